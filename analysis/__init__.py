@@ -1,0 +1,1 @@
+"""From recorded trials to tables, figures and a recommendation."""

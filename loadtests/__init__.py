@@ -1,0 +1,1 @@
+"""From an experiment file to recorded trials: spec, plan, launch, parity, load, records."""

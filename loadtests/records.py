@@ -1,0 +1,186 @@
+"""The files of a run: the only interface between load and analysis. results/README.md explains them."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+SCHEMA_VERSION = 1
+
+Mode = Literal["open", "closed"]
+Purpose = Literal["measurement", "calibration"]
+TrialStatus = Literal["completed", "failed"]
+
+REQUESTS_SCHEMA = pa.schema(
+    [
+        ("request_index", pa.int32()),
+        ("text_id", pa.int32()),
+        ("phase", pa.string()),  # warm-up | steady
+        ("scheduled_s", pa.float64()),
+        ("sent_s", pa.float64()),  # null: never sent
+        ("done_s", pa.float64()),  # null: no reply
+        ("status", pa.string()),  # ok | http_<code> | grpc_<CODE> | timeout | connection | not_sent
+        ("worker", pa.int16()),
+        ("label", pa.string()),  # null: this answer was not sampled
+        ("confidence", pa.float32()),
+    ]
+)
+
+TELEMETRY_SCHEMA = pa.schema(
+    [
+        ("t_s", pa.float64()),
+        ("server_cpu_s", pa.float64()),
+        ("server_rss_bytes", pa.int64()),
+        ("load_cpu_s", pa.float64()),
+        ("load_rss_bytes", pa.int64()),
+        ("gpu_busy_pct", pa.float64()),
+        ("gpu_memory_bytes", pa.int64()),
+        ("gpu_power_w", pa.float64()),
+        ("gpu_sm_clock_mhz", pa.float64()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Level:
+    """One load level: an arrival rate (open loop) or a number of callers (closed loop)."""
+
+    mode: Mode
+    rate_rps: float | None = None
+    concurrency: int | None = None
+
+    @property
+    def label(self) -> str:
+        return f"{self.rate_rps:g}rps" if self.mode == "open" else f"c{self.concurrency}"
+
+
+@dataclass(frozen=True)
+class Phases:
+    """Seconds on the trial's clock: warm-up is [0, warmup_s), steady state the steady_s after."""
+
+    warmup_s: float
+    steady_s: float
+    drain_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class ParityRecord:
+    """Answers compared with the reference answers, before the load (checked) and during it."""
+
+    checked: int
+    mismatches: int
+    max_confidence_gap: float
+    example: str | None = None
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """trial.json: one contender x one load level x one repeat.
+
+    contender holds the fields of servers.discovery.Contender. counters_* hold the fields of
+    servers.contract.ServerCounters, read before the warm-up and after the drain. cores maps
+    "server" and "load" to core numbers; telemetry_sources names where each group of telemetry
+    columns came from.
+    """
+
+    trial_id: str
+    purpose: Purpose
+    contender: Mapping[str, Any]
+    level: Level
+    repeat: int
+    order: int
+    status: TrialStatus
+    reason: str | None = None
+    log_tail: tuple[str, ...] = ()
+    started_at: str = ""
+    startup_s: float | None = None
+    phases: Phases | None = None
+    cores: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    workers: int = 1
+    schedule_digest: str | None = None
+    parity: ParityRecord | None = None
+    counters_before: Mapping[str, int | None] | None = None
+    counters_after: Mapping[str, int | None] | None = None
+    telemetry_sources: Mapping[str, str | None] = field(default_factory=dict)
+    schema_version: int = SCHEMA_VERSION
+
+    @property
+    def contender_name(self) -> str:
+        return str(self.contender["name"])
+
+
+class RecordError(ValueError):
+    """A results folder cannot be read as one of this project's runs."""
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    try:
+        value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RecordError(
+            f"expected {path.name} in {path.parent}, found none: give the folder of a run, "
+            "as printed by `study list`."
+        ) from None
+    except json.JSONDecodeError as error:
+        raise RecordError(f"{path} is not JSON ({error}): the run is damaged.") from error
+    found = value.get("schema_version")
+    if found != SCHEMA_VERSION:
+        raise RecordError(
+            f"{path} has schema version {found}, this version of the study reads "
+            f"{SCHEMA_VERSION}: use the version that made the run."
+        )
+    return value
+
+
+def write_trial(folder: Path, trial: TrialRecord) -> None:
+    write_json(folder / "trial.json", asdict(trial))
+
+
+def read_trial(folder: Path) -> TrialRecord:
+    raw = read_json(folder / "trial.json")
+    raw["level"] = Level(**raw["level"])
+    raw["phases"] = Phases(**raw["phases"]) if raw["phases"] else None
+    raw["parity"] = ParityRecord(**raw["parity"]) if raw["parity"] else None
+    raw["log_tail"] = tuple(raw["log_tail"])
+    raw["cores"] = {role: tuple(cores) for role, cores in raw["cores"].items()}
+    return TrialRecord(**raw)
+
+
+def write_table(path: Path, frame: pd.DataFrame, schema: pa.Schema) -> None:
+    """Writes frame as Parquet with exactly the columns and types of schema."""
+    columns = frame.reindex(columns=schema.names)
+    pq.write_table(
+        pa.Table.from_pandas(columns, schema=schema, preserve_index=False),
+        path,
+        compression="zstd",
+    )
+
+
+def read_requests(folder: Path) -> pd.DataFrame:
+    """One row a request, columns as REQUESTS_SCHEMA; empty for a trial that failed."""
+    return _read_table(folder / "requests.parquet", REQUESTS_SCHEMA)
+
+
+def read_telemetry(folder: Path) -> pd.DataFrame:
+    """One row a sample, columns as TELEMETRY_SCHEMA; empty for a trial that failed."""
+    return _read_table(folder / "telemetry.parquet", TELEMETRY_SCHEMA)
+
+
+def _read_table(path: Path, schema: pa.Schema) -> pd.DataFrame:
+    if not path.exists():
+        return schema.empty_table().to_pandas()
+    return pq.read_table(path).to_pandas()
+
+
+def trial_folders(run_dir: Path) -> list[Path]:
+    """The complete trials of a run, in name order (a name starting with '.' is unfinished)."""
+    return sorted(p for p in (run_dir / "trials").glob("[!.]*") if (p / "trial.json").exists())

@@ -1,0 +1,1 @@
+"""What is compared: one folder a server, one classifier shared by all of them."""

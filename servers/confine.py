@@ -1,0 +1,37 @@
+"""`python -m servers.confine --cpus 0,1 -- COMMAND ...`: run COMMAND on the given cores only.
+
+The command replaces this process, and is told to stop (SIGTERM) when its parent dies, so that a
+killed study leaves nothing running. Linux only for both effects; elsewhere the command just runs.
+"""
+
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Collection, Sequence
+
+_PR_SET_PDEATHSIG = 1
+
+
+def confined(argv: Sequence[str], cpus: Collection[int]) -> list[str]:
+    """The command line that runs argv on cpus (empty: wherever the parent may run)."""
+    cpu_list = ",".join(str(cpu) for cpu in sorted(cpus))
+    return [sys.executable, "-m", "servers.confine", "--cpus", cpu_list, "--", *argv]
+
+
+def main(argv: Sequence[str]) -> None:
+    flag, cpu_list, separator, *command = argv
+    if flag != "--cpus" or separator != "--" or not command:
+        sys.exit(__doc__)
+    parent = os.getppid()
+    if sys.platform == "linux":
+        if cpu_list:
+            os.sched_setaffinity(0, {int(cpu) for cpu in cpu_list.split(",")})
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:  # the parent died before the line above could be told of it
+            sys.exit(1)
+    os.execvp(command[0], command)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

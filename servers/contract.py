@@ -1,0 +1,78 @@
+"""The wire contract: what every contender accepts and answers, and the limits all of them share."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+MODEL_NAME = "text_classifier"
+"""Name of the served model on the KServe v2 protocol."""
+
+MAX_TEXT_CHARS = 2000
+MAX_BATCH_TEXTS = 64
+MAX_LENGTH_TOKENS = 128
+MIN_LENGTH_TOKENS = 8
+
+LENGTH_BUCKETS = (16, 32, 64, 128)
+"""Padded lengths, in tokens. Batching servers pad to one of these: Triton only batches requests
+of identical shape, and with free lengths its mean batch is 1."""
+
+
+def bucket_length(n_tokens: int, buckets: Sequence[int] = LENGTH_BUCKETS) -> int:
+    """The padded length, in tokens, of a text of n_tokens: the smallest bucket that holds it."""
+    return next((bucket for bucket in buckets if n_tokens <= bucket), buckets[-1])
+
+
+Text = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TEXT_CHARS)
+]
+MaxLength = Annotated[int, Field(ge=MIN_LENGTH_TOKENS, le=MAX_LENGTH_TOKENS)]
+
+
+class Wire(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class PredictRequest(Wire):
+    """One text to classify; longer than max_length tokens is truncated."""
+
+    text: Text
+    max_length: MaxLength = MAX_LENGTH_TOKENS
+
+
+class PredictResponse(Wire):
+    """latency_ms is measured inside the handler: it leaves out the queue in front of it."""
+
+    label: str
+    confidence: float
+    latency_ms: float
+
+
+class BatchPredictRequest(Wire):
+    texts: Annotated[list[Text], Field(min_length=1, max_length=MAX_BATCH_TEXTS)]
+    max_length: MaxLength = MAX_LENGTH_TOKENS
+
+
+class BatchItem(Wire):
+    label: str
+    confidence: float
+
+
+class BatchPredictResponse(Wire):
+    predictions: list[BatchItem]
+    latency_ms: float
+
+
+class ServerCounters(Wire):
+    """Totals since the server started; a measurement uses differences.
+
+    Mean batch size is the difference of inferences over the difference of executions; padding
+    efficiency is the difference of real_tokens over that of padded_tokens. None: not counted.
+    """
+
+    requests_ok: int
+    requests_failed: int
+    inferences: int | None = None
+    executions: int | None = None
+    real_tokens: int | None = None
+    padded_tokens: int | None = None
