@@ -1,4 +1,4 @@
-"""The files of a run: the only interface between load and analysis. results/README.md explains them."""
+"""The files of a run: the only interface between load and analysis (see results/README.md)."""
 
 import json
 from collections.abc import Mapping
@@ -176,9 +176,9 @@ def read_telemetry(folder: Path) -> pd.DataFrame:
 
 
 def _read_table(path: Path, schema: pa.Schema) -> pd.DataFrame:
-    if not path.exists():
-        return schema.empty_table().to_pandas()
-    return pq.read_table(path).to_pandas()
+    table = pq.read_table(path) if path.exists() else schema.empty_table()
+    frame: pd.DataFrame = table.to_pandas()
+    return frame
 
 
 def trial_folders(run_dir: Path) -> list[Path]:

@@ -8,6 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 MODEL_NAME = "text_classifier"
 """Name of the served model on the KServe v2 protocol."""
 
+DEFAULT_HTTP_PORT = 8000
+DEFAULT_GRPC_PORT = 8001
+"""Triton's customary ports, used wherever a person starts a contender by hand."""
+
 MAX_TEXT_CHARS = 2000
 MAX_BATCH_TEXTS = 64
 MAX_LENGTH_TOKENS = 128

@@ -1,0 +1,82 @@
+"""What one Locust run of a study has to do, and the rows it leaves: files shared by both sides."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from loadtests.records import Mode
+from servers.discovery import Protocol
+
+ANSWER_SAMPLE_EVERY = 20
+"""Every how many requests the answer is kept and compared: parity is sampled during the load."""
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """Written by the study, read by every Locust process of the run.
+
+    traffic and schedule are files; out_dir receives one rows file a process.
+    """
+
+    protocol: Protocol
+    host: str
+    port: int
+    mode: Mode
+    concurrency: int
+    warmup_s: float
+    steady_s: float
+    timeout_s: float
+    workers: int
+    traffic: str
+    schedule: str
+    out_dir: str
+
+    @property
+    def duration_s(self) -> float:
+        return self.warmup_s + self.steady_s
+
+    def save(self, path: Path) -> None:
+        path.write_text(json.dumps(asdict(self), indent=2), encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> "Assignment":
+        return cls(**json.loads(path.read_text(encoding="utf-8")))
+
+
+@dataclass(slots=True)
+class Row:
+    """One request; times in seconds on the trial's clock, NaN where it did not happen."""
+
+    request_index: int
+    text_id: int
+    scheduled_s: float
+    sent_s: float = float("nan")
+    done_s: float = float("nan")
+    status: str = "not_sent"
+    label: str = ""
+    confidence: float = float("nan")
+
+
+def write_rows(out_dir: Path, worker: int, start_monotonic_s: float, rows: list[Row]) -> None:
+    """One file a process: processes that share a file lose rows."""
+    columns = {name: np.array([getattr(row, name) for row in rows]) for name in Row.__annotations__}
+    np.savez(out_dir / f"rows-{worker}.npz", start_monotonic_s=start_monotonic_s, **columns)
+
+
+def read_rows(out_dir: Path, warmup_s: float) -> tuple[pd.DataFrame, float]:
+    """All workers' rows as REQUESTS_SCHEMA, by schedule, and the trial's start on the monotonic
+    clock in seconds."""
+    frames, starts = [], []
+    for path in sorted(out_dir.glob("rows-*.npz")):
+        with np.load(path) as stored:
+            starts.append(float(stored["start_monotonic_s"]))
+            frame = pd.DataFrame({name: stored[name] for name in Row.__annotations__})
+        frame["worker"] = int(path.stem.removeprefix("rows-"))
+        frames.append(frame)
+    merged = pd.concat(frames, ignore_index=True).sort_values("scheduled_s", kind="stable")
+    merged["phase"] = np.where(merged["scheduled_s"] < warmup_s, "warm-up", "steady")
+    merged["label"] = merged["label"].where(merged["label"] != "", None)
+    return merged.reset_index(drop=True), min(starts)

@@ -1,0 +1,80 @@
+"""Runs Locust, headless and as its own process, on one assignment."""
+
+import contextlib
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from loadtests.assignment import Assignment
+from loadtests.launch import LOG_TAIL_LINES, stop
+from servers.confine import confined
+
+REPLAY_FILE = Path(__file__).with_name("replay.py")
+
+
+class DriveError(RuntimeError):
+    """Locust did not finish its assignment; log_tail holds the last lines it wrote."""
+
+    def __init__(self, message: str, log_tail: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.log_tail = log_tail
+
+
+class Drive:
+    """A Locust run in progress."""
+
+    def __init__(self, process: psutil.Popen, assignment: Assignment, log: Path) -> None:
+        self._process = process
+        self._assignment = assignment
+        self._log = log
+
+    @property
+    def pid(self) -> int:
+        return int(self._process.pid)
+
+    def wait(self) -> None:
+        """Until every worker has written its rows; DriveError when that does not come about."""
+        limit_s = self._assignment.duration_s + 2 * self._assignment.timeout_s + 60
+        with contextlib.suppress(psutil.TimeoutExpired, subprocess.TimeoutExpired):
+            self._process.wait(limit_s)
+        found = len(list(Path(self._assignment.out_dir).glob("rows-*.npz")))
+        if found < self._assignment.workers:
+            raise DriveError(
+                f"expected rows from {self._assignment.workers} Locust processes within "
+                f"{limit_s:.0f} s, found {found} (exit code {self._process.poll()}).",
+                tuple(self._log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:]),
+            )
+
+
+@contextmanager
+def driving(assignment: Assignment, cores: Sequence[int], log: Path) -> Iterator[Drive]:
+    """Locust at work on the assignment; afterwards stopped, however this block ends."""
+    folder = Path(assignment.out_dir)
+    assignment.save(folder / "assignment.json")
+    command = [
+        *(sys.executable, "-m", "locust", "-f", str(REPLAY_FILE), "--headless"),
+        *("--users", str(assignment.workers), "--spawn-rate", str(assignment.workers)),
+        *("--host", f"http://{assignment.host}:{assignment.port}"),
+        *("--assignment", str(folder / "assignment.json")),
+        *("--exit-code-on-error", "0", "--only-summary", "--loglevel", "WARNING"),
+        # The default stop timeout of 0 cuts the slowest replies off, and with them the tail.
+        *("--stop-timeout", str(int(assignment.timeout_s) + 10)),
+    ]
+    if assignment.workers > 1:
+        command += ["--processes", str(assignment.workers)]
+    with log.open("ab") as output:
+        process = psutil.Popen(
+            confined(command, cores),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield Drive(process, assignment, log)
+    finally:
+        stop(process, within_s=5.0)

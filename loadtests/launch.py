@@ -1,0 +1,190 @@
+"""Starts one contender as a child process, knows when it is ready, and stops all of it."""
+
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from loadtests.probe import Address, ProbeError, open_probe
+from servers.confine import confined
+from servers.discovery import Contender
+from servers.launch_args import LaunchArgs
+
+HOST = "127.0.0.1"
+CANARY_TEXT = "Where is my order?"
+LOG_TAIL_LINES = 20
+
+
+class LaunchError(RuntimeError):
+    """A contender that did not become ready; log_tail holds the last lines it wrote."""
+
+    def __init__(self, message: str, log_tail: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.log_tail = log_tail
+
+
+@dataclass(frozen=True)
+class Ports:
+    """main is the port of the contender's protocol; extra those its server.toml names."""
+
+    main: int
+    extra: Mapping[str, int]
+
+
+def free_ports(names: Sequence[str]) -> Ports:
+    """Ports nobody listens on now, all different."""
+    sockets = [socket.socket() for _ in range(len(names) + 1)]
+    try:
+        for listener in sockets:
+            listener.bind((HOST, 0))
+        main, *extra = (listener.getsockname()[1] for listener in sockets)
+    finally:
+        for listener in sockets:
+            listener.close()
+    return Ports(main, dict(zip(names, extra, strict=True)))
+
+
+def busy_port(ports: Ports) -> int | None:
+    """The first of ports that somebody listens on already."""
+    for port in (ports.main, *ports.extra.values()):
+        with socket.socket() as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                listener.bind((HOST, port))
+            except OSError:
+                return port
+    return None
+
+
+class RunningServer:
+    """A contender that answered its canary."""
+
+    def __init__(
+        self, contender: Contender, address: Address, ports: Ports, process: psutil.Popen, log: Path
+    ) -> None:
+        self.contender = contender
+        self.address = address
+        self.ports = ports
+        self.process = process
+        self.log = log
+        self.startup_s = 0.0
+
+    @property
+    def pid(self) -> int:
+        return int(self.process.pid)
+
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    def log_tail(self) -> tuple[str, ...]:
+        return log_tail(self.log)
+
+
+def log_tail(log: Path) -> tuple[str, ...]:
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    return tuple(lines[-LOG_TAIL_LINES:])
+
+
+@contextmanager
+def launched(
+    contender: Contender,
+    *,
+    model_dir: Path,
+    cores: Sequence[int],
+    log: Path,
+    ports: Ports | None = None,
+    ready_within_s: float = 120.0,
+) -> Iterator[RunningServer]:
+    """The contender, ready; afterwards stopped, with nothing of it left running.
+
+    Raises LaunchError when it exits or does not answer a canary inference in time.
+    """
+    ports = ports or free_ports(contender.extra_ports)
+    with tempfile.TemporaryDirectory(prefix=f"study-{contender.name}-") as work_dir:
+        args = LaunchArgs(
+            contender=contender.name,
+            engine=contender.engine,
+            host=HOST,
+            port=ports.main,
+            extra_ports=ports.extra,
+            model_dir=model_dir,
+            work_dir=Path(work_dir),
+            threads=max(1, len(cores)),
+            options=contender.options,
+        )
+        command = [sys.executable, "-m", f"servers.{contender.server}", *args.to_argv()]
+        with log.open("ab") as output:
+            started = time.monotonic()
+            process = psutil.Popen(
+                confined(command, cores),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # a Ctrl-C in the terminal is ours to pass on, in order
+            )
+        address = Address(contender.protocol, HOST, ports.main)
+        server = RunningServer(contender, address, ports, process, log)
+        try:
+            _wait_until_ready(server, ready_within_s)
+            server.startup_s = time.monotonic() - started
+            yield server
+        finally:
+            stop(process)
+
+
+def _wait_until_ready(server: RunningServer, within_s: float) -> None:
+    deadline = time.monotonic() + within_s
+    while True:
+        code = server.process.poll()
+        if code is not None:
+            raise LaunchError(
+                f"{server.contender.name} exited with code {code} before it answered; "
+                "its log says why.",
+                server.log_tail(),
+            )
+        try:
+            # A canary inference, not a health URL: Triton says ready while its models cannot
+            # answer (python stubs that died, 2.51).
+            with open_probe(server.address, timeout_s=10.0) as probe:
+                probe.predict(CANARY_TEXT)
+            return
+        except ProbeError as error:
+            if time.monotonic() > deadline:
+                raise LaunchError(
+                    f"{server.contender.name} did not answer a canary inference within "
+                    f"{within_s:g} s (last: {error}); its log says why.",
+                    server.log_tail(),
+                ) from error
+        time.sleep(0.1)
+
+
+def stop(process: psutil.Popen, within_s: float = 15.0) -> None:
+    """Asks the process to stop, then kills it and every descendant that stayed."""
+    family = descendants(process.pid)
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(within_s)
+        except (psutil.TimeoutExpired, subprocess.TimeoutExpired):
+            family += descendants(process.pid)
+            process.kill()
+            process.wait(within_s)
+    _, left = psutil.wait_procs(family, timeout=3.0)
+    for child in left:
+        child.kill()
+    psutil.wait_procs(left, timeout=3.0)
+
+
+def descendants(pid: int) -> list[psutil.Process]:
+    try:
+        return list(psutil.Process(pid).children(recursive=True))
+    except psutil.NoSuchProcess:
+        return []

@@ -1,0 +1,105 @@
+"""What a run was made of: machine, versions, git state, digests. Written before the first trial."""
+
+import hashlib
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from loadtests.artefacts import Artefacts
+from loadtests.records import SCHEMA_VERSION
+from loadtests.spec import Experiment
+from loadtests.telemetry import Gpu
+
+PACKAGES = (
+    *("fastapi", "gevent", "geventhttpclient", "grpcio", "litserve", "locust", "numpy"),
+    *("nvidia-pytriton", "onnxruntime", "tokenizers", "torch", "transformers", "tritonclient"),
+    "uvicorn",
+)
+
+SAME_ON_RESUME = ("experiment", "machine", "versions", "model", "traffic", "cores")
+"""A run is continued only where these are unchanged: its trials must stay comparable."""
+
+
+def describe_run(
+    experiment: Experiment,
+    artefacts: Artefacts,
+    cores: Mapping[str, Sequence[int]],
+    command: str,
+    now: datetime,
+) -> dict[str, Any]:
+    """The manifest of a run that starts now."""
+    described = experiment.model_dump(mode="json")
+    digest = hashlib.sha256(repr(sorted(described.items())).encode()).hexdigest()
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "run_id": f"{experiment.name}-{now:%Y%m%d-%H%M%S}-{digest[:6]}",
+        "created_at": now.isoformat(timespec="seconds"),
+        "finished_at": None,
+        "command": command,
+        "form": "embedded",
+        "experiment": described,
+        "machine": describe_machine(),
+        "versions": {name: metadata.version(name) for name in PACKAGES},
+        "git": describe_git(Path(__file__).parent),
+        "model": dict(artefacts.model),
+        "traffic": dict(artefacts.traffic),
+        "cores": {role: list(numbers) for role, numbers in cores.items()},
+    }
+
+
+def describe_machine() -> dict[str, Any]:
+    gpu = Gpu.find()
+    return {
+        "platform": platform.platform(),
+        "cpu_model": _cpu_model(),
+        "cpu_count": psutil.cpu_count(),
+        "memory_bytes": psutil.virtual_memory().total,
+        "gpu": gpu.describe() if gpu else None,
+        "python": platform.python_version(),
+    }
+
+
+def describe_git(folder: Path) -> dict[str, Any]:
+    """Commit and whether files differ from it; nulls outside a git checkout."""
+
+    def git(*arguments: str) -> str | None:
+        try:
+            done = subprocess.run(
+                ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=False
+            )
+        except FileNotFoundError:
+            return None
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    changes = git("status", "--porcelain")
+    return {"commit": git("rev-parse", "HEAD"), "dirty": None if changes is None else bool(changes)}
+
+
+def changed_since(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
+    """The first part of SAME_ON_RESUME that differs, as `found now X, the run has Y`."""
+    for part in SAME_ON_RESUME:
+        if before[part] != now[part]:
+            return f"{part}: found now {_differing(now[part], before[part])}"
+    return None
+
+
+def _differing(now: Mapping[str, Any], before: Mapping[str, Any]) -> str:
+    for key in before.keys() | now.keys():
+        if before.get(key) != now.get(key):
+            return f"{key} = {now.get(key)!r}, the run has {before.get(key)!r}"
+    return "a difference"
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    named = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.processor())

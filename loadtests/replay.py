@@ -1,0 +1,196 @@
+"""The Locust file of a study: replays one schedule and writes every request raw.
+
+Started by loadtests/drive.py as `locust -f loadtests/replay.py --headless --assignment FILE`.
+Stock Locust is closed-loop and rounds its response times; here arrivals do not wait for replies,
+latency can be taken from the scheduled time, and percentiles come from the rows only. Locust's own
+statistics still feed its live view.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gevent
+import gevent.event
+import gevent.pool
+import locust.stats
+from locust import User, events, task
+from locust.argument_parser import LocustArgumentParser
+from locust.env import Environment
+from locust.exception import StopUser
+from locust.runners import MasterRunner, WorkerRunner
+
+from loadtests.arrivals import Schedule
+from loadtests.assignment import ANSWER_SAMPLE_EVERY, Assignment, Row, write_rows
+from loadtests.gevent_clients import Client, RequestFailedError, connect
+from loadtests.traffic import AnswerError, decode_answer, encode_request, read_traffic
+
+MAX_IN_FLIGHT = 2048
+"""Open requests a process holds; beyond it a request is recorded as not sent, not delayed."""
+
+START_DELAY_S = 0.3
+"""From all workers being ready to the first possible arrival."""
+
+START_MESSAGE, DONE_MESSAGE = "replay_start", "replay_done"
+
+# The stock buckets are whole milliseconds: as wide as a small model's latency.
+setattr(locust.stats, "bucket_response_time", lambda ms: round(ms, 1))  # noqa: B010 - typed int
+
+_start_at: "gevent.event.AsyncResult[float]" = gevent.event.AsyncResult()
+
+
+class Replay:
+    """Sends one assignment's requests from this process and keeps the rows."""
+
+    def __init__(self, assignment: Assignment, worker: int, fire: Callable[..., None]) -> None:
+        self.assignment = assignment
+        self.worker = worker
+        self._fire = fire
+        self._schedule = Schedule.load(Path(assignment.schedule))
+        self._texts = [
+            encode_request(assignment.protocol, entry.text)
+            for entry in read_traffic(Path(assignment.traffic))
+        ]
+        self._client: Client = connect(
+            assignment.protocol,
+            assignment.host,
+            assignment.port,
+            assignment.timeout_s,
+            MAX_IN_FLIGHT,
+        )
+        self._rows: list[Row] = []
+        self._replies: list[tuple[Row, bytes]] = []
+
+    def run(self, start_s: float) -> None:
+        """Replays from start_s on the monotonic clock, waits for the last reply, writes rows."""
+        pool = gevent.pool.Pool()
+        gevent.sleep(max(0.0, start_s - time.monotonic()))
+        if self.assignment.mode == "open":
+            self._dispatch(start_s, pool)
+        else:
+            self._spawn_callers(start_s, pool)
+        pool.join(timeout=self.assignment.timeout_s + 5)
+        self._client.close()
+        self._decode_sampled()
+        write_rows(Path(self.assignment.out_dir), self.worker, start_s, self._rows)
+
+    def _dispatch(self, start_s: float, pool: gevent.pool.Pool) -> None:
+        # Worker k of n takes every n-th request of the one schedule: the arrivals at the server
+        # are the same however many processes send them.
+        step = self.assignment.workers
+        for index in range(self.worker, len(self._schedule.times_s), step):
+            row = self._new_row(index, float(self._schedule.times_s[index]))
+            wait_s = start_s + row.scheduled_s - time.monotonic()
+            if wait_s > 0:
+                gevent.sleep(wait_s)
+            if len(pool) < MAX_IN_FLIGHT:
+                pool.spawn(self._send, row, start_s)
+
+    def _spawn_callers(self, start_s: float, pool: gevent.pool.Pool) -> None:
+        n_callers = len(range(self.worker, self.assignment.concurrency, self.assignment.workers))
+        for _ in range(n_callers):
+            pool.spawn(self._call_until_the_end, start_s)
+        pool.join(timeout=self.assignment.duration_s + self.assignment.timeout_s)
+
+    def _call_until_the_end(self, start_s: float) -> None:
+        while (now_s := time.monotonic() - start_s) < self.assignment.duration_s:
+            index = self.worker + len(self._rows) * self.assignment.workers
+            self._send(self._new_row(index, now_s), start_s)
+
+    def _new_row(self, index: int, scheduled_s: float) -> Row:
+        text_ids = self._schedule.text_ids
+        row = Row(index, int(text_ids[index % len(text_ids)]), scheduled_s)
+        self._rows.append(row)
+        return row
+
+    def _send(self, row: Row, start_s: float) -> None:
+        row.sent_s = time.monotonic() - start_s
+        error: RequestFailedError | None = None
+        reply = b""
+        try:
+            reply = self._client.send(self._texts[row.text_id])
+            row.done_s = time.monotonic() - start_s
+            row.status = "ok"
+        except RequestFailedError as failure:
+            row.done_s = time.monotonic() - start_s
+            row.status = failure.status
+            error = failure
+        if row.status == "ok" and row.request_index % ANSWER_SAMPLE_EVERY == 0:
+            self._replies.append((row, reply))
+        self._fire(
+            request_type=self.assignment.protocol,
+            name="predict",
+            response_time=(row.done_s - row.sent_s) * 1000,
+            response_length=len(reply),
+            exception=error,
+        )
+
+    def _decode_sampled(self) -> None:
+        # After the load: decoding while it runs would charge the contender for its client.
+        for row, reply in self._replies:
+            try:
+                answer = decode_answer(self.assignment.protocol, reply)
+                row.label, row.confidence = answer.label, answer.confidence
+            except AnswerError:
+                row.status = "wrong_answer"
+
+
+@events.init_command_line_parser.add_listener
+def add_arguments(parser: LocustArgumentParser) -> None:
+    parser.add_argument("--assignment", required=True, help="JSON file written by the study")
+
+
+@events.init.add_listener
+def coordinate(environment: Environment, **_: Any) -> None:
+    """One start time for all workers; the run ends when the last worker is done."""
+    runner = environment.runner
+    if isinstance(runner, WorkerRunner):
+        runner.register_message(
+            START_MESSAGE, lambda environment, msg, **_: _start_at.set(msg.data["start_s"])
+        )
+        return
+
+    def announce(**_: Any) -> None:
+        start_s = time.monotonic() + START_DELAY_S
+        if isinstance(runner, MasterRunner):
+            runner.send_message(START_MESSAGE, {"start_s": start_s})
+        else:
+            _start_at.set(start_s)
+
+    environment.events.spawning_complete.add_listener(announce)
+    if isinstance(runner, MasterRunner):
+        done: set[str] = set()
+
+        def on_done(environment: Environment, msg: Any, **_: Any) -> None:
+            done.add(msg.node_id)
+            if len(done) == runner.worker_count:
+                runner.quit()
+
+        runner.register_message(DONE_MESSAGE, on_done)
+
+
+class ReplayUser(User):
+    """One a process; not a model of a person but the dispatcher of the schedule."""
+
+    @task
+    def replay(self) -> None:
+        runner = self.environment.runner
+        try:
+            self._run(runner.worker_index if isinstance(runner, WorkerRunner) else 0)
+        except Exception:
+            # Locust would log it and start the task again, for ever.
+            logging.exception("the replay stopped")
+        if isinstance(runner, WorkerRunner):
+            runner.send_message(DONE_MESSAGE)
+        else:
+            gevent.spawn(runner.quit)
+        raise StopUser
+
+    def _run(self, worker: int) -> None:
+        assignment = Assignment.load(Path(self.environment.parsed_options.assignment))
+        job = Replay(assignment, worker, self.environment.events.request.fire)
+        start_s = _start_at.get(timeout=60)
+        assert start_s is not None  # get raises when the time is up
+        job.run(start_s)

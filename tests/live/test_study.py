@@ -1,0 +1,206 @@
+"""The study as a person runs it: the command line, real servers, killed and resumed."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from loadtests.records import read_requests, read_trial, trial_folders
+
+pytestmark = pytest.mark.live
+
+NULL_ONLY = """
+name = "null-only"
+reference = "null-http"
+contenders = ["null-http", "null-grpc"]
+[load]
+rates_rps = [20, 30, 40]
+warmup_s = 0.2
+steady_s = 1
+[calibration]
+contenders = []
+"""
+
+ALL_CONTENDERS = """
+name = "all"
+contenders = ["fastapi", "fastapi-tuned", "fastapi-onnx", "litserve", "triton", "hybrid"]
+[load]
+rates_rps = [30]
+warmup_s = 0.5
+steady_s = 1
+[calibration]
+concurrency = 4
+warmup_s = 0.2
+steady_s = 0.5
+"""
+
+
+def study(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "study", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, **options)
+
+
+@pytest.fixture
+def null_experiment(tmp_path: Path) -> Path:
+    path = tmp_path / "null-only.toml"
+    path.write_text(NULL_ONLY, encoding="utf-8")
+    return path
+
+
+def the_run(results: Path) -> Path:
+    (folder,) = results.iterdir()
+    return folder
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_stopped_run_leaves_nothing_running_and_resumes_where_it_was(
+    how: signal.Signals, null_experiment: Path, tmp_path: Path, family_of
+) -> None:
+    results = tmp_path / "results"
+    command = [sys.executable, "-m", "study", "run", str(null_experiment)]
+    with subprocess.Popen(
+        [*command, "--results", str(results)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as running:
+        deadline = time.monotonic() + 180
+        while not list(results.glob("*/trials/[!.]*/trial.json")):
+            assert running.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        family = family_of(running.pid)
+        assert family
+        running.send_signal(how)
+        running.wait(60)
+    _, alive = psutil.wait_procs(family, timeout=15)
+    assert alive == []
+
+    folder = the_run(results)
+    kept = {path.name: (path / "trial.json").stat().st_mtime_ns for path in trial_folders(folder)}
+    assert 1 <= len(kept) < 6
+    resumed = study("run", "--resume", str(folder))
+    assert resumed.returncode == 0, resumed.stderr
+    trials = {path.name: read_trial(path) for path in trial_folders(folder)}
+    assert len(trials) == 6
+    assert {trial.status for trial in trials.values()} == {"completed"}
+    for name, written_ns in kept.items():
+        assert (folder / "trials" / name / "trial.json").stat().st_mtime_ns == written_ns
+    assert json.loads((folder / "manifest.json").read_text())["finished_at"]
+    assert [path.name for path in (folder / "trials").iterdir() if path.name[0] == "."] == []
+
+
+@pytest.fixture(scope="module")
+def whole_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One short run over all contenders with the small model."""
+    folder = tmp_path_factory.mktemp("study")
+    (folder / "all.toml").write_text(ALL_CONTENDERS, encoding="utf-8")
+    done = study("run", str(folder / "all.toml"), "--results", str(folder / "results"))
+    assert done.returncode == 0, done.stderr
+    assert "Recommendation" in done.stdout
+    return the_run(folder / "results")
+
+
+def test_every_contender_completes_with_equal_answers(whole_study: Path) -> None:
+    trials = [read_trial(path) for path in trial_folders(whole_study)]
+    assert {trial.status for trial in trials} == {"completed"}
+    measured = [trial for trial in trials if trial.purpose == "measurement"]
+    assert len(measured) == 6
+    for trial in measured:
+        assert trial.parity is not None
+        assert trial.parity.checked > 20
+        assert trial.parity.mismatches == 0, trial.parity.example
+
+
+def test_every_contender_gets_the_same_arrivals_and_texts(whole_study: Path) -> None:
+    schedules = set()
+    for path in trial_folders(whole_study):
+        if read_trial(path).purpose == "measurement":
+            rows = read_requests(path)
+            schedules.add((tuple(rows["scheduled_s"]), tuple(rows["text_id"])))
+    assert len(schedules) == 1
+
+
+def test_server_counters_agree_with_the_rows(whole_study: Path) -> None:
+    for path in trial_folders(whole_study):
+        trial = read_trial(path)
+        if trial.purpose == "measurement":
+            counted = trial.counters_after["requests_ok"] - trial.counters_before["requests_ok"]
+            assert counted == (read_requests(path)["status"] == "ok").sum(), path.name
+
+
+def test_the_report_is_one_file_and_the_summary_names_every_contender(whole_study: Path) -> None:
+    report = (whole_study / "report.html").read_text(encoding="utf-8")
+    summary = (whole_study / "summary.json").read_text(encoding="utf-8")
+    for name in ("fastapi", "fastapi-tuned", "fastapi-onnx", "litserve", "triton", "hybrid"):
+        assert name in report
+        assert f'"{name}"' in summary
+    assert "<script src" not in report
+    assert (whole_study / "decision.md").exists()
+    assert (whole_study / "study.ipynb").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("run", "nowhere.toml"), "cannot read the experiment nowhere.toml"),
+        (("run",), "expected either an experiment file or --resume"),
+        (("run", "--resume", "."), "expected manifest.json in ."),
+        (("report", "nowhere"), "expected manifest.json in nowhere"),
+        (("serve", "fastapy"), "expected a contender, found 'fastapy'"),
+        (("serve", "null-http", "--model", "/no/model"), "/no/model"),
+        (("smoke", "--texts", "/no/texts.txt"), "/no/texts.txt"),
+    ],
+)
+def test_bad_input_is_one_sentence_with_exit_code_2_and_nothing_written(
+    arguments: tuple[str, ...], sentence: str, tmp_path: Path
+) -> None:
+    results = tmp_path / "results"
+    options = ("--results", str(results)) if arguments[0] in ("run", "smoke") else ()
+    done = study(*arguments, *options, cwd=tmp_path)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not results.exists()
+
+
+@pytest.mark.parametrize("text", ["", "x" * 2001])
+def test_a_text_that_is_empty_or_far_too_long_stops_before_anything_is_written(
+    text: str, tmp_path: Path
+) -> None:
+    texts = tmp_path / "texts.jsonl"
+    texts.write_text(json.dumps({"text": text}) + "\n", encoding="utf-8")
+    done = study("smoke", "--texts", str(texts), "--results", str(tmp_path / "results"))
+    assert done.returncode == 2
+    assert "texts.jsonl" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "results").exists()
+
+
+def test_serve_refuses_a_busy_port() -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        done = study("serve", "null-http", "--port", str(port))
+    assert done.returncode == 2
+    assert f"expected port {port} to be free" in done.stderr
+
+
+def test_serve_says_when_ready_and_its_curl_line_works() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "study", "serve", "null-http", "--port", str(port)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as serving:
+        assert serving.stdout is not None
+        lines = iter(serving.stdout.readline, "")
+        assert any(f"ready at http://127.0.0.1:{port}" in line for line in lines)
+        curl = next(line for line in lines if line.startswith("curl"))
+        answer = subprocess.run(["bash", "-c", curl], capture_output=True, text=True, check=True)
+        serving.send_signal(signal.SIGINT)
+        assert serving.wait(30) == 0
+    assert json.loads(answer.stdout)["label"] == "null"

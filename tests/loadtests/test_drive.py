@@ -1,0 +1,122 @@
+"""Locust as its own process: what is sent, when, and the rows that come back."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from loadtests.arrivals import Schedule, closed_schedule, poisson_schedule
+from loadtests.assignment import read_rows
+from loadtests.drive import DriveError, driving
+from loadtests.probe import read_counters
+
+
+def run(assignment, tmp_path: Path):
+    with driving(assignment, (), tmp_path / "locust.log") as drive:
+        drive.wait()
+    return read_rows(tmp_path, assignment.warmup_s)[0]
+
+
+@pytest.mark.parametrize("name", ["null-http", "null-grpc"])
+def test_every_scheduled_request_becomes_one_row_in_order(
+    name: str, null_server, assign, tmp_path: Path
+) -> None:
+    schedule = poisson_schedule(60, 1.5, 20, (1,))
+    rows = run(assign(null_server(name), schedule), tmp_path)
+    assert np.allclose(rows["scheduled_s"], schedule.times_s)
+    assert rows["text_id"].tolist() == schedule.text_ids.tolist()
+    assert set(rows["status"]) == {"ok"}
+    assert (rows["sent_s"] >= rows["scheduled_s"]).all()
+    assert (rows["done_s"] > rows["sent_s"]).all()
+
+
+@pytest.mark.parametrize("name", ["null-http", "null-grpc"])
+def test_two_processes_send_one_schedule_without_changing_it(
+    name: str, null_server, assign, tmp_path: Path
+) -> None:
+    schedule = poisson_schedule(60, 1.5, 20, (2,))
+    rows = run(assign(null_server(name), schedule, workers=2), tmp_path)
+    assert sorted(rows["request_index"]) == list(range(len(schedule.times_s)))
+    assert np.allclose(rows["scheduled_s"], schedule.times_s)
+    assert rows["worker"].value_counts().min() >= len(schedule.times_s) // 2
+
+
+def test_warm_up_and_steady_state_are_told_apart_by_the_scheduled_time(
+    null_server, assign, tmp_path: Path
+) -> None:
+    schedule = Schedule(np.array([0.1, 0.4, 0.5, 0.9]), np.zeros(4, np.int32))
+    rows = run(assign(null_server("null-http"), schedule), tmp_path)
+    assert rows["phase"].tolist() == ["warm-up", "warm-up", "steady", "steady"]
+
+
+def test_the_server_counts_as_many_requests_as_there_are_rows(
+    null_server, assign, tmp_path: Path
+) -> None:
+    server = null_server("null-http")
+    before = read_counters(server.address)["requests_ok"]
+    rows = run(assign(server, poisson_schedule(80, 1.5, 20, (3,))), tmp_path)
+    assert read_counters(server.address)["requests_ok"] - before == len(rows)
+
+
+def test_a_closed_loop_keeps_no_more_than_its_callers_in_flight(
+    null_server, assign, tmp_path: Path
+) -> None:
+    rows = run(assign(null_server("null-http"), closed_schedule(20, (4,)), concurrency=3), tmp_path)
+    starts, ends = rows["sent_s"].to_numpy(), rows["done_s"].to_numpy()
+    in_flight = [((starts <= t) & (ends > t)).sum() for t in starts]
+    assert max(in_flight) == 3
+    assert rows["done_s"].max() >= 1.4
+
+
+def test_some_answers_are_kept_for_parity(null_server, assign, tmp_path: Path) -> None:
+    rows = run(assign(null_server("null-grpc"), poisson_schedule(80, 1.5, 20, (5,))), tmp_path)
+    kept = rows.dropna(subset=["label"])
+    assert set(kept["request_index"] % 20) == {0}
+    assert set(kept["label"]) == {"null"}
+
+
+@pytest.mark.parametrize("name", ["null-http", "null-grpc"])
+def test_a_server_that_is_not_there_gives_failed_rows_not_a_failed_run(
+    name: str, null_server, assign, tmp_path: Path
+) -> None:
+    nobody = assign(null_server(name), poisson_schedule(20, 1, 20, (6,)), port=1)
+    rows = run(nobody, tmp_path)
+    assert set(rows["status"]) == {"connection" if name == "null-http" else "grpc_UNAVAILABLE"}
+
+
+def test_a_replay_that_cannot_start_is_reported_with_its_log(
+    null_server, assign, tmp_path: Path
+) -> None:
+    broken = assign(null_server("null-http"), closed_schedule(20, (7,)), traffic="/nowhere.jsonl")
+    with pytest.raises(DriveError, match="expected rows from 1 Locust processes") as caught:
+        run(broken, tmp_path)
+    assert "No such file or directory: '/nowhere.jsonl'" in "\n".join(caught.value.log_tail)
+
+
+def test_the_locust_file_for_use_by_hand_offers_a_class_for_each_contender(root: Path) -> None:
+    listed = subprocess.run(
+        [sys.executable, "-m", "locust", "-f", "loadtests/locustfile.py", "--list"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=root,
+    )
+    for name in ("Fastapi", "FastapiTuned", "FastapiOnnx", "Litserve", "Triton", "Hybrid"):
+        assert name in listed.stdout.split()
+
+
+@pytest.mark.parametrize(("name", "user"), [("null-http", "NullHttp"), ("null-grpc", "NullGrpc")])
+def test_the_locust_file_for_use_by_hand_sends_requests(
+    name: str, user: str, null_server, root: Path
+) -> None:
+    server = null_server(name)
+    before = read_counters(server.address)["requests_ok"]
+    command = [sys.executable, "-m", "locust", "-f", "loadtests/locustfile.py", user]
+    command += ["--headless", "--users", "2", "--run-time", "1s", "--host", server.address.url]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=root, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert read_counters(server.address)["requests_ok"] > before
