@@ -1,0 +1,144 @@
+"""How figures look: one colour and marker per contender, direct labels, ink of the page."""
+
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from zlib import crc32
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+# Okabe-Ito and Tol colours, told apart by colour-blind readers and visible on white and on dark.
+_LOOKS = {
+    "fastapi": ("#D55E00", "o"),
+    "fastapi-tuned": ("#E69F00", "s"),
+    "fastapi-onnx": ("#009E73", "^"),
+    "litserve": ("#56B4E9", "D"),
+    "triton": ("#2F7FC1", "v"),
+    "hybrid": ("#CC79A7", "P"),
+}
+_FURTHER = (
+    ("#8C6BB1", "X"),
+    ("#999933", "<"),
+    ("#A0563B", ">"),
+    ("#7F8C8D", "h"),
+    ("#4DA6A0", "p"),
+)
+
+# These two stand for the page's own colours and are replaced by them in SVG, so that figures stay
+# readable on a dark page.
+_INK = "#131211"
+PAGE = "#fefefd"
+MUTED = "#7d7f83"
+
+SETTINGS: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.size": 11,
+    "axes.titlesize": 11.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": _INK,
+    "text.color": _INK,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+    "axes.grid": True,
+    "grid.color": MUTED,
+    "grid.alpha": 0.22,
+    "lines.linewidth": 2,
+    "lines.markersize": 6.5,
+    "figure.figsize": (5.6, 4.5),
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+}
+
+
+@dataclass(frozen=True)
+class Look:
+    color: str
+    marker: str
+
+
+@dataclass(frozen=True)
+class EndLabel:
+    """A name to be written to the right of the axes, beside the end of its line."""
+
+    text: str
+    x: float
+    y: float
+    color: str
+
+
+def look(contender: str) -> Look:
+    """The colour and marker of a contender: the same in every figure of every run."""
+    if contender in _LOOKS:
+        return Look(*_LOOKS[contender])
+    return Look(*_FURTHER[crc32(contender.encode()) % len(_FURTHER)])
+
+
+def spread(heights: Sequence[float], gap: float) -> list[float]:
+    """Moves heights apart to at least gap, as little as needed, keeping their order."""
+    order = sorted(range(len(heights)), key=lambda i: heights[i])
+    placed: list[list[float]] = []
+    for i in order:
+        placed.append([heights[i]])
+        # Groups that touch share their middle, so that no label drifts to one side.
+        while len(placed) > 1 and _bottom(placed[-1], gap) < _top(placed[-2], gap) + gap:
+            placed[-2:] = [placed[-2] + placed[-1]]
+    result = [0.0] * len(heights)
+    flat = [_bottom(group, gap) + k * gap for group in placed for k in range(len(group))]
+    for i, height in zip(order, flat, strict=True):
+        result[i] = height
+    return result
+
+
+def _bottom(group: Sequence[float], gap: float) -> float:
+    return sum(group) / len(group) - gap * (len(group) - 1) / 2
+
+
+def _top(group: Sequence[float], gap: float) -> float:
+    return sum(group) / len(group) + gap * (len(group) - 1) / 2
+
+
+def label_ends(axes: Axes, labels: Sequence[EndLabel], gap: float = 0.068) -> None:
+    """Writes labels right of the axes without overlap, a thin line leading to each line's end."""
+    if not labels:
+        return
+    to_axes = axes.transAxes.inverted()
+    ends = [to_axes.transform(axes.transData.transform((item.x, item.y))) for item in labels]
+    heights = spread([float(end[1]) for end in ends], gap)
+    # Labels pushed past an edge would leave the figure: shift all of them back together.
+    shift = min(0.0, 1.0 - max(heights)) or max(0.0, -min(heights))
+    for item, end, height in zip(labels, ends, heights, strict=True):
+        axes.annotate(
+            item.text,
+            xy=(float(end[0]) + 0.012, float(end[1])),
+            xytext=(1.06, height + shift),
+            xycoords="axes fraction",
+            textcoords="axes fraction",
+            va="center",
+            color=item.color,
+            fontweight="bold",
+            fontsize=10,
+            annotation_clip=False,
+            arrowprops={"arrowstyle": "-", "color": item.color, "lw": 0.8, "shrinkB": 0},
+        )
+
+
+def to_svg(figure: Figure, name: str) -> str:
+    """The figure as an inline SVG element: text follows the page's colour, ids start with name."""
+    buffer = io.StringIO()
+    with mpl.rc_context({**SETTINGS, "svg.hashsalt": name}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True)
+    svg = buffer.getvalue()
+    svg = svg[svg.index("<svg") :].replace(_INK, "currentColor")
+    svg = svg.replace(PAGE, "var(--page, white)")
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", svg)
+    return re.sub(r'<svg ([^>]*?)width="[^"]*" height="[^"]*"', r"<svg \1", svg, count=1)

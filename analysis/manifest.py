@@ -1,0 +1,138 @@
+"""manifest.json: what was run, where, and with which model. Written by the load side."""
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from loadtests.records import RecordError, read_json
+
+
+class _Part(BaseModel):
+    # Fields this version does not know are left alone, so that the load side may add some.
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Slo(_Part):
+    """The service level objective."""
+
+    percentile: float = Field(gt=0, lt=100, description="Percentile of latency that is bounded.")
+    latency_ms: float = Field(gt=0, description="Bound on that percentile.")
+    max_error_ratio: float = Field(ge=0, description="Highest share of failed requests allowed.")
+
+    def __str__(self) -> str:
+        return (
+            f"P{self.percentile:g} at most {self.latency_ms:g} ms and "
+            f"at most {self.max_error_ratio:.2%} of requests failed"
+        )
+
+
+class Load(_Part):
+    """The load levels of the experiment."""
+
+    rates_rps: list[float] = Field(description="Arrival rates of the open loop.")
+    concurrency: list[int] = Field(description="Numbers of callers of the closed loop.")
+    warmup_s: float = Field(description="Length of the warm-up.")
+    steady_s: float = Field(description="Least length of the steady state.")
+    min_requests: int = Field(description="Least number of requests in the steady state.")
+    request_timeout_s: float = Field(description="A reply later than this is a failure.")
+    workers: int = Field(description="Load generator processes.")
+
+
+class Calibration(_Part):
+    """How the client's ceiling was measured."""
+
+    contenders: list[str] = Field(description="Servers that answer at once, one a protocol.")
+    concurrency: int = Field(description="Callers of the closed loop.")
+    steady_s: float = Field(description="Length of the steady state.")
+
+
+class Experiment(_Part):
+    """The experiment as read from its TOML file."""
+
+    name: str = Field(description="Name of the experiment.")
+    description: str = Field(description="What it asks.")
+    seed: int = Field(description="Seed of schedules and trial order.")
+    repeats: int = Field(ge=1, description="Repeats of each contender and level.")
+    reference: str = Field(description="Contender that ratios are taken against.")
+    contenders: list[str] = Field(description="Contenders in the order given.")
+    slo: Slo = Field(description="The service level objective.")
+    load: Load = Field(description="The load levels.")
+    calibration: Calibration | None = Field(
+        default=None, description="How the client's ceiling was measured."
+    )
+
+
+class Gpu(_Part):
+    name: str = Field(description="Product name.")
+    driver: str = Field(description="Driver version.")
+
+
+class Machine(_Part):
+    """Where the run took place."""
+
+    platform: str = Field(description="Operating system.")
+    cpu_model: str = Field(description="Processor.")
+    cpu_count: int = Field(description="Logical cores.")
+    memory_bytes: int = Field(description="Main memory.")
+    gpu: Gpu | None = Field(description="The GPU; null: none.")
+    python: str = Field(description="Python version.")
+
+    def __str__(self) -> str:
+        gpu = self.gpu.name if self.gpu else "no GPU"
+        memory_gib = self.memory_bytes / 2**30
+        return f"{self.cpu_model}, {self.cpu_count} cores, {memory_gib:.0f} GiB, {gpu}"
+
+
+class Git(_Part):
+    commit: str | None = Field(description="Commit of the code; null: not a checkout.")
+    dirty: bool | None = Field(description="True: files differed from that commit.")
+
+
+class Model(_Part):
+    """The classifier that all contenders served."""
+
+    name: str = Field(description="Name of the model.")
+    digest: str = Field(description="Digest of its files.")
+    weights: str = Field(description="trained, loaded or seeded (seeded: random, speed only).")
+    notes: list[str] = Field(default=[], description="What a reader must know about it.")
+    accuracy: float | None = Field(
+        default=None, description="Share of held-out texts it gets right."
+    )
+
+
+class Traffic(_Part):
+    """The texts that were sent."""
+
+    source: str = Field(description="Where the texts come from.")
+    digest: str = Field(description="Digest of the texts.")
+    n_texts: int = Field(description="Number of different texts.")
+
+
+class Manifest(_Part):
+    """manifest.json, as far as analysis reads it."""
+
+    run_id: str = Field(description="Name of the run and of its folder.")
+    created_at: str = Field(description="When the run began (ISO 8601).")
+    finished_at: str | None = Field(description="When it ended; null: it was not finished.")
+    command: str = Field(description="Command that repeats it.")
+    experiment: Experiment = Field(description="What was run.")
+    machine: Machine = Field(description="Where it was run.")
+    versions: dict[str, str | None] = Field(description="Versions of the packages used.")
+    git: Git = Field(description="Version of the project.")
+    model: Model = Field(description="The classifier.")
+    traffic: Traffic = Field(description="The texts sent.")
+    cores: dict[str, list[int]] = Field(description="Core numbers given to server and load.")
+    form: str = Field(description="How servers were started: embedded or docker.")
+
+
+def read_manifest(run_dir: Path) -> Manifest:
+    """Reads manifest.json; RecordError where it is missing, damaged or incomplete."""
+    try:
+        return Manifest.model_validate(read_json(run_dir / "manifest.json"))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(step) for step in first["loc"])
+        raise RecordError(
+            f"{run_dir / 'manifest.json'}: {where}: {first['msg']}; the manifest is damaged or "
+            "from another version: run the experiment again."
+        ) from error

@@ -1,0 +1,49 @@
+"""Executes the study notebook on one run and saves it with its outputs."""
+
+import os
+import sys
+from pathlib import Path
+
+import jupytext
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+
+from analysis.manifest import read_manifest
+
+NOTEBOOK_PATH = Path(__file__).parent / "notebooks" / "study.py"
+CELL_TIMEOUT_S = 300
+
+
+class NotebookError(RuntimeError):
+    """The notebook did not run to its end."""
+
+
+class _Kernel(AsyncKernelManager):
+    """A kernel in the running interpreter, whatever kernels are installed, behind no TCP port."""
+
+    transport = "ipc"
+
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        return KernelSpec(argv=argv, display_name="Python 3", language="python")
+
+
+def execute_notebook(run_dir: Path, output_path: Path) -> Path:
+    """Runs the notebook on run_dir and writes it, with outputs, to output_path (.ipynb).
+
+    Raises RecordError where run_dir has no readable manifest, NotebookError where a cell fails.
+    """
+    read_manifest(run_dir)
+    notebook = jupytext.read(NOTEBOOK_PATH)
+    client = NotebookClient(notebook, timeout=CELL_TIMEOUT_S, kernel_manager_class=_Kernel)
+    try:
+        client.execute(env={**os.environ, "STUDY_RUN": str(run_dir.resolve())})
+    except CellExecutionError as error:
+        raise NotebookError(
+            f"the notebook failed on {run_dir}: {error.ename}: {error.evalue}"
+        ) from error
+    jupytext.write(notebook, output_path)
+    return output_path

@@ -1,0 +1,1 @@
+"""Notebooks as percent scripts; analysis.notebook executes them."""

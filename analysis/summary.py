@@ -1,0 +1,159 @@
+"""summary.json: everything the report says, in one machine-readable value."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import NoneType
+from typing import Any, get_args
+
+from pydantic import BaseModel, Field
+
+from analysis.compare import LevelRatio, Saturation, Step, ladder, level_ratios, saturations
+from analysis.load import Run
+from analysis.manifest import Manifest
+from analysis.points import Ceiling, Point, ceilings, points
+from analysis.recommend import Recommendation, recommend
+from analysis.validity import MEANINGS, Meaning
+from analysis.values import Value
+
+SUMMARY_SCHEMA_VERSION = 1
+
+
+class ContenderFacts(Value):
+    """What a contender says about itself; null where none of its trials was recorded."""
+
+    name: str = Field(description="Name of the contender.")
+    server: str = Field(description="Folder under servers/.")
+    protocol: str = Field(description="Wire protocol.")
+    engine: str = Field(description="What runs the network.")
+    setting: str = Field(description="as-published or tuned.")
+    batching: bool = Field(description="Whether it batches requests of different callers.")
+    moving_parts: int = Field(description="Processes and artefacts that must be kept healthy.")
+    summary: str = Field(description="What it is.")
+
+
+class Failure(Value):
+    """A contender that failed in some trials."""
+
+    contender: str = Field(description="Name of the contender.")
+    n_trials: int = Field(description="Trials that failed for this reason.")
+    reason: str = Field(description="The reason recorded.")
+    log_tail: list[str] = Field(description="Last lines of its log, from the first such trial.")
+
+
+class Summary(Value):
+    """summary.json: every number of report.html and decision.md, nulls kept."""
+
+    schema_version: int = Field(default=SUMMARY_SCHEMA_VERSION, description="Version of this file.")
+    manifest: Manifest = Field(description="What was run, where and with which model.")
+    warnings: list[str] = Field(description="What a reader must know before any number.")
+    recommendation: Recommendation = Field(description="The answer.")
+    points: list[Point] = Field(description="Every contender at every load level.")
+    saturation: list[Saturation] = Field(description="The most each contender answered.")
+    comparison: list[LevelRatio] = Field(description="Ratios to the reference by load level.")
+    ladder: list[Step] = Field(description="Where the gain comes from, change by change.")
+    contenders: list[ContenderFacts] = Field(description="What was compared.")
+    failures: list[Failure] = Field(description="Trials that did not complete.")
+    ceilings: list[Ceiling] = Field(description="What the load generator itself can do.")
+    validity_reasons: list[Meaning] = Field(description="The closed list of reasons.")
+
+
+def summarise(run: Run) -> Summary:
+    """Computes everything the report says from the rows of a run."""
+    manifest = run.manifest
+    experiment = manifest.experiment
+    found_ceilings = ceilings(run)
+    found_points = points(run, found_ceilings)
+    contenders = _contenders(run)
+    return Summary(
+        manifest=manifest,
+        warnings=_warnings(manifest),
+        recommendation=recommend(
+            found_points, {facts.name: facts.moving_parts for facts in contenders}, manifest
+        ),
+        points=found_points,
+        saturation=saturations(found_points, experiment.contenders, experiment.reference),
+        comparison=level_ratios(found_points, experiment.reference),
+        ladder=ladder(found_points),
+        contenders=contenders,
+        failures=_failures(run),
+        ceilings=found_ceilings,
+        validity_reasons=list(MEANINGS.values()),
+    )
+
+
+def write_summary(summary: Summary, path: Path) -> None:
+    path.write_text(summary.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def read_summary(path: Path) -> Summary:
+    return Summary.model_validate_json(path.read_text(encoding="utf-8"))
+
+
+def fields_markdown() -> str:
+    """A Markdown table of the fields of summary.json, for results/README.md."""
+    rows = "".join(f"| `{name}` | {kind} | {text} |\n" for name, kind, text in _fields(Summary, ""))
+    return f"| field | type | meaning |\n|---|---|---|\n{rows}"
+
+
+def _fields(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str]]:
+    for name, field in model.model_fields.items():
+        kind, inner, optional = _kind(field.annotation)
+        label = f"{kind} or null" if optional else kind
+        path = f"{prefix}{name}{'[]' if kind.startswith('list') else ''}"
+        yield path, label, field.description or ""
+        if inner is not None:
+            yield from _fields(inner, f"{path}.")
+
+
+def _kind(annotation: Any) -> tuple[str, type[BaseModel] | None, bool]:
+    """Name of a field's type, the model inside it if any, and whether it may be null."""
+    args = get_args(annotation)
+    if NoneType in args:
+        kind, inner, _ = _kind(next(arg for arg in args if arg is not NoneType))
+        return kind, inner, True
+    if args and isinstance(args[0], str):
+        return "text", None, False
+    if args:
+        kind, inner, _ = _kind(args[-1])
+        container = "list" if len(args) == 1 else "map"
+        return f"{container} of {kind}", inner, False
+    if issubclass(annotation, BaseModel):
+        return "object", annotation, False
+    names = {bool: "true or false", int: "integer", float: "number"}
+    return names.get(annotation, "text"), None, False
+
+
+def _warnings(manifest: Manifest) -> list[str]:
+    found = list(manifest.model.notes)
+    if manifest.model.weights == "seeded" and not found:
+        found.append("The weights are seeded, not trained: speed is real, labels mean nothing.")
+    if manifest.finished_at is None:
+        found.append(
+            "The run is not finished: resume it (study run --resume RUN) before relying on it."
+        )
+    if manifest.git.dirty:
+        found.append("The code had uncommitted changes when the run was made.")
+    return found
+
+
+def _contenders(run: Run) -> list[ContenderFacts]:
+    fields = ContenderFacts.model_fields
+    known = {t.record.contender_name: t.record.contender for t in run.measurements}
+    return [
+        ContenderFacts.model_validate({field: known[name].get(field) for field in fields})
+        for name in run.manifest.experiment.contenders
+        if name in known
+    ]
+
+
+def _failures(run: Run) -> list[Failure]:
+    groups: dict[tuple[str, str], list[tuple[str, ...]]] = {}
+    for trial in run.trials:
+        if not trial.completed:
+            reason = trial.record.reason or "no reason was recorded"
+            key = (trial.record.contender_name, reason)
+            groups.setdefault(key, []).append(trial.record.log_tail)
+    return [
+        Failure(contender=name, n_trials=len(tails), reason=reason, log_tail=list(tails[0]))
+        for (name, reason), tails in groups.items()
+    ]

@@ -1,0 +1,75 @@
+"""Folders cached under a digest of what made them: complete, or not there."""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from servers.classifier.progress import say
+
+_UNFINISHED = ".unfinished-"
+
+
+def digest_of(ingredients: Mapping[str, Any]) -> str:
+    """Sixteen hexadecimal digits that change with any ingredient."""
+    canonical = json.dumps(ingredients, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def digest_of_files(paths: Iterable[Path]) -> str:
+    """Changes with the name or content of any file."""
+    digests = {}
+    for path in paths:
+        with path.open("rb") as stream:
+            digests[path.name] = hashlib.file_digest(stream, "sha256").hexdigest()
+    return digest_of(digests)
+
+
+def versions_of(*distributions: str) -> dict[str, str]:
+    return {name: version(name) for name in distributions}
+
+
+def cached_folder(cache: Path, name: str, make: Callable[[Path], None]) -> Path:
+    """cache/name, which `make` fills when it does not exist yet.
+
+    An interrupted make leaves no cache/name, and a second process waits for the first.
+    """
+    folder = cache / name
+    if folder.exists():
+        return folder
+    cache.mkdir(parents=True, exist_ok=True)
+    with _locked(cache):
+        if folder.exists():
+            return folder
+        for abandoned in cache.glob(f"{_UNFINISHED}*"):  # by a process that was killed
+            shutil.rmtree(abandoned)
+        unfinished = cache / f"{_UNFINISHED}{name}"
+        unfinished.mkdir()
+        try:
+            make(unfinished)
+            unfinished.rename(folder)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+    return folder
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """One process at a time. The lock is on the folder itself: no lock file is left behind, and
+    the kernel releases it when its owner dies."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"waiting for another build in {folder}")
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

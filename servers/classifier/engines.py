@@ -1,0 +1,42 @@
+"""The engines behind one interface; each is imported only when it is asked for."""
+
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+EngineName = Literal["torch", "onnxruntime"]
+
+
+class Engine(Protocol):
+    """Runs the network. precision ("fp32", ...) and device ("cpu", ...) are read from what was
+    loaded, never from what was asked for."""
+
+    @property
+    def name(self) -> EngineName: ...
+
+    @property
+    def precision(self) -> str: ...
+
+    @property
+    def device(self) -> str: ...
+
+    def infer(
+        self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """logits float32[batch, labels] of int64[batch, length] inputs."""
+        ...
+
+
+def load_engine(name: EngineName, model_dir: Path, threads: int) -> Engine:
+    """Loads the artefacts of model_dir on `threads` cores; ValueError on an unknown engine."""
+    if name == "torch":
+        from servers.classifier.torch_engine import TorchEngine
+
+        return TorchEngine(model_dir, threads)
+    if name == "onnxruntime":
+        from servers.classifier.onnxruntime_engine import OnnxRuntimeEngine
+
+        return OnnxRuntimeEngine(model_dir, threads)
+    raise ValueError(f"expected the engine 'torch' or 'onnxruntime', found {name!r}.")

@@ -1,0 +1,282 @@
+"""Synthetic runs: invented trials of a simulated server, written through loadtests.records.
+
+Nothing here was measured. One queue served in order, service_s a request and an overhead_s that
+does not occupy the server, has known answers and the shape of a run folder.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from loadtests.records import (
+    REQUESTS_SCHEMA,
+    TELEMETRY_SCHEMA,
+    Level,
+    ParityRecord,
+    Phases,
+    TrialRecord,
+    write_json,
+    write_table,
+    write_trial,
+)
+
+WARMUP_S = 1.0
+
+
+@dataclass(frozen=True)
+class SyntheticContender:
+    name: str
+    service_s: float
+    overhead_s: float = 0.001
+    protocol: str = "http-json"
+    moving_parts: int = 2
+    mean_batch: float = 1.0
+    fails: str | None = None
+    send_lag_s: float = 0.0001
+
+
+def facts(contender: SyntheticContender) -> dict[str, Any]:
+    return {
+        "name": contender.name,
+        "server": "synthetic",
+        "protocol": contender.protocol,
+        "engine": "onnxruntime",
+        "setting": "tuned",
+        "batching": contender.mean_batch > 1,
+        "summary": f"Synthetic: {contender.service_s * 1000:g} ms a request.",
+        "moving_parts": contender.moving_parts,
+        "extra_ports": [],
+        "options": {},
+    }
+
+
+def open_loop_rows(
+    contender: SyntheticContender, rate_rps: float, steady_s: float, seed: int
+) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    n_requests = int(rate_rps * (WARMUP_S + steady_s) * 1.5) + 50
+    scheduled_s = np.cumsum(rng.exponential(1 / rate_rps, n_requests))
+    scheduled_s = scheduled_s[scheduled_s < WARMUP_S + steady_s]
+    sent_s = scheduled_s + contender.send_lag_s
+    service_s = rng.uniform(0.5, 1.5, len(sent_s)) * contender.service_s
+    # Served in order of arrival: done = max(arrival, previous done) + service (Lindley).
+    served_s = np.cumsum(service_s)
+    free_s = np.maximum.accumulate(sent_s - (served_s - service_s))
+    done_s = free_s + served_s + contender.overhead_s
+    return rows(scheduled_s, sent_s, done_s)
+
+
+def rows(
+    scheduled_s: Sequence[float] | np.ndarray,
+    sent_s: Sequence[float] | np.ndarray,
+    done_s: Sequence[float] | np.ndarray,
+    status: Sequence[str] | str = "ok",
+) -> pd.DataFrame:
+    frame = pd.DataFrame({"scheduled_s": scheduled_s, "sent_s": sent_s, "done_s": done_s})
+    frame["phase"] = np.where(frame["scheduled_s"] < WARMUP_S, "warm-up", "steady")
+    frame["status"] = status
+    frame["request_index"] = np.arange(len(frame))
+    frame["text_id"] = frame["request_index"] % 100
+    frame["worker"] = 0
+    return frame
+
+
+def telemetry(steady_s: float, cpu_per_s: float) -> pd.DataFrame:
+    t_s = np.arange(0.0, WARMUP_S + steady_s + 0.5, 0.25)
+    return pd.DataFrame(
+        {
+            "t_s": t_s,
+            "server_cpu_s": 5.0 + t_s * cpu_per_s,
+            "server_rss_bytes": 300_000_000 + (t_s * 1000).astype(int),
+            "load_cpu_s": 1.0 + t_s * 0.1,
+            "load_rss_bytes": 50_000_000,
+        }
+    )
+
+
+class SyntheticRun:
+    """A run folder under construction."""
+
+    def __init__(self, folder: Path, contenders: Sequence[str], **changes: Any) -> None:
+        self.folder = folder
+        (folder / "trials").mkdir(parents=True)
+        self.steady_s = float(changes.pop("steady_s", 6.0))
+        load = {
+            "rates_rps": changes.pop("rates_rps", [200.0]),
+            "concurrency": changes.pop("concurrency", []),
+            "warmup_s": WARMUP_S,
+            "steady_s": self.steady_s,
+            "min_requests": 1000,
+            "request_timeout_s": 10.0,
+            "workers": 1,
+        }
+        self.manifest: dict[str, Any] = {
+            "schema_version": 1,
+            "run_id": folder.name,
+            "created_at": "2026-11-21T21:30:00+00:00",
+            "finished_at": "2026-11-21T21:36:00+00:00",
+            "command": "study run synthetic.toml",
+            "experiment": {
+                "name": "synthetic",
+                "description": "Synthetic rows of simulated servers: nothing was measured.",
+                "seed": 7,
+                "repeats": changes.pop("repeats", 1),
+                "reference": contenders[0],
+                "contenders": list(contenders),
+                "slo": {"percentile": 99, "latency_ms": 100, "max_error_ratio": 0.001},
+                "load": load,
+                "calibration": {"contenders": ["null-http"], "concurrency": 16, "steady_s": 3},
+            },
+            "machine": {
+                "platform": "Linux",
+                "cpu_model": "Synthetic CPU",
+                "cpu_count": 2,
+                "memory_bytes": 8 * 2**30,
+                "gpu": None,
+                "python": "3.11.0",
+            },
+            "versions": {"torch": "0.0", "onnxruntime": "0.0"},
+            "git": {"commit": "0" * 40, "dirty": False},
+            "model": {
+                "name": "small",
+                "digest": "a" * 64,
+                "weights": "seeded",
+                "notes": ["The weights are seeded, not trained: labels mean nothing."],
+                "accuracy": None,
+            },
+            "traffic": {"source": "synthetic", "digest": "b" * 64, "n_texts": 100},
+            "cores": {"server": [0], "load": [1]},
+            "form": "embedded",
+        } | changes
+        self.save()
+
+    def save(self) -> None:
+        write_json(self.folder / "manifest.json", self.manifest)
+
+    def add(
+        self,
+        contender: SyntheticContender,
+        requests: pd.DataFrame | None,
+        level: Level,
+        repeat: int = 0,
+        **changes: Any,
+    ) -> Path:
+        """Writes one trial; requests None: it failed."""
+        folder = self.folder / "trials" / f"{contender.name}-{level.label}-{repeat}"
+        folder.mkdir()
+        n_ok = 0 if requests is None else int((requests["status"] == "ok").sum())
+        n_executions = int(n_ok / contender.mean_batch)
+        record = TrialRecord(
+            trial_id=folder.name,
+            purpose="measurement",
+            contender=facts(contender),
+            level=level,
+            repeat=repeat,
+            order=0,
+            status="completed" if requests is not None else "failed",
+            reason=contender.fails,
+            log_tail=("Traceback", "RuntimeError: synthetic") if contender.fails else (),
+            startup_s=1.5,
+            phases=Phases(WARMUP_S, self.steady_s, 1.0),
+            cores={"server": (0,), "load": (1,)},
+            parity=ParityRecord(checked=20, mismatches=0, max_confidence_gap=0.0001),
+            counters_before=counters(10, 10, 10),
+            counters_after=counters(10 + n_ok, 10 + n_ok, 10 + n_executions),
+        )
+        write_trial(folder, replace(record, **changes))
+        if requests is not None:
+            cpu_per_s = min(n_ok / (WARMUP_S + self.steady_s) * contender.service_s, 1.0)
+            write_table(folder / "requests.parquet", requests, REQUESTS_SCHEMA)
+            write_table(
+                folder / "telemetry.parquet", telemetry(self.steady_s, cpu_per_s), TELEMETRY_SCHEMA
+            )
+        return folder
+
+    def simulate(self, contenders: Sequence[SyntheticContender]) -> None:
+        """Every contender at every arrival rate and repeat of the manifest."""
+        experiment = self.manifest["experiment"]
+        for contender in contenders:
+            for rate_rps in experiment["load"]["rates_rps"]:
+                for repeat in range(experiment["repeats"]):
+                    seed = int(rate_rps) * 10 + repeat
+                    requests = open_loop_rows(contender, rate_rps, self.steady_s, seed)
+                    self.add(
+                        contender,
+                        None if contender.fails else requests,
+                        Level("open", rate_rps=rate_rps),
+                        repeat,
+                    )
+
+    def calibrate(self, name: str, protocol: str, ceiling_rps: int) -> None:
+        contender = SyntheticContender(name, 1e-6, protocol=protocol)
+        done_s = np.arange(0, WARMUP_S + self.steady_s, 1 / ceiling_rps)
+        level = Level("closed", concurrency=16)
+        requests = rows(done_s - 0.001, done_s - 0.001, done_s)
+        self.add(contender, requests, level, purpose="calibration", parity=None)
+
+
+def counters(n_ok: int, inferences: int, executions: int) -> dict[str, int | None]:
+    return {
+        "requests_ok": n_ok,
+        "requests_failed": 0,
+        "inferences": inferences,
+        "executions": executions,
+        "real_tokens": inferences * 12,
+        "padded_tokens": inferences * 16,
+    }
+
+
+CONTENDERS = (
+    SyntheticContender("fastapi", 0.0072, 0.004),
+    SyntheticContender("fastapi-tuned", 0.0058, 0.003),
+    SyntheticContender("fastapi-onnx", 0.0021, 0.002, moving_parts=3),
+    SyntheticContender("litserve", 0.0008, 0.012, moving_parts=4, mean_batch=3.2),
+    SyntheticContender("triton", 0.0007, 0.008, "kserve-grpc", moving_parts=5, mean_batch=4.4),
+    SyntheticContender("hybrid", 0.0009, 0.011, moving_parts=7, mean_batch=4.1),
+    SyntheticContender("broken", 0.001, moving_parts=9, fails="exited with code 1 while starting"),
+)
+
+
+@pytest.fixture
+def contender() -> Callable[..., SyntheticContender]:
+    return SyntheticContender
+
+
+@pytest.fixture
+def make_rows() -> Callable[..., pd.DataFrame]:
+    return rows
+
+
+@pytest.fixture
+def new_run(tmp_path: Path) -> Callable[..., SyntheticRun]:
+    """Starts an empty synthetic run: new_run(["name", ...], rates_rps=[...], repeats=2)."""
+
+    def start(contenders: Sequence[str], **changes: Any) -> SyntheticRun:
+        return SyntheticRun(tmp_path / "synthetic-run", contenders, **changes)
+
+    return start
+
+
+def build_full_run(folder: Path) -> Path:
+    run = SyntheticRun(
+        folder,
+        [contender.name for contender in CONTENDERS],
+        rates_rps=[50.0, 100.0, 200.0, 400.0, 800.0],
+        repeats=2,
+        steady_s=12.0,
+    )
+    run.calibrate("null-http", "http-json", 4000)
+    run.calibrate("null-grpc", "kserve-grpc", 1500)
+    run.simulate(CONTENDERS)
+    return run.folder
+
+
+@pytest.fixture(scope="session")
+def full_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A synthetic run with all contenders of the ladder, saturation, a failure and ceilings."""
+    return build_full_run(tmp_path_factory.mktemp("runs") / "synthetic-full")

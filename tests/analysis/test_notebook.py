@@ -1,0 +1,35 @@
+import subprocess
+import sys
+
+import nbformat
+import pytest
+
+from analysis.load import load_run
+from analysis.notebook import NOTEBOOK_PATH, execute_notebook
+from analysis.summary import summarise
+from loadtests.records import RecordError
+
+
+def test_the_notebook_executes_on_a_run_and_shows_its_recommendation(full_run, tmp_path):
+    path = execute_notebook(full_run, tmp_path / "study.ipynb")
+    notebook = nbformat.read(path, as_version=4)
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+    assert not [output for output in outputs if output.output_type == "error"]
+    text = path.read_text(encoding="utf-8")
+    for choice in summarise(load_run(full_run)).recommendation.choices:
+        assert choice.rates in text
+    assert sum("image/svg+xml" in output.get("data", {}) for output in outputs) == 3
+
+
+def test_a_folder_without_a_manifest_is_refused_before_a_kernel_starts(tmp_path):
+    with pytest.raises(RecordError, match=r"expected manifest\.json"):
+        execute_notebook(tmp_path, tmp_path / "study.ipynb")
+
+
+def test_the_notebook_script_asks_for_the_run_it_lacks():
+    ran = subprocess.run(
+        [sys.executable, NOTEBOOK_PATH], env={}, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 1
+    assert "STUDY_RUN" in ran.stderr
+    assert "Traceback" not in ran.stderr

@@ -1,0 +1,129 @@
+import pytest
+
+from analysis.load import load_run
+from analysis.points import SloVerdict
+from analysis.recommend import Answer
+from analysis.summary import Summary, summarise
+from analysis.wording import number
+from loadtests.records import Level
+
+
+@pytest.fixture
+def summarised(new_run):
+    """The summary of simulated contenders at some arrival rates."""
+
+    def simulate(contenders, rates_rps) -> Summary:
+        names = [contender.name for contender in contenders]
+        run = new_run(names, rates_rps=rates_rps, steady_s=24.0)
+        run.calibrate("null-http", "http-json", 4000)
+        run.simulate(contenders)
+        return summarise(load_run(run.folder))
+
+    return simulate
+
+
+def answers(summary: Summary):
+    return [
+        (choice.from_rps, choice.to_rps, choice.contender or choice.answer)
+        for choice in summary.recommendation.choices
+    ]
+
+
+def test_the_simplest_contender_that_meets_the_slo_wins_and_equal_answers_form_one_range(
+    summarised, contender
+):
+    summary = summarised(
+        [contender("a", 0.006, moving_parts=1), contender("b", 0.001, moving_parts=5)],
+        [50.0, 100.0, 400.0, 600.0],
+    )
+    assert answers(summary) == [(50, 100, "a"), (400, 600, "b")]
+
+
+def test_equally_simple_contenders_are_told_apart_by_cpu(summarised, contender):
+    summary = summarised([contender("a", 0.004), contender("b", 0.002)], [50.0])
+    assert answers(summary) == [(50, 50, "b")]
+
+
+def test_none_meets_the_slo_is_an_answer(summarised, contender):
+    summary = summarised([contender("a", 0.02), contender("b", 0.03)], [100.0])
+    assert answers(summary) == [(100, 100, Answer.NONE_MEETS_SLO)]
+
+
+def test_it_refuses_where_no_valid_point_meets_the_slo_and_an_invalid_one_might(
+    summarised, contender
+):
+    summary = summarised([contender("a", 0.02), contender("b", 0.001, send_lag_s=0.02)], [100.0])
+    assert answers(summary) == [(100, 100, Answer.NOT_ENOUGH_EVIDENCE)]
+    assert "b might" in summary.recommendation.choices[0].because
+
+
+def test_it_refuses_to_name_a_winner_over_a_simpler_contender_measured_badly(summarised, contender):
+    summary = summarised(
+        [
+            contender("a", 0.002, moving_parts=1, send_lag_s=0.02),
+            contender("b", 0.002, moving_parts=5),
+        ],
+        [100.0],
+    )
+    assert answers(summary) == [(100, 100, Answer.NOT_ENOUGH_EVIDENCE)]
+
+
+def test_a_less_simple_contender_measured_badly_does_not_matter(summarised, contender):
+    summary = summarised(
+        [
+            contender("a", 0.002, moving_parts=1),
+            contender("b", 0.002, moving_parts=5, send_lag_s=0.02),
+        ],
+        [100.0],
+    )
+    assert answers(summary) == [(100, 100, "a")]
+
+
+def test_a_contender_that_cannot_start_does_not_stop_the_answer(summarised, contender):
+    summary = summarised(
+        [
+            contender("a", 0.002, moving_parts=1, fails="exited with code 1"),
+            contender("b", 0.002, moving_parts=5),
+        ],
+        [100.0],
+    )
+    assert answers(summary) == [(100, 100, "b")]
+
+
+def test_too_few_requests_are_not_enough_evidence(new_run, contender):
+    run = new_run(["a"], rates_rps=[50.0], steady_s=6.0)
+    run.calibrate("null-http", "http-json", 4000)
+    run.simulate([contender("a", 0.001)])
+    assert answers(summarise(load_run(run.folder))) == [(50, 50, Answer.NOT_ENOUGH_EVIDENCE)]
+
+
+def test_capacity_names_the_highest_rate_that_met_the_slo_and_the_next(summarised, contender):
+    summary = summarised([contender("a", 0.006), contender("b", 0.0005)], [50.0, 100.0, 400.0])
+    slow, fast = summary.recommendation.capacities
+    assert (slow.at_least_rps, slow.next_rps, slow.next_verdict) == (100, 400, SloVerdict.NOT_MET)
+    assert str(fast) == "at least 400 rps; higher rates were not tested"
+
+
+def test_the_conditions_name_everything_the_answer_depends_on(summarised, contender):
+    summary = summarised([contender("a", 0.002)], [50.0, 100.0])
+    text = " ".join(summary.recommendation.conditions)
+    for part in ("Synthetic CPU", "embedded", "small", "seeded", "P99 at most 100 ms", "50, 100"):
+        assert part in text
+    assert "Nothing is said about rates below" in text
+
+
+def test_what_would_reverse_the_answer_names_the_threshold_and_what_was_measured(
+    summarised, contender
+):
+    summary = summarised([contender("a", 0.002)], [50.0, 100.0])
+    measured_ms = summary.points[1].metrics.latency_p99_ms
+    text = summary.recommendation.reversals[0]
+    assert text.startswith("50 to 100 rps: P99 of a above 100 ms")
+    assert f"measured at 100 rps: {number(measured_ms)} ms" in text
+
+
+def test_a_run_without_arrival_rates_recommends_nothing(new_run, contender, make_rows):
+    run = new_run(["a"], rates_rps=[], concurrency=[4])
+    rows = make_rows([1.5, 1.6], [1.5, 1.6], [1.6, 1.7])
+    run.add(contender("a", 0.002), rows, Level("closed", concurrency=4))
+    assert summarise(load_run(run.folder)).recommendation.choices == []

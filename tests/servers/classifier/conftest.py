@@ -1,0 +1,39 @@
+"""The real small classifier, shared with the study: built once into the study's own cache."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from servers.classifier.build import build_model
+from servers.classifier.model_specs import NetworkSpec, TrainingSpec
+
+REPOSITORY = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="session")
+def study_seed() -> int:
+    experiment = REPOSITORY / "loadtests" / "experiments" / "default.toml"
+    return int(tomllib.loads(experiment.read_text(encoding="utf-8"))["seed"])
+
+
+@pytest.fixture(scope="session")
+def study_cache() -> Path:
+    return REPOSITORY / ".cache" / "artefacts"
+
+
+@pytest.fixture(scope="session")
+def small_model_dir(study_seed: int, study_cache: Path) -> Path:
+    return build_model("small", study_cache, study_seed)
+
+
+@pytest.fixture(scope="session")
+def tiny_network() -> NetworkSpec:
+    return NetworkSpec(
+        "tiny", layers=1, width=16, heads=2, intermediate=32, max_positions=128, dropout=0.0
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_training() -> TrainingSpec:
+    return TrainingSpec(n_training=64, n_heldout=16, epochs=1, batch_size=16, accuracy_floor=0.0)
