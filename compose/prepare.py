@@ -1,0 +1,73 @@
+"""Builds what the containers mount: the model, the traffic, and both native Triton repositories.
+
+Run by the service `prepare`; a second run finds the model and the traffic in its cache.
+"""
+
+import argparse
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from loadtests.artefacts import ArtefactError, prepare
+from loadtests.spec import Experiment
+from servers.triton_service import repository
+
+FORMS = ("native-cpu", "native-tensorrt")
+
+
+def link(artefacts: Path, model_dir: Path, traffic: Path) -> None:
+    """Gives the model and the traffic, whose paths hold digests, names that commands can use."""
+    for name, target in (("model", model_dir), ("traffic.jsonl", traffic)):
+        unfinished = artefacts / f".{name}"
+        unfinished.unlink(missing_ok=True)
+        unfinished.symlink_to(os.path.relpath(target, artefacts))
+        unfinished.replace(artefacts / name)
+
+
+def write_repositories(repositories: Path, model_dir: Path, threads: int) -> int:
+    """Fills one folder for each native form; returns the exit code of the first that fails."""
+    for form in FORMS:
+        target = repositories / form
+        _empty(target)
+        arguments = [f"--model-dir={model_dir}", f"--target={target}", f"--form={form}"]
+        code = repository.main([*arguments, f"--threads={threads}"])
+        if code:
+            return code
+    return 0
+
+
+def _empty(folder: Path) -> None:
+    """Empties a folder without removing it: in a container it is the mount point of a volume."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(prog="python compose/prepare.py", description=__doc__)
+    made.add_argument("--model", required=True, metavar="small|base|PATH|HUB_ID")
+    made.add_argument("--threads", type=int, required=True, help="of Triton's classifier on a CPU")
+    made.add_argument("--artefacts", type=Path, required=True, help="gets model, traffic.jsonl")
+    made.add_argument("--repositories", type=Path, required=True, help=f"gets {', '.join(FORMS)}")
+    return made
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    given = parser().parse_args(argv)
+    seed = Experiment.model_fields["seed"].default
+    try:
+        made = prepare(given.model, None, seed, given.artefacts / "cache")
+    except ArtefactError as error:
+        print(f"prepare: {error}", file=sys.stderr)
+        return 2
+    link(given.artefacts, made.model_dir, made.traffic_path)
+    return write_repositories(given.repositories, made.model_dir, given.threads)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

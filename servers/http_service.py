@@ -1,0 +1,177 @@
+"""What every HTTP server folder needs around its model: counters, health, refusals, uvicorn."""
+
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterable, MutableSequence
+from contextlib import AbstractContextManager
+from typing import Annotated, Any, Literal, NoReturn
+
+import uvicorn
+from fastapi import Body, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from servers.contract import BatchPredictRequest, PredictRequest, ServerCounters
+from servers.launch_args import LaunchArgs
+
+COUNTED_PATHS = frozenset({"/predict", "/batch_predict"})
+UVICORN_OPTIONS: dict[str, Any] = {
+    "loop": "uvloop",
+    "http": "httptools",
+    "ws": "none",
+    "access_log": False,
+    "log_level": "warning",
+    "backlog": 2048,
+    # Longer than a pause between load levels: a server that closes idle connections would be
+    # charged for the reconnects of the next level.
+    "timeout_keep_alive": 75,
+}
+_FIELDS = tuple(ServerCounters.model_fields)
+
+_EXAMPLE_TEXTS = ["我的快递到哪里了?", "I was charged twice, please refund one of the payments."]
+PredictBody = Annotated[
+    PredictRequest,
+    Body(
+        openapi_examples={
+            "Chinese": {"value": {"text": _EXAMPLE_TEXTS[0]}},
+            "English, cut to 32 tokens": {"value": {"text": _EXAMPLE_TEXTS[1], "max_length": 32}},
+        }
+    ),
+]
+BatchPredictBody = Annotated[
+    BatchPredictRequest,
+    Body(openapi_examples={"Two texts": {"value": {"texts": _EXAMPLE_TEXTS}}}),
+]
+
+
+class Counters:
+    """Totals since the server started, safe to add to from several threads.
+
+    Give totals (six integers) and lock from multiprocessing to count in several processes.
+    """
+
+    def __init__(
+        self,
+        totals: MutableSequence[int] | None = None,
+        lock: AbstractContextManager[object] | None = None,
+    ) -> None:
+        self._totals = [0] * len(_FIELDS) if totals is None else totals
+        self._lock = lock or threading.Lock()
+
+    def count_request(self, ok: bool) -> None:
+        """One HTTP request answered, or refused."""
+        self._add(requests_ok=int(ok), requests_failed=int(not ok))
+
+    def count_execution(self, real_lengths: Iterable[int], padded_length: int) -> None:
+        """One forward pass over texts of real_lengths tokens, each padded to padded_length."""
+        lengths = [int(length) for length in real_lengths]
+        self._add(
+            inferences=len(lengths),
+            executions=1,
+            real_tokens=sum(lengths),
+            padded_tokens=len(lengths) * padded_length,
+        )
+
+    def snapshot(self) -> ServerCounters:
+        with self._lock:
+            return ServerCounters(**dict(zip(_FIELDS, self._totals, strict=True)))
+
+    def _add(self, **amounts: int) -> None:
+        with self._lock:
+            for name, amount in amounts.items():
+                self._totals[_FIELDS.index(name)] += amount
+
+
+class CountRequests:
+    """ASGI middleware: counts each answer of the predict routes by its status."""
+
+    def __init__(self, app: ASGIApp, counters: Counters) -> None:
+        self._app = app
+        self._counters = counters
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] not in COUNTED_PATHS:
+            await self._app(scope, receive, send)
+            return
+
+        async def counted_send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._counters.count_request(ok=message["status"] < 400)
+            await send(message)
+
+        await self._app(scope, receive, counted_send)
+
+
+def add_health_and_stats(
+    app: FastAPI, counters: Counters, is_ready: Callable[[], bool] = lambda: True
+) -> None:
+    """Adds /health/live, /health/ready, /stats, and the counting of predict requests."""
+    app.add_middleware(CountRequests, counters=counters)
+
+    @app.get("/health/live", tags=["operations"], summary="The process answers")
+    async def live() -> dict[str, str]:
+        return {"status": "live"}
+
+    @app.get("/health/ready", tags=["operations"], summary="The model is loaded and answers")
+    async def ready() -> JSONResponse:
+        if is_ready():
+            return JSONResponse({"status": "ready"})
+        return JSONResponse({"status": "not ready"}, status_code=503)
+
+    @app.get("/stats", tags=["operations"], summary="Totals since the server started")
+    async def stats() -> ServerCounters:
+        return counters.snapshot()
+
+
+def refuse_bad_input(app: FastAPI) -> None:
+    """Answers every malformed request with 422 and one sentence that names the field."""
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        # The input itself is left out: it may hold what JSON cannot carry (a lone surrogate).
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        return JSONResponse({"detail": f"{field}: {first['msg']}."}, status_code=422)
+
+    @app.exception_handler(HTTPException)
+    async def refused(_: Request, error: HTTPException) -> JSONResponse:
+        # FastAPI answers 400 for a body that is not even text; the contract has one code.
+        status = 422 if error.status_code == 400 else error.status_code
+        return JSONResponse({"detail": str(error.detail)}, status_code=status)
+
+
+def require_engine(args: LaunchArgs) -> Literal["torch", "onnxruntime"]:
+    """The engine that args ask for; exits with code 2 when it or the model's folder is missing."""
+    if args.engine == "none":
+        _refuse_to_start(
+            "expected --engine torch or onnxruntime, found none: this server has a model."
+        )
+    if not (args.model_dir / "config.json").is_file():
+        _refuse_to_start(
+            f"expected a model in {args.model_dir}, found no config.json there: "
+            "build one with `python -m servers.classifier build`."
+        )
+    return args.engine
+
+
+def _refuse_to_start(reason: str) -> NoReturn:
+    print(reason, file=sys.stderr)
+    sys.exit(2)
+
+
+def exit_on_sigterm() -> None:
+    """Makes SIGTERM end this process with code 0: uvicorn stops cleanly, then raises it again."""
+
+    def leave(*_: object) -> NoReturn:
+        sys.exit(0)
+
+    signal.signal(signal.SIGTERM, leave)
+
+
+def serve(app: FastAPI, args: LaunchArgs) -> None:
+    """Serves app on the given host and port until SIGTERM or SIGINT, in this one process."""
+    exit_on_sigterm()
+    uvicorn.run(app, host=args.host, port=args.port, timeout_graceful_shutdown=5, **UVICORN_OPTIONS)

@@ -1,0 +1,1 @@
+"""A FastAPI gateway that validates and tokenises in front of Triton."""

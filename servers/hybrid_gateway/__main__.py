@@ -1,0 +1,42 @@
+"""Starts the contender `hybrid`: a tritonserver of its own, then the gateway until a signal.
+
+With the option triton_url (HOST:PORT of its gRPC) the gateway uses that Triton and starts none.
+"""
+
+import sys
+
+import uvicorn
+
+from servers.http_service import UVICORN_OPTIONS
+from servers.hybrid_gateway.app import GatewaySettings, create_app
+from servers.launch_args import LaunchArgs, parse_launch_args
+from servers.triton_service.embedded import START_ERRORS, embedded_triton
+from servers.triton_service.process import Ports, exit_on_signals
+
+
+def run(args: LaunchArgs) -> None:
+    if args.options["triton_url"]:
+        serve(args, str(args.options["triton_url"]))
+        return
+    ports = Ports(grpc=args.extra_ports["triton_grpc"])
+    with embedded_triton(args, ports) as server:
+        server.wait_until_ready()
+        serve(args, server.grpc_url)
+
+
+def serve(args: LaunchArgs, grpc_url: str) -> None:
+    settings = GatewaySettings(
+        grpc_url=grpc_url,
+        model_dir=args.model_dir,
+        deadline_s=float(args.options["deadline_ms"]) / 1000,
+        max_batch_size=int(args.options["max_batch_size"]),
+    )
+    uvicorn.run(create_app(settings), host=args.host, port=args.port, **UVICORN_OPTIONS)
+
+
+if __name__ == "__main__":
+    exit_on_signals()
+    try:
+        run(parse_launch_args())
+    except START_ERRORS as error:
+        sys.exit(str(error))

@@ -1,0 +1,147 @@
+"""The gateway's HTTP side: validate, tokenise, ask Triton, name the label."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+from tritonclient.grpc.aio import InferenceServerClient
+
+from servers.classifier.encoding import Encoded, Encoder, Prediction, decode, read_labels
+from servers.contract import (
+    LENGTH_BUCKETS,
+    BatchItem,
+    BatchPredictRequest,
+    BatchPredictResponse,
+    PredictRequest,
+    PredictResponse,
+    ServerCounters,
+)
+from servers.http_service import Counters, CountRequests, refuse_bad_input
+from servers.hybrid_gateway.triton_model import Refused, TritonModel, Unavailable
+
+
+@dataclass(frozen=True)
+class GatewaySettings:
+    """grpc_url is Triton's HOST:PORT; deadline_s bounds each call to it."""
+
+    grpc_url: str
+    model_dir: Path
+    deadline_s: float
+    max_batch_size: int
+
+
+class Gateway:
+    """One text or several to predictions; the network itself runs in Triton."""
+
+    def __init__(
+        self, encoder: Encoder, labels: tuple[str, ...], model: TritonModel, counters: Counters
+    ) -> None:
+        self._encoder = encoder
+        self._labels = labels
+        self._counters = counters
+        self.model = model
+
+    def encode(self, texts: list[str], max_length: int) -> Encoded:
+        return self._encoder.encode(texts, max_length, LENGTH_BUCKETS)
+
+    async def predict(self, encoded: Encoded) -> list[Prediction]:
+        logits = await self.model.infer(encoded)
+        self._counters.count_execution(encoded.lengths, encoded.input_ids.shape[1])
+        return decode(logits, self._labels)
+
+    async def stats(self) -> ServerCounters:
+        """Requests and tokens as the gateway counts them, batches as Triton formed them."""
+        triton = await self.model.executions()
+        return self._counters.snapshot().model_copy(
+            update={"inferences": triton.inferences, "executions": triton.executions}
+        )
+
+
+def create_app(settings: GatewaySettings) -> FastAPI:
+    counters = Counters()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        # One client for the whole process: its one HTTP/2 connection carries all requests at once.
+        async with InferenceServerClient(settings.grpc_url) as client:
+            app.state.gateway = Gateway(
+                Encoder(settings.model_dir),
+                read_labels(settings.model_dir),
+                TritonModel(client, settings.deadline_s, settings.max_batch_size),
+                counters,
+            )
+            yield
+
+    app = FastAPI(
+        title="Text classifier, gateway in front of Triton",
+        summary="Validates and tokenises; Triton batches and runs the network.",
+        lifespan=lifespan,
+    )
+    app.add_middleware(CountRequests, counters=counters)
+    refuse_bad_input(app)
+    _add_error_answers(app)
+    _add_predict_routes(app)
+    _add_operations_routes(app)
+    return app
+
+
+def _gateway(request: Request) -> Gateway:
+    gateway: Gateway = request.app.state.gateway
+    return gateway
+
+
+def _add_predict_routes(app: FastAPI) -> None:
+    @app.post("/predict", summary="Classify one text")
+    async def predict(body: PredictRequest, request: Request) -> PredictResponse:
+        start_s = time.perf_counter()
+        gateway = _gateway(request)
+        # On the event loop: one text takes a fraction of a millisecond, less than handing it to
+        # a thread and back.
+        encoded = gateway.encode([body.text], body.max_length)
+        (answer,) = await gateway.predict(encoded)
+        latency_ms = (time.perf_counter() - start_s) * 1000
+        return PredictResponse(
+            label=answer.label, confidence=answer.confidence, latency_ms=latency_ms
+        )
+
+    @app.post("/batch_predict", summary="Classify several texts")
+    async def batch_predict(body: BatchPredictRequest, request: Request) -> BatchPredictResponse:
+        start_s = time.perf_counter()
+        gateway = _gateway(request)
+        # In a thread: many long texts take tens of milliseconds, and every caller would wait.
+        encoded = await asyncio.to_thread(gateway.encode, body.texts, body.max_length)
+        answers = await gateway.predict(encoded)
+        latency_ms = (time.perf_counter() - start_s) * 1000
+        items = [BatchItem(label=a.label, confidence=a.confidence) for a in answers]
+        return BatchPredictResponse(predictions=items, latency_ms=latency_ms)
+
+
+def _add_operations_routes(app: FastAPI) -> None:
+    @app.get("/health/live", tags=["operations"], summary="The gateway answers")
+    async def live() -> dict[str, str]:
+        return {"status": "live"}
+
+    @app.get("/health/ready", tags=["operations"], summary="Triton's model is ready")
+    async def ready(request: Request) -> JSONResponse:
+        if await _gateway(request).model.is_ready():
+            return JSONResponse({"status": "ready"})
+        return JSONResponse({"status": "not ready"}, status_code=503)
+
+    @app.get("/stats", tags=["operations"], summary="Totals since the gateway started")
+    async def stats(request: Request) -> ServerCounters:
+        return await _gateway(request).stats()
+
+
+def _add_error_answers(app: FastAPI) -> None:
+    @app.exception_handler(Unavailable)
+    async def unavailable(_: Request, error: Unavailable) -> JSONResponse:
+        return JSONResponse({"detail": str(error)}, status_code=503)
+
+    @app.exception_handler(Refused)
+    async def refused(_: Request, error: Refused) -> JSONResponse:
+        return JSONResponse({"detail": str(error)}, status_code=422)

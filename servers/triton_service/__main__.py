@@ -1,0 +1,42 @@
+"""Starts the contender `triton`: writes its model repository, runs tritonserver until a signal."""
+
+import sys
+
+import numpy as np
+from tritonclient.grpc import InferenceServerClient, InferInput
+from tritonclient.utils import InferenceServerException
+
+from servers.contract import MODEL_NAME
+from servers.launch_args import LaunchArgs, parse_launch_args
+from servers.triton_service.embedded import START_ERRORS, embedded_triton
+from servers.triton_service.process import Ports, TritonError, exit_on_signals
+
+CANARY_TIMEOUT_S = 30.0
+
+
+def answer_canary(grpc_url: str) -> None:
+    """One inference through every model: Triton's own health stays good when a stub is dead."""
+    text = InferInput("TEXT", [1, 1], "BYTES")
+    text.set_data_from_numpy(np.array([["canary"]], dtype=object))
+    try:
+        with InferenceServerClient(grpc_url) as client:
+            client.infer(MODEL_NAME, [text], client_timeout=CANARY_TIMEOUT_S)
+    except InferenceServerException as error:
+        raise TritonError(f"expected an answer to a first text, found: {error}.") from error
+
+
+def run(args: LaunchArgs) -> None:
+    ports = Ports(args.port, args.extra_ports["http"], args.extra_ports["metrics"])
+    with embedded_triton(args, ports) as server:
+        server.wait_until_ready()
+        answer_canary(server.grpc_url)
+        print(f"triton ready: grpc {server.grpc_url} http {args.host}:{ports.http}", flush=True)
+        raise server.wait()
+
+
+if __name__ == "__main__":
+    exit_on_signals()
+    try:
+        run(parse_launch_args())
+    except START_ERRORS as error:
+        sys.exit(str(error))

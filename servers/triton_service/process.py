@@ -1,0 +1,185 @@
+"""Starts, watches and stops one tritonserver."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import IO, Self
+from uuid import uuid4
+
+from tritonclient.grpc import InferenceServerClient
+from tritonclient.utils import InferenceServerException
+
+from servers.confine import confined
+from servers.triton_service.installation import prepare_installation
+from servers.triton_service.server_log import cause_of_end, is_error
+
+SHARED_MEMORY_DIR = Path("/dev/shm")
+EXIT_TIMEOUT_S = 5
+KILL_AFTER_S = 7.0
+LOG_END_S = 1.0
+POLL_S = 0.05
+
+
+class TritonError(RuntimeError):
+    """tritonserver did not start, or ended by itself."""
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Ports on the given host; None: that endpoint stays closed."""
+
+    grpc: int
+    http: int | None = None
+    metrics: int | None = None
+
+
+class TritonServer:
+    """One tritonserver over a model repository, as a context manager.
+
+    It lives in a process group of its own, so that Ctrl-C or a signal to the group reaches only
+    this process, which then stops it in order: a Python stub that is interrupted before its
+    server makes that server wait for its whole exit timeout. It is told to stop when this process
+    dies. work_dir is a folder of its own.
+    """
+
+    def __init__(self, repository: Path, work_dir: Path, host: str, ports: Ports) -> None:
+        self._repository = repository
+        self._work_dir = work_dir
+        self._host = host
+        self._ports = ports
+        self._shared_memory_prefix = f"study_triton_{uuid4().hex[:12]}_"
+        self._error_lines: list[str] = []
+
+    @property
+    def grpc_url(self) -> str:
+        return f"{self._host}:{self._ports.grpc}"
+
+    def __enter__(self) -> Self:
+        _require_free(self._host, self._ports)
+        installation = prepare_installation(self._work_dir)
+        argv = [str(installation.binary), *self._arguments(installation.backends_dir)]
+        self._process = subprocess.Popen(
+            confined(argv, cpus=()),
+            env=installation.environment,
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            process_group=0,
+        )
+        self._log = threading.Thread(
+            target=self._copy_log, args=(self._process.stderr,), daemon=True
+        )
+        self._log.start()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(KILL_AFTER_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)  # stubs that outlived their server
+        self._log.join(LOG_END_S)
+        for leftover in SHARED_MEMORY_DIR.glob(f"{self._shared_memory_prefix}*"):
+            leftover.unlink(missing_ok=True)
+
+    def wait_until_ready(self, timeout_s: float = 120.0) -> None:
+        """Returns when every model is loaded; TritonError when the server ends before that."""
+        deadline_s = time.monotonic() + timeout_s
+        with InferenceServerClient(self.grpc_url) as client:
+            while not self._answers_ready(client):
+                if self._process.poll() is not None:
+                    raise self.ended()
+                if time.monotonic() > deadline_s:
+                    raise TritonError(
+                        f"expected Triton to be ready within {timeout_s:g} s, found it still "
+                        "loading: see its log above."
+                    )
+                time.sleep(POLL_S)
+
+    def wait(self) -> TritonError:
+        """Returns why the server ended, when it does."""
+        self._process.wait()
+        return self.ended()
+
+    def ended(self) -> TritonError:
+        self._log.join(LOG_END_S)  # the last lines name the cause
+        return TritonError(
+            f"expected Triton to keep running, found that it ended with code "
+            f"{self._process.returncode}: {cause_of_end(self._error_lines)}"
+        )
+
+    def _answers_ready(self, client: InferenceServerClient) -> bool:
+        try:
+            return bool(client.is_server_ready(client_timeout=1.0))
+        except InferenceServerException:
+            return False
+
+    def _copy_log(self, log: IO[bytes]) -> None:
+        """Passes Triton's log on, and keeps the errors, one of which names the cause of an end."""
+        for line in log:
+            sys.stderr.buffer.write(line)
+            sys.stderr.buffer.flush()
+            if is_error(text := line.decode(errors="replace")):
+                self._error_lines.append(text)
+
+    def _arguments(self, backends_dir: Path) -> list[str]:
+        has_gpu = Path("/dev/nvidiactl").exists()
+        return [
+            f"--model-repository={self._repository}",
+            f"--backend-directory={backends_dir}",
+            f"--backend-config=python,shm-region-prefix-name={self._shared_memory_prefix}",
+            "--model-control-mode=none",
+            "--disable-auto-complete-config",  # what is served is what the files say
+            f"--exit-timeout-secs={EXIT_TIMEOUT_S}",
+            f"--grpc-address={self._host}",
+            f"--grpc-port={self._ports.grpc}",
+            *_endpoint("http", self._host, self._ports.http),
+            *_endpoint("metrics", self._host, self._ports.metrics),
+            f"--allow-gpu-metrics={str(has_gpu).lower()}",
+            "--allow-cpu-metrics=false",
+        ]
+
+
+def _require_free(host: str, ports: Ports) -> None:
+    """A port in use would not only stop Triton: whoever has it could answer in Triton's place."""
+    for port in filter(None, (ports.grpc, ports.http, ports.metrics)):
+        try:
+            socket.create_server((host, port)).close()
+        except OSError as error:
+            raise TritonError(
+                f"expected port {port} of {host} to be free, found it in use "
+                f"({error.strerror}): choose another."
+            ) from None
+
+
+def _endpoint(name: str, host: str, port: int | None) -> list[str]:
+    if port is None:
+        return [f"--allow-{name}=false"]
+    return [f"--allow-{name}=true", f"--{name}-address={host}", f"--{name}-port={port}"]
+
+
+def exit_on_signals() -> None:
+    """Makes SIGTERM and SIGINT end this process with code 0, through its context managers."""
+
+    def leave(_number: int, _frame: FrameType | None) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)  # a second one must not cut the clean-up short
+        sys.exit(0)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, leave)

@@ -1,0 +1,136 @@
+"""Prometheus asks services that exist; Grafana shows fields that somebody measures."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import pytest
+import yaml
+
+from servers.triton_service.process import Ports, TritonServer
+
+Merge = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def monitored(project: Merge) -> dict[str, Any]:
+    return project("triton.yaml", "monitoring.yaml", profile="gpu")
+
+
+@pytest.fixture
+def dashboard(compose_dir: Path) -> dict[str, Any]:
+    text = (compose_dir / "grafana/dashboards/triton.json").read_text()
+    return dict(json.loads(text))
+
+
+def _yaml(path: Path) -> dict[str, Any]:
+    return dict(yaml.safe_load(path.read_text()))
+
+
+def test_prometheus_scrapes_the_ports_that_services_open(
+    compose_dir: Path,
+    monitored: dict[str, Any],
+    network_names: Callable[[dict[str, Any]], set[str]],
+) -> None:
+    config = _yaml(compose_dir / "prometheus/prometheus.yml")
+    targets = {
+        target
+        for job in config["scrape_configs"]
+        for entry in job["static_configs"]
+        for target in entry["targets"]
+    }
+    assert {target.split(":")[0] for target in targets} <= network_names(monitored)
+    flags = monitored["services"]["triton-gpu"]["command"]
+    (port,) = (flag.split("=")[1] for flag in flags if flag.startswith("--metrics-port="))
+    assert targets == {f"triton:{port}", "dcgm-exporter:9400"}
+
+
+def test_sources_are_measured_as_often_as_they_are_scraped(
+    compose_dir: Path, monitored: dict[str, Any]
+) -> None:
+    config = _yaml(compose_dir / "prometheus/prometheus.yml")
+    assert config["global"]["scrape_interval"] == "1s"
+    services = monitored["services"]
+    assert services["dcgm-exporter"]["environment"]["DCGM_EXPORTER_INTERVAL"] == "1000"
+    assert "--metrics-interval-ms=1000" in services["triton-gpu"]["command"]
+
+
+def test_grafana_reads_from_the_provisioned_prometheus(
+    compose_dir: Path, monitored: dict[str, Any], dashboard: dict[str, Any]
+) -> None:
+    folder = compose_dir / "grafana/provisioning/datasources"
+    (source,) = _yaml(folder / "prometheus.yml")["datasources"]
+    host = source["url"].removeprefix("http://").split(":")[0]
+    assert host in monitored["services"]
+    used = set(re.findall(r'"uid": "([^"]+)"', json.dumps(dashboard["panels"])))
+    assert used == {source["uid"]}
+    assert "__inputs" not in dashboard  # file provisioning cannot fill them in
+
+
+def test_grafana_finds_the_dashboard_where_it_is_mounted(
+    compose_dir: Path, monitored: dict[str, Any]
+) -> None:
+    folder = compose_dir / "grafana/provisioning/dashboards"
+    (provider,) = _yaml(folder / "study.yml")["providers"]
+    mounts = monitored["services"]["grafana"]["volumes"]
+    assert f"./grafana/dashboards:{provider['options']['path']}:ro" in mounts
+
+
+def _expressions(dashboard: dict[str, Any]) -> str:
+    return " ".join(target["expr"] for panel in dashboard["panels"] for target in panel["targets"])
+
+
+def test_the_dashboard_shows_only_gpu_counters_that_are_collected(
+    compose_dir: Path, dashboard: dict[str, Any]
+) -> None:
+    rows = (compose_dir / "dcgm/counters.csv").read_text().splitlines()
+    collected = {row.split(",")[0] for row in rows if not row.startswith("#")}
+    shown = set(re.findall(r"DCGM_\w+", _expressions(dashboard)))
+    assert {"DCGM_FI_PROF_SM_ACTIVE", "DCGM_FI_PROF_PIPE_TENSOR_ACTIVE"} <= shown <= collected
+
+
+@pytest.mark.live
+def test_the_dashboard_shows_only_counters_that_triton_exports(
+    dashboard: dict[str, Any], tmp_path: Path, free_ports: Callable[[int], list[int]]
+) -> None:
+    shown = set(re.findall(r"nv_\w+", _expressions(dashboard)))
+    assert "nv_inference_exec_count" in shown
+    assert shown <= _metrics_of_triton(tmp_path, *free_ports(2))
+
+
+def test_every_dcgm_row_has_a_name_a_type_and_a_help(compose_dir: Path) -> None:
+    rows = (compose_dir / "dcgm/counters.csv").read_text().splitlines()
+    for row in rows:
+        if not row.startswith("#"):
+            assert re.fullmatch(r"DCGM_FI_\w+, (gauge|counter), [^,]+(, [^,]+)*", row), row
+
+
+def test_profiling_counters_come_with_the_right_to_read_them(monitored: dict[str, Any]) -> None:
+    exporter = monitored["services"]["dcgm-exporter"]
+    assert exporter["cap_add"] == ["SYS_ADMIN"]
+    (mount,) = exporter["volumes"]
+    assert mount.split(":")[1] == exporter["environment"]["DCGM_EXPORTER_COLLECTORS"]
+
+
+def _metrics_of_triton(folder: Path, grpc: int, metrics: int) -> set[str]:
+    """The names that a Triton with one loaded model exports."""
+    version_dir = folder / "repository" / "classifier" / "1"
+    version_dir.mkdir(parents=True)
+    (version_dir / "model.py").write_text(
+        "class TritonPythonModel:\n    def execute(self, requests):\n        return []\n"
+    )
+    (version_dir.parent / "config.pbtxt").write_text(
+        'backend: "python" max_batch_size: 1 '
+        'input { name: "A" data_type: TYPE_FP32 dims: 1 } '
+        'output { name: "B" data_type: TYPE_FP32 dims: 1 }'
+    )
+    server = TritonServer(
+        version_dir.parents[1], folder / "work", "127.0.0.1", Ports(grpc, None, metrics)
+    )
+    with server:
+        server.wait_until_ready(60.0)
+        with urlopen(f"http://127.0.0.1:{metrics}/metrics", timeout=10) as answer:
+            return set(re.findall(r"^(nv_\w+)", answer.read().decode(), re.MULTILINE))

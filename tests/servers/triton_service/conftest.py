@@ -1,0 +1,245 @@
+"""A built classifier, its traffic, and the contender `triton` started as the launcher would."""
+
+import json
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import psutil
+import pytest
+from tritonclient.grpc import service_pb2, service_pb2_grpc
+
+from servers.contract import MODEL_NAME
+from servers.discovery import discover
+from servers.launch_args import LaunchArgs
+
+REPOSITORY = Path(__file__).parents[3]
+SEED = "20261121"
+START_DEADLINE_S = 60.0
+GONE_DEADLINE_S = 30.0
+
+
+def until(condition: Callable[[], bool], deadline_s: float = 20.0) -> bool:
+    """Whether condition came to hold before the deadline."""
+    end_s = time.monotonic() + deadline_s
+    while not condition():
+        if time.monotonic() > end_s:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+@dataclass(frozen=True)
+class Statistics:
+    inferences: int
+    executions: int
+
+
+class TritonClient:
+    """KServe v2 over gRPC with the raw messages."""
+
+    def __init__(self, address: str) -> None:
+        self._channel = grpc.insecure_channel(address, [("grpc.use_local_subchannel_pool", 1)])
+        self._stub = service_pb2_grpc.GRPCInferenceServiceStub(self._channel)
+
+    def send(self, texts: Sequence[str]) -> Any:
+        """Starts one request with a batch of texts; its result() is the response."""
+        encoded = [text.encode() for text in texts]
+        tensor = service_pb2.ModelInferRequest.InferInputTensor
+        request = service_pb2.ModelInferRequest(
+            model_name=MODEL_NAME,
+            inputs=[tensor(name="TEXT", datatype="BYTES", shape=[len(texts), 1])],
+            raw_input_contents=[b"".join(struct.pack("<I", len(e)) + e for e in encoded)],
+        )
+        return self._stub.ModelInfer.future(request, timeout=30)
+
+    def statistics(self, model: str) -> Statistics:
+        request = service_pb2.ModelStatisticsRequest(name=model)
+        (found,) = self._stub.ModelStatistics(request, timeout=30).model_stats
+        return Statistics(found.inference_count, found.execution_count)
+
+    def close(self) -> None:
+        self._channel.close()
+
+
+def answers(response: Any) -> list[tuple[str, float]]:
+    """(label, confidence) of each text of a response."""
+    raw = {
+        output.name: content
+        for output, content in zip(response.outputs, response.raw_output_contents, strict=True)
+    }
+    labels, rest = [], raw["LABEL"]
+    while rest:
+        (size,) = struct.unpack_from("<I", rest)
+        labels.append(rest[4 : 4 + size].decode())
+        rest = rest[4 + size :]
+    confidences = struct.unpack(f"<{len(labels)}f", raw["CONFIDENCE"])
+    return list(zip(labels, confidences, strict=True))
+
+
+@pytest.fixture(scope="session", name="until")
+def until_fixture() -> Callable[..., bool]:
+    return until
+
+
+@pytest.fixture(scope="session")
+def read_answers() -> Callable[[Any], list[tuple[str, float]]]:
+    return answers
+
+
+class RunningTriton:
+    """The contender's processes, ports and shared memory, seen from outside."""
+
+    def __init__(self, process: subprocess.Popen[bytes], ports: Sequence[int], log: Path) -> None:
+        self.process = process
+        self.ports = ports
+        self.log = log
+        self.address = f"127.0.0.1:{ports[0]}"
+
+    def wait_until_ready(self) -> None:
+        ready = until(
+            lambda: "triton ready:" in self.log_text() or self.process.poll() is not None,
+            START_DEADLINE_S,
+        )
+        assert ready, self.log_text()[-4000:]
+        assert self.process.poll() is None, self.log_text()[-4000:]
+
+    def log_text(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def descendants(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def shared_memory(self) -> Callable[[], list[Path]]:
+        """Lists the entries of this server, also when it has ended."""
+        option = "shm-region-prefix-name="
+        arguments = [arg for process in self.descendants() for arg in process.cmdline()]
+        prefix = next(arg.split(option)[1] for arg in arguments if option in arg)
+        return lambda: list(Path("/dev/shm").glob(f"{prefix}*"))
+
+    def open_ports(self) -> list[int]:
+        return [port for port in self.ports if _accepts(port)]
+
+    def end(self, number: signal.Signals, whole_group: bool = False) -> int:
+        if whole_group:
+            os.killpg(self.process.pid, number)
+        else:
+            self.process.send_signal(number)
+        return self.process.wait(GONE_DEADLINE_S)
+
+
+def _accepts(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.fixture(scope="session")
+def model_dir() -> Path:
+    return Path(_classifier("build", "--model", "small")["model_dir"])
+
+
+@pytest.fixture(scope="session")
+def traffic(model_dir: Path) -> list[dict[str, Any]]:
+    """Texts with n_tokens and the reference answers."""
+    path = Path(_classifier("traffic", "--model-dir", str(model_dir))["path"])
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def _classifier(*arguments: str) -> dict[str, Any]:
+    cache = REPOSITORY / ".cache" / "artefacts"
+    command = [sys.executable, "-m", "servers.classifier", *arguments]
+    command += ["--cache", str(cache), "--seed", SEED]
+    finished = subprocess.run(command, stdout=subprocess.PIPE, check=True, cwd=REPOSITORY)
+    return dict(json.loads(finished.stdout))
+
+
+StartTriton = Callable[..., RunningTriton]
+
+
+@pytest.fixture(scope="session")
+def start_triton(
+    model_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[StartTriton]:
+    """Starts `python -m servers.triton_service`; what still runs at the end is killed."""
+    started: list[RunningTriton] = []
+
+    def start(model_dir: Path = model_dir, ports: Sequence[int] | None = None) -> RunningTriton:
+        contender = discover()["triton"]
+        ports = ports or _free_ports(3)
+        work_dir = tmp_path_factory.mktemp("triton")
+        log = work_dir / "server.log"
+        args = LaunchArgs(
+            contender=contender.name,
+            engine=contender.engine,
+            host="127.0.0.1",
+            port=ports[0],
+            extra_ports=dict(zip(contender.extra_ports, ports[1:], strict=True)),
+            model_dir=model_dir,
+            work_dir=work_dir / "work",
+            threads=1,
+            options=contender.options,
+        )
+        args.work_dir.mkdir()
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "servers.triton_service", *args.to_argv()],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=REPOSITORY,
+                start_new_session=True,
+            )
+        started.append(RunningTriton(process, ports, log))
+        return started[-1]
+
+    yield start
+    for running in started:
+        if running.process.poll() is None:
+            running.end(signal.SIGTERM)
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [opened.getsockname()[1] for opened in sockets]
+    for opened in sockets:
+        opened.close()
+    return ports
+
+
+@pytest.fixture(scope="session")
+def triton(start_triton: StartTriton) -> RunningTriton:
+    """One server that all tests without side effects share."""
+    running = start_triton()
+    running.wait_until_ready()
+    return running
+
+
+@pytest.fixture
+def client(triton: RunningTriton) -> Iterator[TritonClient]:
+    client = TritonClient(triton.address)
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def alive() -> Callable[[list[psutil.Process]], list[psutil.Process]]:
+    """Those of the given processes that run; a zombie only waits for init to take note of it."""
+
+    def is_alive(process: psutil.Process) -> bool:
+        try:
+            return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return False
+
+    return lambda processes: [process for process in processes if is_alive(process)]

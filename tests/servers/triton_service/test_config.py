@@ -1,0 +1,124 @@
+"""The generated configurations of all forms: readable by Triton, and meaning what is wanted."""
+
+from collections.abc import Callable
+
+import pytest
+from tritonclient.grpc import model_config_pb2 as pb
+
+from servers.triton_service.checks import ConfigError, check_repository, parse_config, to_text
+from servers.triton_service.config import FORMS, Form, RepositorySpec, model_configs
+
+
+def configs(form: Form) -> dict[str, pb.ModelConfig]:
+    spec = RepositorySpec(form=form, n_labels=10, threads=2)
+    return {config.name: config for config in model_configs(spec)}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_survives_the_text_format_and_is_consistent(form: Form) -> None:
+    written = configs(form)
+
+    read = {name: parse_config(to_text(config), name) for name, config in written.items()}
+
+    assert read == written
+    check_repository(list(read.values()))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_no_form_caches_answers_or_leaves_the_batcher_to_a_default(form: Form) -> None:
+    for config in configs(form).values():
+        assert not config.response_cache.enable
+        assert config.HasField("dynamic_batching") == (config.platform != "ensemble")
+
+
+def test_only_the_embedded_classifier_batches_over_different_lengths() -> None:
+    ragged = {
+        form: {tensor.allow_ragged_batch for tensor in configs(form)["classifier"].input}
+        for form in FORMS
+    }
+
+    assert ragged == {"embedded": {True}, "native-cpu": {False}, "native-tensorrt": {False}}
+
+
+def test_a_field_triton_does_not_know_is_refused_with_its_place() -> None:
+    with pytest.raises(ConfigError, match=r"config\.pbtxt: .*1:1.*dynamic_batch"):
+        parse_config("dynamic_batch { }", "config.pbtxt")
+
+
+def change_a_type(models: dict[str, pb.ModelConfig]) -> None:
+    models["tokenizer"].output[0].data_type = pb.TYPE_INT32
+
+
+def drop_the_tokenizer(models: dict[str, pb.ModelConfig]) -> None:
+    del models["tokenizer"]
+
+
+def drop_an_input_map(models: dict[str, pb.ModelConfig]) -> None:
+    del models["text_classifier"].ensemble_scheduling.step[1].input_map["attention_mask"]
+
+
+def map_an_output_that_is_not_there(models: dict[str, pb.ModelConfig]) -> None:
+    models["text_classifier"].ensemble_scheduling.step[0].output_map["token_types"] = "types"
+
+
+def shrink_the_classifier(models: dict[str, pb.ModelConfig]) -> None:
+    models["classifier"].max_batch_size = 8
+
+
+def batch_nothing(models: dict[str, pb.ModelConfig]) -> None:
+    models["tokenizer"].max_batch_size = 0
+
+
+def prefer_a_batch_that_is_too_large(models: dict[str, pb.ModelConfig]) -> None:
+    models["classifier"].dynamic_batching.preferred_batch_size.append(64)
+
+
+def cache_answers(models: dict[str, pb.ModelConfig]) -> None:
+    models["classifier"].response_cache.enable = True
+
+
+def put_the_accelerator_on_the_cpu(models: dict[str, pb.ModelConfig]) -> None:
+    models["classifier"].instance_group[0].kind = pb.ModelInstanceGroup.KIND_CPU
+
+
+def shorten_the_profile(models: dict[str, pb.ModelConfig]) -> None:
+    accelerators = models["classifier"].optimization.execution_accelerators
+    accelerators.gpu_execution_accelerator[0].parameters["trt_profile_max_shapes"] = (
+        "input_ids:16x128,attention_mask:16x128"
+    )
+
+
+def forget_an_input_in_the_profile(models: dict[str, pb.ModelConfig]) -> None:
+    accelerators = models["classifier"].optimization.execution_accelerators
+    accelerators.gpu_execution_accelerator[0].parameters["trt_profile_min_shapes"] = "input_ids:1x8"
+
+
+def empty_the_dims(models: dict[str, pb.ModelConfig]) -> None:
+    del models["classifier"].output[0].dims[:]
+
+
+@pytest.mark.parametrize(
+    ("mistake", "problem"),
+    [
+        (change_a_type, "tensor input_ids changes its type or shape"),
+        (drop_the_tokenizer, "step tokenizer: there is no such model"),
+        (drop_an_input_map, "step classifier: expected its inputs"),
+        (map_an_output_that_is_not_there, "step tokenizer: it has no output token_types"),
+        (shrink_the_classifier, "step classifier: its max_batch_size is below the ensemble's"),
+        (batch_nothing, "tokenizer: expected max_batch_size of at least 1"),
+        (prefer_a_batch_that_is_too_large, r"preferred_batch_size \[64\] is outside 1..32"),
+        (cache_answers, "the response cache is on"),
+        (put_the_accelerator_on_the_cpu, "a GPU accelerator needs an instance_group of KIND_GPU"),
+        (shorten_the_profile, "the TensorRT profile of input_ids ends below max_batch_size"),
+        (forget_an_input_in_the_profile, "expected TensorRT min, opt and max shapes of"),
+        (empty_the_dims, "logits: expected dims of -1 or positive sizes"),
+    ],
+)
+def test_a_mistake_in_a_repository_is_named(
+    mistake: Callable[[dict[str, pb.ModelConfig]], None], problem: str
+) -> None:
+    models = configs("native-tensorrt")
+    mistake(models)
+
+    with pytest.raises(ConfigError, match=problem):
+        check_repository(list(models.values()))

@@ -1,0 +1,81 @@
+"""Starting and stopping the real server: nothing stays behind, failures are named."""
+
+import shutil
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.live
+
+
+@pytest.mark.parametrize(
+    ("number", "whole_group", "code"),
+    [
+        (signal.SIGTERM, False, 0),
+        (signal.SIGINT, True, 0),
+        (signal.SIGKILL, False, -signal.SIGKILL),
+    ],
+    ids=["SIGTERM", "Ctrl-C", "killed"],
+)
+def test_an_ended_contender_leaves_no_process_port_or_shared_memory(
+    start_triton: Any, alive: Any, until: Any, number: signal.Signals, whole_group: bool, code: int
+) -> None:
+    running = start_triton()
+    running.wait_until_ready()
+    processes, shared_memory = running.descendants(), running.shared_memory()
+    assert len(processes) == 3  # tritonserver and one Python stub for each of two models
+    assert len(shared_memory()) == 2
+    assert running.open_ports() == list(running.ports)
+
+    found_code = running.end(number, whole_group)
+
+    # Only a killed launcher needs time here: it cannot wait for its own server.
+    until(lambda: not alive(processes), deadline_s=0 if code == 0 else 20)
+    assert (found_code, alive(processes)) == (code, []), running.log_text()[-3000:]
+    assert running.open_ports() == []
+    assert shared_memory() == []
+
+
+def test_a_server_that_ends_by_itself_ends_the_contender(start_triton: Any) -> None:
+    running = start_triton()
+    running.wait_until_ready()
+
+    next(p for p in running.descendants() if p.name() == "tritonserver").kill()
+
+    assert running.process.wait(30) == 1
+    assert "found that it ended with code -9" in running.log_text().splitlines()[-1]
+
+
+def test_a_model_that_does_not_load_is_named_in_the_last_line(
+    start_triton: Any, model_dir: Path, tmp_path: Path
+) -> None:
+    damaged = tmp_path / "model"
+    shutil.copytree(model_dir, damaged)
+    (damaged / "model.onnx").write_bytes(b"not a network")
+
+    running = start_triton(model_dir=damaged)
+
+    assert running.process.wait(60) == 1
+    last = running.log_text().splitlines()[-1]
+    assert last.startswith("expected Triton to keep running")
+    assert "failed to load 'classifier' version 1" in last
+
+
+def test_a_port_in_use_is_refused_before_a_server_is_started(
+    triton: Any, start_triton: Any
+) -> None:
+    running = start_triton(ports=triton.ports)
+
+    assert running.process.wait(60) == 1
+    (sentence,) = running.log_text().splitlines()
+    assert f"expected port {triton.ports[0]} of 127.0.0.1 to be free" in sentence
+
+
+def test_a_model_folder_without_a_model_is_refused(start_triton: Any, tmp_path: Path) -> None:
+    running = start_triton(model_dir=tmp_path)
+
+    assert running.process.wait(60) == 1
+    (sentence,) = running.log_text().splitlines()
+    assert sentence.startswith(f"expected config.json in {tmp_path}, found none")

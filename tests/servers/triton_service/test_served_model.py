@@ -1,0 +1,107 @@
+"""What the running ensemble answers, and whether Triton batches."""
+
+from typing import Any
+
+import grpc
+import pytest
+
+from servers.contract import LENGTH_BUCKETS, MAX_TEXT_CHARS, bucket_length
+
+pytestmark = pytest.mark.live
+
+CONFIDENCE_TOLERANCE = 1e-3
+REFUSED = {
+    "empty": "",
+    "blank": " \t\n",
+    "too long": "x" * (MAX_TEXT_CHARS + 1),
+}
+
+
+def of_bucket(traffic: list[dict[str, Any]], bucket: int, count: int) -> list[dict[str, Any]]:
+    return [t for t in traffic if bucket_length(t["n_tokens"]) == bucket][:count]
+
+
+def assert_reference_answers(found: list[tuple[str, float]], texts: list[dict[str, Any]]) -> None:
+    assert [label for label, _ in found] == [text["label"] for text in texts]
+    expected = [text["confidence"] for text in texts]
+    assert [c for _, c in found] == pytest.approx(expected, abs=CONFIDENCE_TOLERANCE)
+
+
+def test_a_text_is_answered_with_the_wire_shape_of_the_contract(client: Any) -> None:
+    response = client.send(["canary"]).result()
+
+    outputs = {o.name: (o.datatype, list(o.shape)) for o in response.outputs}
+    assert outputs == {"LABEL": ("BYTES", [1, 1]), "CONFIDENCE": ("FP32", [1, 1])}
+
+
+def test_concurrent_texts_of_all_lengths_get_the_reference_answers(
+    client: Any, traffic: list[dict[str, Any]], read_answers: Any
+) -> None:
+    texts = [text for bucket in LENGTH_BUCKETS for text in of_bucket(traffic, bucket, 30)]
+    pending = [client.send([text["text"]]) for text in texts]
+
+    found = [read_answers(call.result())[0] for call in pending]
+
+    assert_reference_answers(found, texts)
+
+
+def test_a_batch_of_mixed_lengths_gets_the_reference_answers_in_order(
+    client: Any, traffic: list[dict[str, Any]], read_answers: Any
+) -> None:
+    texts = [of_bucket(traffic, bucket, 1)[0] for bucket in (128, 16, 64, 32)]
+
+    found = read_answers(client.send([text["text"] for text in texts]).result())
+
+    assert_reference_answers(found, texts)
+
+
+@pytest.mark.parametrize("buckets", [(32,), LENGTH_BUCKETS], ids=["one length", "mixed lengths"])
+def test_concurrent_requests_are_executed_in_batches(
+    client: Any, traffic: list[dict[str, Any]], until: Any, buckets: tuple[int, ...]
+) -> None:
+    rounds = [of_bucket(traffic, bucket, 20) for bucket in buckets]
+    texts = [text["text"] for same_rank in zip(*rounds, strict=True) for text in same_rank] * 3
+    before = client.statistics("classifier")
+
+    for call in [client.send([text]) for text in texts]:
+        call.result()
+
+    # Triton counts a batch only after its answers are sent: the last one may still be missing.
+    assert until(
+        lambda: client.statistics("classifier").inferences == before.inferences + len(texts)
+    )
+    executions = client.statistics("classifier").executions - before.executions
+    # With batches cut at each change of length, as without ragged input, the mixed mean is below 2.
+    assert len(texts) / executions > 2.5
+
+
+@pytest.mark.parametrize("text", REFUSED.values(), ids=REFUSED.keys())
+def test_a_bad_text_is_refused_and_the_requests_beside_it_are_answered(
+    client: Any, traffic: list[dict[str, Any]], read_answers: Any, until: Any, text: str
+) -> None:
+    good = of_bucket(traffic, 16, 20)
+    before = client.statistics("tokenizer")
+    pending = []
+    for neighbour in good:
+        pending.append((client.send([neighbour["text"]]), client.send([text])))
+
+    found = [read_answers(call.result())[0] for call, _ in pending]
+    errors = [call.exception() for _, call in pending]
+
+    assert_reference_answers(found, good)
+    assert {error.code() for error in errors} == {grpc.StatusCode.INVALID_ARGUMENT}
+    assert all("expected a text" in error.details() for error in errors)
+    # They shared batches: otherwise this would not show that a refusal stays alone.
+    n_texts = 2 * len(pending)
+    assert until(lambda: client.statistics("tokenizer").inferences >= before.inferences + len(good))
+    assert client.statistics("tokenizer").executions - before.executions < n_texts
+
+
+def test_a_text_that_is_not_utf8_is_refused(triton: Any, client: Any) -> None:
+    class Undecodable(str):
+        def encode(self, *_: Any) -> bytes:  # type: ignore[override]  # bytes no str encodes to
+            return b"\xff\xfe"
+
+    error = client.send([Undecodable("")]).exception()
+
+    assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
