@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from analysis.derive import derive
+from analysis.notebook import NotebookError, execute_notebook
 from analysis.terminal import recommendation_table
 from loadtests.artefacts import ArtefactError, prepare
 from loadtests.cores import available_cores, split_cores
@@ -49,7 +50,10 @@ TextsOption = Annotated[
     Path | None, typer.Option(help="Your own traffic: a text file, one message a line, or JSONL.")
 ]
 ResultsOption = Annotated[Path, typer.Option(help="Where runs are kept.")]
-EXPECTED = (SpecError, ContenderError, ArtefactError, RecordError, ServeError, LaunchError)
+EXPECTED = (
+    *(SpecError, ContenderError, ArtefactError, RecordError),
+    *(ServeError, LaunchError, NotebookError),
+)
 
 
 def _exits_with_a_sentence(command: Callable[P, R]) -> Callable[P, R]:
@@ -184,8 +188,10 @@ def _execute(experiment: Experiment, results: Path, resumed: Path | None) -> Non
 
 def _report(folder: Path) -> None:
     outputs = derive(folder)
+    notebook = folder / "study.ipynb"
+    execute_notebook(folder, notebook)
     console.print(recommendation_table(outputs.summary))
-    for path in (outputs.report_path, outputs.decision_path, outputs.summary_path):
+    for path in (outputs.report_path, outputs.decision_path, outputs.summary_path, notebook):
         console.print(str(path), soft_wrap=True, highlight=False)
 
 

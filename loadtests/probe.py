@@ -1,6 +1,7 @@
 """Plain blocking clients for everything outside the timed load: readiness, parity, counters."""
 
 import http.client
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -111,3 +112,15 @@ def read_counters(address: Address, timeout_s: float = 10.0) -> dict[str, int | 
     """The fields of ServerCounters as the contender counts them now."""
     with open_probe(address, timeout_s) as probe:
         return probe.counters().model_dump()
+
+
+def settled_counters(address: Address, within_s: float) -> dict[str, int | None]:
+    """The counters once two readings agree: Triton counts a request after it has answered it."""
+    deadline = time.monotonic() + within_s
+    last = read_counters(address, within_s)
+    while True:
+        time.sleep(0.05)
+        now = read_counters(address, within_s)
+        if now == last or time.monotonic() > deadline:
+            return now
+        last = now

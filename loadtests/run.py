@@ -18,7 +18,7 @@ from loadtests.drive import DriveError, driving
 from loadtests.launch import CANARY_TEXT, LaunchError, RunningServer, launched
 from loadtests.parity import Compared, check_answers, judge, sampled_answers
 from loadtests.plan import Block, PlannedTrial
-from loadtests.probe import ProbeError, open_probe, read_counters
+from loadtests.probe import ProbeError, open_probe, settled_counters
 from loadtests.records import (
     REQUESTS_SCHEMA,
     TELEMETRY_SCHEMA,
@@ -110,7 +110,7 @@ def _run_trial(
     schedule.save(work / "schedule.npz")
     assignment = _assignment(trial, server, context, work)
     _settle(server)
-    before = read_counters(server.address)
+    before = settled_counters(server.address, SETTLE_WITHIN_S)
     try:
         with ExitStack() as stack:
             drive = stack.enter_context(
@@ -121,7 +121,7 @@ def _run_trial(
             drive.wait()
         if not server.alive():
             raise DriveError("the server exited during the trial.", server.log_tail())
-        after = read_counters(server.address, SETTLE_WITHIN_S)
+        after = settled_counters(server.address, SETTLE_WITHIN_S)
     except (DriveError, ProbeError) as error:
         tail = error.log_tail if isinstance(error, DriveError) else server.log_tail()
         record = _failed(trial, context, str(error), tail)

@@ -1,0 +1,25 @@
+"""Starts one of the FastAPI contenders; the option `handlers` says which code serves it."""
+
+from fastapi import FastAPI
+
+from servers.http_service import Counters, add_health_and_stats, refuse_bad_input, serve
+from servers.launch_args import LaunchArgs, parse_launch_args
+
+
+def build_app(args: LaunchArgs, counters: Counters) -> FastAPI:
+    if args.options["handlers"] == "published":
+        from servers.fastapi_service import published
+
+        return published.create_app(args, counters)
+    from servers.fastapi_service import tuned
+
+    return tuned.create_app(args, counters)
+
+
+if __name__ == "__main__":
+    launch_args = parse_launch_args()
+    totals = Counters()
+    app = build_app(launch_args, totals)
+    add_health_and_stats(app, totals)
+    refuse_bad_input(app)
+    serve(app, launch_args)

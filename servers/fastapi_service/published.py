@@ -1,0 +1,85 @@
+"""The per-request service as selection studies publish it, kept as it is found.
+
+What a tuned service would change stays on purpose: `async def` handlers block the event loop while
+the model runs, there is no inference mode, and PyTorch keeps its default number of threads.
+"""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import torch
+from fastapi import FastAPI
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from servers.contract import (
+    BatchItem,
+    BatchPredictResponse,
+    PredictResponse,
+)
+from servers.http_service import BatchPredictBody, Counters, PredictBody, require_engine
+from servers.launch_args import LaunchArgs
+
+
+class PublishedClassifier:
+    """Tokenizer and model, called directly."""
+
+    def __init__(self, model_dir: str, counters: Counters) -> None:
+        self._counters = counters
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        # Any: transformers types its Auto classes too loosely to say more.
+        self._tokenizer: Any = AutoTokenizer.from_pretrained(model_dir)
+        self._model: Any = AutoModelForSequenceClassification.from_pretrained(model_dir)
+        self._model.to(self._device).eval()
+
+    def predict(self, texts: list[str], max_length: int) -> list[BatchItem]:
+        inputs = self._tokenizer(
+            texts, padding=True, truncation=True, max_length=max_length, return_tensors="pt"
+        ).to(self._device)
+        with torch.no_grad():
+            logits = self._model(**inputs).logits
+        probabilities = torch.softmax(logits, dim=-1)
+        mask = inputs["attention_mask"]
+        self._counters.count_execution(mask.sum(dim=-1).tolist(), mask.shape[1])
+        return [self._answer(row) for row in probabilities]
+
+    def _answer(self, probabilities: torch.Tensor) -> BatchItem:
+        best = int(torch.argmax(probabilities).item())
+        label = self._model.config.id2label[best]
+        return BatchItem(label=label, confidence=probabilities[best].item())
+
+
+def create_app(args: LaunchArgs, counters: Counters) -> FastAPI:
+    require_engine(args)
+    models: dict[str, PublishedClassifier] = {}
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        models["classifier"] = PublishedClassifier(str(args.model_dir), counters)
+        yield
+        models.clear()
+
+    app = FastAPI(
+        title="Text classifier, per request",
+        summary="FastAPI and PyTorch as usually published.",
+        lifespan=lifespan,
+    )
+
+    @app.post("/predict", summary="Classify one text")
+    async def predict(request: PredictBody) -> PredictResponse:
+        start_s = time.perf_counter()
+        answer = models["classifier"].predict([request.text], request.max_length)[0]
+        latency_ms = (time.perf_counter() - start_s) * 1000
+        return PredictResponse(
+            label=answer.label, confidence=answer.confidence, latency_ms=latency_ms
+        )
+
+    @app.post("/batch_predict", summary="Classify several texts in one forward pass")
+    async def batch_predict(request: BatchPredictBody) -> BatchPredictResponse:
+        start_s = time.perf_counter()
+        answers = models["classifier"].predict(request.texts, request.max_length)
+        latency_ms = (time.perf_counter() - start_s) * 1000
+        return BatchPredictResponse(predictions=answers, latency_ms=latency_ms)
+
+    return app

@@ -1,0 +1,1 @@
+"""The classifier behind LitServe: dynamic batching without leaving Python."""

@@ -1,0 +1,247 @@
+"""Starts each contender once, as the launcher would, and gives every protocol the same client."""
+
+import json
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import grpc
+import psutil
+import pytest
+from tritonclient.grpc import service_pb2, service_pb2_grpc
+
+from servers.contract import MODEL_NAME
+from servers.discovery import Contender, discover
+from servers.launch_args import LaunchArgs
+
+REPOSITORY = Path(__file__).parents[2]
+SEED = "20261121"
+START_DEADLINE_S = 60.0
+STOP_DEADLINE_S = 15.0
+CONTENDERS = discover()
+
+
+@dataclass(frozen=True)
+class Answer:
+    label: str
+    confidence: float
+
+
+class RefusedError(Exception):
+    """The contender refused the request as bad input; the message is its own."""
+
+
+class Client(Protocol):
+    """One caller. answered counts inferences, ok and failed requests, since the start."""
+
+    def classify(self, text: str) -> Answer: ...
+
+    def answered(self) -> int: ...
+
+
+class HttpClient:
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def send(self, path: str, body: bytes | None = None) -> tuple[int, Any]:
+        request = urllib.request.Request(
+            self.url + path, data=body, headers={"content-type": "application/json"}
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=30) as response:
+                return response.status, json.loads(response.read())
+        except urllib.error.HTTPError as error:
+            return error.code, json.loads(error.read())
+
+    def post(self, path: str, value: object) -> tuple[int, Any]:
+        return self.send(path, json.dumps(value).encode())
+
+    def classify(self, text: str) -> Answer:
+        status, answer = self.post("/predict", {"text": text})
+        if status == 422:
+            raise RefusedError(answer["detail"])
+        assert status == 200, answer
+        return Answer(answer["label"], answer["confidence"])
+
+    def counters(self) -> dict[str, int]:
+        status, counters = self.send("/stats")
+        assert status == 200, counters
+        return dict(counters)
+
+    def answered(self) -> int:
+        return self.counters()["requests_ok"]
+
+
+class GrpcClient:
+    def __init__(self, address: str) -> None:
+        # A channel of its own: by default, channels to one address share a connection.
+        self._channel = grpc.insecure_channel(address, [("grpc.use_local_subchannel_pool", 1)])
+        self.stub = service_pb2_grpc.GRPCInferenceServiceStub(self._channel)
+
+    def infer(self, text: str) -> Any:
+        encoded = text.encode()
+        tensor = service_pb2.ModelInferRequest.InferInputTensor
+        request = service_pb2.ModelInferRequest(
+            model_name=MODEL_NAME,
+            inputs=[tensor(name="TEXT", datatype="BYTES", shape=[1, 1])],
+            raw_input_contents=[struct.pack("<I", len(encoded)) + encoded],
+        )
+        return self.stub.ModelInfer(request, timeout=30)
+
+    def classify(self, text: str) -> Answer:
+        try:
+            response = self.infer(text)
+        except grpc.RpcError as error:
+            if error.code() == grpc.StatusCode.INVALID_ARGUMENT:
+                raise RefusedError(error.details()) from None
+            raise
+        raw = {
+            output.name: content
+            for output, content in zip(response.outputs, response.raw_output_contents, strict=True)
+        }
+        confidence: float = struct.unpack("<f", raw["CONFIDENCE"])[0]
+        return Answer(raw["LABEL"][4:].decode(), confidence)
+
+    def answered(self) -> int:
+        request = service_pb2.ModelStatisticsRequest(name=MODEL_NAME)
+        statistics = self.stub.ModelStatistics(request, timeout=30).model_stats[0]
+        return int(statistics.inference_stats.success.count)
+
+
+@dataclass(frozen=True)
+class RunningServer:
+    contender: Contender
+    address: str
+    process: subprocess.Popen[bytes]
+
+    def client(self) -> Any:
+        if self.contender.protocol == "http-json":
+            return HttpClient(f"http://{self.address}")
+        return GrpcClient(self.address)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Runs a test that uses `server` on the contenders its module's applies_to accepts."""
+    if "server" in metafunc.fixturenames:
+        applies_to: Callable[[Contender], bool] = metafunc.module.applies_to
+        names = [name for name, contender in CONTENDERS.items() if applies_to(contender)]
+        # By name, not by value: pytest keeps a server running between tests of equal parameters.
+        metafunc.parametrize("server", names, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
+def model_dir() -> Path:
+    return Path(_classifier("build", "--model", "small")["model_dir"])
+
+
+@pytest.fixture(scope="session")
+def traffic(model_dir: Path) -> list[dict[str, Any]]:
+    """Texts with n_tokens and the reference answers."""
+    path = Path(_classifier("traffic", "--model-dir", str(model_dir))["path"])
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def _classifier(*arguments: str) -> dict[str, Any]:
+    cache = REPOSITORY / ".cache" / "artefacts"
+    command = [sys.executable, "-m", "servers.classifier", *arguments]
+    command += ["--cache", str(cache), "--seed", SEED]
+    finished = subprocess.run(command, stdout=subprocess.PIPE, check=True, cwd=REPOSITORY)
+    return dict(json.loads(finished.stdout))
+
+
+@pytest.fixture(scope="session")
+def server(request: pytest.FixtureRequest, model_dir: Path) -> Iterator[RunningServer]:
+    contender = CONTENDERS[request.param]
+    with tempfile.TemporaryDirectory(prefix="contract-") as work_dir:
+        log = Path(work_dir) / "server.log"
+        running = _start(contender, model_dir, Path(work_dir), log)
+        try:
+            _wait_for_a_canary(running, log)
+            yield running
+        finally:
+            _stop(running, log)
+
+
+def _start(contender: Contender, model_dir: Path, work_dir: Path, log: Path) -> RunningServer:
+    port, *extra_ports = _free_ports(1 + len(contender.extra_ports))
+    args = LaunchArgs(
+        contender=contender.name,
+        engine=contender.engine,
+        host="127.0.0.1",
+        port=port,
+        extra_ports=dict(zip(contender.extra_ports, extra_ports, strict=True)),
+        model_dir=model_dir,
+        work_dir=work_dir / "work",
+        threads=1,
+        options=contender.options,
+    )
+    args.work_dir.mkdir()
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", f"servers.{contender.server}", *args.to_argv()],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=REPOSITORY,
+            start_new_session=True,
+        )
+    return RunningServer(contender, f"127.0.0.1:{port}", process)
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [opened.getsockname()[1] for opened in sockets]
+    for opened in sockets:
+        opened.close()
+    return ports
+
+
+def _wait_for_a_canary(running: RunningServer, log: Path) -> None:
+    deadline_s = time.monotonic() + START_DEADLINE_S
+    last: Exception | None = None
+    while time.monotonic() < deadline_s and running.process.poll() is None:
+        try:
+            running.client().classify("canary")
+            return
+        except (OSError, grpc.RpcError, AssertionError) as error:
+            last = error
+            time.sleep(0.1)
+    pytest.fail(f"{running.contender.name} did not answer: {last!r}\n{log.read_text()[-4000:]}")
+
+
+def _stop(running: RunningServer, log: Path) -> None:
+    """SIGTERM must end the contender with code 0 and leave no process of its group behind."""
+    group = running.process.pid
+    running.process.send_signal(signal.SIGTERM)
+    try:
+        code: int | str = running.process.wait(STOP_DEADLINE_S)
+    except subprocess.TimeoutExpired:
+        code = f"none after {STOP_DEADLINE_S:g} s"
+    deadline_s = time.monotonic() + STOP_DEADLINE_S
+    while (left := _processes_of_group(group)) and time.monotonic() < deadline_s:
+        time.sleep(0.05)
+    if left or not isinstance(code, int):
+        os.killpg(group, signal.SIGKILL)
+    assert (code, left) == (0, []), log.read_text()[-4000:]
+
+
+def _processes_of_group(group: int) -> list[str]:
+    found = []
+    for process in psutil.process_iter(["name"]):
+        try:
+            # A zombie has ended; whether somebody has collected it is not the contender's affair.
+            if os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(str(process.info["name"]))
+        except (ProcessLookupError, psutil.NoSuchProcess):
+            continue
+    return found

@@ -1,0 +1,43 @@
+import threading
+from pathlib import Path
+
+import pytest
+
+from servers.http_service import Counters, require_engine
+from servers.launch_args import LaunchArgs
+
+
+def test_tokens_and_texts_of_forward_passes_add_up() -> None:
+    counters = Counters()
+    counters.count_execution([3, 5], padded_length=8)
+    counters.count_execution([2], padded_length=2)
+    totals = counters.snapshot()
+    assert (totals.executions, totals.inferences) == (2, 3)
+    assert (totals.real_tokens, totals.padded_tokens) == (10, 18)
+
+
+def test_requests_counted_by_many_threads_are_all_counted() -> None:
+    counters = Counters()
+
+    def count() -> None:
+        for number in range(2000):
+            counters.count_request(ok=number % 2 == 0)
+
+    threads = [threading.Thread(target=count) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    totals = counters.snapshot()
+    assert (totals.requests_ok, totals.requests_failed) == (8000, 8000)
+
+
+@pytest.mark.parametrize(("engine", "reason"), [("none", "--engine"), ("torch", "config.json")])
+def test_a_server_without_engine_or_model_refuses_to_start(
+    engine: str, reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    args = LaunchArgs("a", engine, "127.0.0.1", 1, {}, tmp_path, tmp_path, 1, {})  # type: ignore[arg-type]  # parametrised
+    with pytest.raises(SystemExit) as exit_info:
+        require_engine(args)
+    assert exit_info.value.code == 2
+    assert reason in capsys.readouterr().err
