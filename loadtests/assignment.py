@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from loadtests.records import Mode
 from servers.discovery import Protocol
@@ -64,19 +63,3 @@ def write_rows(out_dir: Path, worker: int, start_monotonic_s: float, rows: list[
     """One file a process: processes that share a file lose rows."""
     columns = {name: np.array([getattr(row, name) for row in rows]) for name in Row.__annotations__}
     np.savez(out_dir / f"rows-{worker}.npz", start_monotonic_s=start_monotonic_s, **columns)
-
-
-def read_rows(out_dir: Path, warmup_s: float) -> tuple[pd.DataFrame, float]:
-    """All workers' rows as REQUESTS_SCHEMA, by schedule, and the trial's start on the monotonic
-    clock in seconds."""
-    frames, starts = [], []
-    for path in sorted(out_dir.glob("rows-*.npz")):
-        with np.load(path) as stored:
-            starts.append(float(stored["start_monotonic_s"]))
-            frame = pd.DataFrame({name: stored[name] for name in Row.__annotations__})
-        frame["worker"] = int(path.stem.removeprefix("rows-"))
-        frames.append(frame)
-    merged = pd.concat(frames, ignore_index=True).sort_values("scheduled_s", kind="stable")
-    merged["phase"] = np.where(merged["scheduled_s"] < warmup_s, "warm-up", "steady")
-    merged["label"] = merged["label"].where(merged["label"] != "", None)
-    return merged.reset_index(drop=True), min(starts)

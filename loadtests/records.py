@@ -1,4 +1,7 @@
-"""The files of a run: the only interface between load and analysis (see results/README.md)."""
+"""The files of a run: the only interface between load and analysis (see results/README.md).
+
+This module holds what is JSON; loadtests/tables.py the Parquet beside it.
+"""
 
 import json
 from collections.abc import Mapping
@@ -6,44 +9,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 SCHEMA_VERSION = 1
 
 Mode = Literal["open", "closed"]
 Purpose = Literal["measurement", "calibration"]
 TrialStatus = Literal["completed", "failed"]
-
-REQUESTS_SCHEMA = pa.schema(
-    [
-        ("request_index", pa.int32()),
-        ("text_id", pa.int32()),
-        ("phase", pa.string()),  # warm-up | steady
-        ("scheduled_s", pa.float64()),
-        ("sent_s", pa.float64()),  # null: never sent
-        ("done_s", pa.float64()),  # null: no reply
-        ("status", pa.string()),  # ok | http_<code> | grpc_<CODE> | timeout | connection | not_sent
-        ("worker", pa.int16()),
-        ("label", pa.string()),  # null: this answer was not sampled
-        ("confidence", pa.float32()),
-    ]
-)
-
-TELEMETRY_SCHEMA = pa.schema(
-    [
-        ("t_s", pa.float64()),
-        ("server_cpu_s", pa.float64()),
-        ("server_rss_bytes", pa.int64()),
-        ("load_cpu_s", pa.float64()),
-        ("load_rss_bytes", pa.int64()),
-        ("gpu_busy_pct", pa.float64()),
-        ("gpu_memory_bytes", pa.int64()),
-        ("gpu_power_w", pa.float64()),
-        ("gpu_sm_clock_mhz", pa.float64()),
-    ]
-)
 
 
 @dataclass(frozen=True)
@@ -153,32 +123,6 @@ def read_trial(folder: Path) -> TrialRecord:
     raw["log_tail"] = tuple(raw["log_tail"])
     raw["cores"] = {role: tuple(cores) for role, cores in raw["cores"].items()}
     return TrialRecord(**raw)
-
-
-def write_table(path: Path, frame: pd.DataFrame, schema: pa.Schema) -> None:
-    """Writes frame as Parquet with exactly the columns and types of schema."""
-    columns = frame.reindex(columns=schema.names)
-    pq.write_table(
-        pa.Table.from_pandas(columns, schema=schema, preserve_index=False),
-        path,
-        compression="zstd",
-    )
-
-
-def read_requests(folder: Path) -> pd.DataFrame:
-    """One row a request, columns as REQUESTS_SCHEMA; empty for a trial that failed."""
-    return _read_table(folder / "requests.parquet", REQUESTS_SCHEMA)
-
-
-def read_telemetry(folder: Path) -> pd.DataFrame:
-    """One row a sample, columns as TELEMETRY_SCHEMA; empty for a trial that failed."""
-    return _read_table(folder / "telemetry.parquet", TELEMETRY_SCHEMA)
-
-
-def _read_table(path: Path, schema: pa.Schema) -> pd.DataFrame:
-    table = pq.read_table(path) if path.exists() else schema.empty_table()
-    frame: pd.DataFrame = table.to_pandas()
-    return frame
 
 
 def trial_folders(run_dir: Path) -> list[Path]:

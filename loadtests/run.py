@@ -12,7 +12,7 @@ from typing import Protocol as Interface
 
 from loadtests.arrivals import Schedule, closed_schedule, poisson_schedule
 from loadtests.artefacts import Artefacts
-from loadtests.assignment import Assignment, read_rows
+from loadtests.assignment import Assignment
 from loadtests.cores import running_on
 from loadtests.drive import DriveError, driving
 from loadtests.launch import CANARY_TEXT, LaunchError, RunningServer, launched
@@ -20,16 +20,14 @@ from loadtests.parity import Compared, check_answers, judge, sampled_answers
 from loadtests.plan import Block, PlannedTrial
 from loadtests.probe import ProbeError, open_probe, settled_counters
 from loadtests.records import (
-    REQUESTS_SCHEMA,
-    TELEMETRY_SCHEMA,
     TrialRecord,
     read_json,
     trial_folders,
     write_json,
-    write_table,
     write_trial,
 )
 from loadtests.spec import Experiment
+from loadtests.tables import REQUESTS_SCHEMA, TELEMETRY_SCHEMA, read_rows, write_table
 from loadtests.telemetry import Gpu, Sampler
 
 SETTLE_WITHIN_S = 60.0

@@ -1,5 +1,7 @@
 """What server and load generator consumed during a trial, sampled beside it."""
 
+import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -11,6 +13,7 @@ import psutil
 import pynvml
 
 SAMPLE_EVERY_S = 0.25
+LOOK_FOR_MEMBERS_EVERY = 8
 
 _PSUTIL_SOURCE = "psutil cpu_times and rss, summed over the process tree"
 
@@ -23,23 +26,39 @@ class TreeUsage:
     rss_bytes: int
 
 
-def tree_usage(root_pid: int) -> TreeUsage | None:
-    """Sums over a process and its descendants; None when the process is gone."""
-    try:
-        root = psutil.Process(root_pid)
-        family = [root, *root.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return None
-    cpu_s, rss_bytes = 0.0, 0
-    for process in family:
+class ProcessTree:
+    """A process and its descendants."""
+
+    def __init__(self, root_pid: int) -> None:
+        self._root_pid = root_pid
+        self._family: list[psutil.Process] = []
+        self._samples = 0
+
+    def usage(self) -> TreeUsage | None:
+        """Sums over the living members; None when there is none."""
+        # Looking for new members reads every process of the machine, and does so on the load
+        # generator's cores: seldom, or it delays requests.
+        if self._samples % LOOK_FOR_MEMBERS_EVERY == 0:
+            self._family = self._members()
+        self._samples += 1
+        cpu_s, rss_bytes, alive = 0.0, 0, False
+        for process in self._family:
+            try:
+                with process.oneshot():
+                    times = process.cpu_times()
+                    rss_bytes += process.memory_info().rss
+                    cpu_s += times.user + times.system
+                    alive = True
+            except psutil.NoSuchProcess:
+                continue
+        return TreeUsage(cpu_s, rss_bytes) if alive else None
+
+    def _members(self) -> list[psutil.Process]:
         try:
-            with process.oneshot():
-                times = process.cpu_times()
-                rss_bytes += process.memory_info().rss
-                cpu_s += times.user + times.system
+            root = psutil.Process(self._root_pid)
+            return [root, *root.children(recursive=True)]
         except psutil.NoSuchProcess:
-            continue
-    return TreeUsage(cpu_s, rss_bytes)
+            return []
 
 
 class Gpu:
@@ -85,7 +104,7 @@ class Sampler:
     """Samples in a thread between enter and exit; pids maps "server" and "load" to roots."""
 
     def __init__(self, pids: Mapping[str, int], gpu: Gpu | None) -> None:
-        self._pids = pids
+        self._trees = {role: ProcessTree(pid) for role, pid in pids.items()}
         self._gpu = gpu
         self._rows: list[dict[str, float | int | None]] = []
         self._stop = threading.Event()
@@ -120,6 +139,9 @@ class Sampler:
         return frame
 
     def _run(self) -> None:
+        if sys.platform == "linux":
+            # This thread alone gives way to the load generator, whose cores it runs on.
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
         while not self._stop.is_set():
             self._rows.append(self._sample())
             self._stop.wait(SAMPLE_EVERY_S)
@@ -127,8 +149,8 @@ class Sampler:
 
     def _sample(self) -> dict[str, float | int | None]:
         row: dict[str, float | int | None] = {"t_s": time.monotonic()}
-        for role, pid in self._pids.items():
-            usage = tree_usage(pid)
+        for role, tree in self._trees.items():
+            usage = tree.usage()
             row[f"{role}_cpu_s"] = usage.cpu_s if usage else None
             row[f"{role}_rss_bytes"] = usage.rss_bytes if usage else None
         return row | (self._gpu.sample() if self._gpu else {})

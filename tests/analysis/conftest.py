@@ -13,17 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from loadtests.records import (
-    REQUESTS_SCHEMA,
-    TELEMETRY_SCHEMA,
-    Level,
-    ParityRecord,
-    Phases,
-    TrialRecord,
-    write_json,
-    write_table,
-    write_trial,
-)
+from loadtests.records import Level, ParityRecord, Phases, TrialRecord, write_json, write_trial
+from loadtests.tables import REQUESTS_SCHEMA, TELEMETRY_SCHEMA, write_table
 
 WARMUP_S = 1.0
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from loadtests.records import read_requests, read_trial, trial_folders
+from loadtests.records import read_trial, trial_folders
+from loadtests.tables import read_requests
 
 pytestmark = pytest.mark.live
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from loadtests.arrivals import Schedule, closed_schedule, poisson_schedule
-from loadtests.assignment import read_rows
 from loadtests.drive import DriveError, driving
 from loadtests.probe import read_counters
+from loadtests.tables import read_rows
 
 
 def run(assignment, tmp_path: Path):
