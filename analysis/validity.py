@@ -15,9 +15,12 @@ from analysis.sample import Sample
 from analysis.values import Value
 from loadtests.records import TrialRecord
 
-SEND_LAG_BOUND_MS = 5.0
-"""A request sent later than this is the client's delay in the server's latency. It is about the
-latency of one unloaded answer, so that a larger lag could change which contender looks better."""
+SEND_LAG_SHARE = 0.1
+"""Share of the SLO's latency by which requests may leave late (P99). The lag is the client's delay
+inside the measured latency: a tenth of the bound cannot turn a clear answer around."""
+
+SEND_LAG_SHARE_SATURATED = 1.0
+"""The same for a saturated point. It states no latency, so what counts is that the load arrived."""
 
 CEILING_SHARE = 0.5
 """Above half of what the client does against a server that answers at once, its own queueing
@@ -197,9 +200,11 @@ def _parity(evidence: Evidence) -> str | None:
 
 def _send_lag(evidence: Evidence) -> str | None:
     lag_ms = evidence.metrics.send_lag_p99_ms
-    if evidence.record.level.mode == "closed" or lag_ms is None or lag_ms <= SEND_LAG_BOUND_MS:
+    share = SEND_LAG_SHARE_SATURATED if _saturated(evidence) else SEND_LAG_SHARE
+    bound_ms = share * evidence.slo.latency_ms
+    if evidence.record.level.mode == "closed" or lag_ms is None or lag_ms <= bound_ms:
         return None
-    return f"P99 send lag {lag_ms:.1f} ms, bound {SEND_LAG_BOUND_MS:g} ms"
+    return f"P99 send lag {lag_ms:.1f} ms, bound {bound_ms:g} ms"
 
 
 def _near_ceiling(evidence: Evidence) -> str | None:

@@ -24,6 +24,7 @@ class RunProgress:
             TextColumn("{task.fields[left]}"),
             console=console,
             transient=True,
+            refresh_per_second=1,  # drawn on the load generator's cores
         )
         total = sum(len(block.trials) for block in blocks)
         self._task = self._bar.add_task("starting", total=total, completed=done, left="")

@@ -2,11 +2,16 @@
 
 import os
 import signal
+import tomllib
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
+
+from loadtests.artefacts import Artefacts, prepare
 
 ROOT = Path(__file__).parent.parent
 
@@ -15,6 +20,34 @@ ROOT = Path(__file__).parent.parent
 def root() -> Path:
     """The repository."""
     return ROOT
+
+
+@pytest.fixture(scope="session")
+def study_seed() -> int:
+    experiment = ROOT / "loadtests" / "experiments" / "default.toml"
+    return int(tomllib.loads(experiment.read_text(encoding="utf-8"))["seed"])
+
+
+@pytest.fixture(scope="session")
+def study_cache() -> Path:
+    """The study's own cache: the suite and the study build the small model once."""
+    return ROOT / ".cache" / "artefacts"
+
+
+@pytest.fixture(scope="session")
+def artefacts(study_seed: int, study_cache: Path) -> Artefacts:
+    return prepare("small", None, study_seed, study_cache)
+
+
+@pytest.fixture(scope="session")
+def model_dir(artefacts: Artefacts) -> Path:
+    return artefacts.model_dir
+
+
+@pytest.fixture(scope="session")
+def traffic(artefacts: Artefacts) -> list[dict[str, Any]]:
+    """Texts with n_tokens and the reference answers."""
+    return [asdict(text) for text in artefacts.texts]
 
 
 @pytest.fixture

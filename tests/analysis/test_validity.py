@@ -38,10 +38,20 @@ def test_a_good_point_has_no_findings_and_meets_the_slo(point):
 
 
 def test_late_sending_makes_a_point_unusable(point):
-    late = point(lag_s=0.006, latency_s=0.008)
+    late = point(lag_s=0.011, latency_s=0.013)
     assert late.reasons == {Reason.SEND_LAG}
     assert not late.usable
     assert late.slo_verdict is SloVerdict.UNDECIDED
+
+
+def test_sending_a_little_late_is_borne(point):
+    assert point(lag_s=0.009, latency_s=0.011).findings == []
+
+
+def test_a_saturated_point_bears_more_lag_because_it_states_no_latency(point):
+    waiting_s = SCHEDULED_S * 0.2 + 0.2
+    assert point(lag_s=0.09, latency_s=waiting_s).reasons == {Reason.SATURATED}
+    assert Reason.SEND_LAG in point(lag_s=0.11, latency_s=waiting_s).reasons
 
 
 def test_a_rate_above_half_the_client_s_ceiling_makes_a_point_unusable(point):

@@ -26,7 +26,6 @@ from servers.discovery import Contender, discover
 from servers.launch_args import LaunchArgs
 
 REPOSITORY = Path(__file__).parents[2]
-SEED = "20261121"
 START_DEADLINE_S = 60.0
 STOP_DEADLINE_S = 15.0
 CONTENDERS = discover()
@@ -138,26 +137,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         names = [name for name, contender in CONTENDERS.items() if applies_to(contender)]
         # By name, not by value: pytest keeps a server running between tests of equal parameters.
         metafunc.parametrize("server", names, indirect=True, scope="session")
-
-
-@pytest.fixture(scope="session")
-def model_dir() -> Path:
-    return Path(_classifier("build", "--model", "small")["model_dir"])
-
-
-@pytest.fixture(scope="session")
-def traffic(model_dir: Path) -> list[dict[str, Any]]:
-    """Texts with n_tokens and the reference answers."""
-    path = Path(_classifier("traffic", "--model-dir", str(model_dir))["path"])
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
-def _classifier(*arguments: str) -> dict[str, Any]:
-    cache = REPOSITORY / ".cache" / "artefacts"
-    command = [sys.executable, "-m", "servers.classifier", *arguments]
-    command += ["--cache", str(cache), "--seed", SEED]
-    finished = subprocess.run(command, stdout=subprocess.PIPE, check=True, cwd=REPOSITORY)
-    return dict(json.loads(finished.stdout))
 
 
 @pytest.fixture(scope="session")

@@ -1,25 +1,11 @@
 """The real small classifier, shared with the study: built once into the study's own cache."""
 
-import tomllib
 from pathlib import Path
 
 import pytest
 
 from servers.classifier.build import build_model
 from servers.classifier.model_specs import NetworkSpec, TrainingSpec
-
-REPOSITORY = Path(__file__).parents[3]
-
-
-@pytest.fixture(scope="session")
-def study_seed() -> int:
-    experiment = REPOSITORY / "loadtests" / "experiments" / "default.toml"
-    return int(tomllib.loads(experiment.read_text(encoding="utf-8"))["seed"])
-
-
-@pytest.fixture(scope="session")
-def study_cache() -> Path:
-    return REPOSITORY / ".cache" / "artefacts"
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """A built classifier, its traffic, and the contender `triton` started as the launcher would."""
 
-import json
 import os
 import signal
 import socket
@@ -23,7 +22,6 @@ from servers.discovery import discover
 from servers.launch_args import LaunchArgs
 
 REPOSITORY = Path(__file__).parents[3]
-SEED = "20261121"
 START_DEADLINE_S = 60.0
 GONE_DEADLINE_S = 30.0
 
@@ -143,26 +141,6 @@ def _accepts(port: int) -> bool:
     except OSError:
         return False
     return True
-
-
-@pytest.fixture(scope="session")
-def model_dir() -> Path:
-    return Path(_classifier("build", "--model", "small")["model_dir"])
-
-
-@pytest.fixture(scope="session")
-def traffic(model_dir: Path) -> list[dict[str, Any]]:
-    """Texts with n_tokens and the reference answers."""
-    path = Path(_classifier("traffic", "--model-dir", str(model_dir))["path"])
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
-def _classifier(*arguments: str) -> dict[str, Any]:
-    cache = REPOSITORY / ".cache" / "artefacts"
-    command = [sys.executable, "-m", "servers.classifier", *arguments]
-    command += ["--cache", str(cache), "--seed", SEED]
-    finished = subprocess.run(command, stdout=subprocess.PIPE, check=True, cwd=REPOSITORY)
-    return dict(json.loads(finished.stdout))
 
 
 StartTriton = Callable[..., RunningTriton]
