@@ -23,10 +23,11 @@ from loadtests.manifest import changed_since, describe_run
 from loadtests.plan import plan
 from loadtests.progress import RunProgress
 from loadtests.records import RecordError, read_json, trial_folders, write_json
-from loadtests.run import RunContext, execute
+from loadtests.run import execute
 from loadtests.serve import ServeError, serve_until_stopped
 from loadtests.spec import Experiment, SpecError, read_experiment, resolve_contenders
 from loadtests.telemetry import Gpu
+from loadtests.trial import RunContext
 from servers.discovery import ContenderError, discover
 
 ROOT = Path(__file__).parent

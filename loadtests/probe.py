@@ -119,7 +119,7 @@ def settled_counters(address: Address, within_s: float) -> dict[str, int | None]
     deadline = time.monotonic() + within_s
     last = read_counters(address, within_s)
     while True:
-        time.sleep(0.05)
+        time.sleep(0.1)
         now = read_counters(address, within_s)
         if now == last or time.monotonic() > deadline:
             return now

@@ -47,7 +47,9 @@ class RunProgress:
 
     def trial_finished(self, trial: PlannedTrial, record: TrialRecord) -> None:
         self._remaining = [other for other in self._remaining if other != trial]
-        outcome = "done" if record.status == "completed" else f"failed: {record.reason}"
+        repeated = len(record.attempts_send_lag_p99_ms) - 1
+        done = f"done at attempt {repeated + 1}, client was late" if repeated > 0 else "done"
+        outcome = done if record.status == "completed" else f"failed: {record.reason}"
         colour = "green" if record.status == "completed" else "red"
         self._console.print(f"  [{colour}]{trial.trial_id}[/] {outcome}", highlight=False)
         self._bar.advance(self._task)

@@ -55,7 +55,8 @@ class TrialRecord:
     contender holds the fields of servers.discovery.Contender. counters_* hold the fields of
     servers.contract.ServerCounters, read before the warm-up and after the drain. cores maps
     "server" and "load" to core numbers; telemetry_sources names where each group of telemetry
-    columns came from.
+    columns came from. attempts_send_lag_p99_ms has one entry an attempt, the last one kept; null in
+    a closed loop.
     """
 
     trial_id: str
@@ -73,6 +74,7 @@ class TrialRecord:
     cores: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     workers: int = 1
     schedule_digest: str | None = None
+    attempts_send_lag_p99_ms: tuple[float | None, ...] = ()
     parity: ParityRecord | None = None
     counters_before: Mapping[str, int | None] | None = None
     counters_after: Mapping[str, int | None] | None = None
@@ -121,6 +123,7 @@ def read_trial(folder: Path) -> TrialRecord:
     raw["phases"] = Phases(**raw["phases"]) if raw["phases"] else None
     raw["parity"] = ParityRecord(**raw["parity"]) if raw["parity"] else None
     raw["log_tail"] = tuple(raw["log_tail"])
+    raw["attempts_send_lag_p99_ms"] = tuple(raw["attempts_send_lag_p99_ms"])
     raw["cores"] = {role: tuple(cores) for role, cores in raw["cores"].items()}
     return TrialRecord(**raw)
 

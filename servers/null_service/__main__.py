@@ -5,6 +5,7 @@ The rules for bad input do not apply here: a null server answers without looking
 
 import asyncio
 import signal
+import sys
 
 import uvloop
 
@@ -15,7 +16,10 @@ async def run(args: LaunchArgs) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    if args.options.get("wire") == "grpc":
+    wire = args.options["wire"]
+    if wire not in ("http", "grpc"):
+        sys.exit(f"expected wire to be http or grpc, found {wire!r}: correct it.")
+    if wire == "grpc":
         from servers.null_service.grpc import serve_grpc as serve  # spares null-http the import
     else:
         from servers.null_service.http import serve_http as serve

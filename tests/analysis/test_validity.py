@@ -48,10 +48,12 @@ def test_sending_a_little_late_is_borne(point):
     assert point(lag_s=0.009, latency_s=0.011).findings == []
 
 
-def test_a_saturated_point_bears_more_lag_because_it_states_no_latency(point):
+@pytest.mark.parametrize(("lag_s", "too_late"), [(0.09, False), (0.11, True)])
+def test_a_saturated_point_bears_more_lag_because_it_states_no_latency(point, lag_s, too_late):
     waiting_s = SCHEDULED_S * 0.2 + 0.2
-    assert point(lag_s=0.09, latency_s=waiting_s).reasons == {Reason.SATURATED}
-    assert Reason.SEND_LAG in point(lag_s=0.11, latency_s=waiting_s).reasons
+    saturated = point(lag_s=lag_s, latency_s=waiting_s)
+    assert Reason.SATURATED in saturated.reasons
+    assert (Reason.SEND_LAG in saturated.reasons) is too_late
 
 
 def test_a_rate_above_half_the_client_s_ceiling_makes_a_point_unusable(point):

