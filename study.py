@@ -14,7 +14,6 @@ from rich.console import Console
 from rich.table import Table
 
 from analysis.derive import derive
-from analysis.notebook import NotebookError, execute_notebook
 from analysis.terminal import recommendation_table
 from loadtests.artefacts import ArtefactError, prepare
 from loadtests.cores import available_cores, split_cores
@@ -50,11 +49,10 @@ ModelOption = Annotated[
 TextsOption = Annotated[
     Path | None, typer.Option(help="Your own traffic: a text file, one message a line, or JSONL.")
 ]
-ResultsOption = Annotated[Path, typer.Option(help="Where runs are kept.")]
-EXPECTED = (
-    *(SpecError, ContenderError, ArtefactError, RecordError),
-    *(ServeError, LaunchError, NotebookError),
-)
+ResultsOption = Annotated[
+    Path, typer.Option(help="Where runs are kept.", show_default="results/ of the project")
+]
+EXPECTED = (SpecError, ContenderError, ArtefactError, RecordError, ServeError, LaunchError)
 
 
 def _exits_with_a_sentence(command: Callable[P, R]) -> Callable[P, R]:
@@ -188,6 +186,10 @@ def _execute(experiment: Experiment, results: Path, resumed: Path | None) -> Non
 
 
 def _report(folder: Path) -> None:
+    from analysis.notebook import (
+        execute_notebook,  # its imports take seconds, and only this needs it
+    )
+
     outputs = derive(folder)
     notebook = folder / "study.ipynb"
     execute_notebook(folder, notebook)

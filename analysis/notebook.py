@@ -11,13 +11,14 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 from analysis.manifest import read_manifest
+from loadtests.records import RecordError
 
 NOTEBOOK_PATH = Path(__file__).parent / "notebooks" / "study.py"
 CELL_TIMEOUT_S = 300
 
 
-class NotebookError(RuntimeError):
-    """The notebook did not run to its end."""
+class NotebookError(RecordError):
+    """The notebook did not run to its end on a run."""
 
 
 class _Kernel(AsyncKernelManager):

@@ -57,14 +57,8 @@ def p99_figure(summary: Summary) -> Figure:
         axes.axhline(slo.latency_ms, color=MUTED, ls="--", lw=1.2)
         _finish(axes, summary)
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.annotate(
-            f"SLO: P{slo.percentile:g} {slo.latency_ms:g} ms",
-            (0.01, slo.latency_ms),
-            xycoords=("axes fraction", "data"),
-            xytext=(0, 3),
-            textcoords="offset points",
-            fontsize=9.5,
-        )
+        right_edge = axes.get_xlim()[1]
+        ends.append(EndLabel(f"SLO {slo.latency_ms:g} ms", right_edge, slo.latency_ms, MUTED))
         _draw_strip(strip, axes, stopped)
         if not stated_ms:
             _say(axes, "no valid point states a P99")

@@ -20,7 +20,7 @@ class TorchEngine:
 
     def __init__(self, model_dir: Path, threads: int) -> None:
         torch.set_num_threads(threads)
-        disable_progress_bar()  # type: ignore[no-untyped-call]  # untyped in transformers
+        disable_progress_bar()
         self._model = AutoModelForSequenceClassification.from_pretrained(
             model_dir, local_files_only=True
         ).eval()

@@ -21,9 +21,9 @@ name = "null-only"
 reference = "null-http"
 contenders = ["null-http", "null-grpc"]
 [load]
-rates_rps = [20, 30, 40]
+rates_rps = [20, 30]
 warmup_s = 0.2
-steady_s = 1
+steady_s = 0.5
 [calibration]
 contenders = []
 """
@@ -82,11 +82,11 @@ def test_a_stopped_run_leaves_nothing_running_and_resumes_where_it_was(
 
     folder = the_run(results)
     kept = {path.name: (path / "trial.json").stat().st_mtime_ns for path in trial_folders(folder)}
-    assert 1 <= len(kept) < 6
+    assert 1 <= len(kept) < 4
     resumed = study("run", "--resume", str(folder))
     assert resumed.returncode == 0, resumed.stderr
     trials = {path.name: read_trial(path) for path in trial_folders(folder)}
-    assert len(trials) == 6
+    assert len(trials) == 4
     assert {trial.status for trial in trials.values()} == {"completed"}
     for name, written_ns in kept.items():
         assert (folder / "trials" / name / "trial.json").stat().st_mtime_ns == written_ns
