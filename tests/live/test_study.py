@@ -19,7 +19,7 @@ pytestmark = pytest.mark.live
 NULL_ONLY = """
 name = "null-only"
 reference = "null-http"
-contenders = ["null-http", "null-grpc"]
+contenders = ["null-http"]
 [load]
 rates_rps = [20, 30]
 warmup_s = 0.2
@@ -82,11 +82,11 @@ def test_a_stopped_run_leaves_nothing_running_and_resumes_where_it_was(
 
     folder = the_run(results)
     kept = {path.name: (path / "trial.json").stat().st_mtime_ns for path in trial_folders(folder)}
-    assert 1 <= len(kept) < 4
+    assert len(kept) == 1
     resumed = study("run", "--resume", str(folder))
     assert resumed.returncode == 0, resumed.stderr
     trials = {path.name: read_trial(path) for path in trial_folders(folder)}
-    assert len(trials) == 4
+    assert len(trials) == 2
     assert {trial.status for trial in trials.values()} == {"completed"}
     for name, written_ns in kept.items():
         assert (folder / "trials" / name / "trial.json").stat().st_mtime_ns == written_ns
