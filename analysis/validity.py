@@ -13,14 +13,10 @@ from analysis.manifest import Slo
 from analysis.metrics import Metrics, least_successes
 from analysis.sample import Sample
 from analysis.values import Value
-from loadtests.records import TrialRecord
-
-SEND_LAG_SHARE = 0.1
-"""Share of the SLO's latency by which requests may leave late (P99). The lag is the client's delay
-inside the measured latency: a tenth of the bound cannot turn a clear answer around."""
+from loadtests.records import SEND_LAG_SHARE, TrialRecord
 
 SEND_LAG_SHARE_SATURATED = 1.0
-"""The same for a saturated point. It states no latency, so what counts is that the load arrived."""
+"""SEND_LAG_SHARE for a saturated point: it states no latency, what counts is that load arrived."""
 
 CEILING_SHARE = 0.5
 """Above half of what the client does against a server that answers at once, its own queueing

@@ -10,11 +10,10 @@ from loadtests.records import TrialRecord
 
 
 class RunProgress:
-    """The time left counts trials by their planned seconds, scaled by how the last ones went."""
+    """The time left is what the plan says of the remaining trials; it learns nothing on the way."""
 
     def __init__(self, blocks: list[Block], done: int, console: Console) -> None:
         self._console = console
-        self._blocks = {block.trials[0].trial_id: block for block in blocks}
         self._remaining = [trial for block in blocks for trial in block.trials][done:]
         self._bar = Progress(
             TextColumn("{task.description}"),

@@ -11,6 +11,11 @@ from typing import Any, Literal
 
 SCHEMA_VERSION = 1
 
+SEND_LAG_SHARE = 0.1
+"""Share of the SLO's latency by which requests may leave late (P99): beyond it a trial is repeated,
+and not used if it stays late. The lag is the client's delay inside the measured latency: a tenth
+of the bound cannot turn a clear answer around."""
+
 Mode = Literal["open", "closed"]
 Purpose = Literal["measurement", "calibration"]
 TrialStatus = Literal["completed", "failed"]

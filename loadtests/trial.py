@@ -19,7 +19,7 @@ from loadtests.launch import CANARY_TEXT, RunningServer
 from loadtests.parity import Compared, judge, sampled_answers
 from loadtests.plan import PlannedTrial
 from loadtests.probe import ProbeError, open_probe, settled_counters
-from loadtests.records import TrialRecord, write_trial
+from loadtests.records import SEND_LAG_SHARE, TrialRecord, write_trial
 from loadtests.spec import Experiment
 from loadtests.tables import REQUESTS_SCHEMA, TELEMETRY_SCHEMA, read_rows, write_table
 from loadtests.telemetry import Gpu, Sampler
@@ -27,8 +27,6 @@ from loadtests.telemetry import Gpu, Sampler
 SETTLE_WITHIN_S = 60.0
 
 MAX_ATTEMPTS = 3
-ON_TIME_SHARE = 0.1
-"""Share of the SLO's latency by which requests may leave late (P99) before a trial is repeated."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,7 @@ def run_trial(
         for _ in range(MAX_ATTEMPTS):
             attempt = _attempt(trial, server, schedule, context)
             lags_ms.append(send_lag_p99_ms(attempt.rows) if trial.level.mode == "open" else None)
-            if (lags_ms[-1] or 0) <= ON_TIME_SHARE * context.experiment.slo.latency_ms:
+            if (lags_ms[-1] or 0) <= SEND_LAG_SHARE * context.experiment.slo.latency_ms:
                 break
     except (DriveError, ProbeError) as error:
         tail = error.log_tail if isinstance(error, DriveError) else server.log_tail()

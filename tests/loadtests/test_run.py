@@ -81,7 +81,7 @@ def test_finished_trials_are_kept_and_only_missing_ones_are_run(run, tmp_path: P
 def test_a_trial_whose_client_was_late_is_repeated_and_every_lag_is_recorded(
     run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trial_module, "ON_TIME_SHARE", 0.0)  # nobody sends at the very instant
+    monkeypatch.setattr(trial_module, "SEND_LAG_SHARE", 0.0)  # nobody sends at the very instant
     run("null-http")
     lags_ms = trials(tmp_path)["r1-null-http-30rps"].attempts_send_lag_p99_ms
     assert len(lags_ms) == 3
@@ -91,7 +91,7 @@ def test_a_trial_whose_client_was_late_is_repeated_and_every_lag_is_recorded(
 def test_a_trial_whose_client_was_on_time_is_run_once(
     run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trial_module, "ON_TIME_SHARE", 1000.0)
+    monkeypatch.setattr(trial_module, "SEND_LAG_SHARE", 1000.0)
     run("null-http")
     assert len(trials(tmp_path)["r1-null-http-30rps"].attempts_send_lag_p99_ms) == 1
 
