@@ -1,4 +1,6 @@
-PYTHON ?= python3
+# The embedded Triton runs on Python 3.11 and 3.12: where python3 is another, look for one of these.
+PYTHON ?= $(shell python3 -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' \
+	2>/dev/null && echo python3 || command -v python3.12 || command -v python3.11 || echo python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
@@ -31,7 +33,7 @@ format: $(INSTALLED)  ## Rewrite the code in the project's format
 install: $(INSTALLED)  ## Create the virtual environment with the pinned dependencies
 
 $(INSTALLED): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if v in ((3, 11), (3, 12)) else "expected Python 3.11 or 3.12, found %d.%d: set PYTHON, e.g. make study PYTHON=python3.11" % v)'
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if v >= (3, 11) else "expected Python 3.11 or newer, found %d.%d: set PYTHON, e.g. make study PYTHON=python3.12" % v)'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@

@@ -45,12 +45,19 @@ def describe_run(
         "form": "embedded",
         "experiment": described,
         "machine": describe_machine(),
-        "versions": {name: metadata.version(name) for name in PACKAGES},
+        "versions": {name: _version(name) for name in PACKAGES},
         "git": describe_git(Path(__file__).parent),
         "model": dict(artefacts.model),
         "traffic": dict(artefacts.traffic),
         "cores": {role: list(numbers) for role, numbers in cores.items()},
     }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:  # the embedded Triton is not to be had for every Python
+        return None
 
 
 def describe_machine() -> dict[str, Any]:

@@ -2,16 +2,22 @@
 
 import os
 import signal
+import subprocess
+import sys
 import tomllib
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from loadtests.artefacts import Artefacts, prepare
+from loadtests.launch import Ports, free_ports
+from servers.discovery import discover
+from servers.launch_args import LaunchArgs
 
 ROOT = Path(__file__).parent.parent
 
@@ -50,6 +56,72 @@ def traffic(artefacts: Artefacts) -> list[dict[str, Any]]:
     return [asdict(text) for text in artefacts.texts]
 
 
+@dataclass(frozen=True)
+class StartedContender:
+    """A contender's process as started, ready or not."""
+
+    process: subprocess.Popen[bytes]
+    ports: Ports
+    log: Path
+
+
+@pytest.fixture(scope="session")
+def start_contender(
+    model_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., StartedContender]]:
+    """Starts a contender as the launcher would; what still runs at the end is stopped."""
+    started: list[StartedContender] = []
+
+    def start(
+        name: str, *, model_dir: Path = model_dir, ports: Ports | None = None, **options: Any
+    ) -> StartedContender:
+        contender = discover()[name]
+        ports = ports or free_ports(contender.extra_ports)
+        folder = tmp_path_factory.mktemp(name)
+        log = folder / "server.log"
+        args = LaunchArgs(
+            contender=contender.name,
+            engine=contender.engine,
+            host="127.0.0.1",
+            port=ports.main,
+            extra_ports=dict(ports.extra),
+            model_dir=model_dir,
+            work_dir=folder / "work",
+            threads=1,
+            options={**contender.options, **options},
+        )
+        args.work_dir.mkdir()
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", f"servers.{contender.server}", *args.to_argv()],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=ROOT,
+                start_new_session=True,
+            )
+        started.append(StartedContender(process, ports, log))
+        return started[-1]
+
+    yield start
+    for running in started:
+        if running.process.poll() is None:
+            running.process.terminate()
+            running.process.wait(30)
+
+
+@pytest.fixture(scope="session")
+def alive() -> Callable[[list[psutil.Process]], list[psutil.Process]]:
+    """Those of the given processes that run; a zombie only waits for init to take note of it."""
+
+    def is_alive(process: psutil.Process) -> bool:
+        try:
+            return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return False
+
+    return lambda processes: [process for process in processes if is_alive(process)]
+
+
 @pytest.fixture
 def family_of() -> Callable[[int], list[psutil.Process]]:
     """The processes started below one, as they are now."""
@@ -68,3 +140,17 @@ def _restore_signals() -> object:
 
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may reach a model hub
+
+
+class _ByContenderOrFile(LoadScopeScheduling):
+    """One process takes all contract tests of a contender, so that each is started once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file, _, rest = nodeid.partition("::")
+        if "/contract/" not in file or "<" not in rest:
+            return file
+        return "contract " + rest.partition("<")[2].partition(">")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    return _ByContenderOrFile(config, log)

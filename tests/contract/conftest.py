@@ -3,11 +3,8 @@
 import json
 import os
 import signal
-import socket
 import struct
 import subprocess
-import sys
-import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -23,9 +20,7 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from servers.contract import MODEL_NAME
 from servers.discovery import Contender, discover
-from servers.launch_args import LaunchArgs
 
-REPOSITORY = Path(__file__).parents[2]
 START_DEADLINE_S = 60.0
 STOP_DEADLINE_S = 15.0
 CONTENDERS = discover()
@@ -136,53 +131,22 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         applies_to: Callable[[Contender], bool] = metafunc.module.applies_to
         names = [name for name, contender in CONTENDERS.items() if applies_to(contender)]
         # By name, not by value: pytest keeps a server running between tests of equal parameters.
-        metafunc.parametrize("server", names, indirect=True, scope="session")
+        ids = [f"<{name}>" for name in names]
+        metafunc.parametrize("server", names, indirect=True, scope="session", ids=ids)
 
 
 @pytest.fixture(scope="session")
-def server(request: pytest.FixtureRequest, model_dir: Path) -> Iterator[RunningServer]:
-    contender = CONTENDERS[request.param]
-    with tempfile.TemporaryDirectory(prefix="contract-") as work_dir:
-        log = Path(work_dir) / "server.log"
-        running = _start(contender, model_dir, Path(work_dir), log)
-        try:
-            _wait_for_a_canary(running, log)
-            yield running
-        finally:
-            _stop(running, log)
-
-
-def _start(contender: Contender, model_dir: Path, work_dir: Path, log: Path) -> RunningServer:
-    port, *extra_ports = _free_ports(1 + len(contender.extra_ports))
-    args = LaunchArgs(
-        contender=contender.name,
-        engine=contender.engine,
-        host="127.0.0.1",
-        port=port,
-        extra_ports=dict(zip(contender.extra_ports, extra_ports, strict=True)),
-        model_dir=model_dir,
-        work_dir=work_dir / "work",
-        threads=1,
-        options=contender.options,
-    )
-    args.work_dir.mkdir()
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", f"servers.{contender.server}", *args.to_argv()],
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            cwd=REPOSITORY,
-            start_new_session=True,
-        )
-    return RunningServer(contender, f"127.0.0.1:{port}", process)
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [opened.getsockname()[1] for opened in sockets]
-    for opened in sockets:
-        opened.close()
-    return ports
+def server(
+    request: pytest.FixtureRequest, start_contender: Callable[..., Any]
+) -> Iterator[RunningServer]:
+    started = start_contender(request.param)
+    address = f"127.0.0.1:{started.ports.main}"
+    running = RunningServer(CONTENDERS[request.param], address, started.process)
+    try:
+        _wait_for_a_canary(running, started.log)
+        yield running
+    finally:
+        _stop(running, started.log)
 
 
 def _wait_for_a_canary(running: RunningServer, log: Path) -> None:

@@ -5,7 +5,6 @@ import signal
 import socket
 import struct
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,11 +16,9 @@ import psutil
 import pytest
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
+from loadtests.launch import Ports
 from servers.contract import MODEL_NAME
-from servers.discovery import discover
-from servers.launch_args import LaunchArgs
 
-REPOSITORY = Path(__file__).parents[3]
 START_DEADLINE_S = 60.0
 GONE_DEADLINE_S = 30.0
 
@@ -97,11 +94,11 @@ def read_answers() -> Callable[[Any], list[tuple[str, float]]]:
 class RunningTriton:
     """The contender's processes, ports and shared memory, seen from outside."""
 
-    def __init__(self, process: subprocess.Popen[bytes], ports: Sequence[int], log: Path) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], ports: Ports, log: Path) -> None:
         self.process = process
         self.ports = ports
         self.log = log
-        self.address = f"127.0.0.1:{ports[0]}"
+        self.address = f"127.0.0.1:{ports.main}"
 
     def wait_until_ready(self) -> None:
         ready = until(
@@ -124,8 +121,11 @@ class RunningTriton:
         prefix = next(arg.split(option)[1] for arg in arguments if option in arg)
         return lambda: list(Path("/dev/shm").glob(f"{prefix}*"))
 
+    def all_ports(self) -> list[int]:
+        return [self.ports.main, *self.ports.extra.values()]
+
     def open_ports(self) -> list[int]:
-        return [port for port in self.ports if _accepts(port)]
+        return [port for port in self.all_ports() if _accepts(port)]
 
     def end(self, number: signal.Signals, whole_group: bool = False) -> int:
         if whole_group:
@@ -147,52 +147,12 @@ StartTriton = Callable[..., RunningTriton]
 
 
 @pytest.fixture(scope="session")
-def start_triton(
-    model_dir: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[StartTriton]:
-    """Starts `python -m servers.triton_service`; what still runs at the end is killed."""
-    started: list[RunningTriton] = []
+def start_triton(start_contender: Callable[..., Any]) -> StartTriton:
+    def start(**changes: Any) -> RunningTriton:
+        started = start_contender("triton", **changes)
+        return RunningTriton(started.process, started.ports, started.log)
 
-    def start(model_dir: Path = model_dir, ports: Sequence[int] | None = None) -> RunningTriton:
-        contender = discover()["triton"]
-        ports = ports or _free_ports(3)
-        work_dir = tmp_path_factory.mktemp("triton")
-        log = work_dir / "server.log"
-        args = LaunchArgs(
-            contender=contender.name,
-            engine=contender.engine,
-            host="127.0.0.1",
-            port=ports[0],
-            extra_ports=dict(zip(contender.extra_ports, ports[1:], strict=True)),
-            model_dir=model_dir,
-            work_dir=work_dir / "work",
-            threads=1,
-            options=contender.options,
-        )
-        args.work_dir.mkdir()
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "servers.triton_service", *args.to_argv()],
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                cwd=REPOSITORY,
-                start_new_session=True,
-            )
-        started.append(RunningTriton(process, ports, log))
-        return started[-1]
-
-    yield start
-    for running in started:
-        if running.process.poll() is None:
-            running.end(signal.SIGTERM)
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [opened.getsockname()[1] for opened in sockets]
-    for opened in sockets:
-        opened.close()
-    return ports
+    return start
 
 
 @pytest.fixture(scope="session")
@@ -208,16 +168,3 @@ def client(triton: RunningTriton) -> Iterator[TritonClient]:
     client = TritonClient(triton.address)
     yield client
     client.close()
-
-
-@pytest.fixture(scope="session")
-def alive() -> Callable[[list[psutil.Process]], list[psutil.Process]]:
-    """Those of the given processes that run; a zombie only waits for init to take note of it."""
-
-    def is_alive(process: psutil.Process) -> bool:
-        try:
-            return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-        except psutil.NoSuchProcess:
-            return False
-
-    return lambda processes: [process for process in processes if is_alive(process)]

@@ -27,7 +27,7 @@ def test_an_ended_contender_leaves_no_process_port_or_shared_memory(
     processes, shared_memory = running.descendants(), running.shared_memory()
     assert len(processes) == 3  # tritonserver and one Python stub for each of two models
     assert len(shared_memory()) == 2
-    assert running.open_ports() == list(running.ports)
+    assert running.open_ports() == running.all_ports()
 
     found_code = running.end(number, whole_group)
 
@@ -70,7 +70,7 @@ def test_a_port_in_use_is_refused_before_a_server_is_started(
 
     assert running.process.wait(60) == 1
     (sentence,) = running.log_text().splitlines()
-    assert f"expected port {triton.ports[0]} of 127.0.0.1 to be free" in sentence
+    assert f"expected port {triton.ports.main} of 127.0.0.1 to be free" in sentence
 
 
 def test_a_model_folder_without_a_model_is_refused(start_triton: Any, tmp_path: Path) -> None:

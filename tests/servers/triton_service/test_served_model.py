@@ -80,21 +80,24 @@ def test_a_bad_text_is_refused_and_the_requests_beside_it_are_answered(
     client: Any, traffic: list[dict[str, Any]], read_answers: Any, until: Any, text: str
 ) -> None:
     good = of_bucket(traffic, 16, 20)
-    before = client.statistics("tokenizer")
-    pending = []
-    for neighbour in good:
-        pending.append((client.send([neighbour["text"]]), client.send([text])))
 
-    found = [read_answers(call.result())[0] for call, _ in pending]
-    errors = [call.exception() for _, call in pending]
+    def a_burst_shared_batches() -> bool:
+        before = client.statistics("tokenizer")
+        pending = []
+        for neighbour in good:
+            pending.append((client.send([neighbour["text"]]), client.send([text])))
+        found = [read_answers(call.result())[0] for call, _ in pending]
+        errors = [call.exception() for _, call in pending]
+        assert_reference_answers(found, good)
+        assert {error.code() for error in errors} == {grpc.StatusCode.INVALID_ARGUMENT}
+        assert all("expected a text" in error.details() for error in errors)
+        expected = before.inferences + len(good)
+        assert until(lambda: client.statistics("tokenizer").inferences >= expected)
+        executions = client.statistics("tokenizer").executions - before.executions
+        return bool(executions < 2 * len(pending))
 
-    assert_reference_answers(found, good)
-    assert {error.code() for error in errors} == {grpc.StatusCode.INVALID_ARGUMENT}
-    assert all("expected a text" in error.details() for error in errors)
-    # They shared batches: otherwise this would not show that a refusal stays alone.
-    n_texts = 2 * len(pending)
-    assert until(lambda: client.statistics("tokenizer").inferences >= before.inferences + len(good))
-    assert client.statistics("tokenizer").executions - before.executions < n_texts
+    # Only refusals inside a shared batch show that they stay alone; whether one forms is chance.
+    assert any(a_burst_shared_batches() for _ in range(20))
 
 
 def test_a_text_that_is_not_utf8_is_refused(triton: Any, client: Any) -> None:
