@@ -1,5 +1,6 @@
 """The study's command line: wires servers, loadtests and analysis together, and holds no logic."""
 
+import errno
 import signal
 import sys
 from collections.abc import Callable
@@ -15,24 +16,46 @@ from rich.table import Table
 
 from analysis.derive import derive
 from analysis.terminal import recommendation_table
+from loadtests import perf_analyzer_tool
 from loadtests.artefacts import ArtefactError, prepare
+from loadtests.calibrate import calibrate, save_calibration
+from loadtests.calibration import budgets
+from loadtests.calibration_table import budgets_table, rows_tables
 from loadtests.cores import available_cores, split_cores
-from loadtests.launch import LaunchError
+from loadtests.crosscheck import (
+    DEFAULT_CONTENDERS,
+    CrosscheckSpec,
+    Place,
+    crosscheck,
+    find_tools,
+    write_crosscheck,
+)
+from loadtests.drive import DriveError
+from loadtests.experiment_changes import capacity_only, with_overrides
+from loadtests.external import describe_load, external_among
+from loadtests.launch import LaunchError, check_answering
 from loadtests.manifest import changed_since, describe_run
-from loadtests.plan import plan
+from loadtests.nvml import Gpu
+from loadtests.outside_tools import ToolError
 from loadtests.progress import RunProgress
 from loadtests.records import RecordError, read_json, trial_folders, write_json
-from loadtests.run import execute
+from loadtests.run import execute, forget_failed
 from loadtests.serve import ServeError, serve_until_stopped
-from loadtests.spec import Experiment, SpecError, read_experiment, resolve_contenders
-from loadtests.telemetry import Gpu
+from loadtests.spec import (
+    Experiment,
+    SpecError,
+    read_experiment,
+    resolve_contenders,
+    stored_experiment,
+)
 from loadtests.trial import RunContext
-from servers.discovery import ContenderError, discover
+from servers.discovery import Contender, ContenderError, discover
 
 ROOT = Path(__file__).parent
 EXPERIMENTS = ROOT / "loadtests" / "experiments"
 RESULTS = ROOT / "results"
 CACHE = ROOT / ".cache" / "artefacts"
+TOOLS = ROOT / ".cache" / "perf_analyzer"
 
 app = typer.Typer(
     help="Serve one text classifier from FastAPI, Triton or a gateway; which, when, at what cost?",
@@ -52,7 +75,17 @@ TextsOption = Annotated[
 ResultsOption = Annotated[
     Path, typer.Option(help="Where runs are kept.", show_default="results/ of the project")
 ]
-EXPECTED = (SpecError, ContenderError, ArtefactError, RecordError, ServeError, LaunchError)
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+EXPECTED = (
+    SpecError,
+    ContenderError,
+    ArtefactError,
+    RecordError,
+    ServeError,
+    LaunchError,
+    DriveError,
+    ToolError,
+)
 
 
 def _exits_with_a_sentence(command: Callable[P, R]) -> Callable[P, R]:
@@ -78,7 +111,8 @@ def run(
         Path | None, typer.Argument(help="An experiment file, e.g. loadtests/experiments/*.toml.")
     ] = None,
     resume: Annotated[
-        Path | None, typer.Option(help="Continue this run: finished trials are kept.")
+        Path | None,
+        typer.Option(help="Continue this run: finished trials are kept, failed ones made again."),
     ] = None,
     model: ModelOption = None,
     texts: TextsOption = None,
@@ -92,9 +126,32 @@ def run(
         )
     if resume:
         stored = read_json(resume / "manifest.json")["experiment"]
-        _execute(Experiment.model_validate(stored), results, resume)
+        _execute(stored_experiment(stored), results, resume)
     elif experiment:
-        _execute(_with_overrides(read_experiment(experiment), model, texts), results, None)
+        _execute(with_overrides(read_experiment(experiment), model, texts), results, None)
+
+
+@app.command()
+@_exits_with_a_sentence
+def capacity(
+    experiment: Annotated[
+        Path, typer.Argument(help="An experiment file; its common load levels are left out.")
+    ],
+    budget_s: Annotated[
+        float | None,
+        typer.Option(min=1, help="Seconds for search and certification; else the experiment's."),
+    ] = None,
+    slo: Annotated[
+        list[str] | None,
+        typer.Option(help="E.g. 'p99<=50ms'; several may be given. Else the experiment's."),
+    ] = None,
+    model: ModelOption = None,
+    texts: TextsOption = None,
+    results: ResultsOption = RESULTS,
+) -> None:
+    """Find each contender's highest arrival rate that meets the SLO, and certify it by repeats."""
+    chosen = capacity_only(read_experiment(experiment), slo or [], budget_s)
+    _execute(with_overrides(chosen, model, texts), results, None)
 
 
 @app.command()
@@ -104,7 +161,7 @@ def smoke(
 ) -> None:
     """Run every contender once, in about two minutes, to see that all parts work."""
     chosen = read_experiment(EXPERIMENTS / "smoke.toml")
-    _execute(_with_overrides(chosen, model, texts), results, None)
+    _execute(with_overrides(chosen, model, texts), results, None)
 
 
 @app.command()
@@ -115,13 +172,69 @@ def serve(
     model: ModelOption = None,
 ) -> None:
     """Start one contender and keep it running, with its URL and a curl line to try."""
-    known = discover()
-    if contender not in known:
-        raise ContenderError(
-            f"expected a contender, found {contender!r}: choose one of {', '.join(known)}."
-        )
+    chosen = _contender(contender)
     artefacts = prepare(model or "small", None, Experiment.model_fields["seed"].default, CACHE)
-    serve_until_stopped(known[contender], artefacts, port, console)
+    serve_until_stopped(chosen, artefacts, port, console)
+
+
+@app.command("calibrate")
+@_exits_with_a_sentence
+def calibrate_clients(results: ResultsOption = RESULTS) -> None:
+    """Measure the load generator itself against servers that answer at once, in about a minute."""
+    seed = int(Experiment.model_fields["seed"].default)
+    artefacts = prepare("small", None, seed, CACHE)
+    cores = split_cores(available_cores(), 1)
+    try:
+        with console.status("starting") as status:
+            rows = calibrate(
+                artefacts.traffic_path, len(artefacts.texts), cores, seed, status.update
+            )
+    except KeyboardInterrupt:
+        print("\nStopped; nothing was written.", file=sys.stderr)
+        raise typer.Exit(130) from None
+    path = save_calibration(results, rows, cores, _command(), datetime.now(UTC))
+    console.print(*rows_tables(rows), budgets_table(budgets(rows)))
+    _say(str(path))
+
+
+@app.command("crosscheck")
+@_exits_with_a_sentence
+def cross_check(
+    contenders: Annotated[
+        list[str] | None,
+        typer.Argument(help="Contenders.", show_default=" ".join(DEFAULT_CONTENDERS)),
+    ] = None,
+    rate_rps: Annotated[float, typer.Option(min=1, help="Arrivals per second at Triton.")] = 200,
+    concurrency: Annotated[int, typer.Option(min=1, help="Callers of HTTP services.")] = 4,
+    rounds: Annotated[int, typer.Option(min=1, help="How often each is measured.")] = 2,
+    fetch_perf_analyzer: Annotated[
+        bool,
+        typer.Option(
+            "--fetch-perf-analyzer",
+            help="First take perf_analyzer from the tritonclient 2.51.0 wheel.",
+        ),
+    ] = False,
+    model: ModelOption = None,
+    results: ResultsOption = RESULTS,
+) -> None:
+    """Measure running contenders with perf_analyzer and wrk too, in about two minutes."""
+    if fetch_perf_analyzer:
+        console.print("Fetching perf_analyzer")
+        perf_analyzer_tool.fetch(TOOLS)
+    seed = int(Experiment.model_fields["seed"].default)
+    spec = CrosscheckSpec(rate_rps=rate_rps, concurrency=concurrency, rounds=rounds, seed=seed)
+    chosen = [_contender(name) for name in contenders or DEFAULT_CONTENDERS]
+    artefacts = prepare(model or "small", None, seed, CACHE)
+    place = Place(artefacts, split_cores(available_cores(), 1), _say)
+    tools = find_tools(TOOLS)
+    try:
+        found = crosscheck(chosen, tools, spec, place)
+    except KeyboardInterrupt:
+        print("\nStopped; nothing was written.", file=sys.stderr)
+        raise typer.Exit(130) from None
+    page = write_crosscheck(results, found, tools, spec, place, _command(), datetime.now(UTC))
+    _say(page.read_text(encoding="utf-8"))
+    _say(str(page))
 
 
 @app.command()
@@ -151,14 +264,12 @@ def list_all(results: ResultsOption = RESULTS) -> None:
         console.print(table)
 
 
-def _with_overrides(experiment: Experiment, model: str | None, texts: Path | None) -> Experiment:
-    given = {"model": model, "texts": str(texts) if texts else None}
-    changes = {name: value for name, value in given.items() if value is not None}
-    return experiment.model_copy(update=changes)
-
-
 def _execute(experiment: Experiment, results: Path, resumed: Path | None) -> None:
     contenders = resolve_contenders(experiment)
+    external = external_among(contenders.values())
+    for service in external:
+        _say(describe_load(service, experiment.load_in_words))
+    check_answering(external)
     console.print("Preparing the model and the traffic")
     artefacts = prepare(experiment.model, experiment.texts, experiment.seed, CACHE)
     cores = split_cores(available_cores(), experiment.load.workers)
@@ -171,17 +282,24 @@ def _execute(experiment: Experiment, results: Path, resumed: Path | None) -> Non
                 f"{resumed} cannot be continued, {changed}: "
                 "its trials would not be comparable; start a new run."
             )
+        forget_failed(resumed)
     else:
         folder.mkdir(parents=True)
         write_json(folder / "manifest.json", manifest)
-    blocks = plan(experiment, contenders)
     context = RunContext(folder, experiment, artefacts, cores, Gpu.find())
     try:
-        with RunProgress(blocks, len(trial_folders(folder)), console) as progress:
-            execute(blocks, context, progress)
+        with RunProgress(console) as progress:
+            execute(contenders, context, progress)
     except KeyboardInterrupt:
         print(f"\nStopped. Finished trials are kept: study run --resume {folder}", file=sys.stderr)
         raise typer.Exit(130) from None
+    except OSError as error:
+        if error.errno not in DISK_ERRORS:
+            raise
+        raise RecordError(
+            f"cannot write to {folder} ({error.strerror}); finished trials are kept: make room, "
+            f"then continue with study run --resume {folder}"
+        ) from error
     _report(folder)
 
 
@@ -196,6 +314,19 @@ def _report(folder: Path) -> None:
     console.print(recommendation_table(outputs.summary))
     for path in (outputs.report_path, outputs.decision_path, outputs.summary_path, notebook):
         console.print(str(path), soft_wrap=True, highlight=False)
+
+
+def _contender(name: str) -> Contender:
+    known = discover()
+    if name not in known:
+        raise ContenderError(
+            f"expected a contender, found {name!r}: choose one of {', '.join(known)}."
+        )
+    return known[name]
+
+
+def _say(text: str) -> None:
+    console.print(text, soft_wrap=True, highlight=False, markup=False)
 
 
 def _command() -> str:

@@ -7,8 +7,13 @@ from itertools import pairwise
 
 from pydantic import Field
 
+from analysis.bootstrap import Metric
+from analysis.capacity import Capacity, ratio_of
+from analysis.manifest import Experiment
+from analysis.noise import NoiseFloor, margins
 from analysis.points import Point
-from analysis.values import Value
+from analysis.values import Value, over
+from analysis.verdicts import Compared, Repeats
 
 LADDER = (
     ("fastapi", ""),
@@ -40,33 +45,35 @@ class Saturation(Value):
     bound: Bound | None = Field(description="How exactly the ratio is known.")
 
 
-class LevelRatio(Value):
-    """A contender over the reference at one load level."""
+class Comparison(Compared):
+    """A contender against the reference at one load level, paired by repeat."""
 
     contender: str = Field(description="Name of the contender.")
+    reference: str = Field(description="The contender it is compared with.")
     level: str = Field(description="The load level of both.")
-    throughput_ratio: float | None = Field(description="Throughput; above 1 answers more.")
-    latency_p99_ratio: float | None = Field(description="P99 latency; below 1 is quicker.")
-    server_cpu_ratio: float | None = Field(
-        description="Server CPU seconds for 1,000 requests; below 1 is cheaper."
-    )
+    rate_rps: float = Field(description="Arrival rate.")
 
 
-class Step(Value):
+class Step(Compared):
     """What one change did: a rung of the ladder over the rung before."""
 
     before: str = Field(description="Contender without the change.")
     after: str = Field(description="Contender with it.")
     changes: list[str] = Field(description="What differs; several where rungs are missing.")
     not_measured: list[str] = Field(description="Contenders missing between the two.")
+    capacity_ratio: float | None = Field(
+        description="Certified capacity under the main SLO, after/before; null: one has none."
+    )
+    capacity_low: float | None = Field(
+        description="Least ratio that the intervals of both capacities allow; null: unknown."
+    )
+    capacity_high: float | None = Field(
+        description="Largest ratio that the intervals of both capacities allow; null: open."
+    )
     throughput_ratio: float | None = Field(description="Throughput at saturation, after/before.")
     throughput_bound: Bound | None = Field(description="How exactly that is known.")
     rate_rps: float | None = Field(
-        description="Highest arrival rate at which both state a P99; the ratios below are there."
-    )
-    latency_p99_ratio: float | None = Field(description="P99 latency, after/before.")
-    server_cpu_ratio: float | None = Field(
-        description="Server CPU seconds for 1,000 requests, after/before."
+        description="Highest arrival rate at which both state a P99; the ratios are there."
     )
 
 
@@ -86,48 +93,81 @@ def saturations(points: Sequence[Point], contenders: Sequence[str], ref: str) ->
     ]
 
 
-def level_ratios(points: Sequence[Point], reference: str) -> list[LevelRatio]:
-    """Each contender over the reference at each level where both have a valid point."""
-    base = {p.level: p for p in points if p.contender == reference and p.usable}
+def comparisons(
+    repeats: Repeats, floor: NoiseFloor | None, experiment: Experiment
+) -> list[Comparison]:
+    """Each contender over the reference at each arrival rate that both repeated."""
+    found = []
+    for name in experiment.contenders:
+        if name == experiment.reference:
+            continue
+        levels = repeats.common_levels(experiment.reference, name)
+        found += [
+            Comparison(
+                contender=name,
+                reference=experiment.reference,
+                level=level,
+                rate_rps=rate_rps,
+                ratios=repeats.compare(
+                    experiment.reference,
+                    name,
+                    level,
+                    margins(floor, level, experiment.min_difference),
+                ),
+            )
+            for rate_rps, level in sorted(levels.items())
+        ]
+    return found
+
+
+def ladder(
+    points: Sequence[Point],
+    capacities: Sequence[Capacity],
+    repeats: Repeats,
+    floor: NoiseFloor | None,
+    least_difference: float,
+) -> list[Step]:
+    """The steps between the rungs that have valid points; a missing rung merges two steps.
+
+    capacities: those under the main SLO.
+    """
+    measured = {point.contender for point in points if point.usable}
+    rungs = [i for i, (name, _) in enumerate(LADDER) if name in measured]
+    known = {capacity.contender: capacity for capacity in capacities}
     return [
-        LevelRatio(
-            contender=point.contender,
-            level=point.level,
-            throughput_ratio=_over(_rps(point), _rps(base[point.level])),
-            latency_p99_ratio=_over(point.stated_p99_ms, base[point.level].stated_p99_ms),
-            server_cpu_ratio=_over(_cpu(point), _cpu(base[point.level])),
-        )
-        for point in points
-        if point.usable and point.contender != reference and point.level in base
+        _step(points, known, repeats, floor, least_difference, (first, last))
+        for first, last in pairwise(rungs)
     ]
 
 
-def ladder(points: Sequence[Point]) -> list[Step]:
-    """The steps between the rungs that have valid points; a missing rung merges two steps."""
-    measured = {point.contender for point in points if point.usable}
-    rungs = [i for i, (name, _) in enumerate(LADDER) if name in measured]
-    return [_step(points, before, after) for before, after in pairwise(rungs)]
-
-
-def _step(points: Sequence[Point], first: int, last: int) -> Step:
+def _step(
+    points: Sequence[Point],
+    capacities: Mapping[str, Capacity],
+    repeats: Repeats,
+    floor: NoiseFloor | None,
+    least_difference: float,
+    rungs: tuple[int, int],
+) -> Step:
+    first, last = rungs
     before, after = LADDER[first][0], LADDER[last][0]
-    slower, faster = _best(points, before), _best(points, after)
-    old, new = _by_rate(points, before), _by_rate(points, after)
-    rate_rps = max(set(old) & set(new), default=None)
-    p99_ratio = cpu_ratio = None
-    if rate_rps is not None:
-        p99_ratio = _over(new[rate_rps].stated_p99_ms, old[rate_rps].stated_p99_ms)
-        cpu_ratio = _over(_cpu(new[rate_rps]), _cpu(old[rate_rps]))
+    low, middle, high = ratio_of(capacities[after], capacities[before])
+    rate_rps, ratios = None, []
+    for tried_rps, level in sorted(repeats.common_levels(before, after).items()):
+        found = repeats.compare(before, after, level, margins(floor, level, least_difference))
+        if any(ratio.metric is Metric.P99 and ratio.ratio is not None for ratio in found):
+            rate_rps, ratios = tried_rps, found
     return Step(
         before=before,
         after=after,
         changes=[change for _, change in LADDER[first + 1 : last + 1]],
         not_measured=[name for name, _ in LADDER[first + 1 : last]],
-        throughput_ratio=_throughput_ratio(slower, faster),
-        throughput_bound=_bound(slower, faster),
+        capacity_ratio=middle,
+        capacity_low=low,
+        capacity_high=high,
+        throughput_ratio=_throughput_ratio(_best(points, before), _best(points, after)),
+        throughput_bound=_bound(_best(points, before), _best(points, after)),
         rate_rps=rate_rps,
-        latency_p99_ratio=p99_ratio,
-        server_cpu_ratio=cpu_ratio,
+        ratios=ratios,
     )
 
 
@@ -157,24 +197,4 @@ def _bound(before: _Top | None, after: _Top | None) -> Bound | None:
 
 def _throughput_ratio(before: _Top | None, after: _Top | None) -> float | None:
     known = before and after and _bound(before, after)
-    return _over(after.rps, before.rps) if known and before and after else None
-
-
-def _by_rate(points: Sequence[Point], contender: str) -> Mapping[float, Point]:
-    return {
-        point.rate_rps: point
-        for point in points
-        if point.contender == contender and point.rate_rps and point.stated_p99_ms is not None
-    }
-
-
-def _rps(point: Point) -> float | None:
-    return point.metrics.throughput_rps if point.metrics else None
-
-
-def _cpu(point: Point) -> float | None:
-    return point.metrics.server_cpu_s_per_1000_requests if point.metrics else None
-
-
-def _over(part: float | None, whole: float | None) -> float | None:
-    return part / whole if part is not None and whole else None
+    return over(after.rps, before.rps) if known and before and after else None

@@ -8,10 +8,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analysis.manifest import Manifest, read_manifest
-from loadtests.records import RecordError, TrialRecord, read_trial, trial_folders
+from loadtests.records import Purpose, RecordError, TrialRecord, read_trial, trial_folders
 
-REQUEST_COLUMNS = ["phase", "scheduled_s", "sent_s", "done_s", "status"]
-TELEMETRY_COLUMNS = ["t_s", "server_cpu_s", "server_rss_bytes", "load_cpu_s", "gpu_busy_pct"]
+REQUEST_COLUMNS = [
+    *("request_index", "n_tokens", "phase", "scheduled_s", "sent_s", "done_s", "status"),
+]
+TELEMETRY_COLUMNS = [
+    *("t_s", "server_cpu_s", "server_rss_bytes", "gateway_cpu_s", "load_cpu_s"),
+    *("gpu_busy_pct", "gpu_sm_active_ratio", "gpu_tensor_active_ratio", "gpu_energy_j"),
+    "gpu_throttle_reasons",
+]
 
 
 @dataclass(frozen=True)
@@ -35,20 +41,20 @@ class Run:
     manifest: Manifest
     trials: tuple[Trial, ...]
 
-    @property
-    def measurements(self) -> tuple[Trial, ...]:
-        return tuple(t for t in self.trials if t.record.purpose == "measurement")
+    def having(self, *purposes: Purpose) -> tuple[Trial, ...]:
+        """The trials of these purposes, in name order."""
+        return tuple(t for t in self.trials if t.record.purpose in purposes)
 
     @property
-    def calibrations(self) -> tuple[Trial, ...]:
-        return tuple(t for t in self.trials if t.record.purpose == "calibration")
+    def measurements(self) -> tuple[Trial, ...]:
+        return self.having("measurement")
 
 
 def load_run(run_dir: Path) -> Run:
     """Reads a run folder; RecordError, in one sentence, for anything missing or damaged."""
     manifest = read_manifest(run_dir)
     trials = tuple(_read(folder) for folder in trial_folders(run_dir))
-    if not any(trial.record.purpose == "measurement" for trial in trials):
+    if not any(trial.record.purpose in ("measurement", "search") for trial in trials):
         raise RecordError(
             f"expected at least one complete measurement in {run_dir / 'trials'}, found none: "
             f"run it again with `{manifest.command}`."
@@ -82,7 +88,7 @@ def _read(folder: Path) -> Trial:
 
 def _table(path: Path, columns: list[str]) -> pd.DataFrame:
     try:
-        # Text columns stay dictionary-coded: ten million rows then take 26 bytes each.
+        # Text columns stay dictionary-coded: ten million rows then take 32 bytes each.
         texts = [name for name in columns if name in ("phase", "status")]
         table = pq.read_table(path, columns=columns, read_dictionary=texts)
     except FileNotFoundError:

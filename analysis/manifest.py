@@ -26,6 +26,20 @@ class Slo(_Part):
         )
 
 
+class Arrivals(_Part):
+    """How requests arrive in the open loop."""
+
+    kind: str = Field(description="poisson, constant, gamma, steps or trace.")
+    cv: float | None = Field(
+        default=None, description="Coefficient of variation of the gaps (gamma only)."
+    )
+
+    @property
+    def gap_cv(self) -> float | None:
+        """Standard deviation over mean of the gaps; None where the rate itself changes."""
+        return {"poisson": 1.0, "constant": 0.0, "gamma": self.cv}.get(self.kind)
+
+
 class Load(_Part):
     """The load levels of the experiment."""
 
@@ -36,6 +50,9 @@ class Load(_Part):
     min_requests: int = Field(description="Least number of requests in the steady state.")
     request_timeout_s: float = Field(description="A reply later than this is a failure.")
     workers: int = Field(description="Load generator processes.")
+    arrivals: Arrivals = Field(
+        default=Arrivals(kind="poisson"), description="How requests arrive in the open loop."
+    )
 
 
 class Calibration(_Part):
@@ -56,10 +73,29 @@ class Experiment(_Part):
     reference: str = Field(description="Contender that ratios are taken against.")
     contenders: list[str] = Field(description="Contenders in the order given.")
     slo: Slo = Field(description="The service level objective.")
+    more_slos: list[Slo] = Field(
+        default=[], description="Further objectives, judged from the same trials."
+    )
+    min_difference: float = Field(
+        default=0.05, description="Differences below this share have no practical meaning."
+    )
+    noise_floor: str | None = Field(
+        default=None, description="Contender that was also run against itself; null: none."
+    )
     load: Load = Field(description="The load levels.")
     calibration: Calibration | None = Field(
         default=None, description="How the client's ceiling was measured."
     )
+
+    @property
+    def slos(self) -> tuple[Slo, ...]:
+        """The main SLO first."""
+        return (self.slo, *self.more_slos)
+
+    @property
+    def twin(self) -> str | None:
+        """Name under which the noise floor's contender runs a second time."""
+        return f"{self.noise_floor}-again" if self.noise_floor else None
 
 
 class Gpu(_Part):
@@ -108,6 +144,15 @@ class Traffic(_Part):
     n_texts: int = Field(description="Number of different texts.")
 
 
+class Dropped(_Part):
+    """Trials that the run's budget of time left no room for."""
+
+    purpose: str = Field(description="search, measurement or noise.")
+    repeat: int = Field(description="The block; 0: a search, or every block.")
+    contender: str | None = Field(description="Name of the contender; null: every contender.")
+    detail: str = Field(description="What was left out.")
+
+
 class Manifest(_Part):
     """manifest.json, as far as analysis reads it."""
 
@@ -123,6 +168,18 @@ class Manifest(_Part):
     traffic: Traffic = Field(description="The texts sent.")
     cores: dict[str, list[int]] = Field(description="Core numbers given to server and load.")
     form: str = Field(description="How servers were started: embedded or docker.")
+    dropped: list[Dropped] = Field(default=[], description="What was left out for lack of time.")
+
+    def planned_repeats(self, contender: str) -> int:
+        """Repeats of a contender that the budget of time left in the plan."""
+        dropped = {
+            entry.repeat
+            for entry in self.dropped
+            if entry.purpose == "measurement"
+            and entry.repeat > 0
+            and entry.contender in (None, contender)
+        }
+        return self.experiment.repeats - len(dropped)
 
 
 def read_manifest(run_dir: Path) -> Manifest:

@@ -1,29 +1,24 @@
 """Trials become points: one contender at one load level, all repeats together."""
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import TypeVar
 
+import numpy as np
 from pydantic import Field
 
-from analysis.load import Run, Trial
-from analysis.manifest import Experiment, Slo
-from analysis.metrics import Metrics, measure
-from analysis.sample import Sample, take_sample
-from analysis.validity import (
-    CEILING_SHARE,
-    Effect,
-    Evidence,
-    Finding,
-    Reason,
-    judge,
-    judge_failure,
-    judge_sample_size,
-)
+from analysis.certificate import Check, certify_repeats, certify_sample_size
+from analysis.manifest import Experiment, Manifest, Slo
+from analysis.metrics import LengthMetrics, Metrics, least_successes, measure, measure_by_length
+from analysis.sample import Sample
+from analysis.trials import JudgedTrial
+from analysis.validity import Effect, Finding, Reason
 from analysis.values import Value
 from loadtests.records import Level, Mode
+from loadtests.slo import SloOutcome, certified, judge_slo
 
 K = TypeVar("K", bound=Hashable)
+T = TypeVar("T")
 
 
 class SloVerdict(StrEnum):
@@ -31,30 +26,6 @@ class SloVerdict(StrEnum):
     NOT_MET = "not met"
     EXCLUDED = "contender is out"
     UNDECIDED = "not enough evidence"
-
-
-class Ceiling(Value):
-    """What the load generator reaches against a server that answers at once."""
-
-    protocol: str = Field(description="Wire protocol.")
-    contender: str = Field(description="The server that answers at once.")
-    ceiling_rps: float = Field(description="Successes per second of the closed loop.")
-    highest_valid_rate_rps: float = Field(description="Arrival rates above this are not used.")
-
-
-class Repeat(Value):
-    """One trial."""
-
-    trial_id: str = Field(description="Name of the trial's folder.")
-    repeat: int = Field(description="Which repeat it is.")
-    completed: bool = Field(description="False: it failed, and findings say why.")
-    startup_s: float | None = Field(description="Time from start to the first right answer.")
-    metrics: Metrics | None = Field(description="What it measured; null: it failed.")
-    findings: list[Finding] = Field(description="Reasons that make it unusable or limit it.")
-
-    @property
-    def usable(self) -> bool:
-        return not any(finding.meaning.effect.unusable for finding in self.findings)
 
 
 class Point(Value):
@@ -65,13 +36,23 @@ class Point(Value):
     mode: Mode = Field(description="open (arrival rate) or closed (callers).")
     rate_rps: float | None = Field(description="Arrival rate; null in the closed loop.")
     concurrency: int | None = Field(description="Callers; null in the open loop.")
+    planned: bool = Field(
+        description="True: the experiment names this level. False: the capacity search chose it."
+    )
     metrics: Metrics | None = Field(
         description="Rows of the usable repeats merged; of all repeats where none is usable; "
         "null: none completed."
     )
+    by_length: list[LengthMetrics] = Field(
+        description="The same latencies by length of the text; empty: saturated, or not known."
+    )
     slo_verdict: SloVerdict | None = Field(description="null in the closed loop: not judged.")
-    findings: list[Finding] = Field(description="Findings of its repeats and of the whole.")
-    repeats: list[Repeat] = Field(description="The trials behind it.")
+    certified: bool = Field(
+        description="True: the SLO is met, and the binomial bound says so with 95 % confidence."
+    )
+    certificate: list[Check] = Field(description="Checks of all repeats together.")
+    findings: list[Finding] = Field(description="Failed checks of its trials and of the whole.")
+    trial_ids: list[str] = Field(description="The trials behind it.")
 
     @property
     def reasons(self) -> frozenset[Reason]:
@@ -94,34 +75,28 @@ class Point(Value):
         return self.metrics.latency_p99_ms if self.usable and self.metrics else None
 
 
-def ceilings(run: Run) -> list[Ceiling]:
-    """The client's ceiling for each protocol that was calibrated."""
-    found: dict[str, Ceiling] = {}
-    for name, trials in _grouped(run.calibrations, lambda t: t.record.contender_name).items():
-        samples = [take_sample(trial) for trial in trials if trial.completed]
-        if not samples:
-            continue
-        ceiling_rps = measure(samples, run.manifest.experiment.slo).throughput_rps
-        protocol = str(trials[0].record.contender["protocol"])
-        found[protocol] = Ceiling(
-            protocol=protocol,
-            contender=name,
-            ceiling_rps=ceiling_rps,
-            highest_valid_rate_rps=CEILING_SHARE * ceiling_rps,
-        )
-    return list(found.values())
-
-
-def points(run: Run, found_ceilings: Sequence[Ceiling]) -> list[Point]:
-    """Every planned point, measured or not, by contender and level in the experiment's order."""
-    experiment = run.manifest.experiment
-    by_protocol = {ceiling.protocol: ceiling.ceiling_rps for ceiling in found_ceilings}
-    trials = _grouped(run.measurements, lambda t: (t.record.contender_name, t.record.level.label))
-    return [
-        _point(name, level, trials.get((name, level.label), []), experiment, by_protocol)
-        for name in experiment.contenders
-        for level in planned_levels(experiment)
-    ]
+def points(
+    judged: Sequence[JudgedTrial],
+    manifest: Manifest,
+    noise_checks: Mapping[str, Check],
+) -> list[Point]:
+    """Every planned point, measured or not, and every other that the capacity search left behind,
+    by contender in the experiment's order and by level. noise_checks: machine noise by level."""
+    experiment = manifest.experiment
+    of_study = [t for t in judged if t.result.purpose in ("measurement", "search")]
+    trials = grouped(of_study, lambda t: (t.result.contender, t.result.level))
+    planned = {level.label: level for level in planned_levels(experiment)}
+    found = []
+    for name in experiment.contenders:
+        extra = {t.result.level: _level(t) for t in of_study if t.result.contender == name}
+        for label, level in _ascending({**extra, **planned}):
+            group = _deciding(trials.get((name, label), []))
+            checks = [noise_checks[label]] if label in noise_checks else []
+            if label in planned:
+                n_repeats = sum(t.result.purpose == "measurement" for t in group)
+                checks.append(certify_repeats(n_repeats, manifest.planned_repeats(name)))
+            found.append(_point(name, level, group, experiment, checks, label in planned))
+    return found
 
 
 def planned_levels(experiment: Experiment) -> list[Level]:
@@ -132,83 +107,102 @@ def planned_levels(experiment: Experiment) -> list[Level]:
     ]
 
 
+def pooled_outcome(samples: Sequence[Sample], slo: Slo) -> SloOutcome:
+    """The shared rule of an SLO on the merged requests of several trials."""
+    return judge_slo(
+        slo,
+        np.concatenate([s.latency_s for s in samples]),
+        sum(s.n_offered for s in samples),
+        sum(len(s.done_s) for s in samples),
+    )
+
+
+def grouped(items: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
+    """Items by key, in order."""
+    groups: dict[K, list[T]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return groups
+
+
+def _deciding(trials: Sequence[JudgedTrial]) -> list[JudgedTrial]:
+    """The repeats; only where there is none, the probes of the capacity search."""
+    repeats = [t for t in trials if t.result.purpose == "measurement"]
+    return sorted(repeats or trials, key=lambda t: (t.result.repeat, t.result.order))
+
+
+def _level(trial: JudgedTrial) -> Level:
+    result = trial.result
+    return Level(result.mode, result.rate_rps, result.concurrency)
+
+
+def _ascending(levels: Mapping[str, Level]) -> list[tuple[str, Level]]:
+    closed_last = {"open": 0, "closed": 1}
+
+    def key(item: tuple[str, Level]) -> tuple[int, float]:
+        level = item[1]
+        return closed_last[level.mode], level.rate_rps or level.concurrency or 0.0
+
+    return sorted(levels.items(), key=key)
+
+
 def _point(
     contender: str,
     level: Level,
-    trials: Sequence[Trial],
+    trials: Sequence[JudgedTrial],
     experiment: Experiment,
-    ceiling_by_protocol: Mapping[str, float],
+    checks: Sequence[Check],
+    planned: bool,
 ) -> Point:
     slo = experiment.slo
-    samples = {t.record.trial_id: take_sample(t) for t in trials if t.completed}
-    repeats = [
-        _repeat(trial, samples.get(trial.record.trial_id), slo, ceiling_by_protocol)
-        for trial in sorted(trials, key=lambda t: t.record.repeat)
-    ]
-    usable = [samples[repeat.trial_id] for repeat in repeats if repeat.usable]
-    merged = usable or list(samples.values())
+    usable = [t.sample for t in trials if t.sample and t.result.usable]
+    merged = usable or [t.sample for t in trials if t.sample]
     metrics = measure(merged, slo) if merged else None
-    findings = [finding for repeat in repeats for finding in repeat.findings]
-    if len(repeats) < experiment.repeats:
-        detail = f"{len(repeats)} of {experiment.repeats} repeats"
-        findings.append(Finding(reason=Reason.NOT_MEASURED, detail=detail))
-    if metrics and (too_few := judge_sample_size(metrics, slo)):
-        findings.append(too_few)
+    certificate = list(checks)
+    if metrics:
+        certificate.append(certify_sample_size(metrics.n_ok, slo.percentile))
+    findings = [finding for t in trials for finding in t.result.findings]
+    findings += [check.finding for check in certificate if check.failed]
+    outcome = pooled_outcome(merged, slo) if merged and level.mode == "open" else None
+    verdict = slo_verdict(metrics, outcome, findings, slo) if level.mode == "open" else None
+    saturated = any(finding.reason is Reason.SATURATED for finding in findings)
     return Point(
         contender=contender,
         level=level.label,
         mode=level.mode,
         rate_rps=level.rate_rps,
         concurrency=level.concurrency,
-        metrics=_stated(metrics, findings),
-        slo_verdict=slo_verdict(metrics, findings, slo) if level.mode == "open" else None,
+        planned=planned,
+        metrics=metrics.without_latency() if metrics and saturated else metrics,
+        by_length=[] if saturated or not merged else measure_by_length(merged),
+        slo_verdict=verdict,
+        certified=verdict is SloVerdict.MET and _certified(metrics, outcome, slo),
+        certificate=certificate,
         findings=findings,
-        repeats=repeats,
+        trial_ids=[t.result.trial_id for t in trials],
     )
 
 
-def _repeat(
-    trial: Trial, sample: Sample | None, slo: Slo, ceiling_by_protocol: Mapping[str, float]
-) -> Repeat:
-    record = trial.record
-    metrics = measure([sample], slo) if sample else None
-    if sample is None or metrics is None:
-        findings = [judge_failure(record)]
-    else:
-        ceiling_rps = ceiling_by_protocol.get(str(record.contender["protocol"]))
-        findings = list(judge(Evidence(record, sample, metrics, slo, ceiling_rps)))
-    return Repeat(
-        trial_id=record.trial_id,
-        repeat=record.repeat,
-        completed=trial.completed,
-        startup_s=record.startup_s,
-        metrics=_stated(metrics, findings),
-        findings=findings,
-    )
-
-
-def _stated(metrics: Metrics | None, findings: Sequence[Finding]) -> Metrics | None:
-    saturated = any(finding.reason is Reason.SATURATED for finding in findings)
-    return metrics.without_latency() if metrics and saturated else metrics
-
-
-def slo_verdict(metrics: Metrics | None, findings: Sequence[Finding], slo: Slo) -> SloVerdict:
+def slo_verdict(
+    metrics: Metrics | None, outcome: SloOutcome | None, findings: Sequence[Finding], slo: Slo
+) -> SloVerdict:
     """Whether a point meets the SLO; only valid evidence decides."""
     effects = {finding.meaning.effect for finding in findings}
     reasons = {finding.reason for finding in findings}
     if Effect.EXCLUDES in effects:
         return SloVerdict.EXCLUDED
-    if Effect.INVALIDATES in effects or metrics is None:
+    if Effect.INVALIDATES in effects or metrics is None or outcome is None:
         return SloVerdict.UNDECIDED
     if reasons & {Reason.SATURATED, Reason.ERRORS}:
         return SloVerdict.NOT_MET
-    if metrics.latency_slo_ms is None:
+    if _certified(metrics, outcome, slo):
+        return SloVerdict.MET
+    if metrics.n_ok < least_successes(slo.percentile):
         return SloVerdict.UNDECIDED
-    return SloVerdict.MET if metrics.latency_slo_ms <= slo.latency_ms else SloVerdict.NOT_MET
+    return SloVerdict.MET if outcome.met else SloVerdict.NOT_MET
 
 
-def _grouped(trials: Sequence[Trial], key: Callable[[Trial], K]) -> dict[K, list[Trial]]:
-    groups: dict[K, list[Trial]] = {}
-    for trial in trials:
-        groups.setdefault(key(trial), []).append(trial)
-    return groups
+def _certified(metrics: Metrics | None, outcome: SloOutcome | None, slo: Slo) -> bool:
+    if metrics is None or outcome is None or not outcome.met:
+        return False
+    return certified(metrics.n_offered, outcome.n_over, slo.percentile)

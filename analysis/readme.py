@@ -6,21 +6,21 @@
 import sys
 from pathlib import Path
 
+from analysis.bootstrap import Metric
 from analysis.load import load_run
-from analysis.points import Point
 from analysis.summary import Summary, summarise
-from analysis.wording import number, percent, times
+from analysis.views import largest_spread
+from analysis.wording import capacity_interval, count, percent, rate, times_within, verdict
 
 BEGIN, END = "<!-- numbers: begin -->", "<!-- numbers: end -->"
 
 
 def numbers(summary: Summary, run_path: str) -> str:
-    """The answer, the P99 table and the ladder of a run, as Markdown."""
-    manifest = summary.manifest
+    """The answer, what each contender sustains and where the gain comes from, as Markdown."""
+    experiment = summary.manifest.experiment
     return "\n\n".join(
         [
-            f"On {manifest.machine}; SLO: {manifest.experiment.slo}; {manifest.model.name} model; "
-            f"Poisson arrivals, {manifest.experiment.repeats} repeats of each point:",
+            _conditions(summary),
             _table(
                 ["arrival rate", "choose", "because"],
                 [
@@ -28,47 +28,72 @@ def numbers(summary: Summary, run_path: str) -> str:
                     for choice in summary.recommendation.choices
                 ],
             ),
-            f"![P99 latency against arrival rate]({run_path}/p99.png)",
-            "P99 latency in ms (the bold ones meet the SLO), mean batch, and server CPU:",
-            _table(*_p99_table(summary)),
-            "Where the gain comes from, one change at a time (throughput at saturation):",
-            _table(
-                ["change", "from", "to", "throughput"],
-                [
-                    [
-                        " and ".join(step.changes),
-                        f"`{step.before}`",
-                        f"`{step.after}`",
-                        times(step.throughput_ratio, step.throughput_bound),
-                    ]
-                    for step in summary.ladder
-                ],
-            ),
+            f"![P{experiment.slo.percentile:g} latency against arrival rate]({run_path}/p99.png)",
+            "What each contender sustains. Certified: the SLO is met at this rate with 95 % "
+            "confidence (binomial bound); the capacity lies in the interval.",
+            _table(*_capacity_table(summary)),
+            "Where the gain comes from, one change at a time (P99 latency with its 95 % interval):",
+            _table(*_ladder_table(summary)),
+            _certified(summary),
         ]
     )
 
 
-def _p99_table(summary: Summary) -> tuple[list[str], list[list[str]]]:
-    points = [point for point in summary.points if point.rate_rps is not None]
-    rates = sorted({point.rate_rps for point in points if point.rate_rps is not None})
-    found = {(point.contender, point.rate_rps): point for point in points}
-    rows = [
-        [f"`{name}`", *(_cell(found.get((name, rate))) for rate in rates)]
-        for name in summary.manifest.experiment.contenders
-    ]
-    return ["contender", *(f"{rate:g} rps" for rate in rates)], rows
-
-
-def _cell(point: Point | None) -> str:
-    if point is None or point.metrics is None or not point.usable:
-        return "not used"
-    beside = (
-        f"batch {number(point.metrics.mean_batch)}, {percent(point.metrics.server_cpu_utilisation)}"
+def _conditions(summary: Summary) -> str:
+    manifest = summary.manifest
+    experiment = manifest.experiment
+    kind = experiment.load.arrivals.kind
+    return (
+        f"On {manifest.machine}; SLO: {experiment.slo}; {manifest.model.name} model; "
+        f"{kind.capitalize()} arrivals, {experiment.repeats} repeats of each planned point:"
     )
-    if point.saturated:
-        return f"saturated ({beside})"
-    p99 = number(point.stated_p99_ms)
-    return f"{f'**{p99}**' if point.slo_verdict == 'met' else p99} ({beside})"
+
+
+def _capacity_table(summary: Summary) -> tuple[list[str], list[list[str]]]:
+    experiment = summary.manifest.experiment
+    main = [capacity for capacity in summary.capacities if capacity.slo == experiment.slo]
+    header = [
+        "contender",
+        "certified at",
+        "interval, rps",
+        "requests",
+        f"over {experiment.reference}",
+    ]
+    return header, [
+        [
+            f"`{c.contender}`",
+            f"**{rate(c.certified_rps)}**" if c.certified_rps else "not certified",
+            capacity_interval(c),
+            count(c.n_requests),
+            "reference"
+            if c.contender == experiment.reference
+            else times_within(c.ratio, c.ratio_low, c.ratio_high),
+        ]
+        for c in main
+    ]
+
+
+def _ladder_table(summary: Summary) -> tuple[list[str], list[list[str]]]:
+    return ["change", "from", "to", "capacity", "P99 latency at equal load"], [
+        [
+            " and ".join(step.changes),
+            f"`{step.before}`",
+            f"`{step.after}`",
+            times_within(step.capacity_ratio, step.capacity_low, step.capacity_high),
+            f"{verdict(step.of(Metric.P99))}{f', {rate(step.rate_rps)}' if step.rate_rps else ''}",
+        ]
+        for step in summary.ladder
+    ]
+
+
+def _certified(summary: Summary) -> str:
+    n_usable = sum(trial.usable for trial in summary.trials)
+    text = f"{n_usable} of {len(summary.trials)} trials passed every check that decides their use."
+    floor = summary.noise_floor
+    if floor is None:
+        return text
+    spread = percent(largest_spread(floor)[Metric.P99])
+    return f"{text} `{floor.contender}` against itself: P99 differed by at most {spread}."
 
 
 def _table(header: list[str], rows: list[list[str]]) -> str:

@@ -1,57 +1,81 @@
 """Renders a summary as report.html, one self-contained file, and decision.md, a MADR record."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
+from pydantic import BaseModel
 
-from analysis import wording
-from analysis.compare import Saturation
+from analysis import views, wording
+from analysis.bootstrap import Metric
+from analysis.metrics import STATED, least_successes
 from analysis.plots import figures
-from analysis.points import Point
 from analysis.summary import Summary
-from analysis.validity import Meaning
+from loadtests.records import CEILING_SHARE
+from loadtests.slo import SATURATED_BELOW
 
 TEMPLATES_DIR = Path(__file__).parent / "templates"
 
-
-@dataclass(frozen=True)
-class Group:
-    """The points of one load level, contenders side by side."""
-
-    level: str
-    title: str
-    points: list[Point]
-
-
-@dataclass(frozen=True)
-class Issue:
-    """One reason at one contender and level, its repeats together."""
-
-    contender: str
-    level: str
-    meaning: Meaning
-    details: list[str]
+_COLOURS = {
+    "met": "good",
+    "better": "good",
+    "passed": "good",
+    "certified": "good",
+    "not met": "bad",
+    "worse": "bad",
+    "failed": "bad",
+    "none meets the SLO": "bad",
+    "no material difference": "muted",
+    "not applicable": "muted",
+}
+_MARKS = {"passed": "✓", "failed": "✗", "not applicable": "·"}
 
 
 def render_report(summary: Summary) -> str:
     """report.html: no script, no resource outside the file."""
-    groups = _groups(summary.points)
     return _template("report.html.j2").render(
         s=summary,
-        groups=groups,
-        issues=_issues(summary.points),
-        most=_most(summary),
+        m=summary.manifest,
+        e=summary.manifest.experiment,
         figures={name: Markup(svg) for name, svg in figures(summary).items()},  # our own SVG
-        has_gpu=summary.manifest.machine.gpu is not None,
+        fact=fact_of(summary),
+        has_gpu=any(p.metrics and p.metrics.gpu_busy_ratio is not None for p in summary.points),
     )
 
 
 def render_decision(summary: Summary) -> str:
     """decision.md: a decision record in MADR 4.0 form, status proposed."""
-    return _template("decision.md.j2").render(s=summary, most=_most(summary))
+    manifest = summary.manifest
+    return _template("decision.md.j2").render(s=summary, m=manifest, e=manifest.experiment)
+
+
+def fact_of(summary: Summary) -> Callable[..., Markup]:
+    """A function that shows one field of a value inside summary, and marks where it comes from.
+
+    The marks are what lets a test compare every number of the page with summary.json.
+    """
+    paths = {id(value): path for path, value in _values(summary, "")}
+
+    def fact(value: BaseModel, field: str, worded: Callable[[Any], str] = wording.number) -> Markup:
+        raw = getattr(value, field)
+        return Markup('<data data-at="{}{}" value="{}">{}</data>').format(
+            paths[id(value)], field, "null" if raw is None else raw, worded(raw)
+        )
+
+    return fact
+
+
+def _values(node: object, path: str) -> Iterator[tuple[str, BaseModel]]:
+    """Every value inside node with its path in summary.json: points.3.metrics."""
+    if isinstance(node, BaseModel):
+        yield path, node
+        for name in type(node).model_fields:
+            yield from _values(getattr(node, name), f"{path}{name}.")
+    elif isinstance(node, list):
+        for i, item in enumerate(node):
+            yield from _values(item, f"{path}{i}.")
 
 
 def _template(name: str) -> Template:
@@ -63,41 +87,15 @@ def _template(name: str) -> Template:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(
-        number=wording.number,
-        percent=wording.percent,
-        times=wording.times,
-        mebibytes=wording.mebibytes,
+    environment.filters["colour"] = lambda word: _COLOURS.get(word or "", "doubt")
+    environment.filters["mark"] = _MARKS.__getitem__
+    environment.globals.update(
+        views=views,
+        words=wording,
+        Metric=Metric,
+        STATED=STATED,
+        least_successes=least_successes,
+        SATURATED_BELOW=SATURATED_BELOW,
+        CEILING_SHARE=CEILING_SHARE,
     )
     return environment.get_template(name)
-
-
-def _most(summary: Summary) -> dict[str, Saturation]:
-    return {found.contender: found for found in summary.saturation}
-
-
-def _groups(points: Sequence[Point]) -> list[Group]:
-    levels = {point.level: point for point in points}
-    return [
-        Group(level, _title(sample), [p for p in points if p.level == level])
-        for level, sample in levels.items()
-    ]
-
-
-def _title(point: Point) -> str:
-    if point.rate_rps is not None:
-        return f"{point.rate_rps:g} requests/s, open loop"
-    return f"{point.concurrency} callers, closed loop"
-
-
-def _issues(points: Sequence[Point]) -> list[Issue]:
-    found: dict[tuple[str, str, str], Issue] = {}
-    for point in points:
-        for finding in point.findings:
-            key = (point.contender, point.level, finding.reason)
-            fresh = Issue(point.contender, point.level, finding.meaning, [])
-            issue = found.setdefault(key, fresh)
-            if finding.detail not in issue.details:
-                issue.details.append(finding.detail)
-    # What makes a point unusable comes before what only limits it.
-    return sorted(found.values(), key=lambda issue: not issue.meaning.effect.unusable)

@@ -5,52 +5,58 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from analysis.load import Trial
-
-FloatArray = npt.NDArray[np.float64]
+from analysis.rows import Rows, inspect
+from analysis.usage import FloatArray, Usage, growth, take_usage
+from loadtests.tables import BUCKETS_TOKENS
 
 UNANSWERED = ("timeout", "connection")
 """Statuses of requests that the server may have answered although the client saw no reply."""
 
-
-@dataclass(frozen=True)
-class Cpu:
-    """CPU seconds per second of the window (cores in use) and the number of cores given."""
-
-    per_s: float | None
-    n_cores: int
-
-    @property
-    def utilisation(self) -> float | None:
-        return self.per_s / self.n_cores if self.per_s is not None and self.n_cores else None
+SLICE_S = 0.5
+MAX_SLICES = 60
+"""The steady state is cut into slices of half a second, or longer ones where it is long: queues
+remember, so that neighbouring requests are no independent draws, but such slices nearly are."""
 
 
 @dataclass(frozen=True)
 class Sample:
     """One trial's steady state.
 
-    latency_s and service_time_s hold one value a success scheduled in the window;
-    done_in_window_latency_s one a success done in the window, whenever it was scheduled;
-    send_lag_s one a request sent. counters holds differences over the whole trial, as do
-    n_ok_in_trial and n_unanswered_in_trial, which are the client's side of them.
+    scheduled_s (from the start of the window), latency_s, service_time_s and padded_tokens (length
+    bucket, 0: unknown) hold one value a success scheduled in the window; done_s and
+    done_in_window_latency_s one a success done in the window, whenever it was scheduled; send_lag_s
+    one a request sent. server_cpu_s holds CPU seconds by slice (None: not measured). counters holds
+    differences over the whole trial, as do n_ok_in_trial and n_unanswered_in_trial, which are the
+    client's side of them.
     """
 
     window_s: float
     n_offered: int
     n_failed: int
+    scheduled_s: FloatArray
     latency_s: FloatArray
     service_time_s: FloatArray
+    padded_tokens: npt.NDArray[np.int16]
     send_lag_s: FloatArray
+    done_s: FloatArray
     done_in_window_latency_s: FloatArray
-    server_cpu: Cpu
-    load_cpu: Cpu
-    peak_rss_bytes: int | None
-    gpu_busy_ratio: float | None
+    server_cpu_s: FloatArray | None
+    usage: Usage
+    rows: Rows
     counters: dict[str, int | None]
     n_ok_in_trial: int
     n_unanswered_in_trial: int
+
+    @property
+    def n_slices(self) -> int:
+        return slices(self.window_s)
+
+
+def slices(window_s: float) -> int:
+    """Number of slices that a window is cut into."""
+    return int(min(max(window_s // SLICE_S, 1), MAX_SLICES))
 
 
 def take_sample(trial: Trial) -> Sample:
@@ -59,39 +65,36 @@ def take_sample(trial: Trial) -> Sample:
     if phases is None:
         raise ValueError(f"{trial.record.trial_id} did not complete: it has no steady state.")
     start_s, end_s = phases.warmup_s, phases.warmup_s + phases.steady_s
-    scheduled_s = trial.requests["scheduled_s"].to_numpy(float)
-    sent_s = trial.requests["sent_s"].to_numpy(float)
-    done_s = trial.requests["done_s"].to_numpy(float)
-    status = trial.requests["status"]
-    ok = (status == "ok").to_numpy()
-    steady = (trial.requests["phase"] == "steady").to_numpy()
+    requests, telemetry = trial.requests, trial.telemetry
+    scheduled_s = requests["scheduled_s"].to_numpy(float)
+    sent_s = requests["sent_s"].to_numpy(float)
+    done_s = requests["done_s"].to_numpy(float)
+    ok = (requests["status"] == "ok").to_numpy()
+    steady = (requests["phase"] == "steady").to_numpy()
+    success = steady & ok
     # Counting only steady rows would charge a slow server for the backlog its warm-up left.
     done_in_window = ok & (done_s >= start_s) & (done_s < end_s)
     lag_s = (sent_s - scheduled_s)[steady]
-    telemetry = trial.telemetry
-    window = telemetry[(telemetry["t_s"] >= start_s) & (telemetry["t_s"] <= end_s)]
-    rss_bytes = window["server_rss_bytes"].dropna()
-    gpu_busy_pct = window["gpu_busy_pct"].dropna()
-    cores = trial.record.cores
+    edges_s = np.linspace(start_s, end_s, slices(phases.steady_s) + 1)
     return Sample(
         window_s=phases.steady_s,
         n_offered=int(steady.sum()),
         n_failed=int((steady & ~ok).sum()),
-        latency_s=(done_s - scheduled_s)[steady & ok],
-        service_time_s=(done_s - sent_s)[steady & ok],
+        scheduled_s=scheduled_s[success] - start_s,
+        latency_s=(done_s - scheduled_s)[success],
+        service_time_s=(done_s - sent_s)[success],
+        padded_tokens=_padded(requests["n_tokens"].to_numpy()[success]),
         send_lag_s=lag_s[~np.isnan(lag_s)],
+        done_s=done_s[done_in_window] - start_s,
         done_in_window_latency_s=(done_s - scheduled_s)[done_in_window],
-        server_cpu=Cpu(
-            _cpu_per_s(telemetry, "server_cpu_s", start_s, end_s), len(cores.get("server", ()))
+        server_cpu_s=growth(telemetry, "server_cpu_s", edges_s),
+        usage=take_usage(telemetry, trial.record.cores, start_s, end_s),
+        rows=inspect(
+            requests["request_index"].to_numpy(), scheduled_s, sent_s, done_s, start_s, end_s
         ),
-        load_cpu=Cpu(
-            _cpu_per_s(telemetry, "load_cpu_s", start_s, end_s), len(cores.get("load", ()))
-        ),
-        peak_rss_bytes=int(rss_bytes.max()) if len(rss_bytes) else None,
-        gpu_busy_ratio=float(gpu_busy_pct.mean()) / 100 if len(gpu_busy_pct) else None,
         counters=_differences(trial),
         n_ok_in_trial=int(ok.sum()),
-        n_unanswered_in_trial=int(status.isin(UNANSWERED).sum()),
+        n_unanswered_in_trial=int(requests["status"].isin(UNANSWERED).sum()),
     )
 
 
@@ -102,17 +105,12 @@ def total(samples: Sequence[Sample], counter: str) -> int | None:
     return sum(known) if known and len(known) == len(values) else None
 
 
-def _cpu_per_s(telemetry: pd.DataFrame, column: str, start_s: float, end_s: float) -> float | None:
-    """Growth of a running total of CPU seconds, interpolated at both ends of the window."""
-    known = telemetry[["t_s", column]].dropna()
-    if len(known) < 2:
-        return None
-    t_s, cpu_s = known["t_s"].to_numpy(float), known[column].to_numpy(float)
-    first_s, last_s = max(start_s, t_s[0]), min(end_s, t_s[-1])
-    if last_s <= first_s:
-        return None
-    used_s = np.interp(last_s, t_s, cpu_s) - np.interp(first_s, t_s, cpu_s)
-    return float(used_s / (last_s - first_s))
+def _padded(n_tokens: npt.NDArray[np.generic]) -> npt.NDArray[np.int16]:
+    """The length bucket of each text (as servers.contract.bucket_length); 0: length unknown."""
+    known = np.nan_to_num(n_tokens.astype(np.float32))
+    buckets = np.array(BUCKETS_TOKENS, dtype=np.int16)
+    nearest = np.minimum(np.searchsorted(buckets, known), len(buckets) - 1)
+    return np.where(known > 0, buckets[nearest], 0).astype(np.int16)
 
 
 def _differences(trial: Trial) -> dict[str, int | None]:

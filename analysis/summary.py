@@ -7,15 +7,19 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, Field
 
-from analysis.compare import LevelRatio, Saturation, Step, ladder, level_ratios, saturations
+from analysis.capacity import Capacity, capacities
+from analysis.compare import Comparison, Saturation, Step, comparisons, ladder, saturations
 from analysis.load import Run
-from analysis.manifest import Manifest
-from analysis.points import Ceiling, Point, ceilings, points
-from analysis.recommend import Recommendation, recommend
+from analysis.manifest import Manifest, Slo
+from analysis.noise import NoiseFloor, noise_checks, noise_floor
+from analysis.points import Point, points
+from analysis.recommend import Recommendation, candidates_of, cpu_verdicts, recommend
+from analysis.trials import Ceiling, TrialResult, ceilings, judge_trials
 from analysis.validity import MEANINGS, Meaning
 from analysis.values import Value
+from analysis.verdicts import Repeats
 
-SUMMARY_SCHEMA_VERSION = 1
+SUMMARY_SCHEMA_VERSION = 2
 
 
 class ContenderFacts(Value):
@@ -46,11 +50,23 @@ class Summary(Value):
     schema_version: int = Field(default=SUMMARY_SCHEMA_VERSION, description="Version of this file.")
     manifest: Manifest = Field(description="What was run, where and with which model.")
     warnings: list[str] = Field(description="What a reader must know before any number.")
-    recommendation: Recommendation = Field(description="The answer.")
+    slos: list[Slo] = Field(description="The objectives, the main one first.")
+    recommendation: Recommendation = Field(description="The answer, under the main SLO.")
+    capacities: list[Capacity] = Field(
+        description="What each contender sustains under each SLO, the main one first."
+    )
     points: list[Point] = Field(description="Every contender at every load level.")
     saturation: list[Saturation] = Field(description="The most each contender answered.")
-    comparison: list[LevelRatio] = Field(description="Ratios to the reference by load level.")
+    comparison: list[Comparison] = Field(
+        description="Ratios to the reference by arrival rate that both repeated, paired by repeat."
+    )
+    noise_floor: NoiseFloor | None = Field(
+        description="One contender against itself; null: not measured."
+    )
     ladder: list[Step] = Field(description="Where the gain comes from, change by change.")
+    trials: list[TrialResult] = Field(
+        description="Every trial with its certificate, in the order in which they were made."
+    )
     contenders: list[ContenderFacts] = Field(description="What was compared.")
     failures: list[Failure] = Field(description="Trials that did not complete.")
     ceilings: list[Ceiling] = Field(description="What the load generator itself can do.")
@@ -59,21 +75,36 @@ class Summary(Value):
 
 def summarise(run: Run) -> Summary:
     """Computes everything the report says from the rows of a run."""
-    manifest = run.manifest
-    experiment = manifest.experiment
+    experiment = run.manifest.experiment
+    least = experiment.min_difference
     found_ceilings = ceilings(run)
-    found_points = points(run, found_ceilings)
+    judged = judge_trials(run, found_ceilings)
+    repeats = Repeats(judged, experiment.slo, experiment.seed)
+    floor = noise_floor(repeats, experiment)
+    levels = {trial.result.level for trial in judged if trial.result.mode == "open"}
+    found_points = points(judged, run.manifest, noise_checks(floor, levels, least))
+    found_capacities = capacities(judged, experiment)
+    main = [capacity for capacity in found_capacities if capacity.slo == experiment.slo]
+    trials = [trial.result for trial in judged]
     contenders = _contenders(run)
+    moving_parts = {facts.name: facts.moving_parts for facts in contenders}
     return Summary(
-        manifest=manifest,
-        warnings=_warnings(manifest),
+        manifest=run.manifest,
+        warnings=_warnings(run.manifest),
+        slos=list(experiment.slos),
         recommendation=recommend(
-            found_points, {facts.name: facts.moving_parts for facts in contenders}, manifest
+            candidates_of(main, moving_parts, trials),
+            found_points,
+            cpu_verdicts(repeats, floor, least),
+            run.manifest,
         ),
+        capacities=found_capacities,
         points=found_points,
         saturation=saturations(found_points, experiment.contenders, experiment.reference),
-        comparison=level_ratios(found_points, experiment.reference),
-        ladder=ladder(found_points),
+        comparison=comparisons(repeats, floor, experiment),
+        noise_floor=floor,
+        ladder=ladder(found_points, main, repeats, floor, least),
+        trials=trials,
         contenders=contenders,
         failures=_failures(run),
         ceilings=found_ceilings,
@@ -138,7 +169,9 @@ def _warnings(manifest: Manifest) -> list[str]:
 
 def _contenders(run: Run) -> list[ContenderFacts]:
     fields = ContenderFacts.model_fields
-    known = {t.record.contender_name: t.record.contender for t in run.measurements}
+    known = {
+        t.record.contender_name: t.record.contender for t in run.having("measurement", "search")
+    }
     return [
         ContenderFacts.model_validate({field: known[name].get(field) for field in fields})
         for name in run.manifest.experiment.contenders

@@ -1,17 +1,21 @@
-"""The recommendation as a short table for the terminal."""
+"""The recommendation as two short tables for the terminal."""
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from analysis.summary import Summary
+from analysis.views import SloCapacities, capacities_by_slo
+from analysis.wording import capacity_interval, rate, times_within
 
 
 def recommendation_table(summary: Summary) -> RenderableType:
-    """What to choose at which arrival rate, and what each contender sustains."""
+    """What to choose at which arrival rate, and what each contender sustains for each SLO."""
     slo = summary.manifest.experiment.slo
     warnings = [Text(text, style="bold yellow") for text in summary.warnings]
-    return Group(*warnings, _choices(summary, f"Recommendation for {slo}"), _capacities(summary))
+    reference = summary.manifest.experiment.reference
+    tables = [_capacities(p, reference) for p in capacities_by_slo(summary.capacities)]
+    return Group(*warnings, _choices(summary, f"Recommendation for {slo}"), *tables)
 
 
 def _choices(summary: Summary, title: str) -> Table:
@@ -23,8 +27,16 @@ def _choices(summary: Summary, title: str) -> Table:
     return table
 
 
-def _capacities(summary: Summary) -> Table:
-    table = Table("contender", "meets the SLO at", title="Capacity", title_justify="left")
-    for capacity in summary.recommendation.capacities:
-        table.add_row(capacity.contender, str(capacity))
+def _capacities(panel: SloCapacities, reference: str) -> Table:
+    columns = ("contender", "certified at", "interval, rps", f"over {reference}")
+    table = Table(*columns, title=f"Capacity for {panel.slo}", title_justify="left")
+    for capacity in panel.capacities:
+        ratio = times_within(capacity.ratio, capacity.ratio_low, capacity.ratio_high)
+        certified_rps = capacity.certified_rps
+        table.add_row(
+            capacity.contender,
+            Text("not certified", style="yellow") if certified_rps is None else rate(certified_rps),
+            capacity_interval(capacity),
+            "reference" if capacity.contender == reference else ratio,
+        )
     return table

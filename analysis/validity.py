@@ -1,34 +1,14 @@
 """May a trial be used, and for what? A closed list of reasons, each with its cause and remedy.
 
-A further reason is a member of Reason, its meaning in MEANINGS and a check in TRIAL_CHECKS.
+A further reason is a member of Reason, its meaning in MEANINGS and a check in analysis.certificate.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from enum import StrEnum
 
 from pydantic import Field
 
-from analysis.manifest import Slo
-from analysis.metrics import Metrics, least_successes
-from analysis.sample import Sample
 from analysis.values import Value
-from loadtests.records import SEND_LAG_SHARE, TrialRecord
-
-SEND_LAG_SHARE_SATURATED = 1.0
-"""SEND_LAG_SHARE for a saturated point: it states no latency, what counts is that load arrived."""
-
-CEILING_SHARE = 0.5
-"""Above half of what the client does against a server that answers at once, its own queueing
-begins to show in the tail."""
-
-SATURATED_BELOW = 0.95
-"""Throughput below this share of the arrival rate: a backlog grows for as long as one waits."""
-
-COUNT_TOLERANCE = 0.001
-COUNT_TOLERANCE_REQUESTS = 2
-"""Server and client counts may differ by this share, and always by this many: Triton counts a
-request after it has sent the reply, so the last ones before a reading may be counted after it."""
 
 
 class Effect(StrEnum):
@@ -50,10 +30,29 @@ class Reason(StrEnum):
     SEND_LAG = "send lag"
     CLIENT_NEAR_CEILING = "client near ceiling"
     COUNTS_DISAGREE = "counts disagree"
+    ARRIVALS_NOT_REPLAYED = "arrivals not replayed"
+    LITTLES_LAW_VIOLATED = "Little's law violated"
+    DRIFT = "drift"
+    CLOCKS_THROTTLED = "clocks throttled"
     SATURATED = "saturated"
     ERRORS = "errors"
     TOO_FEW_REQUESTS = "too few requests"
     CLIENT_UNCALIBRATED = "client uncalibrated"
+    MACHINE_NOISE = "machine noise"
+
+
+CLIENTS_FAULT = frozenset(
+    {
+        Reason.NOT_MEASURED,
+        Reason.SEND_LAG,
+        Reason.CLIENT_NEAR_CEILING,
+        Reason.ARRIVALS_NOT_REPLAYED,
+        Reason.LITTLES_LAW_VIOLATED,
+        Reason.CLOCKS_THROTTLED,
+    }
+)
+"""Reasons that come about without the server's doing: a capacity may rest on the other trials of a
+rate. To leave out a trial for any other reason would be to choose results."""
 
 
 class Meaning(Value):
@@ -105,6 +104,32 @@ MEANINGS: Mapping[Reason, Meaning] = {
             "Look for another client of the same server, a cache or a retry, and run again.",
         ),
         (
+            Reason.ARRIVALS_NOT_REPLAYED,
+            Effect.INVALIDATES,
+            "The load generator did not send every request of the schedule exactly once, or the "
+            "schedule did not hold the arrival rate.",
+            "Read locust.log for a worker that stopped, add workers or memory, and run again.",
+        ),
+        (
+            Reason.LITTLES_LAW_VIOLATED,
+            Effect.INVALIDATES,
+            "Requests in the system are not arrival rate times latency: rows were lost or "
+            "doubled, or a clock jumped.",
+            "Stop what sets the clock (NTP steps, suspend), and run again on a machine of its own.",
+        ),
+        (
+            Reason.DRIFT,
+            Effect.INVALIDATES,
+            "Latency kept rising or falling within the steady state: there was none.",
+            "Lengthen warm-up and steady state; if it stays, look for a leak or a growing queue.",
+        ),
+        (
+            Reason.CLOCKS_THROTTLED,
+            Effect.INVALIDATES,
+            "Heat or its power supply made the GPU lower its clocks.",
+            "Cool the machine, lock the clocks below the limit (nvidia-smi -lgc) and run again.",
+        ),
+        (
             Reason.SATURATED,
             Effect.LIMITS,
             "The server did not keep up with the arrival rate, so latency grew for as long as "
@@ -120,7 +145,8 @@ MEANINGS: Mapping[Reason, Meaning] = {
         (
             Reason.TOO_FEW_REQUESTS,
             Effect.LIMITS,
-            "There are too few successes to state the SLO's percentile.",
+            "There are too few successes to state the SLO's percentile, if not to tell whether it "
+            "is met.",
             "Lengthen the steady state, raise min_requests or add repeats.",
         ),
         (
@@ -128,6 +154,13 @@ MEANINGS: Mapping[Reason, Meaning] = {
             Effect.LIMITS,
             "The client's ceiling for this protocol was not measured.",
             "Add a calibration contender of this protocol to the experiment.",
+        ),
+        (
+            Reason.MACHINE_NOISE,
+            Effect.LIMITS,
+            "One contender run against itself differs by more than the least difference that "
+            "matters: smaller differences than this are not claimed.",
+            "Quiet the machine, lengthen the steady state or add repeats.",
         ),
     )
 }
@@ -142,118 +175,3 @@ class Finding(Value):
     @property
     def meaning(self) -> Meaning:
         return MEANINGS[self.reason]
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What the checks of one completed trial look at. ceiling_rps None: not measured."""
-
-    record: TrialRecord
-    sample: Sample
-    metrics: Metrics
-    slo: Slo
-    ceiling_rps: float | None
-
-
-Check = Callable[[Evidence], str | None]
-"""Returns what was found where the reason applies, None where it does not."""
-
-
-def judge(evidence: Evidence) -> tuple[Finding, ...]:
-    """Every reason that applies to a completed trial."""
-    found = ((reason, check(evidence)) for reason, check in TRIAL_CHECKS.items())
-    return tuple(Finding(reason=reason, detail=detail) for reason, detail in found if detail)
-
-
-def judge_failure(record: TrialRecord) -> Finding:
-    """Why a trial that did not complete says nothing about speed."""
-    broken = record.parity is not None and record.parity.mismatches > 0
-    return Finding(
-        reason=Reason.PARITY_BROKEN if broken else Reason.NOT_READY,
-        detail=record.reason or "no reason was recorded",
-    )
-
-
-def judge_sample_size(pooled: Metrics, slo: Slo) -> Finding | None:
-    """Whether the merged repeats are too few for the SLO's percentile."""
-    needed = least_successes(slo.percentile)
-    if pooled.n_ok >= needed:
-        return None
-    return Finding(
-        reason=Reason.TOO_FEW_REQUESTS,
-        detail=f"{pooled.n_ok:,} successes, P{slo.percentile:g} needs {needed:,}",
-    )
-
-
-def _parity(evidence: Evidence) -> str | None:
-    parity = evidence.record.parity
-    if parity is None:
-        return "answers were never compared"
-    if parity.mismatches == 0:
-        return None
-    return f"{parity.mismatches} of {parity.checked} answers differ; {parity.example or ''}".strip()
-
-
-def _send_lag(evidence: Evidence) -> str | None:
-    lag_ms = evidence.metrics.send_lag_p99_ms
-    share = SEND_LAG_SHARE_SATURATED if _saturated(evidence) else SEND_LAG_SHARE
-    bound_ms = share * evidence.slo.latency_ms
-    if evidence.record.level.mode == "closed" or lag_ms is None or lag_ms <= bound_ms:
-        return None
-    return f"P99 send lag {lag_ms:.1f} ms, bound {bound_ms:g} ms"
-
-
-def _near_ceiling(evidence: Evidence) -> str | None:
-    ceiling_rps = evidence.ceiling_rps
-    if ceiling_rps is None or evidence.record.level.mode == "closed":
-        return None
-    offered_rps = evidence.metrics.offered_rps
-    if offered_rps <= CEILING_SHARE * ceiling_rps:
-        return None
-    return f"{offered_rps:,.0f} rps offered, ceiling {ceiling_rps:,.0f} rps"
-
-
-def _counts(evidence: Evidence) -> str | None:
-    server_ok = evidence.sample.counters.get("requests_ok")
-    if server_ok is None:
-        return None
-    client_ok = evidence.sample.n_ok_in_trial
-    # The server may have answered what the client no longer waited for.
-    most = client_ok + evidence.sample.n_unanswered_in_trial
-    slack = max(COUNT_TOLERANCE_REQUESTS, COUNT_TOLERANCE * client_ok)
-    if client_ok - slack <= server_ok <= most + slack:
-        return None
-    return f"server counts {server_ok:,} successes, client {client_ok:,}"
-
-
-def _saturated(evidence: Evidence) -> str | None:
-    metrics = evidence.metrics
-    if evidence.record.level.mode == "closed":
-        return None
-    if metrics.throughput_rps >= SATURATED_BELOW * metrics.offered_rps:
-        return None
-    return f"{metrics.throughput_rps:,.0f} rps answered of {metrics.offered_rps:,.0f} rps offered"
-
-
-def _errors(evidence: Evidence) -> str | None:
-    metrics, budget = evidence.metrics, evidence.slo.max_error_ratio
-    if metrics.error_ratio <= budget:
-        return None
-    return f"{metrics.n_failed:,} of {metrics.n_offered:,} failed, the SLO allows {budget:.2%}"
-
-
-def _uncalibrated(evidence: Evidence) -> str | None:
-    if evidence.ceiling_rps is not None:
-        return None
-    return f"no calibration for {evidence.record.contender['protocol']}"
-
-
-TRIAL_CHECKS: Mapping[Reason, Check] = {
-    Reason.PARITY_BROKEN: _parity,
-    Reason.SEND_LAG: _send_lag,
-    Reason.CLIENT_NEAR_CEILING: _near_ceiling,
-    Reason.COUNTS_DISAGREE: _counts,
-    Reason.SATURATED: _saturated,
-    Reason.ERRORS: _errors,
-    Reason.CLIENT_UNCALIBRATED: _uncalibrated,
-}

@@ -1,28 +1,87 @@
-"""Numbers and ratios as a reader sees them."""
+"""Numbers, ratios and intervals as a reader sees them."""
 
+from collections.abc import Callable
+
+from analysis.capacity import Capacity
 from analysis.compare import Bound
+from analysis.verdicts import Ratio
+
+NONE = "–"
 
 
 def number(value: float | None) -> str:
     """Three significant digits or more, a dash for null: 0.0421, 12.0, 1,234."""
     if value is None:
-        return "–"
+        return NONE
     if value == 0:
         return "0"
     return f"{value:#,.3g}".rstrip(".") if abs(value) < 999.5 else f"{value:,.0f}"
 
 
+def count(value: int | None) -> str:
+    return NONE if value is None else f"{value:,}"
+
+
 def percent(value: float | None) -> str:
-    return "–" if value is None else f"{number(value * 100)} %"
+    return NONE if value is None else f"{number(value * 100)}\N{NO-BREAK SPACE}%"
+
+
+def exact_percent(share: float) -> str:
+    """A share that was set, not measured, without invented digits: 95 %."""
+    return f"{share * 100:g}\N{NO-BREAK SPACE}%"
+
+
+def plain(value: float | None) -> str:
+    """A value that was set, not measured, without invented digits: 75."""
+    return NONE if value is None else f"{value:.4g}"
+
+
+def rate(value_rps: float | None) -> str:
+    """An arrival rate as it was set: 75 rps."""
+    return NONE if value_rps is None else f"{plain(value_rps)} rps"
+
+
+def capacity_interval(capacity: Capacity) -> str:
+    """Where the capacity lies: from the certified rate to the lowest rate found not met."""
+    return interval(capacity.certified_rps, capacity.not_met_rps, plain)
+
+
+def mebibytes(value_bytes: int | None) -> str:
+    return number(None if value_bytes is None else value_bytes / 2**20)
 
 
 def times(ratio: float | None, bound: Bound | None = None) -> str:
     """A ratio as 2.4×, with how exactly it is known: at least 2.4×."""
     if ratio is None:
-        return "–"
+        return NONE
     known = "" if bound in (None, Bound.EXACT) else f"{bound} "
     return f"{known}{number(ratio)}×"
 
 
-def mebibytes(value_bytes: int | None) -> str:
-    return number(None if value_bytes is None else value_bytes / 2**20)
+def interval(
+    low: float | None, high: float | None, worded: Callable[[float | None], str] = number
+) -> str:
+    """The two ends in words, an open one said: 1.20 to 3.40, at least 1.20, at most 3.40."""
+    if low is None and high is None:
+        return NONE
+    if high is None:
+        return f"at least {worded(low)}"
+    return f"at most {worded(high)}" if low is None else f"{worded(low)} to {worded(high)}"
+
+
+def times_within(ratio: float | None, low: float | None, high: float | None) -> str:
+    """A ratio with its interval: 2.40× (2.10 to 2.80); a dash where nothing bounds it."""
+    if low is None and high is None:
+        return NONE
+    if ratio is None:
+        return f"{interval(low, high)}×"
+    return f"{times(ratio)} ({interval(low, high)})"
+
+
+def verdict(ratio: Ratio | None) -> str:
+    """What was found, with the ratio and its interval: better: 0.420× (0.380 to 0.470)."""
+    if ratio is None:
+        return NONE
+    if ratio.ratio is None:
+        return str(ratio.verdict)
+    return f"{ratio.verdict}: {times(ratio.ratio)} ({interval(ratio.low, ratio.high)})"

@@ -1,12 +1,15 @@
 """When requests arrive and which text each one carries: seeded, the same for every contender."""
 
 import hashlib
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from loadtests.arrival_processes import Arrivals, Poisson
 
 CLOSED_LOOP_TEXTS = 20_000
 """Texts drawn for a closed-loop trial, whose number of requests is not known beforehand."""
@@ -26,7 +29,9 @@ class Schedule:
         return hashlib.sha256(content).hexdigest()[:16]
 
     def save(self, path: Path) -> None:
-        np.savez(path, times_s=self.times_s, text_ids=self.text_ids)
+        content = io.BytesIO()  # a zip file cut short by a full disk would complain once more later
+        np.savez(content, times_s=self.times_s, text_ids=self.text_ids)
+        path.write_bytes(content.getvalue())
 
     @classmethod
     def load(cls, path: Path) -> "Schedule":
@@ -34,17 +39,20 @@ class Schedule:
             return cls(stored["times_s"], stored["text_ids"])
 
 
+def open_schedule(
+    process: Arrivals, rate_rps: float, duration_s: float, n_texts: int, seed: Sequence[int]
+) -> Schedule:
+    """Arrivals of the process over [0, duration_s), each with a text drawn evenly from n_texts."""
+    arrivals, texts = np.random.SeedSequence(seed).spawn(2)
+    times = process.times_s(rate_rps, duration_s, np.random.default_rng(arrivals))
+    return Schedule(times, _draw_texts(texts, len(times), n_texts))
+
+
 def poisson_schedule(
     rate_rps: float, duration_s: float, n_texts: int, seed: Sequence[int]
 ) -> Schedule:
-    """Poisson arrivals over [0, duration_s): exponential gaps with mean 1 / rate_rps."""
-    arrivals, texts = np.random.SeedSequence(seed).spawn(2)
-    gaps = np.random.default_rng(arrivals)
-    expected = rate_rps * duration_s
-    n_drawn = int(expected + 10 * np.sqrt(expected) + 20)
-    times = np.cumsum(gaps.exponential(1 / rate_rps, n_drawn))
-    times = times[times < duration_s]
-    return Schedule(times, _draw_texts(texts, len(times), n_texts))
+    """open_schedule of Poisson arrivals."""
+    return open_schedule(Poisson(), rate_rps, duration_s, n_texts, seed)
 
 
 def closed_schedule(n_texts: int, seed: Sequence[int]) -> Schedule:

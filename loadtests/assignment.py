@@ -1,8 +1,10 @@
 """What one Locust run of a study has to do, and the rows it leaves: files shared by both sides."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +19,9 @@ ANSWER_SAMPLE_EVERY = 20
 class Assignment:
     """Written by the study, read by every Locust process of the run.
 
-    traffic and schedule are files; out_dir receives one rows file a process.
+    traffic and schedule are files; out_dir receives one rows file a process. foreign_wire holds
+    the fields of loadtests.wire.Wire; None: the contender speaks the study's own contract.
+    own_cores: whether no server runs on the cores of the load generator.
     """
 
     protocol: Protocol
@@ -32,6 +36,8 @@ class Assignment:
     traffic: str
     schedule: str
     out_dir: str
+    foreign_wire: Mapping[str, Any] | None = None
+    own_cores: bool = False
 
     @property
     def duration_s(self) -> float:

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import psutil
@@ -24,6 +24,11 @@ def split_cores(cores: Sequence[int], workers: int) -> dict[str, tuple[int, ...]
         return {"server": tuple(cores), "load": tuple(cores)}
     n_load = min(workers, len(cores) // 2)
     return {"server": tuple(cores[:-n_load]), "load": tuple(cores[-n_load:])}
+
+
+def disjoint(cores: Mapping[str, Sequence[int]]) -> bool:
+    """Whether the load generator has its cores for itself."""
+    return set(cores.get("server", ())).isdisjoint(cores["load"])
 
 
 @contextmanager

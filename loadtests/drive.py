@@ -3,7 +3,7 @@
 import contextlib
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +14,8 @@ from loadtests.launch import LOG_TAIL_LINES, stop
 from servers.confine import confined
 
 REPLAY_FILE = Path(__file__).with_name("replay.py")
+STOCK_FILE = Path(__file__).with_name("stock_users.py")
+STOCK_USERS = {"http-json": "StockHttp", "kserve-grpc": "StockGrpc"}
 
 
 class DriveError(RuntimeError):
@@ -50,22 +52,44 @@ class Drive:
             )
 
 
+def replay_arguments(assignment: Assignment) -> list[str]:
+    """The study's own dispatcher and clients: one Locust user a process."""
+    arguments = [
+        *("-f", str(REPLAY_FILE)),
+        *("--users", str(assignment.workers), "--spawn-rate", str(assignment.workers)),
+    ]
+    if assignment.workers > 1:
+        arguments += ["--processes", str(assignment.workers)]
+    return arguments
+
+
+def stock_arguments(assignment: Assignment) -> list[str]:
+    """Locust's stock client of the protocol in a closed loop, one user a caller."""
+    callers = str(assignment.concurrency)
+    return [
+        *("-f", str(STOCK_FILE), STOCK_USERS[assignment.protocol]),
+        *("--users", callers, "--spawn-rate", callers),
+    ]
+
+
 @contextmanager
-def driving(assignment: Assignment, cores: Sequence[int], log: Path) -> Iterator[Drive]:
+def driving(
+    assignment: Assignment,
+    cores: Sequence[int],
+    log: Path,
+    arguments: Callable[[Assignment], list[str]] = replay_arguments,
+) -> Iterator[Drive]:
     """Locust at work on the assignment; afterwards stopped, however this block ends."""
     folder = Path(assignment.out_dir)
     assignment.save(folder / "assignment.json")
     command = [
-        *(sys.executable, "-m", "locust", "-f", str(REPLAY_FILE), "--headless"),
-        *("--users", str(assignment.workers), "--spawn-rate", str(assignment.workers)),
+        *(sys.executable, "-m", "loadtests.locust_command", "--headless", *arguments(assignment)),
         *("--host", f"http://{assignment.host}:{assignment.port}"),
         *("--assignment", str(folder / "assignment.json")),
         *("--exit-code-on-error", "0", "--only-summary", "--loglevel", "WARNING"),
         # The default stop timeout of 0 cuts the slowest replies off, and with them the tail.
         *("--stop-timeout", str(int(assignment.timeout_s) + 10)),
     ]
-    if assignment.workers > 1:
-        command += ["--processes", str(assignment.workers)]
     with log.open("ab") as output:
         process = psutil.Popen(
             confined(command, cores),

@@ -6,14 +6,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
+from loadtests.external import ExternalContender
 from loadtests.probe import Address, ProbeError, open_probe
+from loadtests.wire import header_problem
 from servers.confine import confined
 from servers.discovery import Contender
 from servers.launch_args import LaunchArgs
@@ -65,27 +67,33 @@ def busy_port(ports: Ports) -> int | None:
 
 
 class RunningServer:
-    """A contender that answered its canary."""
+    """A contender that answered its canary; process None: an external one, which runs already."""
 
     def __init__(
-        self, contender: Contender, address: Address, ports: Ports, process: psutil.Popen, log: Path
+        self,
+        contender: Contender,
+        address: Address,
+        ports: Ports,
+        process: psutil.Popen | None,
+        log: Path,
     ) -> None:
         self.contender = contender
         self.address = address
         self.ports = ports
         self.process = process
         self.log = log
-        self.startup_s = 0.0
+        self.startup_s: float | None = None
 
     @property
-    def pid(self) -> int:
-        return int(self.process.pid)
+    def pid(self) -> int | None:
+        return int(self.process.pid) if self.process else None
 
     def alive(self) -> bool:
-        return self.process.poll() is None
+        """False once its process has ended; an external one shows its end by not answering."""
+        return self.process is None or self.process.poll() is None
 
     def log_tail(self) -> tuple[str, ...]:
-        return log_tail(self.log)
+        return log_tail(self.log) if self.process else ()
 
 
 def log_tail(log: Path) -> tuple[str, ...]:
@@ -105,8 +113,15 @@ def launched(
 ) -> Iterator[RunningServer]:
     """The contender, ready; afterwards stopped, with nothing of it left running.
 
-    Raises LaunchError when it exits or does not answer a canary inference in time.
+    An external contender is only asked whether it answers, and left running. Raises LaunchError
+    when the contender exits or does not answer a canary inference in time.
     """
+    if isinstance(contender, ExternalContender):
+        check_answering([contender])
+        yield RunningServer(
+            contender, contender.address, Ports(contender.address.port, {}), None, log
+        )
+        return
     ports = ports or free_ports(contender.extra_ports)
     with tempfile.TemporaryDirectory(prefix=f"study-{contender.name}-") as work_dir:
         args = LaunchArgs(
@@ -133,17 +148,32 @@ def launched(
         address = Address(contender.protocol, HOST, ports.main)
         server = RunningServer(contender, address, ports, process, log)
         try:
-            _wait_until_ready(server, ready_within_s)
+            _wait_until_ready(server, process, ready_within_s)
             server.startup_s = time.monotonic() - started
             yield server
         finally:
             stop(process)
 
 
-def _wait_until_ready(server: RunningServer, within_s: float) -> None:
+def check_answering(contenders: Iterable[ExternalContender]) -> None:
+    """Asks each external contender one text; LaunchError says which one does not answer it."""
+    for contender in contenders:
+        problem = header_problem(contender.address.wire)
+        if problem:
+            raise LaunchError(f"{contender.name}: {problem}; set it and run again.")
+        try:
+            with open_probe(contender.address) as probe:
+                probe.predict(CANARY_TEXT)
+        except ProbeError as error:
+            raise LaunchError(
+                f"{error}; start the service, or correct its [[external]] table."
+            ) from error
+
+
+def _wait_until_ready(server: RunningServer, process: psutil.Popen, within_s: float) -> None:
     deadline = time.monotonic() + within_s
     while True:
-        code = server.process.poll()
+        code = process.poll()
         if code is not None:
             raise LaunchError(
                 f"{server.contender.name} exited with code {code} before it answered; "

@@ -17,8 +17,9 @@ import locust.stats
 from locust import FastHttpUser, User, constant, events, task
 from locust.argument_parser import LocustArgumentParser
 
-from loadtests.gevent_clients import GrpcClient, RequestFailedError
-from loadtests.traffic import AnswerError, decode_answer, encode_request, read_traffic
+from loadtests.gevent_clients import RequestFailedError, connect
+from loadtests.traffic import decode_answer, encode_request, read_traffic
+from loadtests.wire import CONTRACT_WIRES, AnswerError
 from servers.contract import DEFAULT_GRPC_PORT, DEFAULT_HTTP_PORT
 from servers.discovery import Contender, discover
 
@@ -89,10 +90,10 @@ class GrpcContender(User):
     wait_time = constant(0)
 
     def on_start(self) -> None:
-        # The channel is opened here and not at import: a forked worker cannot use its parent's.
         host, _, port = str(self.host).rpartition("//")[2].partition(":")
         timeout_s = self.environment.parsed_options.timeout
-        self._client = GrpcClient(host, int(port or DEFAULT_GRPC_PORT), timeout_s)
+        wire = CONTRACT_WIRES["kserve-grpc"]
+        self._client = connect(wire, host, int(port or DEFAULT_GRPC_PORT), timeout_s)
 
     def on_stop(self) -> None:
         self._client.close()

@@ -12,9 +12,9 @@ from typing import Any
 import psutil
 
 from loadtests.artefacts import Artefacts
+from loadtests.nvml import Gpu
 from loadtests.records import SCHEMA_VERSION
 from loadtests.spec import Experiment
-from loadtests.telemetry import Gpu
 
 PACKAGES = (
     *("fastapi", "gevent", "geventhttpclient", "grpcio", "litserve", "locust", "numpy"),
@@ -45,12 +45,17 @@ def describe_run(
         "form": "embedded",
         "experiment": described,
         "machine": describe_machine(),
-        "versions": {name: _version(name) for name in PACKAGES},
+        "versions": installed_versions(),
         "git": describe_git(Path(__file__).parent),
         "model": dict(artefacts.model),
         "traffic": dict(artefacts.traffic),
         "cores": {role: list(numbers) for role, numbers in cores.items()},
     }
+
+
+def installed_versions() -> dict[str, str | None]:
+    """Versions of PACKAGES; None: not installed."""
+    return {name: _version(name) for name in PACKAGES}
 
 
 def _version(package: str) -> str | None:

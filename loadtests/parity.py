@@ -1,29 +1,75 @@
 """Every contender must give the same answers: compared before the load and sampled during it."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
+import numpy as np
 import pandas as pd
 
+from loadtests.arrivals import Schedule
+from loadtests.assignment import ANSWER_SAMPLE_EVERY
+from loadtests.external import ExternalContender
 from loadtests.probe import Address, open_probe
 from loadtests.records import ParityRecord
 from loadtests.traffic import TrafficText
+from loadtests.wire import Answer
 from servers.contract import LENGTH_BUCKETS, BatchItem, bucket_length
+from servers.discovery import Contender
 
 PER_BUCKET = 6
+
+OWN_TEXTS = 40
+"""Texts that a service with a model of its own is asked before each load."""
+
+NO_MODEL_ANSWER = BatchItem(label="null", confidence=1.0)
+"""The right answer to every text of a contender that runs no model (engine "none")."""
 
 
 @dataclass(frozen=True)
 class Compared:
     text: TrafficText
-    answer: BatchItem
+    answer: Answer
 
     @property
-    def confidence_gap(self) -> float:
+    def confidence_gap(self) -> float | None:
+        if self.answer.confidence is None:
+            return None
         return abs(self.answer.confidence - self.text.confidence)
 
-    def agrees(self, tolerance: float) -> bool:
-        return self.answer.label == self.text.label and self.confidence_gap <= tolerance
+    def agrees(self, tolerance: float | None) -> bool:
+        """tolerance None: only the labels are compared."""
+        gap = self.confidence_gap
+        close = tolerance is None or gap is None or gap <= tolerance
+        return self.answer.label == self.text.label and close
+
+
+@dataclass(frozen=True)
+class Yardstick:
+    """The answers a contender must give during a load, by text_id, and what was compared before it.
+
+    tolerance None: only labels are compared, and with the contender's own earlier answers.
+    """
+
+    expected: Mapping[int, TrafficText]
+    before: Sequence[Compared]
+    tolerance: float | None
+
+    def judge(self, rows: pd.DataFrame) -> ParityRecord:
+        """The answers of before and those that rows kept."""
+        return judge([*self.before, *sampled_answers(rows, self.expected)], self.tolerance)
+
+
+def expected_answers(contender: Contender, traffic: Sequence[TrafficText]) -> list[TrafficText]:
+    """The traffic with the answers this contender must give; empty where none are known before it
+    is asked, see own_yardstick."""
+    if isinstance(contender, ExternalContender) and not contender.compare:
+        return []
+    if contender.engine != "none":
+        return list(traffic)
+    return [
+        replace(text, label=NO_MODEL_ANSWER.label, confidence=NO_MODEL_ANSWER.confidence)
+        for text in traffic
+    ]
 
 
 def parity_texts(traffic: Sequence[TrafficText]) -> list[TrafficText]:
@@ -35,22 +81,28 @@ def parity_texts(traffic: Sequence[TrafficText]) -> list[TrafficText]:
     return chosen
 
 
-def judge(compared: Iterable[Compared], tolerance: float) -> ParityRecord:
-    """How many answers differ from the reference in label, or in confidence by over tolerance."""
+def judge(compared: Iterable[Compared], tolerance: float | None) -> ParityRecord:
+    """How many answers differ from the expected in label, or in confidence by over tolerance."""
     everything = list(compared)
     wrong = [pair for pair in everything if not pair.agrees(tolerance)]
-    example = None
-    if wrong:
-        pair = wrong[0]
-        example = (
-            f"text {pair.text.text_id}: expected {pair.text.label} {pair.text.confidence:.4f}, "
-            f"found {pair.answer.label} {pair.answer.confidence:.4f}"
-        )
+    gaps = [pair.confidence_gap for pair in everything if pair.confidence_gap is not None]
     return ParityRecord(
         checked=len(everything),
         mismatches=len(wrong),
-        max_confidence_gap=max((pair.confidence_gap for pair in everything), default=0.0),
-        example=example,
+        max_confidence_gap=max(gaps, default=None) if tolerance is not None else None,
+        example=_example(wrong[0], tolerance) if wrong else None,
+        against="consistency" if tolerance is None else "reference",
+    )
+
+
+def _example(pair: Compared, tolerance: float | None) -> str:
+    text, answer = pair.text, pair.answer
+    if tolerance is None:
+        return f"text {text.text_id}: {text.label} before, {answer.label} later, for the same text"
+    found = "" if answer.confidence is None else f" {answer.confidence:.4f}"
+    return (
+        f"text {text.text_id}: expected {text.label} {text.confidence:.4f}, "
+        f"found {answer.label}{found}"
     )
 
 
@@ -60,11 +112,31 @@ def check_answers(address: Address, traffic: Sequence[TrafficText]) -> list[Comp
         return [Compared(text, probe.predict(text.text)) for text in parity_texts(traffic)]
 
 
-def sampled_answers(rows: pd.DataFrame, traffic: Sequence[TrafficText]) -> list[Compared]:
-    """The answers kept during the load."""
+def own_yardstick(
+    address: Address, schedule: Schedule, traffic: Sequence[TrafficText], timeout_s: float
+) -> Yardstick:
+    """What a service with a model of its own answers before the load, asked twice.
+
+    It is asked texts whose answers will be kept during the load, so that there is something to
+    compare.
+    """
+    ids = schedule.text_ids[::ANSWER_SAMPLE_EVERY]
+    if len(schedule.times_s) > OWN_TEXTS * ANSWER_SAMPLE_EVERY:
+        # Spread over the whole load; a closed loop has no known end, and is asked its first ones.
+        ids = ids[np.linspace(0, len(ids) - 1, OWN_TEXTS).astype(int)]
+    texts = [traffic[text_id] for text_id in dict.fromkeys(ids[:OWN_TEXTS].tolist())]
+    with open_probe(address, timeout_s) as probe:
+        expected = [replace(text, label=probe.predict(text.text).label) for text in texts]
+        before = [Compared(text, probe.predict(text.text)) for text in expected]
+    return Yardstick({text.text_id: text for text in expected}, before, tolerance=None)
+
+
+def sampled_answers(rows: pd.DataFrame, expected: Mapping[int, TrafficText]) -> list[Compared]:
+    """The answers kept during the load, of the texts in expected."""
     kept = rows.dropna(subset=["label"])
     columns = (kept[name].tolist() for name in ("text_id", "label", "confidence"))
     return [
-        Compared(traffic[text_id], BatchItem(label=label, confidence=confidence))
+        Compared(expected[text_id], Answer(label, None if np.isnan(confidence) else confidence))
         for text_id, label, confidence in zip(*columns, strict=True)
+        if text_id in expected
     ]

@@ -1,11 +1,23 @@
-"""From an experiment to the ordered list of trials, interleaved in seeded random blocks."""
+"""From an experiment to its trials, by visits: calibration, search, then seeded random blocks."""
 
 import random
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from loadtests.records import Level, Phases, Purpose
-from loadtests.spec import Experiment
+from loadtests.spec import CapacitySpec, Experiment
 from servers.discovery import Contender
+
+STARTUP_S = 5.0
+AROUND_TRIAL_S = 1.5
+"""What a visit and a trial take beside warm-up and steady state, before anything is measured."""
+
+PROBES = 5
+"""Probes of a search for one SLO, before anything is measured; each further SLO adds one."""
+
+
+OwnRates = Mapping[str, Sequence[float]]
+"""By contender: the rates found for it, at which the blocks certify what the search saw."""
 
 
 @dataclass(frozen=True)
@@ -17,77 +29,144 @@ class PlannedTrial:
     contender: Contender
     level: Level
     repeat: int
-    order: int
     phases: Phases
     schedule_seed: tuple[int, ...]
 
+    @property
+    def expected_s(self) -> float:
+        return self.phases.warmup_s + self.phases.steady_s + AROUND_TRIAL_S
+
 
 @dataclass(frozen=True)
-class Block:
+class Visit:
     """Trials that share one start of one contender."""
 
     contender: Contender
     trials: tuple[PlannedTrial, ...]
 
+    @property
+    def expected_s(self) -> float:
+        return STARTUP_S + sum(trial.expected_s for trial in self.trials)
 
-def plan(experiment: Experiment, contenders: dict[str, Contender]) -> list[Block]:
-    """Calibration first; then each repeat visits every contender in a fresh random order.
 
-    Repeating whole rounds in changing order, instead of one contender after the other, keeps
+def calibration(experiment: Experiment, contenders: Mapping[str, Contender]) -> list[Visit]:
+    """Closed-loop trials against the null servers: what the client itself can do."""
+    spec = experiment.calibration
+    if spec is None:
+        return []
+    level = Level("closed", concurrency=spec.concurrency)
+    phases = Phases(spec.warmup_s, spec.steady_s)
+    visited = [contenders[name] for name in spec.contenders]
+    return [
+        Visit(each, (_trial(experiment, each, "calibration", level, 1, phases),))
+        for each in visited
+    ]
+
+
+def search_order(experiment: Experiment) -> list[str]:
+    """The contenders in the seeded random order in which the search visits them."""
+    return _shuffled(experiment, 0, experiment.contenders)
+
+
+def probe(experiment: Experiment, spec: CapacitySpec, who: Contender, rate: float) -> PlannedTrial:
+    """The trial that shows whether a contender meets the SLOs at this rate (requests/s)."""
+    phases = Phases(spec.warmup_s, spec.steady_s)
+    return _trial(experiment, who, "search", Level("open", rate_rps=rate), 0, phases)
+
+
+def block(
+    experiment: Experiment,
+    contenders: Mapping[str, Contender],
+    repeat: int,
+    own_rates: OwnRates,
+) -> list[Visit]:
+    """One repeat: every contender once, in a fresh random order, at the common levels and at the
+    rates found for it; the noise floor's twin at the levels it shares with its base.
+
+    Repeating whole blocks in changing order, instead of one contender after the other, keeps
     slow changes of the machine (heat, neighbours) from favouring one contender.
     """
-    rng = random.Random(experiment.seed)
-    blocks: list[Block] = []
-    order = 0
-    for contender, purpose, repeat, levels in _visits(experiment, contenders, rng):
-        trials = []
-        for index, level in levels:
-            order += 1
-            trials.append(
-                PlannedTrial(
-                    trial_id=_trial_id(purpose, contender, level, repeat),
-                    purpose=purpose,
-                    contender=contender,
-                    level=level,
-                    repeat=repeat,
-                    order=order,
-                    phases=_phases(experiment, purpose, level),
-                    schedule_seed=(experiment.seed, repeat, index),
-                )
+    common = experiment.load.levels()
+    visits = []
+    for name in _shuffled(experiment, repeat, (*experiment.contenders, *_twins(experiment))):
+        base = name if name in experiment.contenders else str(experiment.noise_floor)
+        purpose: Purpose = "measurement" if name == base else "noise"
+        own = [Level("open", rate_rps=rate) for rate in own_rates.get(base, ())]
+        levels = dict.fromkeys([*common, *own] if name == base else common or own)
+        contender = replace(contenders[base], name=name)
+        trials = tuple(
+            _trial(experiment, contender, purpose, level, repeat, _phases(experiment, level))
+            for level in random.Random(f"{experiment.seed} {repeat} {name}").sample(
+                list(levels), len(levels)
             )
-        blocks.append(Block(contender, tuple(trials)))
-    return blocks
-
-
-def _visits(
-    experiment: Experiment, contenders: dict[str, Contender], rng: random.Random
-) -> list[tuple[Contender, Purpose, int, list[tuple[int, Level]]]]:
-    visits: list[tuple[Contender, Purpose, int, list[tuple[int, Level]]]] = []
-    if experiment.calibration:
-        callers = Level("closed", concurrency=experiment.calibration.concurrency)
-        for name in experiment.calibration.contenders:
-            visits.append((contenders[name], "calibration", 1, [(0, callers)]))
-    levels = list(enumerate(experiment.load.levels()))
-    for repeat in range(1, experiment.repeats + 1):
-        for name in rng.sample(experiment.contenders, len(experiment.contenders)):
-            shuffled = rng.sample(levels, len(levels))
-            visits.append((contenders[name], "measurement", repeat, shuffled))
+        )
+        if trials:
+            visits.append(Visit(contender, trials))
     return visits
 
 
-def _phases(experiment: Experiment, purpose: Purpose, level: Level) -> Phases:
-    if purpose == "calibration" and experiment.calibration:
-        return Phases(experiment.calibration.warmup_s, experiment.calibration.steady_s)
+def blocks(
+    experiment: Experiment, contenders: Mapping[str, Contender], own_rates: OwnRates
+) -> list[list[Visit]]:
+    """All repeats."""
+    repeats = range(1, experiment.repeats + 1)
+    return [block(experiment, contenders, repeat, own_rates) for repeat in repeats]
+
+
+def guessed_rates(experiment: Experiment) -> OwnRates:
+    """Stands for the rates found, before anything is known, to tell how long the run will be."""
+    spec = experiment.capacity
+    if spec is None:
+        return {}
+    return dict.fromkeys(experiment.contenders, [spec.start_rps * spec.resolution])
+
+
+def expected_search_s(experiment: Experiment) -> float:
+    """A rough length of the search of all contenders."""
+    spec = experiment.capacity
+    if spec is None:
+        return 0.0
+    probes = PROBES + len(experiment.more_slos)
+    each_s = STARTUP_S + probes * (spec.warmup_s + spec.steady_s + AROUND_TRIAL_S)
+    return len(experiment.contenders) * each_s
+
+
+def expected_s(visits: Iterable[Visit]) -> float:
+    """A rough length of the visits."""
+    return sum(visit.expected_s for visit in visits)
+
+
+def _twins(experiment: Experiment) -> tuple[str, ...]:
+    return (f"{experiment.noise_floor}-again",) if experiment.noise_floor else ()
+
+
+def _shuffled(experiment: Experiment, repeat: int, names: Sequence[str]) -> list[str]:
+    return random.Random(f"{experiment.seed} {repeat}").sample(names, len(names))
+
+
+def _phases(experiment: Experiment, level: Level) -> Phases:
     return Phases(experiment.load.warmup_s, experiment.load.steady_for(level))
 
 
-def _trial_id(purpose: Purpose, contender: Contender, level: Level, repeat: int) -> str:
-    prefix = "calibration" if purpose == "calibration" else f"r{repeat}"
-    return f"{prefix}-{contender.name}-{level.label}"
-
-
-def expected_s(blocks: list[Block], startup_s: float = 8.0, around_trial_s: float = 4.0) -> float:
-    """A rough length of the whole plan, for the progress display before anything is measured."""
-    trials = [trial for block in blocks for trial in block.trials]
-    loaded = sum(trial.phases.warmup_s + trial.phases.steady_s for trial in trials)
-    return loaded + startup_s * len(blocks) + around_trial_s * len(trials)
+def _trial(
+    experiment: Experiment,
+    contender: Contender,
+    purpose: Purpose,
+    level: Level,
+    repeat: int,
+    phases: Phases,
+) -> PlannedTrial:
+    prefix = purpose if purpose in ("calibration", "search") else f"r{repeat}"
+    if level.rate_rps is None:
+        load_seed = (0, level.concurrency or 0)
+    else:
+        load_seed = (round(level.rate_rps * 1000), 0)
+    return PlannedTrial(
+        trial_id=f"{prefix}-{contender.name}-{level.label}",
+        purpose=purpose,
+        contender=contender,
+        level=level,
+        repeat=repeat,
+        phases=phases,
+        schedule_seed=(experiment.seed, repeat, *load_seed),
+    )

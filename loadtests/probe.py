@@ -10,22 +10,40 @@ from typing import Protocol as Interface
 import grpc
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from loadtests.traffic import GRPC_METHOD, HTTP_PATH, decode_answer, encode_request
-from servers.contract import MODEL_NAME, BatchItem, ServerCounters
+from loadtests.wire import (
+    CONTRACT_WIRES,
+    GRPC_METHOD,
+    Answer,
+    AnswerError,
+    InferWire,
+    JsonWire,
+    Wire,
+    resolved_headers,
+    shown,
+    without_secrets,
+)
+from servers.contract import MODEL_NAME, ServerCounters
 from servers.discovery import Protocol
 
 
 class ProbeError(RuntimeError):
-    """The contender did not answer as the wire contract says."""
+    """The contender did not answer as its wire says."""
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where a contender listens."""
+    """Where a contender listens. An external one has a wire of its own, and its name, so that a
+    failure says whose it was."""
 
     protocol: Protocol
     host: str
     port: int
+    foreign_wire: Wire | None = None
+    name: str = ""
+
+    @property
+    def wire(self) -> Wire:
+        return self.foreign_wire or CONTRACT_WIRES[self.protocol]
 
     @property
     def url(self) -> str:
@@ -36,27 +54,33 @@ class Address:
 class Probe(Interface):
     """One connection to one contender."""
 
-    def predict(self, text: str) -> BatchItem: ...
+    def predict(self, text: str) -> Answer: ...
     def counters(self) -> ServerCounters: ...
 
 
 class _HttpProbe:
-    def __init__(self, address: Address, timeout_s: float) -> None:
+    def __init__(self, address: Address, wire: JsonWire, timeout_s: float) -> None:
+        self._wire = wire
+        self._headers = {"content-type": "application/json"} | resolved_headers(wire)
         self._connection = http.client.HTTPConnection(address.host, address.port, timeout=timeout_s)
 
-    def predict(self, text: str) -> BatchItem:
-        body = encode_request("http-json", text)
-        return decode_answer("http-json", self._exchange("POST", HTTP_PATH, body))
+    def predict(self, text: str) -> Answer:
+        wire = self._wire
+        return wire.decode(self._exchange("POST", wire.path, wire.encode(text)))
 
     def counters(self) -> ServerCounters:
         return ServerCounters.model_validate_json(self._exchange("GET", "/stats"))
 
     def _exchange(self, method: str, path: str, body: bytes | None = None) -> bytes:
-        self._connection.request(method, path, body, {"content-type": "application/json"})
+        self._connection.request(method, path, body, self._headers)
         response = self._connection.getresponse()
         content = response.read()
         if response.status != 200:
-            raise ProbeError(f"expected HTTP 200 from {path}, found {response.status}: {content!r}")
+            target = response.getheader("location")
+            found = f"a redirect to {target}" if target else shown(content)
+            raise ProbeError(
+                f"expected HTTP 200 from {method} {path}, found {response.status}: {found}"
+            )
         return content
 
     def close(self) -> None:
@@ -64,15 +88,19 @@ class _HttpProbe:
 
 
 class _GrpcProbe:
-    def __init__(self, address: Address, timeout_s: float) -> None:
+    def __init__(self, address: Address, wire: InferWire, timeout_s: float) -> None:
+        self._wire = wire
+        self._metadata = tuple(resolved_headers(wire).items())
         self._timeout_s = timeout_s
         self._channel = grpc.insecure_channel(f"{address.host}:{address.port}")
         self._infer = self._channel.unary_unary(GRPC_METHOD)
         self._service = service_pb2_grpc.GRPCInferenceServiceStub(self._channel)
 
-    def predict(self, text: str) -> BatchItem:
-        reply = self._infer(encode_request("kserve-grpc", text), timeout=self._timeout_s)
-        return decode_answer("kserve-grpc", reply)
+    def predict(self, text: str) -> Answer:
+        request = self._wire.encode(text)
+        return self._wire.decode(
+            self._infer(request, timeout=self._timeout_s, metadata=self._metadata)
+        )
 
     def counters(self) -> ServerCounters:
         reply = self._service.ModelStatistics(
@@ -96,16 +124,27 @@ class _GrpcProbe:
 @contextmanager
 def open_probe(address: Address, timeout_s: float = 10.0) -> Iterator[Probe]:
     """A probe of the contender at address; whatever goes wrong is raised as ProbeError."""
-    kind = _HttpProbe if address.protocol == "http-json" else _GrpcProbe
-    probe = kind(address, timeout_s)
+    wire = address.wire
+    probe = (
+        _HttpProbe(address, wire, timeout_s)
+        if isinstance(wire, JsonWire)
+        else _GrpcProbe(address, wire, timeout_s)
+    )
     try:
         yield probe
-    except grpc.RpcError as error:
-        raise ProbeError(f"gRPC {error.code().name}: {error.details()}") from error
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        raise ProbeError(f"{type(error).__name__}: {error}") from error
+    except (OSError, http.client.HTTPException, ValueError, ProbeError, grpc.RpcError) as error:
+        whose = f"{address.name} at {address.url}: " if address.name else ""
+        raise ProbeError(without_secrets(whose + _sentence(error), wire)) from None
     finally:
         probe.close()
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, grpc.RpcError):
+        return f"expected an answer, found gRPC {error.code().name}: {error.details()}"
+    if isinstance(error, ProbeError | AnswerError):
+        return str(error)
+    return f"expected an answer, found {type(error).__name__}: {error}"
 
 
 def read_counters(address: Address, timeout_s: float = 10.0) -> dict[str, int | None]:
@@ -114,8 +153,13 @@ def read_counters(address: Address, timeout_s: float = 10.0) -> dict[str, int | 
         return probe.counters().model_dump()
 
 
-def settled_counters(address: Address, within_s: float) -> dict[str, int | None]:
-    """The counters once two readings agree: Triton counts a request after it has answered it."""
+def settled_counters(address: Address, within_s: float) -> dict[str, int | None] | None:
+    """The counters once two readings agree: Triton counts a request after it has answered it.
+
+    None for a service that does not speak the study's contract: it has none that are known here.
+    """
+    if address.foreign_wire:
+        return None
     deadline = time.monotonic() + within_s
     last = read_counters(address, within_s)
     while True:

@@ -1,36 +1,32 @@
-"""Shows a run as it happens: one line a trial, and a bar with the time left."""
+"""Shows a run as it happens: one line a trial, and the time left."""
 
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from loadtests.plan import Block, PlannedTrial, expected_s
-from loadtests.records import TrialRecord
+from loadtests.plan import PlannedTrial
+from loadtests.records import Dropped, TrialRecord
 
 
 class RunProgress:
-    """The time left is what the plan says of the remaining trials; it learns nothing on the way."""
+    """A bar over the length of the run, as the run itself expects it."""
 
-    def __init__(self, blocks: list[Block], done: int, console: Console) -> None:
+    def __init__(self, console: Console) -> None:
         self._console = console
-        self._remaining = [trial for block in blocks for trial in block.trials][done:]
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
-            MofNCompleteColumn(),
             TimeElapsedColumn(),
             TextColumn("{task.fields[left]}"),
             console=console,
             transient=True,
             refresh_per_second=1,  # drawn on the load generator's cores
         )
-        total = sum(len(block.trials) for block in blocks)
-        self._task = self._bar.add_task("starting", total=total, completed=done, left="")
+        self._task = self._bar.add_task("starting", total=None, left="")
 
     def __enter__(self) -> "RunProgress":
         self._bar.start()
-        self._show("starting")
         return self
 
     def __exit__(
@@ -41,24 +37,37 @@ class RunProgress:
     ) -> None:
         self._bar.stop()
 
-    def block_started(self, block: Block) -> None:
-        self._show(f"starting {block.contender.name}")
+    def begins(self, left_s: float) -> None:
+        self._console.print(f"Measuring takes about {_minutes(left_s)}", highlight=False)
+        self._show("starting", left_s)
 
-    def trial_finished(self, trial: PlannedTrial, record: TrialRecord) -> None:
-        self._remaining = [other for other in self._remaining if other != trial]
+    def visit_started(self, contender: str, left_s: float) -> None:
+        self._show(f"starting {contender}", left_s)
+
+    def trial_finished(self, trial: PlannedTrial, record: TrialRecord, left_s: float) -> None:
         repeated = len(record.attempts_send_lag_p99_ms) - 1
         done = f"done at attempt {repeated + 1}, client was late" if repeated > 0 else "done"
         outcome = done if record.status == "completed" else f"failed: {record.reason}"
         colour = "green" if record.status == "completed" else "red"
         self._console.print(f"  [{colour}]{trial.trial_id}[/] {outcome}", highlight=False)
-        self._bar.advance(self._task)
-        self._show(trial.contender.name)
+        self._show(trial.contender.name, left_s)
 
-    def _show(self, description: str) -> None:
-        blocks = [Block(trial.contender, (trial,)) for trial in self._remaining]
-        starts = len({(trial.contender.name, trial.repeat) for trial in self._remaining})
-        left_s = expected_s(blocks, startup_s=0) + 8.0 * starts
-        minutes, seconds = divmod(round(left_s), 60)
+    def dropped(self, what: Dropped) -> None:
+        whose = what.contender or f"block {what.repeat}"
+        line = f"  [yellow]dropped[/] {whose}: {what.detail}"
+        self._console.print(line, highlight=False, soft_wrap=True)
+
+    def _show(self, description: str, left_s: float) -> None:
+        elapsed_s = self._bar.tasks[0].elapsed or 0.0
         self._bar.update(
-            self._task, description=description, left=f"about {minutes}:{seconds:02d} left"
+            self._task,
+            description=description,
+            completed=elapsed_s,
+            total=elapsed_s + left_s,
+            left=f"about {_minutes(left_s)} left",
         )
+
+
+def _minutes(length_s: float) -> str:
+    minutes, seconds = divmod(round(length_s), 60)
+    return f"{minutes}:{seconds:02d}"

@@ -9,15 +9,19 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 SEND_LAG_SHARE = 0.1
 """Share of the SLO's latency by which requests may leave late (P99): beyond it a trial is repeated,
 and not used if it stays late. The lag is the client's delay inside the measured latency: a tenth
 of the bound cannot turn a clear answer around."""
 
+CEILING_SHARE = 0.5
+"""Above half of what the client does against a server that answers at once, its own queueing
+begins to show in the tail."""
+
 Mode = Literal["open", "closed"]
-Purpose = Literal["measurement", "calibration"]
+Purpose = Literal["measurement", "calibration", "search", "noise"]
 TrialStatus = Literal["completed", "failed"]
 
 
@@ -45,12 +49,17 @@ class Phases:
 
 @dataclass(frozen=True)
 class ParityRecord:
-    """Answers compared with the reference answers, before the load (checked) and during it."""
+    """Answers of before and during the load, compared with the reference answers; or, for a service
+    with a model of its own ("consistency"), labels only, with its own answers of before the load.
+
+    max_confidence_gap None: no confidence was compared.
+    """
 
     checked: int
     mismatches: int
-    max_confidence_gap: float
+    max_confidence_gap: float | None
     example: str | None = None
+    against: Literal["reference", "consistency"] = "reference"
 
 
 @dataclass(frozen=True)
@@ -59,9 +68,9 @@ class TrialRecord:
 
     contender holds the fields of servers.discovery.Contender. counters_* hold the fields of
     servers.contract.ServerCounters, read before the warm-up and after the drain. cores maps
-    "server" and "load" to core numbers; telemetry_sources names where each group of telemetry
-    columns came from. attempts_send_lag_p99_ms has one entry an attempt, the last one kept; null in
-    a closed loop.
+    "server" and "load" to core numbers; telemetry_sources names where each column of
+    telemetry.parquet came from (null: it has no value). attempts_send_lag_p99_ms has one entry an
+    attempt, the last one kept; null in a closed loop.
     """
 
     trial_id: str
@@ -89,6 +98,20 @@ class TrialRecord:
     @property
     def contender_name(self) -> str:
         return str(self.contender["name"])
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """An entry of `dropped` in manifest.json: what the time budget left no room for.
+
+    repeat is the block, 0 in the search or where it means every block; contender None means every
+    contender.
+    """
+
+    purpose: Purpose
+    repeat: int
+    contender: str | None
+    detail: str
 
 
 class RecordError(ValueError):

@@ -8,6 +8,7 @@ statistics still feed its live view.
 
 import gc
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -27,17 +28,17 @@ from locust.runners import MasterRunner, WorkerRunner
 from loadtests.arrivals import Schedule
 from loadtests.assignment import ANSWER_SAMPLE_EVERY, Assignment, Row, write_rows
 from loadtests.gevent_clients import Client, RequestFailedError, connect
-from loadtests.traffic import AnswerError, decode_answer, encode_request, read_traffic
+from loadtests.traffic import read_traffic
+from loadtests.wire import AnswerError, wire_from
 
 MAX_IN_FLIGHT = 2048
 """Open requests a process holds; beyond it a request is recorded as not sent, not delayed."""
 
-START_DELAY_S = 0.3
-"""From all workers being ready to the first possible arrival."""
+TIMER_STEP_S = 0.001
+"""Resolution of gevent's timers (libev waits in whole milliseconds)."""
 
-# gRPC's event loop is a thread beside gevent's: with the default of 5 ms each would wait that long
-# for the other's lock, and requests would leave late.
-sys.setswitchinterval(0.0002)
+START_DELAY_S = 0.3
+"""From all workers being ready to the first possible arrival: for the message to reach them."""
 
 START_MESSAGE, DONE_MESSAGE = "replay_start", "replay_done"
 
@@ -55,26 +56,18 @@ class Replay:
         self.worker = worker
         self._fire = fire
         self._schedule = Schedule.load(Path(assignment.schedule))
+        self._wire = wire_from(assignment.protocol, assignment.foreign_wire)
         self._texts = [
-            encode_request(assignment.protocol, entry.text)
-            for entry in read_traffic(Path(assignment.traffic))
+            self._wire.encode(entry.text) for entry in read_traffic(Path(assignment.traffic))
         ]
         self._client: Client = connect(
-            assignment.protocol,
-            assignment.host,
-            assignment.port,
-            assignment.timeout_s,
-            MAX_IN_FLIGHT,
+            self._wire, assignment.host, assignment.port, assignment.timeout_s
         )
         self._rows: list[Row] = []
         self._replies: list[tuple[Row, bytes]] = []
 
     def run(self, start_s: float) -> None:
         """Replays from start_s on the monotonic clock, waits for the last reply, writes rows."""
-        # A pause of the collector would be charged to the contender as send lag; the rows of one
-        # trial are few enough to wait for the end.
-        gc.collect()
-        gc.disable()
         pool = gevent.pool.Pool()
         gevent.sleep(max(0.0, start_s - time.monotonic()))
         if self.assignment.mode == "open":
@@ -92,11 +85,19 @@ class Replay:
         step = self.assignment.workers
         for index in range(self.worker, len(self._schedule.times_s), step):
             row = self._new_row(index, float(self._schedule.times_s[index]))
-            wait_s = start_s + row.scheduled_s - time.monotonic()
-            if wait_s > 0:
-                gevent.sleep(wait_s)
+            self._wait_until(start_s + row.scheduled_s)
             if len(pool) < MAX_IN_FLIGHT:
                 pool.spawn(self._send, row, start_s)
+
+    def _wait_until(self, due_s: float) -> None:
+        # gevent's timer counts whole milliseconds, rounded up: requests left 0.8 ms late on the
+        # average, and the contender was charged for it. The last of them is spent looking at the
+        # clock, unless that would take the core from the server.
+        timer_s = due_s - time.monotonic() - (TIMER_STEP_S if self.assignment.own_cores else 0.0)
+        if timer_s > 0:
+            gevent.sleep(timer_s)
+        while time.monotonic() < due_s:
+            gevent.sleep(0)
 
     def _spawn_callers(self, start_s: float, pool: gevent.pool.Pool) -> None:
         n_callers = len(range(self.worker, self.assignment.concurrency, self.assignment.workers))
@@ -141,8 +142,10 @@ class Replay:
         # After the load: decoding while it runs would charge the contender for its client.
         for row, reply in self._replies:
             try:
-                answer = decode_answer(self.assignment.protocol, reply)
-                row.label, row.confidence = answer.label, answer.confidence
+                answer = self._wire.decode(reply)
+                row.label = answer.label
+                if answer.confidence is not None:
+                    row.confidence = answer.confidence
             except AnswerError:
                 row.status = "wrong_answer"
 
@@ -160,25 +163,32 @@ def coordinate(environment: Environment, **_: Any) -> None:
         runner.register_message(
             START_MESSAGE, lambda environment, msg, **_: _start_at.set(msg.data["start_s"])
         )
-        return
+    elif isinstance(runner, MasterRunner):
+        _lead(runner)
+    else:
+        environment.events.quit.add_listener(_leave)
+
+
+def _lead(runner: MasterRunner) -> None:
+    done: set[str] = set()
 
     def announce(**_: Any) -> None:
-        start_s = time.monotonic() + START_DELAY_S
-        if isinstance(runner, MasterRunner):
-            runner.send_message(START_MESSAGE, {"start_s": start_s})
-        else:
-            _start_at.set(start_s)
+        runner.send_message(START_MESSAGE, {"start_s": time.monotonic() + START_DELAY_S})
 
-    environment.events.spawning_complete.add_listener(announce)
-    if isinstance(runner, MasterRunner):
-        done: set[str] = set()
+    def on_done(environment: Environment, msg: Any, **_: Any) -> None:
+        done.add(msg.node_id)
+        if len(done) == runner.worker_count:
+            runner.quit()
 
-        def on_done(environment: Environment, msg: Any, **_: Any) -> None:
-            done.add(msg.node_id)
-            if len(done) == runner.worker_count:
-                runner.quit()
+    runner.environment.events.spawning_complete.add_listener(announce)
+    runner.register_message(DONE_MESSAGE, on_done)
 
-        runner.register_message(DONE_MESSAGE, on_done)
+
+def _leave(exit_code: int, **_: Any) -> None:
+    # The rows are written; taking the interpreter apart would add 0.2 s to each trial.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(exit_code)
 
 
 class ReplayUser(User):
@@ -201,6 +211,13 @@ class ReplayUser(User):
     def _run(self, worker: int) -> None:
         assignment = Assignment.load(Path(self.environment.parsed_options.assignment))
         job = Replay(assignment, worker, self.environment.events.request.fire)
-        start_s = _start_at.get(timeout=60)
-        assert start_s is not None  # get raises when the time is up
+        # A pause of the collector would be charged to the contender as send lag; the rows of one
+        # trial are few enough to wait for the end.
+        gc.collect()
+        gc.disable()
+        if isinstance(self.environment.runner, WorkerRunner):
+            start_s = _start_at.get(timeout=60)
+            assert start_s is not None  # get raises when the time is up
+        else:
+            start_s = time.monotonic()
         job.run(start_s)

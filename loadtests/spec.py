@@ -4,11 +4,14 @@ import difflib
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
+from loadtests.arrival_processes import Arrivals, Constant, Gamma, Poisson, Step, Steps, Trace
+from loadtests.external import ExternalSpec, HttpJsonService, KserveService
 from loadtests.records import Level
+from loadtests.strict import Strict
 from servers.discovery import Contender, ContenderError, OptionValue, discover
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=40)]
@@ -16,23 +19,30 @@ PositiveRate = Annotated[float, Field(gt=0, le=1_000_000)]
 PositiveCount = Annotated[int, Field(gt=0, le=10_000)]
 
 
+PERCENTILES = (50, 90, 95, 99, 99.9)
+TRACE_RATE_TOLERANCE = 0.02
+
+
 class SpecError(ValueError):
     """An experiment file that cannot be run, as one sentence for its author."""
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Slo(_Strict):
+class Slo(Strict):
     """The service level objective: a percentile of latency and a share of errors."""
 
-    percentile: Literal[50, 95, 99] = 99
+    percentile: float = 99
     latency_ms: Annotated[float, Field(gt=0)] = 100.0
     max_error_ratio: Annotated[float, Field(ge=0, lt=1)] = 0.001
 
+    @field_validator("percentile")
+    @classmethod
+    def _is_one_that_is_reported(cls, percentile: float) -> float:
+        if percentile not in PERCENTILES:
+            raise ValueError(f"expected one of {', '.join(f'{p:g}' for p in PERCENTILES)}")
+        return percentile
 
-class LoadSpec(_Strict):
+
+class LoadSpec(Strict):
     """Load levels and the length of a trial.
 
     The steady state lasts steady_s, or longer where that is needed to offer min_requests: a
@@ -46,11 +56,19 @@ class LoadSpec(_Strict):
     min_requests: Annotated[int, Field(ge=0)] = 0
     request_timeout_s: Annotated[float, Field(gt=0)] = 10.0
     workers: Annotated[int, Field(ge=1, le=64)] = 1
+    arrivals: Arrivals = Poisson()
 
     @model_validator(mode="after")
-    def _has_a_level(self) -> "LoadSpec":
-        if not self.rates_rps and not self.concurrency:
-            raise ValueError("expected at least one entry in rates_rps or concurrency, found none")
+    def _rate_is_that_of_the_trace(self) -> "LoadSpec":
+        if not isinstance(self.arrivals, Trace) or self.arrivals.scaled:
+            return self
+        mean_rps = self.arrivals.mean_rate_rps
+        if any(abs(rate / mean_rps - 1) > TRACE_RATE_TOLERANCE for rate in self.rates_rps):
+            raise ValueError(
+                f"expected only {mean_rps:.4g} in rates_rps, the mean rate of the trace, found "
+                f"{', '.join(f'{rate:g}' for rate in self.rates_rps)}; give that rate, or stretch "
+                "the trace with scaled = true"
+            )
         return self
 
     def levels(self) -> tuple[Level, ...]:
@@ -65,7 +83,7 @@ class LoadSpec(_Strict):
         return max(self.steady_s, self.min_requests / level.rate_rps)
 
 
-class CalibrationSpec(_Strict):
+class CalibrationSpec(Strict):
     """Closed-loop runs against the null server: the client's own ceiling on this machine."""
 
     contenders: tuple[Name, ...] = ("null-http", "null-grpc")
@@ -74,7 +92,32 @@ class CalibrationSpec(_Strict):
     steady_s: Annotated[float, Field(gt=0)] = 3.0
 
 
-class VariantSpec(_Strict):
+class CapacitySpec(Strict):
+    """The search for the highest rate that meets the SLO, on one grid of rates for all contenders.
+
+    resolution is the ratio of neighbouring grid rates. budget_s bounds the search and the repeats
+    that certify what it found: what does not fit is dropped and recorded.
+    """
+
+    start_rps: PositiveRate = 50
+    min_rps: PositiveRate = 5
+    max_rps: PositiveRate = 5000
+    resolution: Annotated[float, Field(ge=1.02, le=2)] = 1.19
+    warmup_s: Annotated[float, Field(ge=0)] = 1.0
+    steady_s: Annotated[float, Field(gt=0)] = 4.0
+    budget_s: Annotated[float, Field(gt=0)] = 300
+
+    @model_validator(mode="after")
+    def _starts_within_its_range(self) -> "CapacitySpec":
+        if not self.min_rps <= self.start_rps <= self.max_rps:
+            raise ValueError(
+                f"expected start_rps between min_rps and max_rps ({self.min_rps:g} to "
+                f"{self.max_rps:g}), found {self.start_rps:g}"
+            )
+        return self
+
+
+class VariantSpec(Strict):
     """A contender made from another one by changing some of its options."""
 
     name: Name
@@ -82,7 +125,7 @@ class VariantSpec(_Strict):
     options: Mapping[str, OptionValue]
 
 
-class Experiment(_Strict):
+class Experiment(Strict):
     """What is compared, under which load, judged how."""
 
     name: Name
@@ -95,9 +138,14 @@ class Experiment(_Strict):
     texts: str | None = None
     parity_tolerance: Annotated[float, Field(gt=0, le=1)] = 0.001
     slo: Slo = Slo()
+    more_slos: tuple[Slo, ...] = ()
+    min_difference: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    noise_floor: Name | None = None
+    capacity: CapacitySpec | None = None
     load: LoadSpec
     calibration: CalibrationSpec | None = CalibrationSpec()
     variants: tuple[VariantSpec, ...] = ()
+    external: tuple[ExternalSpec, ...] = ()
 
     @model_validator(mode="after")
     def _names_are_distinct(self) -> "Experiment":
@@ -105,6 +153,39 @@ class Experiment(_Strict):
         if twice:
             raise ValueError(f"expected each contender once, found {twice[0]!r} twice")
         return self
+
+    @model_validator(mode="after")
+    def _has_a_level(self) -> "Experiment":
+        if not self.load.levels() and self.capacity is None:
+            raise ValueError(
+                "expected at least one entry in load.rates_rps or load.concurrency, or a "
+                "[capacity] section, found none"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _search_can_change_the_rate(self) -> "Experiment":
+        arrivals = self.load.arrivals
+        if self.capacity and isinstance(arrivals, Trace) and not arrivals.scaled:
+            raise ValueError(
+                "expected arrivals whose rate the capacity search can change, found a trace "
+                "replayed as it is; set scaled = true in [load.arrivals] or remove [capacity]"
+            )
+        return self
+
+    @property
+    def load_in_words(self) -> str:
+        """Everything that each contender will be sent."""
+        parts = [f"{rate:g} requests/s" for rate in self.load.rates_rps]
+        parts += [f"{callers} callers in a closed loop" for callers in self.load.concurrency]
+        if self.capacity:
+            parts.append(f"a search up to {self.capacity.max_rps:g} requests/s")
+        return ", ".join(parts)
+
+    @property
+    def slos(self) -> tuple[Slo, ...]:
+        """The main SLO first."""
+        return (self.slo, *self.more_slos)
 
 
 def read_experiment(path: Path) -> Experiment:
@@ -119,13 +200,21 @@ def read_experiment(path: Path) -> Experiment:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SpecError(f"{path} is not a TOML file: {error}.") from error
     try:
-        experiment = Experiment.model_validate(raw)
+        experiment = Experiment.model_validate(raw, context={"folder": path.parent})
         resolve_contenders(experiment)
     except ValidationError as error:
         raise SpecError(f"{path}: {_first_problem(error, raw)}") from error
     except ContenderError as error:
         raise SpecError(f"{path}: {error}") from error
     return experiment
+
+
+def stored_experiment(raw: Mapping[str, Any]) -> Experiment:
+    """The experiment in a run's manifest; SpecError where it cannot be continued any more."""
+    try:
+        return Experiment.model_validate(raw)
+    except ValidationError as error:
+        raise SpecError(f"the experiment of this run: {_first_problem(error, raw)}") from error
 
 
 def resolve_contenders(experiment: Experiment) -> dict[str, Contender]:
@@ -135,12 +224,24 @@ def resolve_contenders(experiment: Experiment) -> dict[str, Contender]:
         base = _lookup(variant.base, known, "variants.base")
         known[variant.name] = base.variant(variant.name, variant.options)
     calibrated = experiment.calibration.contenders if experiment.calibration else ()
-    named = {name: _lookup(name, known, "contenders") for name in experiment.contenders}
-    named |= {name: _lookup(name, known, "calibration.contenders") for name in calibrated}
+    null = {name: _lookup(name, known, "calibration.contenders") for name in calibrated}
+    for service in experiment.external:
+        if service.name in known:
+            raise ContenderError(
+                f"external.name = {service.name!r}: expected a name that no other contender has, "
+                "found one that exists; choose another."
+            )
+        known[service.name] = service.contender()
+    named = {name: _lookup(name, known, "contenders") for name in experiment.contenders} | null
     if experiment.reference not in experiment.contenders:
         raise ContenderError(
             f"reference = {experiment.reference!r}: expected one of the experiment's contenders "
             f"({', '.join(experiment.contenders)}); change reference or add it."
+        )
+    if experiment.noise_floor and experiment.noise_floor not in experiment.contenders:
+        raise ContenderError(
+            f"noise_floor = {experiment.noise_floor!r}: expected one of the experiment's "
+            f"contenders ({', '.join(experiment.contenders)}); change noise_floor or add it."
         )
     return named
 
@@ -161,7 +262,8 @@ def _first_problem(error: ValidationError, raw: Mapping[str, Any]) -> str:
         hint = f"did you mean {near[0]!r}?" if near else "remove it or correct its name."
         return f"{where} is not a setting of an experiment; {hint}"
     if problem["type"] == "missing":
-        return f"{where} is missing; add it (loadtests/experiments/default.toml shows how)."
+        example = "external" if where.startswith("external.") else "default"
+        return f"{where} is missing; add it (loadtests/experiments/{example}.toml shows how)."
     message = problem["msg"].removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
     found = "" if isinstance(problem["input"], dict) else f" (found {problem['input']!r})"
@@ -169,11 +271,22 @@ def _first_problem(error: ValidationError, raw: Mapping[str, Any]) -> str:
 
 
 def _siblings(location: tuple[int | str, ...]) -> list[str]:
-    sections: dict[str, type[BaseModel]] = {
+    sections: dict[int | str, type[BaseModel]] = {
         "slo": Slo,
+        "more_slos": Slo,
         "load": LoadSpec,
+        "poisson": Poisson,
+        "constant": Constant,
+        "gamma": Gamma,
+        "steps": Steps,
+        "pattern": Step,
+        "trace": Trace,
         "calibration": CalibrationSpec,
+        "capacity": CapacitySpec,
         "variants": VariantSpec,
+        "http-json": HttpJsonService,
+        "kserve-http": KserveService,
+        "kserve-grpc": KserveService,
     }
-    owner = sections.get(str(location[0]), Experiment) if len(location) > 1 else Experiment
-    return list(owner.model_fields)
+    owners = [sections[part] for part in location[:-1] if part in sections]
+    return list((owners[-1] if owners else Experiment).model_fields)

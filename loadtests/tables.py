@@ -8,11 +8,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from loadtests.assignment import Row
+from servers.contract import LENGTH_BUCKETS
+
+BUCKETS_TOKENS = LENGTH_BUCKETS
+"""The buckets that n_tokens falls in: those to which batching servers pad."""
 
 REQUESTS_SCHEMA = pa.schema(
     [
         ("request_index", pa.int32()),
         ("text_id", pa.int32()),
+        ("n_tokens", pa.int16()),  # of the text, after truncation
         ("phase", pa.string()),  # warm-up | steady
         ("scheduled_s", pa.float64()),
         ("sent_s", pa.float64()),  # null: never sent
@@ -29,12 +34,18 @@ TELEMETRY_SCHEMA = pa.schema(
         ("t_s", pa.float64()),
         ("server_cpu_s", pa.float64()),
         ("server_rss_bytes", pa.int64()),
+        ("gateway_cpu_s", pa.float64()),  # of the server's, that of its gateway; null: has none
+        ("gateway_rss_bytes", pa.int64()),
         ("load_cpu_s", pa.float64()),
         ("load_rss_bytes", pa.int64()),
         ("gpu_busy_pct", pa.float64()),
         ("gpu_memory_bytes", pa.int64()),
         ("gpu_power_w", pa.float64()),
         ("gpu_sm_clock_mhz", pa.float64()),
+        ("gpu_sm_active_ratio", pa.float64()),  # since the sample before, 0 to 1
+        ("gpu_tensor_active_ratio", pa.float64()),
+        ("gpu_energy_j", pa.float64()),  # since the driver was loaded
+        ("gpu_throttle_reasons", pa.int64()),  # bitmask: nvmlClocksEventReasons
     ]
 )
 

@@ -4,18 +4,31 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
 
 import pandas as pd
 import psutil
-import pynvml
+
+from loadtests import nvml
+from loadtests.nvml import Gpu, GpuReadings, Value
+from servers.discovery import Contender
 
 SAMPLE_EVERY_S = 0.25
 LOOK_FOR_MEMBERS_EVERY = 8
 
-_PSUTIL_SOURCE = "psutil cpu_times and rss, summed over the process tree"
+SOURCES: Mapping[str, str] = {
+    "server_cpu_s": "psutil cpu_times, process tree",
+    "server_rss_bytes": "psutil rss, process tree",
+    "gateway_cpu_s": "psutil cpu_times, one process",
+    "gateway_rss_bytes": "psutil rss, one process",
+    "load_cpu_s": "psutil cpu_times, process tree",
+    "load_rss_bytes": "psutil rss, process tree",
+    **nvml.SOURCES,
+}
+"""Every column of telemetry.parquet beside t_s, and where its values come from."""
 
 
 @dataclass(frozen=True)
@@ -27,10 +40,11 @@ class TreeUsage:
 
 
 class ProcessTree:
-    """A process and its descendants."""
+    """A process and, where descend is true, its descendants."""
 
-    def __init__(self, root_pid: int) -> None:
+    def __init__(self, root_pid: int, descend: bool = True) -> None:
         self._root_pid = root_pid
+        self._descend = descend
         self._family: list[psutil.Process] = []
         self._samples = 0
 
@@ -56,57 +70,34 @@ class ProcessTree:
     def _members(self) -> list[psutil.Process]:
         try:
             root = psutil.Process(self._root_pid)
-            return [root, *root.children(recursive=True)]
+            return [root, *root.children(recursive=True)] if self._descend else [root]
         except psutil.NoSuchProcess:
             return []
 
 
-class Gpu:
-    """The first NVIDIA GPU through NVML; absent columns stay null, never zero."""
-
-    def __init__(self) -> None:
-        pynvml.nvmlInit()
-        self._handle = pynvml.nvmlDeviceGetHandleByIndex(0)
-
-    @classmethod
-    def find(cls) -> "Gpu | None":
-        try:
-            return cls()
-        except pynvml.NVMLError:
-            return None
-
-    def describe(self) -> dict[str, str]:
-        return {
-            "name": str(pynvml.nvmlDeviceGetName(self._handle)),
-            "driver": str(pynvml.nvmlSystemGetDriverVersion()),
-        }
-
-    def sample(self) -> dict[str, float | int | None]:
-        handle = self._handle
-        return {
-            "gpu_busy_pct": _or_none(lambda: pynvml.nvmlDeviceGetUtilizationRates(handle).gpu),
-            "gpu_memory_bytes": _or_none(lambda: pynvml.nvmlDeviceGetMemoryInfo(handle).used),
-            "gpu_power_w": _or_none(lambda: pynvml.nvmlDeviceGetPowerUsage(handle) / 1000),
-            "gpu_sm_clock_mhz": _or_none(
-                lambda: pynvml.nvmlDeviceGetClockInfo(handle, pynvml.NVML_CLOCK_SM)
-            ),
-        }
-
-
-def _or_none(read: Callable[[], float]) -> float | None:
-    try:
-        return read()
-    except pynvml.NVMLError:
-        return None
+def process_roles(contender: Contender, server_pid: int | None, load_pid: int) -> dict[str, int]:
+    """The processes to watch, by role; server_pid None: the server is not a child of the study."""
+    roles = {"load": load_pid}
+    if server_pid is not None:
+        roles["server"] = server_pid
+        if contender.main_process == "gateway":
+            roles["gateway"] = server_pid
+    return roles
 
 
 class Sampler:
-    """Samples in a thread between enter and exit; pids maps "server" and "load" to roots."""
+    """Samples in a thread between enter and exit.
 
-    def __init__(self, pids: Mapping[str, int], gpu: Gpu | None) -> None:
-        self._trees = {role: ProcessTree(pid) for role, pid in pids.items()}
+    roles is what process_roles returns: "server" and "load" are read with all their descendants,
+    "gateway" without.
+    """
+
+    def __init__(self, roles: Mapping[str, int], gpu: Gpu | None) -> None:
+        self._watched = {
+            role: ProcessTree(pid, descend=role != "gateway") for role, pid in roles.items()
+        }
         self._gpu = gpu
-        self._rows: list[dict[str, float | int | None]] = []
+        self._rows: list[dict[str, Value]] = []
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -125,11 +116,9 @@ class Sampler:
 
     @property
     def sources(self) -> dict[str, str | None]:
-        return {
-            "server": _PSUTIL_SOURCE,
-            "load": _PSUTIL_SOURCE,
-            "gpu": "NVML" if self._gpu else None,
-        }
+        """Where each column came from; null for a column without a single value."""
+        seen = {name for row in self._rows for name, value in row.items() if value is not None}
+        return {name: source if name in seen else None for name, source in SOURCES.items()}
 
     def frame(self, start_monotonic_s: float) -> pd.DataFrame:
         """The samples, t_s counted from start_monotonic_s."""
@@ -142,15 +131,17 @@ class Sampler:
         if sys.platform == "linux":
             # This thread alone gives way to the load generator, whose cores it runs on.
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
-        while not self._stop.is_set():
-            self._rows.append(self._sample())
-            self._stop.wait(SAMPLE_EVERY_S)
-        self._rows.append(self._sample())
+        with ExitStack() as stack:
+            gpu = stack.enter_context(self._gpu.readings()) if self._gpu else None
+            while not self._stop.is_set():
+                self._rows.append(self._sample(gpu))
+                self._stop.wait(SAMPLE_EVERY_S)
+            self._rows.append(self._sample(gpu))
 
-    def _sample(self) -> dict[str, float | int | None]:
-        row: dict[str, float | int | None] = {"t_s": time.monotonic()}
-        for role, tree in self._trees.items():
-            usage = tree.usage()
+    def _sample(self, gpu: GpuReadings | None) -> dict[str, Value]:
+        row: dict[str, Value] = {"t_s": time.monotonic()}
+        for role, processes in self._watched.items():
+            usage = processes.usage()
             row[f"{role}_cpu_s"] = usage.cpu_s if usage else None
             row[f"{role}_rss_bytes"] = usage.rss_bytes if usage else None
-        return row | (self._gpu.sample() if self._gpu else {})
+        return row | (gpu.sample() if gpu else {})

@@ -11,18 +11,21 @@ from typing import Any
 
 import pandas as pd
 
-from loadtests.arrivals import Schedule, closed_schedule, poisson_schedule
+from loadtests.arrivals import Schedule, closed_schedule, open_schedule
 from loadtests.artefacts import Artefacts
 from loadtests.assignment import Assignment
+from loadtests.cores import disjoint
 from loadtests.drive import DriveError, driving
+from loadtests.external import ExternalContender
 from loadtests.launch import CANARY_TEXT, RunningServer
-from loadtests.parity import Compared, judge, sampled_answers
+from loadtests.nvml import Gpu
+from loadtests.parity import Compared, Yardstick, expected_answers, own_yardstick
 from loadtests.plan import PlannedTrial
 from loadtests.probe import ProbeError, open_probe, settled_counters
-from loadtests.records import SEND_LAG_SHARE, TrialRecord, write_trial
+from loadtests.records import SEND_LAG_SHARE, TrialRecord, trial_folders, write_trial
 from loadtests.spec import Experiment
 from loadtests.tables import REQUESTS_SCHEMA, TELEMETRY_SCHEMA, read_rows, write_table
-from loadtests.telemetry import Gpu, Sampler
+from loadtests.telemetry import Sampler, process_roles
 
 SETTLE_WITHIN_S = 60.0
 
@@ -48,8 +51,8 @@ class _Attempt:
     rows: pd.DataFrame
     telemetry: pd.DataFrame
     telemetry_sources: Mapping[str, str | None]
-    counters_before: Mapping[str, Any]
-    counters_after: Mapping[str, Any]
+    counters_before: Mapping[str, Any] | None
+    counters_after: Mapping[str, Any] | None
 
 
 def run_trial(
@@ -61,9 +64,10 @@ def run_trial(
     repeating cannot choose results. Every attempt's lag is recorded.
     """
     work = _work_folder(trial, context)
-    schedule = make_schedule(trial, len(context.artefacts.texts))
+    schedule = make_schedule(trial, context)
     lags_ms: list[float | None] = []
     try:
+        yardstick = _yardstick(trial, server, answers, schedule, context)
         for _ in range(MAX_ATTEMPTS):
             attempt = _attempt(trial, server, schedule, context)
             lags_ms.append(send_lag_p99_ms(attempt.rows) if trial.level.mode == "open" else None)
@@ -75,8 +79,6 @@ def run_trial(
     write_table(work / "requests.parquet", attempt.rows, REQUESTS_SCHEMA)
     write_table(work / "telemetry.parquet", attempt.telemetry, TELEMETRY_SCHEMA)
     rows, planned_s = attempt.rows, trial.phases.warmup_s + trial.phases.steady_s
-    compared = answers + (sampled_answers(rows, context.artefacts.texts) if answers else [])
-    tolerance = context.experiment.parity_tolerance
     record = replace(
         _record(trial, context),
         status="completed",
@@ -85,7 +87,7 @@ def run_trial(
         phases=replace(trial.phases, drain_s=max(0.0, float(rows["done_s"].max()) - planned_s)),
         schedule_digest=schedule.digest,
         attempts_send_lag_p99_ms=tuple(lags_ms),
-        parity=judge(compared, tolerance) if answers else None,
+        parity=yardstick.judge(rows),
         counters_before=attempt.counters_before,
         counters_after=attempt.counters_after,
         telemetry_sources=attempt.telemetry_sources,
@@ -94,12 +96,28 @@ def run_trial(
     return record
 
 
-def make_schedule(trial: PlannedTrial, n_texts: int) -> Schedule:
+def _yardstick(
+    trial: PlannedTrial,
+    server: RunningServer,
+    answers: list[Compared],
+    schedule: Schedule,
+    context: RunContext,
+) -> Yardstick:
+    texts = context.artefacts.texts
+    if isinstance(trial.contender, ExternalContender) and not trial.contender.compare:
+        return own_yardstick(server.address, schedule, texts, SETTLE_WITHIN_S)
+    expected = {text.text_id: text for text in expected_answers(trial.contender, texts)}
+    return Yardstick(expected, answers, context.experiment.parity_tolerance)
+
+
+def make_schedule(trial: PlannedTrial, context: RunContext) -> Schedule:
     """The schedule of a trial: the same for every contender at this level and repeat."""
+    n_texts, seed = len(context.artefacts.texts), trial.schedule_seed
     if trial.level.rate_rps is None:
-        return closed_schedule(n_texts, trial.schedule_seed)
+        return closed_schedule(n_texts, seed)
     duration_s = trial.phases.warmup_s + trial.phases.steady_s
-    return poisson_schedule(trial.level.rate_rps, duration_s, n_texts, trial.schedule_seed)
+    process = context.experiment.load.arrivals
+    return open_schedule(process, trial.level.rate_rps, duration_s, n_texts, seed)
 
 
 def send_lag_p99_ms(rows: pd.DataFrame) -> float | None:
@@ -123,20 +141,21 @@ def _attempt(
     with ExitStack() as stack:
         log = work / "locust.log"
         drive = stack.enter_context(driving(assignment, context.cores["load"], log))
-        pids = {"server": server.pid, "load": drive.pid}
-        sampler = stack.enter_context(Sampler(pids, context.gpu))
+        roles = process_roles(server.contender, server.pid, drive.pid)
+        sampler = stack.enter_context(Sampler(roles, context.gpu))
         drive.wait()
     if not server.alive():
         raise DriveError("the server exited during the trial.", server.log_tail())
     after = settled_counters(server.address, SETTLE_WITHIN_S)
     rows, start_s = read_rows(work, assignment.warmup_s)
+    rows["n_tokens"] = [context.artefacts.texts[text_id].n_tokens for text_id in rows["text_id"]]
     return _Attempt(started_at, rows, sampler.frame(start_s), sampler.sources, before, after)
 
 
 def _assignment(
     trial: PlannedTrial, server: RunningServer, context: RunContext, work: Path
 ) -> Assignment:
-    load = context.experiment.load
+    load, foreign_wire = context.experiment.load, server.address.foreign_wire
     return Assignment(
         protocol=server.address.protocol,
         host=server.address.host,
@@ -150,6 +169,8 @@ def _assignment(
         traffic=str(context.artefacts.traffic_path),
         schedule=str(work / "schedule.npz"),
         out_dir=str(work),
+        own_cores=disjoint(context.cores),
+        foreign_wire=asdict(foreign_wire) if foreign_wire else None,
     )
 
 
@@ -178,12 +199,18 @@ def _record(trial: PlannedTrial, context: RunContext) -> TrialRecord:
         contender=asdict(trial.contender),
         level=trial.level,
         repeat=trial.repeat,
-        order=trial.order,
+        order=len(trial_folders(context.folder)) + 1,
         status="failed",
         phases=trial.phases,
-        cores=context.cores,
+        cores=_cores(trial, context),
         workers=context.experiment.load.workers,
     )
+
+
+def _cores(trial: PlannedTrial, context: RunContext) -> Mapping[str, tuple[int, ...]]:
+    if isinstance(trial.contender, ExternalContender):
+        return {"load": context.cores["load"]}  # the study gave that service none
+    return context.cores
 
 
 def _save(

@@ -9,8 +9,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 Protocol = Literal["http-json", "kserve-grpc"]
-EngineName = Literal["torch", "onnxruntime", "none"]
-Setting = Literal["as-published", "tuned", "calibration"]
+EngineName = Literal["torch", "onnxruntime", "none", "external"]
+Setting = Literal["as-published", "tuned", "calibration", "external"]
+MainProcess = Literal["server", "gateway"]
 OptionValue = str | int | float | bool
 
 SERVERS_DIR = Path(__file__).parent
@@ -27,6 +28,8 @@ class Contender:
     server is the folder under servers/, started as `python -m servers.<server>`; extra_ports
     names the ports it opens beside its main one; moving_parts counts the processes and artefacts
     an operator must keep healthy, and breaks ties between contenders that are equally good.
+    main_process says whether the process started is the server, or a gateway in front of one: the
+    CPU time of a gateway is recorded on its own too.
     """
 
     name: str
@@ -38,6 +41,7 @@ class Contender:
     summary: str
     moving_parts: int
     extra_ports: tuple[str, ...] = ()
+    main_process: MainProcess = "server"
     options: Mapping[str, OptionValue] = field(default_factory=dict)
 
     def variant(self, name: str, options: Mapping[str, OptionValue]) -> "Contender":
@@ -61,6 +65,7 @@ class _Declaration(BaseModel):
     summary: str
     moving_parts: int
     extra_ports: list[str] = []
+    main_process: MainProcess = "server"
     options: dict[str, OptionValue] = {}
 
 

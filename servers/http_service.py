@@ -145,9 +145,9 @@ def refuse_bad_input(app: FastAPI) -> None:
 
 def require_engine(args: LaunchArgs) -> Literal["torch", "onnxruntime"]:
     """The engine that args ask for; exits with code 2 when it or the model's folder is missing."""
-    if args.engine == "none":
+    if args.engine != "torch" and args.engine != "onnxruntime":
         _refuse_to_start(
-            "expected --engine torch or onnxruntime, found none: this server has a model."
+            f"expected --engine torch or onnxruntime, found {args.engine}: this server has a model."
         )
     if not (args.model_dir / "config.json").is_file():
         _refuse_to_start(

@@ -25,10 +25,14 @@ from pathlib import Path
 import pandas as pd
 from IPython.display import SVG, Markdown, display
 
+from analysis.bootstrap import Metric
 from analysis.load import load_run
 from analysis.plots import figures
 from analysis.sample import take_sample
 from analysis.summary import summarise
+from analysis.wording import capacity_interval, rate, times_within, verdict
+
+PERCENTILES = [0.5, 0.9, 0.95, 0.99]
 
 if "STUDY_RUN" not in os.environ:
     raise SystemExit("expected the folder of a run in STUDY_RUN, found none: set it and try again.")
@@ -61,6 +65,56 @@ display(Markdown("It would be reversed by:\n"))
 display(Markdown("\n".join(f"* {text}" for text in recommendation.reversals)))
 
 # %% [markdown]
+# ## What each contender sustains
+#
+# Certified: so few requests were over the bound that, with 95 % confidence, the SLO is met there.
+
+# %%
+pd.DataFrame(
+    {
+        "SLO": str(capacity.slo),
+        "contender": capacity.contender,
+        "certified at": rate(capacity.certified_rps),
+        "interval, rps": capacity_interval(capacity),
+        "over the reference": times_within(capacity.ratio, capacity.ratio_low, capacity.ratio_high),
+        "how surely": capacity.status,
+    }
+    for capacity in summary.capacities
+)
+
+# %% [markdown]
+# ## How the search got there
+#
+# Every probe of the first contender that completed one, in the order in which they were made, and
+# what all trials at each rate say together.
+
+# %%
+probes = [trial for trial in summary.trials if trial.purpose == "search"]
+probed = {trial.contender for trial in probes if trial.completed}
+chosen = next((name for name in manifest.experiment.contenders if name in probed), None)
+display(
+    pd.DataFrame(
+        {
+            "trial": trial.trial_id,
+            "rate, rps": trial.rate_rps,
+            "requests": trial.metrics.n_offered if trial.metrics else None,
+            "latency at the SLO's percentile, ms": (
+                trial.metrics.latency_slo_ms if trial.metrics else None
+            ),
+            "found": ", ".join(finding.reason for finding in trial.findings),
+        }
+        for trial in probes
+        if trial.contender == chosen
+    ).round(3)
+)
+pd.DataFrame(
+    found.model_dump(exclude={"trial_ids"})
+    for capacity in summary.capacities
+    if capacity.contender == chosen and capacity.slo == manifest.experiment.slo
+    for found in capacity.rates
+)
+
+# %% [markdown]
 # ## Every point
 
 # %%
@@ -69,6 +123,7 @@ pd.DataFrame(
         "contender": point.contender,
         "level": point.level,
         "SLO": str(point.slo_verdict or "not judged"),
+        "certified": point.certified,
         "reasons": ", ".join(sorted(point.reasons)),
         **(point.metrics.model_dump() if point.metrics else {}),
     }
@@ -86,37 +141,98 @@ for svg in figures(summary).values():
 # ## Latency from the scheduled time, and from the time of sending
 #
 # The difference is what coordinated omission hides: the wait of requests that were due while the
-# client was held up. One row a trial; a null means that the sample is too small.
+# client was held up. One row a point; a null means that the sample is too small, or the server
+# saturated.
 
 # %%
-rows = []
-for point in summary.points:
-    for repeat in point.repeats:
-        if repeat.metrics:
-            metrics = repeat.metrics
-            rows.append(
-                {
-                    "trial": repeat.trial_id,
-                    "successes": metrics.n_ok,
-                    "latency P99 ms": metrics.latency_p99_ms,
-                    "service time P99 ms": metrics.service_time_p99_ms,
-                    "send lag P99 ms": metrics.send_lag_p99_ms,
-                }
-            )
-pd.DataFrame(rows).round(3)
+pd.DataFrame(
+    {
+        "contender": point.contender,
+        "level": point.level,
+        "successes": point.metrics.n_ok,
+        "latency P99 ms": point.metrics.latency_p99_ms,
+        "service time P99 ms": point.metrics.service_time_p99_ms,
+        "gap ms": point.metrics.omission_gap_p99_ms,
+        "send lag P99 ms": point.metrics.send_lag_p99_ms,
+    }
+    for point in summary.points
+    if point.metrics
+).round(3)
 
 # %% [markdown]
 # ## The whole distribution of one trial
 #
-# Of the first trial that completed: latency by share of requests, from the rows.
+# Of the first trial that completed: latency in ms by share of requests, from the rows.
 
 # %%
-trial = next(trial for trial in run.measurements if trial.completed)
-latency_ms = pd.Series(take_sample(trial).latency_s * 1000, name=trial.record.trial_id)
-latency_ms.describe(percentiles=[0.5, 0.9, 0.95]).round(3)
+completed = [trial for trial in run.trials if trial.completed]
+if completed:
+    latency_ms = pd.Series(take_sample(completed[0]).latency_s * 1000)
+    display(
+        latency_ms.rename(completed[0].record.trial_id).describe(percentiles=PERCENTILES).round(3)
+    )
 
 # %% [markdown]
 # ## Where the gain comes from
+#
+# Each row changes one thing; ratios after over before, with their intervals.
 
 # %%
-pd.DataFrame(step.model_dump() for step in summary.ladder).round(3)
+pd.DataFrame(
+    {
+        "change": " and ".join(step.changes),
+        "from": step.before,
+        "to": step.after,
+        "capacity": times_within(step.capacity_ratio, step.capacity_low, step.capacity_high),
+        "at": rate(step.rate_rps),
+        **{str(metric): verdict(step.of(metric)) for metric in Metric},
+    }
+    for step in summary.ladder
+)
+
+# %% [markdown]
+# ## Against the reference at equal load, and the noise floor
+#
+# The second table is one contender against itself: what the method sees where nothing differs.
+
+# %%
+pd.DataFrame(
+    {
+        "contender": compared.contender,
+        "level": compared.level,
+        **{str(metric): verdict(compared.of(metric)) for metric in Metric},
+    }
+    for compared in summary.comparison
+)
+
+# %%
+pd.DataFrame(
+    {
+        "contender": f"{floor.twin} over {floor.contender}",
+        "level": level.level,
+        **{
+            str(ratio.metric): times_within(ratio.ratio, ratio.low, ratio.high)
+            for ratio in level.ratios
+        },
+    }
+    for floor in [summary.noise_floor]
+    if floor
+    for level in floor.levels
+)
+
+# %% [markdown]
+# ## Certificates: what was found in the trials
+
+# %%
+pd.DataFrame(
+    {
+        "trial": trial.trial_id,
+        "usable": trial.usable,
+        "reason": check.reason,
+        "effect": check.meaning.effect,
+        "found": check.detail,
+    }
+    for trial in summary.trials
+    for check in trial.certificate
+    if check.failed
+)

@@ -1,18 +1,26 @@
-"""The null KServe v2 gRPC server: one prebuilt answer, no request is even decoded."""
+"""The null KServe v2 gRPC server: prebuilt answers over HTTP/2, no request is even decoded.
+
+Written on the socket because a load generator's ceiling shows only against a server that is well
+above it: grpcio's Python server answered 2,000 to 2,700 requests/s on the core where the study's
+client sends several times as many.
+"""
 
 import asyncio
 import struct
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import cast
 
-import grpc
 from tritonclient.grpc import service_pb2
 
+from servers import http2
 from servers.contract import MODEL_NAME
 from servers.null_service.http import CONFIDENCE, LABEL
 
-SERVICE = "inference.GRPCInferenceService"
+_SERVICE = "/inference.GRPCInferenceService/"
+
+_HEADERS = ((":status", "200"), ("content-type", "application/grpc"))
+_TRAILERS = (("grpc-status", "0"),)
+_UNIMPLEMENTED = (*_HEADERS, ("grpc-status", "12"), ("grpc-message", "not served here"))
 
 
 def infer_response() -> bytes:
@@ -44,52 +52,136 @@ def statistics_response(count: int) -> bytes:
     return bytes(response.SerializeToString())
 
 
-def _always(answer: bytes) -> Callable[[bytes, Any], bytes]:
-    def handler(_request: bytes, _context: Any) -> bytes:
-        return answer
-
-    return handler
-
-
 class NullInference:
-    """The RPCs a load generator uses, from serialised request to serialised answer."""
+    """The RPCs a load generator uses: path to serialised answer."""
 
     def __init__(self) -> None:
         self._count = 0
         self._answer = infer_response()
+        ready = service_pb2.ServerReadyResponse(ready=True).SerializeToString()
+        self._rpcs: dict[str, Callable[[], bytes]] = {
+            f"{_SERVICE}ModelInfer": self._infer,
+            f"{_SERVICE}ModelStatistics": lambda: statistics_response(self._count),
+            f"{_SERVICE}ServerLive": lambda: ready,  # the three messages are alike: field 1, true
+            f"{_SERVICE}ServerReady": lambda: ready,
+            f"{_SERVICE}ModelReady": lambda: ready,
+        }
 
-    def infer(self, _request: bytes, _context: Any) -> bytes:
+    def answer(self, path: str) -> bytes | None:
+        """None: there is no such method."""
+        rpc = self._rpcs.get(path)
+        return rpc() if rpc else None
+
+    def _infer(self) -> bytes:
         self._count += 1
         return self._answer
 
-    def statistics(self, _request: bytes, _context: Any) -> bytes:
-        return statistics_response(self._count)
 
-    def handlers(self) -> grpc.GenericRpcHandler:
-        live = service_pb2.ServerLiveResponse(live=True)
-        ready = service_pb2.ServerReadyResponse(ready=True)
-        model_ready = service_pb2.ModelReadyResponse(ready=True)
-        methods = {
-            "ModelInfer": self.infer,
-            "ModelStatistics": self.statistics,
-            "ServerLive": _always(live.SerializeToString()),
-            "ServerReady": _always(ready.SerializeToString()),
-            "ModelReady": _always(model_ready.SerializeToString()),
-        }
-        # No (de)serialisers: bytes pass through, which is what makes the server cheap.
-        return grpc.method_handlers_generic_handler(
-            SERVICE,
-            {name: grpc.unary_unary_rpc_method_handler(rpc) for name, rpc in methods.items()},
+class NullGrpc(asyncio.Protocol):
+    """One connection. Answers are small: a client that gives a stream less window than one answer
+    takes is told so by GOAWAY."""
+
+    def __init__(self, inference: NullInference) -> None:
+        self._inference = inference
+        self._frames, self._decoder = http2.FrameReader(), http2.HeaderDecoder()
+        self._encoder = http2.HeaderEncoder(http2.DEFAULT_TABLE_BYTES)
+        self._preface = b""
+        self._paths: dict[int, str] = {}
+        self._answers: list[bytes] = []
+        self._waiting: list[tuple[int, bytes]] = []
+        self._window_bytes = http2.DEFAULT_WINDOW_BYTES
+        self._unacknowledged_bytes = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports have the methods of asyncio.Transport but do not inherit from it.
+        self._transport = cast(asyncio.Transport, transport)
+        settings = {http2.INITIAL_WINDOW_SIZE: http2.MAX_WINDOW_BYTES}
+        grown = http2.MAX_WINDOW_BYTES - http2.DEFAULT_WINDOW_BYTES
+        self._transport.write(http2.settings_frame(settings) + http2.window_update(0, grown))
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            for frame in self._frames.feed(self._after_preface(data)):
+                self._handle(frame)
+        except http2.Http2Error:
+            reason = (0).to_bytes(4, "big") + http2.PROTOCOL_ERROR.to_bytes(4, "big")
+            self._answers.append(http2.frame(http2.GOAWAY, 0, 0, reason))
+            self._transport.write(b"".join(self._answers))
+            self._transport.close()
+            return
+        if self._answers:
+            self._transport.write(b"".join(self._answers))
+            self._answers.clear()
+
+    def _after_preface(self, data: bytes) -> bytes:
+        missing = len(http2.PREFACE) - len(self._preface)
+        if missing == 0:
+            return data
+        self._preface += data[:missing]
+        if not http2.PREFACE.startswith(self._preface):
+            raise http2.Http2Error("expected the preface of HTTP/2, found something else.")
+        return data[missing:]
+
+    def _handle(self, frame: http2.Frame) -> None:
+        if frame.kind == http2.HEADERS:
+            self._paths[frame.stream_id] = self._decoder.decode(frame.payload).get(":path", "")
+        elif frame.kind == http2.DATA:
+            self._unacknowledged_bytes += frame.size_bytes
+            if self._unacknowledged_bytes > http2.MAX_WINDOW_BYTES // 2:
+                self._answers.append(http2.window_update(0, self._unacknowledged_bytes))
+                self._unacknowledged_bytes = 0
+        elif frame.kind == http2.SETTINGS and not frame.flags & http2.ACK:
+            self._on_settings(http2.parse_settings(frame.payload))
+        elif frame.kind == http2.PING and not frame.flags & http2.ACK:
+            self._answers.append(http2.frame(http2.PING, http2.ACK, 0, frame.payload))
+        elif frame.kind == http2.WINDOW_UPDATE and frame.stream_id == 0:
+            self._window_bytes += http2.parse_u31(frame.payload)
+            waiting, self._waiting = self._waiting, []
+            for stream_id, message in waiting:
+                self._send(stream_id, message)
+        elif frame.kind == http2.RST_STREAM:
+            self._paths.pop(frame.stream_id, None)
+        if frame.kind <= http2.HEADERS and frame.flags & http2.END_STREAM:
+            self._answer(frame.stream_id)
+
+    def _on_settings(self, settings: dict[int, int]) -> None:
+        if settings.get(http2.INITIAL_WINDOW_SIZE, http2.DEFAULT_WINDOW_BYTES) < 1024:
+            raise http2.Http2Error("expected room for an answer on each stream, found too little.")
+        if http2.HEADER_TABLE_SIZE in settings:
+            self._encoder = http2.HeaderEncoder(settings[http2.HEADER_TABLE_SIZE])
+        self._answers.append(http2.frame(http2.SETTINGS, http2.ACK, 0))
+
+    def _answer(self, stream_id: int) -> None:
+        path = self._paths.pop(stream_id, None)
+        if path is None:
+            return  # the caller has cancelled
+        message = self._inference.answer(path)
+        if message is None:
+            block = self._encoder.encode(_UNIMPLEMENTED)
+            flags = http2.END_HEADERS | http2.END_STREAM
+            self._answers.append(http2.frame(http2.HEADERS, flags, stream_id, block))
+        else:
+            self._send(stream_id, b"\0" + len(message).to_bytes(4, "big") + message)
+
+    def _send(self, stream_id: int, message: bytes) -> None:
+        if self._window_bytes < len(message):
+            self._waiting.append((stream_id, message))
+            return
+        self._window_bytes -= len(message)
+        end = http2.END_HEADERS | http2.END_STREAM
+        self._answers += (
+            http2.frame(
+                http2.HEADERS, http2.END_HEADERS, stream_id, self._encoder.encode(_HEADERS)
+            ),
+            http2.frame(http2.DATA, 0, stream_id, message),
+            http2.frame(http2.HEADERS, end, stream_id, self._encoder.encode(_TRAILERS)),
         )
 
 
 async def serve_grpc(host: str, port: int, stop: asyncio.Event) -> None:
     """Serves until stop is set."""
-    # One thread: nothing here blocks, it spares the counter a lock, and a call took about a tenth
-    # less CPU time than with grpc.aio.
-    server = grpc.server(ThreadPoolExecutor(max_workers=1), options=[("grpc.so_reuseport", 0)])
-    server.add_generic_rpc_handlers((NullInference().handlers(),))
-    server.add_insecure_port(f"{host}:{port}")
-    server.start()
+    inference = NullInference()
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: NullGrpc(inference), host, port, backlog=2048)
     await stop.wait()
-    server.stop(grace=1).wait()
+    server.close()

@@ -13,10 +13,23 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from loadtests.records import Level, ParityRecord, Phases, TrialRecord, write_json, write_trial
+from analysis.load import load_run
+from analysis.summary import Summary, summarise
+from loadtests.records import (
+    SCHEMA_VERSION,
+    Level,
+    ParityRecord,
+    Phases,
+    Purpose,
+    TrialRecord,
+    write_json,
+    write_trial,
+)
 from loadtests.tables import REQUESTS_SCHEMA, TELEMETRY_SCHEMA, write_table
 
 WARMUP_S = 1.0
+LENGTHS = np.array([10, 20, 50, 100])
+"""Tokens of the texts in turn: one in each length bucket."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +86,7 @@ def rows(
     frame["status"] = status
     frame["request_index"] = np.arange(len(frame))
     frame["text_id"] = frame["request_index"] % 100
+    frame["n_tokens"] = LENGTHS[frame["request_index"] % len(LENGTHS)]
     frame["worker"] = 0
     return frame
 
@@ -96,6 +110,7 @@ class SyntheticRun:
     def __init__(self, folder: Path, contenders: Sequence[str], **changes: Any) -> None:
         self.folder = folder
         (folder / "trials").mkdir(parents=True)
+        self.telemetry_changes: dict[str, Any] = {}
         self.steady_s = float(changes.pop("steady_s", 6.0))
         load = {
             "rates_rps": changes.pop("rates_rps", [200.0]),
@@ -105,9 +120,10 @@ class SyntheticRun:
             "min_requests": 1000,
             "request_timeout_s": 10.0,
             "workers": 1,
+            "arrivals": changes.pop("arrivals", {"kind": "poisson"}),
         }
         self.manifest: dict[str, Any] = {
-            "schema_version": 1,
+            "schema_version": SCHEMA_VERSION,
             "run_id": folder.name,
             "created_at": "2026-11-21T21:30:00+00:00",
             "finished_at": "2026-11-21T21:36:00+00:00",
@@ -120,6 +136,9 @@ class SyntheticRun:
                 "reference": contenders[0],
                 "contenders": list(contenders),
                 "slo": {"percentile": 99, "latency_ms": 100, "max_error_ratio": 0.001},
+                "more_slos": changes.pop("more_slos", []),
+                "noise_floor": changes.pop("noise_floor", None),
+                "min_difference": changes.pop("min_difference", 0.05),
                 "load": load,
                 "calibration": {"contenders": ["null-http"], "concurrency": 16, "steady_s": 3},
             },
@@ -154,17 +173,21 @@ class SyntheticRun:
         contender: SyntheticContender,
         requests: pd.DataFrame | None,
         level: Level,
-        repeat: int = 0,
+        repeat: int = 1,
         **changes: Any,
     ) -> Path:
         """Writes one trial; requests None: it failed."""
-        folder = self.folder / "trials" / f"{contender.name}-{level.label}-{repeat}"
+        purpose: Purpose = changes.pop("purpose", "measurement")
+        name = f"{contender.name}-{level.label}-{repeat}"
+        folder = (
+            self.folder / "trials" / (name if purpose == "measurement" else f"{purpose}-{name}")
+        )
         folder.mkdir()
         n_ok = 0 if requests is None else int((requests["status"] == "ok").sum())
         n_executions = int(n_ok / contender.mean_batch)
         record = TrialRecord(
             trial_id=folder.name,
-            purpose="measurement",
+            purpose=purpose,
             contender=facts(contender),
             level=level,
             repeat=repeat,
@@ -183,17 +206,18 @@ class SyntheticRun:
         if requests is not None:
             cpu_per_s = min(n_ok / (WARMUP_S + self.steady_s) * contender.service_s, 1.0)
             write_table(folder / "requests.parquet", requests, REQUESTS_SCHEMA)
-            write_table(
-                folder / "telemetry.parquet", telemetry(self.steady_s, cpu_per_s), TELEMETRY_SCHEMA
-            )
+            samples = telemetry(self.steady_s, cpu_per_s).assign(**self.telemetry_changes)
+            write_table(folder / "telemetry.parquet", samples, TELEMETRY_SCHEMA)
         return folder
 
-    def simulate(self, contenders: Sequence[SyntheticContender]) -> None:
+    def simulate(
+        self, contenders: Sequence[SyntheticContender], purpose: Purpose = "measurement"
+    ) -> None:
         """Every contender at every arrival rate and repeat of the manifest."""
         experiment = self.manifest["experiment"]
         for contender in contenders:
             for rate_rps in experiment["load"]["rates_rps"]:
-                for repeat in range(experiment["repeats"]):
+                for repeat in range(1, experiment["repeats"] + 1):
                     seed = int(rate_rps) * 10 + repeat
                     requests = open_loop_rows(contender, rate_rps, self.steady_s, seed)
                     self.add(
@@ -201,6 +225,7 @@ class SyntheticRun:
                         None if contender.fails else requests,
                         Level("open", rate_rps=rate_rps),
                         repeat,
+                        purpose=purpose,
                     )
 
     def calibrate(self, name: str, protocol: str, ceiling_rps: int) -> None:
@@ -258,7 +283,7 @@ def build_full_run(folder: Path) -> Path:
         folder,
         [contender.name for contender in CONTENDERS],
         rates_rps=[50.0, 100.0, 200.0, 400.0, 800.0],
-        repeats=2,
+        repeats=3,
         steady_s=12.0,
     )
     run.calibrate("null-http", "http-json", 4000)
@@ -271,3 +296,38 @@ def build_full_run(folder: Path) -> Path:
 def full_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A synthetic run with all contenders of the ladder, saturation, a failure and ceilings."""
     return build_full_run(tmp_path_factory.mktemp("runs") / "synthetic-full")
+
+
+def build_searched_run(folder: Path) -> Path:
+    first, tuned, late, triton = CONTENDERS[0], CONTENDERS[1], CONTENDERS[2], CONTENDERS[4]
+    contenders = (first, tuned, replace(late, send_lag_s=0.05), triton, CONTENDERS[-1])
+    run = SyntheticRun(
+        folder,
+        [contender.name for contender in contenders],
+        rates_rps=[100.0, 400.0],
+        repeats=3,
+        steady_s=8.0,
+        noise_floor=first.name,
+        more_slos=[{"percentile": 95, "latency_ms": 30, "max_error_ratio": 0.001}],
+    )
+    run.calibrate("null-http", "http-json", 4000)
+    run.simulate(contenders)
+    run.simulate([replace(first, name=f"{first.name}-again")], purpose="noise")
+    for contender in contenders:
+        for rate_rps in (71.0, 141.0):
+            requests = open_loop_rows(contender, rate_rps, run.steady_s, int(rate_rps))
+            level = Level("open", rate_rps=rate_rps)
+            run.add(contender, None if contender.fails else requests, level, 0, purpose="search")
+    return run.folder
+
+
+@pytest.fixture(scope="session")
+def searched_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A synthetic run of the default kind: two SLOs, a noise floor, probes of a capacity search,
+    a contender measured by a late client, and one that never started."""
+    return build_searched_run(tmp_path_factory.mktemp("runs") / "synthetic-searched")
+
+
+@pytest.fixture(scope="session")
+def searched_summary(searched_run: Path) -> Summary:
+    return summarise(load_run(searched_run))

@@ -50,18 +50,18 @@ def test_a_run_without_trials_is_refused_with_the_command_that_makes_them(new_ru
 
 
 def test_missing_requests_are_refused(run):
-    (run.folder / "trials" / "one-100rps-0" / "requests.parquet").unlink()
+    (run.folder / "trials" / "one-100rps-1" / "requests.parquet").unlink()
     assert "requests.parquet is missing" in refusal(run.folder)
 
 
 def test_requests_cut_short_are_refused(run):
-    path = run.folder / "trials" / "one-100rps-0" / "requests.parquet"
+    path = run.folder / "trials" / "one-100rps-1" / "requests.parquet"
     path.write_bytes(path.read_bytes()[:100])
     assert "requests.parquet cannot be read" in refusal(run.folder)
 
 
 def test_a_trial_record_that_lacks_a_field_is_refused(run):
-    path = run.folder / "trials" / "one-100rps-0" / "trial.json"
+    path = run.folder / "trials" / "one-100rps-1" / "trial.json"
     record = json.loads(path.read_text())
     del record["level"]
     path.write_text(json.dumps(record))
@@ -70,5 +70,5 @@ def test_a_trial_record_that_lacks_a_field_is_refused(run):
 
 def test_an_unfinished_trial_is_left_out(run):
     trials = run.folder / "trials"
-    (trials / "one-100rps-0").rename(trials / ".one-100rps-0")
+    (trials / "one-100rps-1").rename(trials / ".one-100rps-1")
     assert "found none" in refusal(run.folder)

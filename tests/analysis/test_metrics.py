@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from analysis.load import Run, load_run
-from analysis.metrics import least_successes, measure, percentile_ms
+from analysis.metrics import least_successes, measure, measure_by_length, percentile_ms
 from analysis.sample import Sample, take_sample
 from loadtests.records import Level
 
@@ -157,3 +157,60 @@ def test_a_server_that_does_not_count_batches_has_no_mean_batch(measured, make_r
         counters_after={"requests_ok": 1100, "inferences": None, "executions": None},
     )
     assert metrics.mean_batch is None
+
+
+def test_latency_and_service_time_stand_side_by_side_with_their_gap(measured, make_rows):
+    scheduled_s = arrivals()
+    metrics = measured(make_rows(scheduled_s, scheduled_s + 0.003, scheduled_s + 0.010))
+
+    for name in ("mean", "p50", "p90", "p95", "p99", "max"):
+        assert getattr(metrics, f"latency_{name}_ms") == pytest.approx(10.0)
+        assert getattr(metrics, f"service_time_{name}_ms") == pytest.approx(7.0)
+    assert metrics.omission_gap_p99_ms == pytest.approx(3.0)
+    assert metrics.latency_p99_9_ms is None  # 1,000 successes of the 10,000 it needs
+
+
+def test_every_percentile_is_its_nearest_rank(measured, make_rows):
+    scheduled_s = arrivals()
+    latency_s = np.zeros(1100)
+    latency_s[100:] = np.arange(1, 1001) / 1000  # 1 to 1,000 ms in the steady state
+    metrics = measured(make_rows(scheduled_s, scheduled_s, scheduled_s + latency_s))
+
+    found = [getattr(metrics, f"latency_{name}_ms") for name in ("p50", "p90", "p95", "p99")]
+    assert found == pytest.approx([500, 900, 950, 990])
+    assert metrics.latency_mean_ms == pytest.approx(500.5)
+
+
+def test_latencies_by_length_of_the_text(sampled, make_rows):
+    scheduled_s = arrivals()
+    rows = make_rows(scheduled_s, scheduled_s, scheduled_s)
+    rows["n_tokens"] = np.array([16, 17, 128, 300])[np.arange(1100) % 4]  # at and beyond the ends
+    rows["done_s"] = rows["scheduled_s"] + np.array([1, 2, 3, 5])[np.arange(1100) % 4] / 1000
+    sample, _ = sampled(rows)
+    found = measure_by_length([sample])
+
+    assert [(m.bucket_tokens, m.n_ok) for m in found] == [(16, 250), (32, 250), (128, 500)]
+    assert [m.latency_p50_ms for m in found] == pytest.approx([1, 2, 3])
+    assert [m.latency_p95_ms for m in found] == pytest.approx([1, 2, 5])
+    assert [m.latency_p99_ms for m in found] == [None, None, None]
+
+
+def test_texts_of_unknown_length_are_in_no_bucket(sampled, make_rows):
+    rows = make_rows(arrivals(), arrivals(), arrivals() + 0.002).drop(columns="n_tokens")
+    sample, _ = sampled(rows)
+    assert measure_by_length([sample]) == []
+
+
+def test_cpu_and_energy_for_a_thousand_requests_by_role(new_run, contender, make_rows):
+    run = new_run(["one"], rates_rps=[100.0], steady_s=10.0)
+    t_s = np.arange(0.0, 11.5, 0.25)
+    run.telemetry_changes = {"gateway_cpu_s": t_s * 0.05, "gpu_energy_j": 1000 + t_s * 40}
+    run.add(contender("one", 0.002), make_rows(arrivals(), arrivals(), arrivals() + 0.002), AT_100)
+    loaded = load_run(run.folder)
+    metrics = measure([take_sample(loaded.trials[0])], loaded.manifest.experiment.slo)
+
+    # At 100 requests a second, a thousand take ten seconds.
+    assert metrics.gateway_cpu_s_per_1000_requests == pytest.approx(0.5, rel=0.01)
+    assert metrics.load_cpu_s_per_1000_requests == pytest.approx(1.0, rel=0.01)
+    assert metrics.gpu_energy_j_per_1000_requests == pytest.approx(400, rel=0.01)
+    assert metrics.gpu_sm_active_ratio is None

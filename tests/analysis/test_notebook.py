@@ -4,21 +4,24 @@ import sys
 import nbformat
 import pytest
 
-from analysis.load import load_run
 from analysis.notebook import NOTEBOOK_PATH, execute_notebook
-from analysis.summary import summarise
+from analysis.plots import figures
 from loadtests.records import RecordError
 
 
-def test_the_notebook_executes_on_a_run_and_shows_its_recommendation(full_run, tmp_path):
-    path = execute_notebook(full_run, tmp_path / "study.ipynb")
+def test_the_notebook_executes_on_a_run_and_shows_its_recommendation(
+    searched_run, searched_summary, tmp_path
+):
+    path = execute_notebook(searched_run, tmp_path / "study.ipynb")
     notebook = nbformat.read(path, as_version=4)
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     assert not [output for output in outputs if output.output_type == "error"]
     text = path.read_text(encoding="utf-8")
-    for choice in summarise(load_run(full_run)).recommendation.choices:
+    for choice in searched_summary.recommendation.choices:
         assert choice.rates in text
-    assert sum("image/svg+xml" in output.get("data", {}) for output in outputs) == 3
+    assert "search-fastapi-71rps-0" in text
+    shown = sum("image/svg+xml" in output.get("data", {}) for output in outputs)
+    assert shown == len(figures(searched_summary))
 
 
 def test_a_folder_without_a_manifest_is_refused_before_a_kernel_starts(tmp_path):

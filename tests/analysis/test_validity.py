@@ -3,10 +3,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from analysis.checks import TRIAL_CHECKS
 from analysis.load import load_run
 from analysis.points import Point, SloVerdict
 from analysis.summary import summarise
-from analysis.validity import MEANINGS, TRIAL_CHECKS, Reason
+from analysis.validity import MEANINGS, Reason
 from loadtests.records import Level, ParityRecord
 
 AT_100 = Level("open", rate_rps=100.0)
@@ -93,15 +94,28 @@ def test_latency_above_the_bound_means_the_slo_is_not_met(point):
 
 
 def test_too_few_successes_decide_nothing(new_run, contender, make_rows):
-    run = new_run(["one"], rates_rps=[100.0], steady_s=9.99)
+    run = new_run(["one"], rates_rps=[100.0], steady_s=2.98)
     run.calibrate("null-http", "http-json", 4000)
-    scheduled_s = SCHEDULED_S[:1099]  # 999 of them in the steady state
+    scheduled_s = SCHEDULED_S[:398]  # 298 of them in the steady state: 299 would prove it
     rows = make_rows(scheduled_s, scheduled_s, scheduled_s + 0.002)
     run.add(contender("one", 0.002), rows, AT_100)
     found = summarise(load_run(run.folder)).points[0]
     assert found.reasons == {Reason.TOO_FEW_REQUESTS}
     assert found.slo_verdict is SloVerdict.UNDECIDED
     assert found.metrics.latency_p99_ms is None
+
+
+def test_999_successes_state_no_p99_and_prove_the_slo_all_the_same(new_run, contender, make_rows):
+    run = new_run(["one"], rates_rps=[100.0], steady_s=9.99)
+    run.calibrate("null-http", "http-json", 4000)
+    scheduled_s = SCHEDULED_S[:1099]
+    rows = make_rows(scheduled_s, scheduled_s, scheduled_s + 0.002)
+    run.add(contender("one", 0.002), rows, AT_100)
+    found = summarise(load_run(run.folder)).points[0]
+    assert found.metrics.latency_p99_ms is None
+    assert found.reasons == {Reason.TOO_FEW_REQUESTS}
+    assert found.slo_verdict is SloVerdict.MET
+    assert found.certified
 
 
 def test_answers_that_differ_put_the_contender_out(point):
@@ -147,7 +161,7 @@ def test_a_missing_repeat_decides_nothing(new_run, contender, make_rows):
     run = new_run(["one"], rates_rps=[100.0], steady_s=12.0, repeats=2)
     run.calibrate("null-http", "http-json", 4000)
     rows = make_rows(SCHEDULED_S, SCHEDULED_S, SCHEDULED_S + 0.002)
-    run.add(contender("one", 0.002), rows, AT_100, repeat=0)
+    run.add(contender("one", 0.002), rows, AT_100, repeat=1)
     found = summarise(load_run(run.folder)).points[0]
     assert found.reasons == {Reason.NOT_MEASURED}
     assert found.slo_verdict is SloVerdict.UNDECIDED
@@ -159,9 +173,9 @@ def test_one_invalid_repeat_is_left_out_of_the_figures_and_decides_nothing(
     run = new_run(["one"], rates_rps=[100.0], steady_s=12.0, repeats=2)
     run.calibrate("null-http", "http-json", 4000)
     server = contender("one", 0.002)
-    run.add(server, make_rows(SCHEDULED_S, SCHEDULED_S, SCHEDULED_S + 0.002), AT_100, repeat=0)
+    run.add(server, make_rows(SCHEDULED_S, SCHEDULED_S, SCHEDULED_S + 0.002), AT_100, repeat=1)
     late = make_rows(SCHEDULED_S, SCHEDULED_S + 0.02, SCHEDULED_S + 0.022)
-    run.add(replace(server), late, AT_100, repeat=1)
+    run.add(replace(server), late, AT_100, repeat=2)
     found = summarise(load_run(run.folder)).points[0]
     assert found.slo_verdict is SloVerdict.UNDECIDED
     assert found.metrics.n_ok == 1200

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-CONTENDERS = ["fastapi", "fastapi-tuned", "fastapi-onnx", "litserve", "triton", "hybrid", "null"]
+SERVERS = ("fastapi", "fastapi-tuned", "fastapi-onnx", "litserve", "triton", "hybrid")
+CONTENDERS = [*SERVERS, "law", "null"]
 COMBINATIONS = [
     (f"{contender}.yaml", *others)
     for contender in CONTENDERS

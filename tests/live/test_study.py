@@ -11,10 +11,13 @@ from pathlib import Path
 import psutil
 import pytest
 
+import study as study_module
 from loadtests.records import read_trial, trial_folders
 from loadtests.tables import read_requests
 
 pytestmark = pytest.mark.live
+
+DEFAULT = str(Path(study_module.__file__).parent / "loadtests/experiments/default.toml")
 
 NULL_ONLY = """
 name = "null-only"
@@ -22,6 +25,23 @@ reference = "null-http"
 contenders = ["null-http"]
 [load]
 rates_rps = [20, 30]
+warmup_s = 0.2
+steady_s = 0.5
+[calibration]
+contenders = []
+"""
+
+NULL_CAPACITY = """
+name = "null"
+reference = "null-http"
+contenders = ["null-http"]
+[load]
+warmup_s = 0.2
+steady_s = 0.5
+[capacity]
+start_rps = 20
+max_rps = 40
+resolution = 2
 warmup_s = 0.2
 steady_s = 0.5
 [calibration]
@@ -94,6 +114,21 @@ def test_a_stopped_run_leaves_nothing_running_and_resumes_where_it_was(
     assert [path.name for path in (folder / "trials").iterdir() if path.name[0] == "."] == []
 
 
+def test_a_capacity_study_searches_certifies_and_reports(tmp_path: Path) -> None:
+    path = tmp_path / "null.toml"
+    path.write_text(NULL_CAPACITY, encoding="utf-8")
+    done = study("capacity", str(path), "--slo", "p99<=900ms", "--results", str(tmp_path / "r"))
+    assert done.returncode == 0, done.stderr
+    folder = the_run(tmp_path / "r")
+    found = {path.name: read_trial(path).purpose for path in trial_folders(folder)}
+    assert found == {
+        "search-null-http-20rps": "search",
+        "search-null-http-40rps": "search",
+        "r1-null-http-40rps": "measurement",
+    }
+    assert (folder / "report.html").exists()
+
+
 @pytest.fixture(scope="module")
 def whole_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One short run over all contenders with the small model."""
@@ -156,13 +191,16 @@ def test_the_report_is_one_file_and_the_summary_names_every_contender(whole_stud
         (("serve", "fastapy"), "expected a contender, found 'fastapy'"),
         (("serve", "null-http", "--model", "/no/model"), "/no/model"),
         (("smoke", "--texts", "/no/texts.txt"), "/no/texts.txt"),
+        (("capacity", "nowhere.toml"), "cannot read the experiment nowhere.toml"),
+        (("capacity", DEFAULT, "--slo", "fast"), "expected an SLO such as 'p99<=50ms'"),
     ],
 )
 def test_bad_input_is_one_sentence_with_exit_code_2_and_nothing_written(
     arguments: tuple[str, ...], sentence: str, tmp_path: Path
 ) -> None:
     results = tmp_path / "results"
-    options = ("--results", str(results)) if arguments[0] in ("run", "smoke") else ()
+    writes = arguments[0] in ("run", "smoke", "capacity")
+    options = ("--results", str(results)) if writes else ()
     done = study(*arguments, *options, cwd=tmp_path)
     assert done.returncode == 2
     assert sentence in done.stderr

@@ -1,9 +1,13 @@
-"""A null server and a little traffic, for everything that needs a live contender."""
+"""A null server, a foreign service and a little traffic, for what needs a live contender."""
 
 import json
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,3 +72,54 @@ def assign(traffic_file: Path, tmp_path: Path) -> Callable[..., Assignment]:
         return Assignment(**(fields | changes))  # type: ignore[arg-type]
 
     return make
+
+
+@dataclass
+class Foreign:
+    """A classifier of another shape: {"inputs": [text]} -> {"predictions": [{"label": ...}]}."""
+
+    url: str = ""
+    seen: list[tuple[dict[str, str], str]] = field(default_factory=list)
+    label_of: Callable[[str], str] = lambda text: f"class of {text}"
+    reply: tuple[int, dict[str, str], bytes] | None = None
+
+    def answer(self, path: str, headers: dict[str, str], body: bytes) -> tuple[int, Any, bytes]:
+        if path != "/v1/classify":
+            return 404, {}, b"no such page"
+        (text,) = json.loads(body)["inputs"]
+        self.seen.append((headers, text))
+        if self.reply:
+            return self.reply
+        found = {"predictions": [{"label": self.label_of(text), "score": 0.25}]}
+        return 200, {}, json.dumps(found).encode()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    foreign: Foreign
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        status, headers, content = self.foreign.answer(self.path, dict(self.headers), body)
+        self.send_response(status)
+        for name, value in {**headers, "content-length": str(len(content))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.fixture
+def foreign() -> Iterator[Foreign]:
+    service = Foreign()
+    handler = type("Handler", (_Handler,), {"foreign": service})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        server.daemon_threads = True
+        service.url = f"http://127.0.0.1:{server.server_port}"
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        yield service
+        server.shutdown()
+        thread.join()

@@ -83,7 +83,7 @@ def test_a_server_that_is_not_there_gives_failed_rows_not_a_failed_run(
 ) -> None:
     nobody = assign(null_server(name), poisson_schedule(20, 1, 20, (6,)), port=1)
     rows = run(nobody, tmp_path)
-    assert set(rows["status"]) == {"connection" if name == "null-http" else "grpc_UNAVAILABLE"}
+    assert set(rows["status"]) == {"connection"}
 
 
 def test_a_replay_that_cannot_start_is_reported_with_its_log(
@@ -114,7 +114,7 @@ def test_the_locust_file_for_use_by_hand_sends_requests(
     server = null_server(name)
     before = read_counters(server.address)["requests_ok"]
     command = [sys.executable, "-m", "locust", "-f", "loadtests/locustfile.py", user]
-    command += ["--headless", "--users", "2", "--run-time", "1s", "--host", server.address.url]
+    command += ["--headless", "--users", "2", "--run-time", "3s", "--host", server.address.url]
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, cwd=root, timeout=60
     )

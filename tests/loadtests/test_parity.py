@@ -4,13 +4,13 @@ import pandas as pd
 
 from loadtests.parity import Compared, judge, parity_texts, sampled_answers
 from loadtests.traffic import TrafficText
-from servers.contract import BatchItem
+from loadtests.wire import Answer
 
 REFUND = TrafficText(0, "money back", 4, "refund", 0.9)
 
 
 def compared(label: str, confidence: float) -> Compared:
-    return Compared(REFUND, BatchItem(label=label, confidence=confidence))
+    return Compared(REFUND, Answer(label=label, confidence=confidence))
 
 
 def test_equal_answers_are_no_mismatch() -> None:
@@ -39,4 +39,21 @@ def test_only_sampled_rows_are_compared() -> None:
     rows = pd.DataFrame(
         {"text_id": [0, 0], "label": ["refund", None], "confidence": [0.9, float("nan")]}
     )
-    assert [pair.answer.label for pair in sampled_answers(rows, [REFUND])] == ["refund"]
+    assert [pair.answer.label for pair in sampled_answers(rows, {0: REFUND})] == ["refund"]
+
+
+def test_a_service_that_tells_no_confidence_is_compared_by_label_and_the_gap_is_null() -> None:
+    record = judge([Compared(REFUND, Answer("refund"))], tolerance=0.001)
+    assert (record.mismatches, record.max_confidence_gap, record.against) == (0, None, "reference")
+
+
+def test_an_own_label_that_changes_is_a_mismatch_and_an_own_confidence_is_not_compared() -> None:
+    record = judge([compared("refund", 0.2), compared("invoice", 0.9)], tolerance=None)
+    assert (record.checked, record.mismatches, record.against) == (2, 1, "consistency")
+    assert record.max_confidence_gap is None
+    assert record.example == "text 0: refund before, invoice later, for the same text"
+
+
+def test_an_answer_to_a_text_that_nothing_is_known_of_is_not_compared() -> None:
+    rows = pd.DataFrame({"text_id": [0, 5], "label": ["a", "b"], "confidence": [0.5, 0.5]})
+    assert len(sampled_answers(rows, {0: REFUND})) == 1

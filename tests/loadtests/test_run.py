@@ -1,18 +1,34 @@
 """Whole runs against null servers: what becomes of trials that fail, are late, or are there."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from loadtests import history as history_module
 from loadtests import trial as trial_module
 from loadtests.artefacts import Artefacts
 from loadtests.cores import available_cores
-from loadtests.plan import plan
-from loadtests.records import TrialRecord, read_trial, trial_folders, write_json
+from loadtests.records import (
+    SCHEMA_VERSION,
+    Dropped,
+    TrialRecord,
+    read_json,
+    read_trial,
+    trial_folders,
+    write_json,
+)
 from loadtests.run import execute
-from loadtests.spec import CalibrationSpec, Experiment, LoadSpec, VariantSpec, resolve_contenders
+from loadtests.spec import (
+    CalibrationSpec,
+    CapacitySpec,
+    Experiment,
+    LoadSpec,
+    VariantSpec,
+    resolve_contenders,
+)
 from loadtests.tables import read_requests, read_telemetry
 from loadtests.traffic import read_traffic
 from loadtests.trial import RunContext, send_lag_p99_ms
@@ -21,20 +37,34 @@ BROKEN = VariantSpec(name="broken", base="null-http", options={"wire": "smoke si
 
 
 class Heard:
-    """A progress that remembers."""
+    """A progress that remembers, and interrupts the run after some trials where asked to."""
 
-    def __init__(self) -> None:
+    def __init__(self, stop_after: int | None = None) -> None:
         self.finished: list[str] = []
+        self.drops: list[Dropped] = []
+        self._stop_after = stop_after
 
-    def block_started(self, block: object) -> None: ...
+    def begins(self, left_s: float) -> None: ...
 
-    def trial_finished(self, trial: object, record: TrialRecord) -> None:
+    def visit_started(self, contender: str, left_s: float) -> None: ...
+
+    def trial_finished(self, trial: object, record: TrialRecord, left_s: float) -> None:
         self.finished.append(record.trial_id)
+        if len(self.finished) == self._stop_after:
+            raise KeyboardInterrupt
+
+    def dropped(self, what: Dropped) -> None:
+        self.drops.append(what)
 
 
 @pytest.fixture
 def run(tmp_path: Path, traffic_file: Path) -> Callable[..., Heard]:
-    def start(*contenders: str, rates_rps: tuple[float, ...] = (30,)) -> Heard:
+    def start(
+        *contenders: str,
+        rates_rps: tuple[float, ...] = (30,),
+        heard: Heard | None = None,
+        **settings: object,
+    ) -> Heard:
         experiment = Experiment(
             name="t",
             reference=contenders[0],
@@ -42,13 +72,16 @@ def run(tmp_path: Path, traffic_file: Path) -> Callable[..., Heard]:
             load=LoadSpec(rates_rps=rates_rps, warmup_s=0.2, steady_s=0.5, request_timeout_s=2),
             calibration=CalibrationSpec(contenders=()),
             variants=(BROKEN,),
+            **settings,
         )
         cores = dict.fromkeys(("server", "load"), available_cores())
         artefacts = Artefacts(tmp_path, traffic_file, read_traffic(traffic_file), {}, {})
         context = RunContext(tmp_path, experiment, artefacts, cores, None)
-        write_json(tmp_path / "manifest.json", {"schema_version": 1, "finished_at": None})
-        heard = Heard()
-        execute(plan(experiment, resolve_contenders(experiment)), context, heard)
+        write_json(
+            tmp_path / "manifest.json", {"schema_version": SCHEMA_VERSION, "finished_at": None}
+        )
+        heard = heard or Heard()
+        execute(resolve_contenders(experiment), context, heard)
         return heard
 
     return start
@@ -109,6 +142,77 @@ def test_telemetry_covers_the_steady_state_of_server_and_load_generator(
         assert (samples[f"{role}_rss_bytes"].dropna() > 1_000_000).all()
     assert samples["gpu_busy_pct"].isna().all()  # no GPU was given: null, never zero
     assert len(read_requests(folder)) > 0
+
+
+CAPACITY = CapacitySpec(
+    start_rps=20, min_rps=10, max_rps=160, resolution=1.42, warmup_s=0.1, steady_s=0.3
+)
+
+
+@pytest.fixture
+def meets_up_to_50_rps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Real trials, judged by a law: null servers have no capacity that a test could reach."""
+    monkeypatch.setattr(
+        history_module, "slo_met", lambda rows, record, slo: record.level.rate_rps <= 50
+    )
+
+
+SEARCHED = [f"search-null-http-{rate}rps" for rate in ("20", "40.3", "81.3", "57.3")]
+CERTIFIED = ["r1-null-http-40.3rps", "r1-null-http-57.3rps"]
+
+
+@pytest.mark.usefixtures("meets_up_to_50_rps")
+def test_a_killed_search_goes_on_where_it_was_and_ends_as_if_it_had_not_been(
+    run, tmp_path: Path
+) -> None:
+    settings = {"capacity": CAPACITY, "rates_rps": ()}
+    with pytest.raises(KeyboardInterrupt):
+        run("null-http", heard=Heard(stop_after=2), **settings)
+    resumed = run("null-http", **settings)
+    assert resumed.finished[:2] == SEARCHED[2:]
+    found = trials(tmp_path)
+    assert sorted(found) == sorted(SEARCHED + CERTIFIED)
+    assert {trial.purpose for name, trial in found.items() if name in SEARCHED} == {"search"}
+    assert sorted(trial.order for trial in found.values()) == list(range(1, len(found) + 1))
+    manifest = read_json(tmp_path / "manifest.json")
+    assert manifest["own_rates"] == {"null-http": [40.3, 57.3]}
+    assert manifest["dropped"] == []
+
+
+@pytest.mark.usefixtures("meets_up_to_50_rps")
+def test_what_the_budget_has_no_room_for_is_dropped_and_recorded(run, tmp_path: Path) -> None:
+    heard = run("null-http", capacity=CAPACITY.model_copy(update={"budget_s": 2}), repeats=2)
+    assert heard.finished[0] == SEARCHED[0]
+    assert len(heard.finished) < len(SEARCHED)
+    assert {(what.purpose, what.repeat, what.contender) for what in heard.drops} == {
+        ("search", 0, "null-http"),
+        ("measurement", 1, "null-http"),
+        ("measurement", 2, None),
+    }
+    dropped = read_json(tmp_path / "manifest.json")["dropped"]
+    assert dropped == [asdict(what) for what in heard.drops]
+
+
+def test_a_contender_that_does_not_start_ends_its_search_with_one_failed_probe(
+    run, tmp_path: Path
+) -> None:
+    heard = run("broken", capacity=CAPACITY)
+    assert heard.finished == ["search-broken-20rps", "r1-broken-30rps"]
+    assert {trial.status for trial in trials(tmp_path).values()} == {"failed"}
+
+
+def test_the_noise_twin_is_a_contender_of_its_own_in_the_same_block(run, tmp_path: Path) -> None:
+    run("null-http", noise_floor="null-http")
+    found = trials(tmp_path)
+    base, twin = found["r1-null-http-30rps"], found["r1-null-http-again-30rps"]
+    assert (twin.purpose, twin.repeat, twin.status) == ("noise", 1, "completed")
+    assert twin.schedule_digest == base.schedule_digest
+    assert twin.contender["server"] == base.contender["server"]
+
+
+def test_every_request_has_the_length_of_its_text(run, tmp_path: Path) -> None:
+    run("null-http")
+    assert set(read_requests(tmp_path / "trials/r1-null-http-30rps")["n_tokens"]) == {4}
 
 
 def test_send_lag_counts_requests_of_the_steady_state_only() -> None:

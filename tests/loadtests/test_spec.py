@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from loadtests.arrival_processes import Trace
 from loadtests.records import Level
-from loadtests.spec import SpecError, read_experiment, resolve_contenders
+from loadtests.spec import SpecError, read_experiment, resolve_contenders, stored_experiment
 
 GOOD = """
 name = "tiny"
@@ -38,7 +39,7 @@ def test_a_good_file_is_read_with_its_defaults(experiment_file) -> None:
     assert experiment.reference == "fastapi"
 
 
-@pytest.mark.parametrize("name", ["default", "smoke"])
+@pytest.mark.parametrize("name", ["default", "smoke", "capacity"])
 def test_the_experiments_that_come_with_the_study_are_valid(root: Path, name: str) -> None:
     experiment = read_experiment(root / "loadtests" / "experiments" / f"{name}.toml")
     assert experiment.name == name
@@ -50,7 +51,7 @@ def test_the_experiments_that_come_with_the_study_are_valid(root: Path, name: st
         ("rates_rps = [10, 20]\nratesrps = [1]", "load.ratesrps is not a setting"),
         ("rates_rps = [10, 20]\nwarmup = 1", "did you mean 'warmup_s'?"),
         ("rates_rps = [0]", "load.rates_rps.0: input should be greater than 0 (found 0)"),
-        ("rates_rps = []", "load: expected at least one entry in rates_rps or concurrency"),
+        ("rates_rps = []", "expected at least one entry in load.rates_rps or load.concurrency"),
         ('rates_rps = ["fast"]', "load.rates_rps.0: input should be a valid number"),
         ("concurrency = [-1]", "load.concurrency.0: input should be greater than 0 (found -1)"),
     ],
@@ -110,3 +111,80 @@ def test_the_steady_state_is_long_enough_for_the_requests_asked_for(experiment_f
     load = read_experiment(experiment_file(text)).load
     assert load.steady_for(Level("open", rate_rps=10)) == 10
     assert load.steady_for(Level("open", rate_rps=50)) == 4
+
+
+CAPACITY = GOOD.replace("[load]\nrates_rps = [10, 20]\n", "[load]\n[capacity]\n")
+
+
+def test_an_experiment_with_a_capacity_search_needs_no_common_levels(experiment_file) -> None:
+    experiment = read_experiment(experiment_file(CAPACITY))
+    assert experiment.load.levels() == ()
+    assert experiment.capacity is not None
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        ("start_rps = 4000\nmax_rps = 100", "capacity: expected start_rps between min_rps and"),
+        ("resolution = 1", "capacity.resolution: input should be greater than or equal to 1.02"),
+        ("budget = 3", "capacity.budget is not a setting of an experiment; did you mean"),
+    ],
+)
+def test_a_bad_capacity_section_is_named(experiment_file, setting: str, expected: str) -> None:
+    assert expected in problem(experiment_file(CAPACITY + setting))
+
+
+def test_several_slos_are_read_the_main_one_first(experiment_file) -> None:
+    text = GOOD + "[[more_slos]]\npercentile = 99.9\nlatency_ms = 50\n"
+    experiment = read_experiment(experiment_file(text))
+    assert [(slo.percentile, slo.latency_ms) for slo in experiment.slos] == [(99, 100), (99.9, 50)]
+
+
+def test_a_percentile_that_is_not_reported_is_refused(experiment_file) -> None:
+    message = problem(experiment_file(GOOD + "[slo]\npercentile = 98\n"))
+    assert "slo.percentile: expected one of 50, 90, 95, 99, 99.9 (found 98)" in message
+
+
+def test_a_noise_floor_outside_the_contenders_is_refused(experiment_file) -> None:
+    message = problem(experiment_file('noise_floor = "triton"\n' + GOOD))
+    assert "noise_floor = 'triton': expected one of the experiment's contenders" in message
+
+
+@pytest.mark.parametrize(
+    ("arrivals", "expected"),
+    [
+        ('kind = "bursty"', "load.arrivals: input tag 'bursty' found using 'kind' does not match"),
+        ('kind = "gamma"\ncvv = 2', "load.arrivals.gamma.cv is missing"),
+        ('kind = "gamma"\ncv = 2\ncvs = 2', "did you mean 'cv'?"),
+        ('kind = "trace"\nfile = "none.csv"', "cannot read the trace"),
+        ('kind = "trace"\nfile = "trace.csv"', "expected only 2 in rates_rps, the mean rate of"),
+    ],
+)
+def test_bad_arrivals_are_named_with_what_was_found(
+    experiment_file, tmp_path: Path, arrivals: str, expected: str
+) -> None:
+    (tmp_path / "trace.csv").write_text("0\n0.2\n1.0\n", encoding="utf-8")
+    assert expected in problem(experiment_file(GOOD + f"[load.arrivals]\n{arrivals}\n"))
+
+
+def test_a_trace_lies_beside_its_experiment_and_is_found_again_on_resume(
+    experiment_file, tmp_path: Path
+) -> None:
+    trace = tmp_path / "trace.csv"
+    trace.write_text("0\n0.2\n1.0\n", encoding="utf-8")
+    text = GOOD + '[load.arrivals]\nkind = "trace"\nfile = "trace.csv"\nscaled = true\n'
+    experiment = read_experiment(experiment_file(text))
+    assert experiment.load.arrivals == Trace(kind="trace", file=str(trace), scaled=True)
+    stored = experiment.model_dump(mode="json")
+    assert stored_experiment(stored) == experiment
+    trace.unlink()
+    with pytest.raises(SpecError, match="cannot read the trace"):
+        stored_experiment(stored)
+
+
+def test_a_trace_replayed_as_it_is_cannot_be_searched_for_capacity(
+    experiment_file, tmp_path: Path
+) -> None:
+    (tmp_path / "trace.csv").write_text("0\n0.2\n1.0\n", encoding="utf-8")
+    text = CAPACITY.replace("[load]", '[load]\narrivals = { kind = "trace", file = "trace.csv" }\n')
+    assert "whose rate the capacity search can change" in problem(experiment_file(text))

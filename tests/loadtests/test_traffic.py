@@ -6,7 +6,8 @@ import struct
 import pytest
 from tritonclient.grpc import service_pb2
 
-from loadtests.traffic import AnswerError, decode_answer, encode_request
+from loadtests.traffic import decode_answer, encode_request
+from loadtests.wire import Answer, AnswerError
 
 
 def infer_response(label: bytes, confidence: float) -> bytes:
@@ -31,12 +32,12 @@ def test_a_grpc_request_names_model_and_tensor() -> None:
 
 def test_an_http_answer_is_read() -> None:
     reply = b'{"label": "refund", "confidence": 0.75, "latency_ms": 3.2}'
-    assert decode_answer("http-json", reply).model_dump() == {"label": "refund", "confidence": 0.75}
+    assert decode_answer("http-json", reply) == Answer("refund", 0.75)
 
 
 def test_a_grpc_answer_is_read_whatever_the_order_of_its_outputs() -> None:
     answer = decode_answer("kserve-grpc", infer_response("退款".encode(), 0.75))
-    assert answer.model_dump() == {"label": "退款", "confidence": 0.75}
+    assert answer == Answer("退款", 0.75)
 
 
 @pytest.mark.parametrize("protocol", ["http-json", "kserve-grpc"])

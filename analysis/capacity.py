@@ -1,0 +1,202 @@
+"""The highest arrival rate at which a contender meets an SLO, and how surely that is known."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+from pydantic import Field
+from scipy.special import bdtrc
+
+from analysis.manifest import Experiment, Slo
+from analysis.metrics import least_successes
+from analysis.points import grouped, pooled_outcome
+from analysis.trials import JudgedTrial
+from analysis.values import Value, over
+from loadtests.slo import certified
+
+
+class Judgement(StrEnum):
+    """What the usable requests of one rate say of one SLO."""
+
+    CERTIFIED = "certified"
+    MET = "met, not certified"
+    NOT_MET = "not met"
+    UNDECIDED = "not enough evidence"
+
+
+class CapacityRate(Value):
+    """One arrival rate that was tried."""
+
+    rate_rps: float = Field(description="Arrival rate.")
+    judgement: Judgement = Field(description="What was found there.")
+    n_requests: int = Field(description="Requests of its usable trials.")
+    n_over: int = Field(description="Of those, above the SLO's latency or failed.")
+    n_invalid: int = Field(description="Trials at this rate that were not used.")
+    trial_ids: list[str] = Field(description="Its usable trials.")
+
+
+class Capacity(Value):
+    """What one contender sustains under one SLO; all trials of a rate are merged."""
+
+    contender: str = Field(description="Name of the contender.")
+    slo: Slo = Field(description="The objective.")
+    certified_rps: float | None = Field(
+        description="Highest rate that is certified (95 %, binomial bound), below every rate that "
+        "was found not to meet the SLO; null: none."
+    )
+    met_rps: float | None = Field(
+        description="Highest rate measured as met, certified or not; null: none."
+    )
+    not_met_rps: float | None = Field(
+        description="Lowest rate found not to meet the SLO; null: none was found."
+    )
+    status: str = Field(description="How surely it is known, in one sentence.")
+    n_requests: int = Field(description="Requests behind certified_rps.")
+    trial_ids: list[str] = Field(description="Trials behind certified_rps.")
+    ratio: float | None = Field(
+        default=None, description="certified_rps over the reference's; null: one has none."
+    )
+    ratio_low: float | None = Field(
+        default=None, description="Least ratio that the two intervals allow; null: unknown."
+    )
+    ratio_high: float | None = Field(
+        default=None, description="Largest ratio that the two intervals allow; null: open."
+    )
+    rates: list[CapacityRate] = Field(description="Every rate tried, ascending.")
+
+    def judged(self, rate_rps: float) -> Judgement:
+        """What this says of any rate: a rate below one that met the SLO meets it too."""
+        if self.certified_rps is not None and rate_rps <= self.certified_rps:
+            return Judgement.CERTIFIED
+        if self.not_met_rps is not None and rate_rps >= self.not_met_rps:
+            return Judgement.NOT_MET
+        if self.met_rps is not None and rate_rps <= self.met_rps:
+            return Judgement.MET
+        return Judgement.UNDECIDED
+
+    def __str__(self) -> str:
+        if self.certified_rps is None:
+            met = "no rate certified"
+        elif self.not_met_rps is None:
+            met = f"at least {self.certified_rps:.4g} rps"
+        else:
+            met = f"{self.certified_rps:.4g} rps"
+        missed = "" if self.not_met_rps is None else f", not met at {self.not_met_rps:.4g} rps"
+        return met + missed
+
+
+def capacities(judged: Sequence[JudgedTrial], experiment: Experiment) -> list[Capacity]:
+    """The capacity of every contender under every SLO, the main SLO first."""
+    trials = [
+        t
+        for t in judged
+        if t.result.purpose in ("measurement", "search") and t.result.mode == "open"
+    ]
+    by_contender = grouped(trials, lambda t: t.result.contender)
+    found = []
+    for slo in experiment.slos:
+        each = {
+            name: capacity(name, slo, by_contender.get(name, [])) for name in experiment.contenders
+        }
+        found += [with_ratio(own, each.get(experiment.reference)) for own in each.values()]
+    return found
+
+
+def capacity(contender: str, slo: Slo, trials: Sequence[JudgedTrial]) -> Capacity:
+    """The capacity of one contender; trials: its open-loop trials."""
+    by_rate = grouped(trials, lambda t: t.result.rate_rps or 0.0)
+    rates = [_judge(rate_rps, by_rate[rate_rps], slo) for rate_rps in sorted(by_rate)]
+    not_met = next((r for r in rates if r.judgement is Judgement.NOT_MET), None)
+    below = [r for r in rates if not_met is None or r.rate_rps < not_met.rate_rps]
+    sure = [r for r in below if r.judgement is Judgement.CERTIFIED]
+    met = [r for r in below if r.judgement in (Judgement.CERTIFIED, Judgement.MET)]
+    return Capacity(
+        contender=contender,
+        slo=slo,
+        certified_rps=sure[-1].rate_rps if sure else None,
+        met_rps=met[-1].rate_rps if met else None,
+        not_met_rps=not_met.rate_rps if not_met else None,
+        status=_status(rates, below, sure, met),
+        n_requests=sure[-1].n_requests if sure else 0,
+        trial_ids=sure[-1].trial_ids if sure else [],
+        rates=rates,
+    )
+
+
+def with_ratio(own: Capacity, reference: Capacity | None) -> Capacity:
+    """The capacity with its ratio to another's, as exactly as both intervals allow."""
+    low, middle, high = ratio_of(own, reference)
+    return own.model_copy(update={"ratio": middle, "ratio_low": low, "ratio_high": high})
+
+
+def ratio_of(
+    after: Capacity, before: Capacity | None
+) -> tuple[float | None, float | None, float | None]:
+    """Least, certified and largest ratio: a capacity lies from its certified rate up to the lowest
+    rate found not met."""
+    if before is None:
+        return None, None, None
+    return (
+        over(after.certified_rps, before.not_met_rps),
+        over(after.certified_rps, before.certified_rps),
+        over(after.not_met_rps, before.certified_rps),
+    )
+
+
+def missed(n_requests: int, n_over: int, percentile: float, confidence: float = 0.95) -> bool:
+    """Whether n_over overruns among n_requests prove, at this confidence, that the percentile lies
+    above the bound: the other side of loadtests.slo.certified."""
+    return bool(bdtrc(n_over - 1, n_requests, 1 - percentile / 100) <= 1 - confidence)
+
+
+def _judge(rate_rps: float, trials: Sequence[JudgedTrial], slo: Slo) -> CapacityRate:
+    usable = [t for t in trials if t.result.usable and t.sample]
+    samples = [t.sample for t in usable if t.sample]
+    n_requests = sum(s.n_offered for s in samples)
+    judgement, n_over = Judgement.UNDECIDED, 0
+    if samples:
+        outcome = pooled_outcome(samples, slo)
+        n_over = outcome.n_over
+        certain = n_requests >= least_successes(slo.percentile) or missed(
+            n_requests, n_over, slo.percentile
+        )
+        if any(t.result.saturated for t in usable) or (certain and not outcome.met):
+            judgement = Judgement.NOT_MET
+        elif any(t.result.server_may_be_at_fault for t in trials):
+            judgement = Judgement.UNDECIDED
+        elif outcome.met and certified(n_requests, n_over, slo.percentile):
+            judgement = Judgement.CERTIFIED
+        elif outcome.met:
+            judgement = Judgement.MET
+    return CapacityRate(
+        rate_rps=rate_rps,
+        judgement=judgement,
+        n_requests=n_requests,
+        n_over=n_over,
+        n_invalid=len(trials) - len(usable),
+        trial_ids=[t.result.trial_id for t in usable],
+    )
+
+
+def _status(
+    rates: Sequence[CapacityRate],
+    below: Sequence[CapacityRate],
+    sure: Sequence[CapacityRate],
+    met: Sequence[CapacityRate],
+) -> str:
+    if not rates:
+        return "no rate was tried"
+    above = [r for r in rates[len(below) :] if r.judgement is Judgement.CERTIFIED]
+    if above:
+        return (
+            f"not monotone: the SLO was missed at {rates[len(below)].rate_rps:.4g} rps and met at "
+            f"{above[-1].rate_rps:.4g} rps; the lower rate counts"
+        )
+    if not met:
+        return "no rate tried meets the SLO" if len(below) < len(rates) else "nothing was decided"
+    if not sure:
+        return f"measured as met up to {met[-1].rate_rps:.4g} rps, with too few requests to certify"
+    if len(below) == len(rates):
+        return "certified, and no higher rate was found not to meet the SLO: a lower bound"
+    if met[-1].rate_rps > sure[-1].rate_rps:
+        return f"certified; measured as met up to {met[-1].rate_rps:.4g} rps"
+    return "certified, and missed at the next rate tried" if below[-1] is sure[-1] else "certified"

@@ -1,0 +1,77 @@
+"""The noise floor: what difference the method sees between a contender and itself."""
+
+from collections.abc import Iterable, Mapping
+
+from pydantic import Field
+
+from analysis.bootstrap import Metric
+from analysis.certificate import Check, as_check
+from analysis.checks import Measured
+from analysis.manifest import Experiment
+from analysis.validity import Reason
+from analysis.values import Value
+from analysis.verdicts import Compared, Repeats
+
+
+class NoiseLevel(Compared):
+    """The contender against itself at one load level."""
+
+    level: str = Field(description="Name of the load level.")
+    rate_rps: float = Field(description="Arrival rate.")
+
+
+class NoiseFloor(Value):
+    """What the method finds between two runs of the same thing."""
+
+    contender: str = Field(description="The contender that was run twice in each block.")
+    twin: str = Field(description="Name of its second run.")
+    levels: list[NoiseLevel] = Field(description="What differed, by load level.")
+
+    def margins(self, level: str, least: float) -> dict[Metric, float]:
+        """The least difference that matters at a level: least, or the spread there if larger.
+
+        Where a level was not measured twice, the largest spread of the other levels stands in.
+        """
+        here = [found for found in self.levels if found.level == level]
+        ratios = [ratio for found in (here or self.levels) for ratio in found.ratios]
+        return {
+            metric: max([least, *(spread(r.ratio) for r in ratios if r.metric is metric)])
+            for metric in Metric
+        }
+
+
+def spread(ratio: float | None) -> float:
+    """How far a ratio is from 1, in either direction: 0.1 for 1.1 and for 1 / 1.1."""
+    return max(ratio, 1 / ratio) - 1 if ratio else 0.0
+
+
+def noise_floor(repeats: Repeats, experiment: Experiment) -> NoiseFloor | None:
+    """The noise floor of a run; None where the experiment has none or it was not measured."""
+    contender, twin = experiment.noise_floor, experiment.twin
+    if contender is None or twin is None:
+        return None
+    levels = [
+        NoiseLevel(
+            level=level, rate_rps=rate_rps, ratios=repeats.compare(contender, twin, level, {})
+        )
+        for rate_rps, level in sorted(repeats.common_levels(contender, twin).items())
+    ]
+    return NoiseFloor(contender=contender, twin=twin, levels=levels) if levels else None
+
+
+def margins(floor: NoiseFloor | None, level: str, least: float) -> Mapping[Metric, float]:
+    """NoiseFloor.margins, or least for every figure where no noise floor was measured."""
+    return floor.margins(level, least) if floor else dict.fromkeys(Metric, least)
+
+
+def noise_checks(floor: NoiseFloor | None, levels: Iterable[str], least: float) -> dict[str, Check]:
+    """Machine noise by load level: is the spread of P99 above the least difference that matters?"""
+    return {level: as_check(Reason.MACHINE_NOISE, _noise(floor, level, least)) for level in levels}
+
+
+def _noise(floor: NoiseFloor | None, level: str, least: float) -> Measured:
+    if floor is None:
+        return Measured(None, "no contender was run against itself")
+    found = floor.margins(level, 0.0)[Metric.P99]
+    detail = f"P99 of {floor.contender} differs from its own by {found:.1%}, bound {least:.1%}"
+    return Measured(found > least, detail, found, least, "ratio")

@@ -1,0 +1,107 @@
+"""What a trial used during its steady state, from the telemetry samples."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+FloatArray = npt.NDArray[np.float64]
+
+SLOWDOWN_BITS = 0x08 | 0x20 | 0x40 | 0x80
+"""NVML clocks-event reasons that mean heat or a failing supply: hardware slow-down, software and
+hardware thermal slow-down, power brake (nvml.h). The software power cap (0x04) is left out: that is
+how a card holds its configured limit under any heavy load, for every contender alike."""
+
+
+@dataclass(frozen=True)
+class Cpu:
+    """CPU seconds per second of the window (cores in use) and the number of cores given."""
+
+    per_s: float | None
+    n_cores: int
+
+    @property
+    def utilisation(self) -> float | None:
+        return self.per_s / self.n_cores if self.per_s is not None and self.n_cores else None
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Means over the steady state; None: not measured. throttled_ratio is the share of samples in
+    which a GPU's clocks were lowered for a reason of SLOWDOWN_BITS."""
+
+    server_cpu: Cpu
+    gateway_cpu: Cpu
+    load_cpu: Cpu
+    peak_rss_bytes: int | None
+    gpu_busy_ratio: float | None
+    gpu_sm_active_ratio: float | None
+    gpu_tensor_active_ratio: float | None
+    gpu_energy_w: float | None
+    throttled_ratio: float | None
+
+
+def take_usage(
+    telemetry: pd.DataFrame, cores: Mapping[str, Sequence[int]], start_s: float, end_s: float
+) -> Usage:
+    """Usage between two times of the trial's clock."""
+    t_s = _column(telemetry, "t_s")
+    inside = (t_s >= start_s) & (t_s <= end_s)
+
+    def within(column: str) -> FloatArray:
+        values = _column(telemetry, column)[inside]
+        known: FloatArray = values[~np.isnan(values)]
+        return known
+
+    rss_bytes, busy_pct = within("server_rss_bytes"), _mean(within("gpu_busy_pct"))
+    throttle = within("gpu_throttle_reasons").astype(np.int64)
+
+    def per_s(column: str) -> float | None:
+        return _growth_per_s(telemetry, column, start_s, end_s)
+
+    server_cores, load_cores = len(cores.get("server", ())), len(cores.get("load", ()))
+    return Usage(
+        server_cpu=Cpu(per_s("server_cpu_s"), server_cores),
+        gateway_cpu=Cpu(per_s("gateway_cpu_s"), server_cores),
+        load_cpu=Cpu(per_s("load_cpu_s"), load_cores),
+        peak_rss_bytes=int(rss_bytes.max()) if len(rss_bytes) else None,
+        gpu_busy_ratio=None if busy_pct is None else busy_pct / 100,
+        gpu_sm_active_ratio=_mean(within("gpu_sm_active_ratio")),
+        gpu_tensor_active_ratio=_mean(within("gpu_tensor_active_ratio")),
+        gpu_energy_w=per_s("gpu_energy_j"),
+        throttled_ratio=float((throttle & SLOWDOWN_BITS > 0).mean()) if len(throttle) else None,
+    )
+
+
+def growth(telemetry: pd.DataFrame, column: str, edges_s: FloatArray) -> FloatArray | None:
+    """Growth of a running total between successive edges, interpolated; None: not measured.
+
+    Before the first and after the last sample nothing is known, and nothing grows.
+    """
+    values = _column(telemetry, column)
+    known = ~np.isnan(values)
+    if known.sum() < 2:
+        return None
+    return np.diff(np.interp(edges_s, _column(telemetry, "t_s")[known], values[known]))
+
+
+def _growth_per_s(
+    telemetry: pd.DataFrame, column: str, start_s: float, end_s: float
+) -> float | None:
+    known_s = _column(telemetry, "t_s")[~np.isnan(_column(telemetry, column))]
+    if len(known_s) < 2:
+        return None
+    first_s, last_s = max(start_s, known_s[0]), min(end_s, known_s[-1])
+    grown = growth(telemetry, column, np.array([first_s, last_s]))
+    return float(grown[0] / (last_s - first_s)) if grown is not None and last_s > first_s else None
+
+
+def _column(telemetry: pd.DataFrame, name: str) -> FloatArray:
+    values: FloatArray = telemetry[name].to_numpy(dtype=float, na_value=np.nan)
+    return values
+
+
+def _mean(values: FloatArray) -> float | None:
+    return float(values.mean()) if len(values) else None

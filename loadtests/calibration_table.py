@@ -1,0 +1,50 @@
+"""A calibration on the terminal."""
+
+from collections.abc import Iterator, Sequence
+
+from rich.table import Table
+
+from loadtests.calibration import Budget, Calibrated
+
+
+def rows_tables(rows: Sequence[Calibrated]) -> Iterator[Table]:
+    """One table a protocol, one line a client and load."""
+    for protocol in dict.fromkeys(row.protocol for row in rows):
+        table = Table("client", "load", title=f"{protocol}, against a server that answers at once")
+        for heading in (
+            *("replies\nrps", "per client\ncore, rps", "errors", "P50\nms", "P99\nms"),
+            *("send lag\nP99, ms", "client\nCPU", "server\nCPU"),
+        ):
+            table.add_column(heading, justify="right")
+        table.add_column("limited by")
+        for row in rows:
+            if row.protocol == protocol:
+                table.add_row(row.client, row.load, *_figures(row), row.limited_by)
+        yield table
+
+
+def _figures(row: Calibrated) -> tuple[str, ...]:
+    return (
+        *(f"{row.throughput_rps:,.0f}", _shown(row.rps_per_core, ",.0f"), str(row.errors)),
+        *(_shown(row.service_p50_ms, ".2f"), _shown(row.service_p99_ms, ".2f")),
+        *(_shown(row.send_lag_p99_ms, ".2f"), _shown(row.load_cpu, ".0%")),
+        _shown(row.server_cpu, ".0%"),
+    )
+
+
+def budgets_table(budgets: Sequence[Budget]) -> Table:
+    """One line a budget, and whether it was met."""
+    table = Table("what", "found", "budget", "", title="Budgets")
+    for budget in budgets:
+        sign = "at least" if budget.at_least else "at most"
+        table.add_row(
+            budget.name,
+            f"{budget.found:.2f} {budget.unit}",
+            f"{sign} {budget.bound:g} {budget.unit}",
+            "[green]met[/]" if budget.met else "[red]missed[/]",
+        )
+    return table
+
+
+def _shown(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)

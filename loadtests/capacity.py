@@ -1,0 +1,84 @@
+"""The search for capacity in a run: the next probe, from the trials on disk and the time left."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from loadtests import plan
+from loadtests.history import History
+from loadtests.plan import OwnRates, PlannedTrial
+from loadtests.records import Dropped
+from loadtests.search import Grid, found_index, grid_of, next_for_any
+from loadtests.spec import CapacitySpec, Experiment
+from loadtests.timetable import Timetable
+from servers.discovery import Contender
+
+
+@dataclass(frozen=True)
+class CapacitySearch:
+    """Asks loadtests.search what to probe, and holds it against the budget of time."""
+
+    experiment: Experiment
+    spec: CapacitySpec
+    contenders: Mapping[str, Contender]
+    history: History
+    time: Timetable
+
+    def trials(
+        self, name: str, reserved_s: float, drop: Callable[[Dropped], None]
+    ) -> Iterator[PlannedTrial]:
+        """The probes of one contender, each chosen when the one before is judged.
+
+        Where less than reserved_s (a planned length) is left for what comes after, the finest
+        bisection step and the SLOs after the first are dropped; where nothing is left, the rest.
+        """
+        grid = self._grid(name)
+        while not self.history.is_out(name):
+            left_s = self.time.budget_left_s()
+            short = self.time.expected_s(reserved_s) > left_s
+            by_slo = self._by_index(name, grid)
+            wanted = next_for_any(by_slo, grid)
+            index = next_for_any(by_slo[:1], grid, within=2) if short else wanted
+            if wanted is not None and (index is None or left_s <= 0):
+                missing = "the rest" if left_s <= 0 else "the finest step and further SLOs"
+                detail = f"{missing} of its search: the budget of time is short"
+                drop(Dropped("search", 0, name, detail))
+            if index is None or left_s <= 0:
+                return
+            yield plan.probe(
+                self.experiment, self.spec, self.contenders[name], grid.rate_rps(index)
+            )
+
+    def affordable_rates(self) -> OwnRates:
+        """The rates to repeat: those found for every SLO and the next one above the first, or as
+        many of them as leave room for all blocks; at least those found for the first SLO."""
+        for choice in (self._rates(above=1), self._rates(), self._rates(slos=1)):
+            blocks = plan.blocks(self.experiment, self.contenders, choice)
+            length_s = plan.expected_s(visit for block in blocks for visit in block)
+            if self.time.expected_s(length_s) <= self.time.budget_left_s():
+                break
+        return choice
+
+    def covered_by(self, own_rates: OwnRates) -> bool:
+        """Whether every rate found is among those to repeat."""
+        return all(set(found) <= set(own_rates[name]) for name, found in self._rates().items())
+
+    def _rates(self, slos: int | None = None, above: int = 0) -> OwnRates:
+        rates = {}
+        for name in self.experiment.contenders:
+            grid = self._grid(name)
+            found = [found_index(probes) for probes in self._by_index(name, grid)]
+            known = [index for index in found[:slos] if index is not None]
+            if found[0] is not None:
+                known += range(found[0] + 1, min(found[0] + above, grid.highest) + 1)
+            rates[name] = [grid.rate_rps(index) for index in dict.fromkeys(known)]
+        return rates
+
+    def _grid(self, name: str) -> Grid:
+        return grid_of(self.spec, self.history.highest_valid_rps(self.contenders[name].protocol))
+
+    def _by_index(self, name: str, grid: Grid) -> list[dict[int, bool | None]]:
+        index_of = grid.indexes()
+        return [
+            {index_of[rate]: met for rate, met in probes.items() if rate in index_of}
+            for probes in self.history.probes(name)
+        ]

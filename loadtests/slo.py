@@ -1,0 +1,83 @@
+"""Did these requests meet this SLO? One rule, for the capacity search and for the analysis."""
+
+from dataclasses import dataclass
+from typing import Protocol as Interface
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import bdtr
+
+SATURATED_BELOW = 0.95
+"""Throughput below this share of the arrival rate: a backlog grows for as long as one waits."""
+
+
+class Objective(Interface):
+    """What an SLO bounds: a percentile (0 to 100) of latency and the share of failed requests."""
+
+    @property
+    def percentile(self) -> float: ...
+    @property
+    def latency_ms(self) -> float: ...
+    @property
+    def max_error_ratio(self) -> float: ...
+
+
+@dataclass(frozen=True)
+class SloOutcome:
+    """latency_ms is at the SLO's percentile, None where nothing succeeded; n_over counts the
+    successes above the SLO's latency and every request that failed."""
+
+    met: bool
+    saturated: bool
+    latency_ms: float | None
+    error_ratio: float
+    n_over: int
+
+
+def nearest_rank(values: NDArray[np.float64], percentile: float) -> float | None:
+    """The smallest observed value that percentile percent of the values do not exceed."""
+    if not len(values):
+        return None
+    index = rank_index(len(values), percentile)
+    return float(np.partition(values, index)[index])
+
+
+def rank_index(n_values: int, percentile: float) -> int:
+    """Where the nearest rank of a percentile stands among n_values in order, from 0."""
+    # Rounded before ceil: 10,000 x 99.9 / 100 is a little above 9,990 in floating point.
+    return max(1, int(np.ceil(round(n_values * percentile / 100, 6)))) - 1
+
+
+def judge_slo(
+    slo: Objective, latency_s: NDArray[np.float64], n_offered: int, n_done_in_window: int
+) -> SloOutcome:
+    """Judges the steady state of one trial, or of several with their requests merged.
+
+    latency_s: done minus scheduled of the requests scheduled in it that succeeded; n_offered: all
+    requests scheduled in it; n_done_in_window: successes done within it, whenever scheduled.
+    """
+    at_percentile_s = nearest_rank(latency_s, slo.percentile)
+    n_failed = n_offered - len(latency_s)
+    error_ratio = n_failed / n_offered if n_offered else 0.0
+    saturated = n_done_in_window < SATURATED_BELOW * n_offered
+    within = at_percentile_s is not None and at_percentile_s * 1000 <= slo.latency_ms
+    return SloOutcome(
+        met=within and not saturated and error_ratio <= slo.max_error_ratio,
+        saturated=saturated,
+        latency_ms=None if at_percentile_s is None else at_percentile_s * 1000,
+        error_ratio=error_ratio,
+        n_over=n_failed + int((latency_s * 1000 > slo.latency_ms).sum()),
+    )
+
+
+def certified(n_requests: int, n_over: int, percentile: float, confidence: float = 0.95) -> bool:
+    """Whether n_over overruns among n_requests prove, at this confidence, that the percentile
+    lies within the bound.
+
+    Exact binomial bound, as MLPerf's early stopping: if more than 1 - percentile of all requests
+    were over, so few would be seen with a probability of at most 1 - confidence. Errors count as
+    over. P99 at 95 % needs 299 requests without an overrun, or 1,000 with at most 4.
+    """
+    if n_requests == 0:
+        return False
+    return bool(bdtr(n_over, n_requests, 1 - percentile / 100) <= 1 - confidence)

@@ -1,0 +1,230 @@
+"""How one text is asked and one answer is read: the study's own contract, or a foreign service's.
+
+Every contender of the study speaks CONTRACT_WIRES; an external one declares its own.
+"""
+
+import json
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+from google.protobuf.message import DecodeError
+from tritonclient.grpc import service_pb2
+from tritonclient.utils import triton_to_np_dtype
+
+from servers.contract import MODEL_NAME
+from servers.discovery import Protocol
+
+HTTP_PATH = "/predict"
+GRPC_METHOD = "/inference.GRPCInferenceService/ModelInfer"
+
+TEXT_PLACE = "{text}"
+"""Stands in a body template, inside a JSON string, for the escaped text."""
+
+_ENVIRONMENT = "env:"
+_LEAST_SECRET_CHARS = 6
+
+
+class AnswerError(ValueError):
+    """A reply that is not an answer as the wire describes it."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """confidence None: this contender does not tell it."""
+
+    label: str
+    confidence: float | None = None
+
+
+@dataclass(frozen=True)
+class JsonWire:
+    """JSON over HTTP POST.
+
+    label and confidence are paths into the answer: keys and positions, as in `predictions[0].label`
+    or `0.label`, and `outputs[name=LABEL].data`, which looks for the element with that name. A list
+    of one element stands for it. headers are added to each request; "env:NAME" means the value
+    of that environment variable, so that no secret is written anywhere.
+    """
+
+    protocol: ClassVar[Protocol] = "http-json"
+
+    path: str = HTTP_PATH
+    body: str = '{"text": "{text}"}'
+    label: str = "label"
+    confidence: str | None = "confidence"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def encode(self, text: str) -> bytes:
+        """The body that carries text: made before the clock starts, so that no contender is
+        charged for its client's encoder."""
+        escaped = json.dumps(text, ensure_ascii=False)[1:-1]
+        return self.body.replace(TEXT_PLACE, escaped).encode()
+
+    def decode(self, reply: bytes) -> Answer:
+        """Label and confidence in one reply; AnswerError says what was expected, and found."""
+        try:
+            answer = json.loads(reply)
+        except ValueError as error:
+            raise AnswerError(f"expected JSON, found {shown(reply)}") from error
+        return _answer(self.label, self.confidence, lambda path: _at(answer, path), reply)
+
+
+@dataclass(frozen=True)
+class InferWire:
+    """ModelInfer of the KServe v2 protocol over gRPC.
+
+    shape is that of the one text: [1, 1] where the model has a batch dimension. label and
+    confidence are output names; headers are sent as metadata, as in JsonWire.
+    """
+
+    protocol: ClassVar[Protocol] = "kserve-grpc"
+
+    model: str = MODEL_NAME
+    text_input: str = "TEXT"
+    shape: tuple[int, ...] = (1, 1)
+    label: str = "LABEL"
+    confidence: str | None = "CONFIDENCE"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def encode(self, text: str) -> bytes:
+        """A serialised ModelInferRequest, made before the clock starts."""
+        request = service_pb2.ModelInferRequest(model_name=self.model)
+        tensor = request.inputs.add(name=self.text_input, datatype="BYTES", shape=self.shape)
+        tensor.contents.bytes_contents.append(text.encode())
+        return bytes(request.SerializeToString())
+
+    def decode(self, reply: bytes) -> Answer:
+        """Label and confidence in a serialised ModelInferResponse."""
+        try:
+            outputs = _outputs(service_pb2.ModelInferResponse.FromString(reply))
+        except (ValueError, TypeError, DecodeError) as error:
+            raise AnswerError(f"expected a ModelInferResponse, found {shown(reply)}") from error
+        return _answer(self.label, self.confidence, lambda name: outputs[name], reply)
+
+
+Wire = JsonWire | InferWire
+
+CONTRACT_WIRES: Mapping[Protocol, Wire] = {"http-json": JsonWire(), "kserve-grpc": InferWire()}
+"""What every contender of the study speaks."""
+
+
+def wire_from(protocol: Protocol, fields: Mapping[str, Any] | None) -> Wire:
+    """The wire whose dataclasses.asdict is fields; None: the study's own contract."""
+    if fields is None:
+        return CONTRACT_WIRES[protocol]
+    if protocol == "http-json":
+        return JsonWire(**fields)
+    return InferWire(**{**fields, "shape": tuple(fields["shape"])})
+
+
+def resolved_headers(wire: Wire) -> dict[str, str]:
+    """The headers with the values of the environment; KeyError names a variable that is not set."""
+    secrets = {name: os.environ[variable] for name, variable in _variables(wire).items()}
+    return {**wire.headers, **secrets}
+
+
+def header_problem(wire: Wire) -> str | None:
+    """What is wrong with an environment variable that a header needs: expected this, found that."""
+    for variable in _variables(wire).values():
+        value = os.environ.get(variable)
+        if value is None:
+            return f"expected the environment variable {variable} for a header, found none"
+        if not value.isascii() or not value.isprintable():
+            return f"expected one line of printable ASCII in {variable}, found something else"
+    return None
+
+
+def without_secrets(message: str, wire: Wire) -> str:
+    """The message with what came from the environment blotted out: services echo bad tokens."""
+    for variable in _variables(wire).values():
+        value = os.environ[variable]
+        for part in (value, *value.split()):
+            if len(part) >= _LEAST_SECRET_CHARS:
+                message = message.replace(part, "***")
+    return message
+
+
+def _variables(wire: Wire) -> dict[str, str]:
+    """The environment variable behind each header that has one."""
+    return {
+        name: value.removeprefix(_ENVIRONMENT)
+        for name, value in wire.headers.items()
+        if value.startswith(_ENVIRONMENT)
+    }
+
+
+def shown(reply: bytes) -> str:
+    """The beginning of a reply as one line of text."""
+    return " ".join(reply[:200].decode(errors="replace").split()) or "nothing"
+
+
+def _answer(label: str, confidence: str | None, find: Callable[[str], Any], reply: bytes) -> Answer:
+    found_label = _found(label, find, reply)
+    if not isinstance(found_label, str | int):
+        raise _unexpected("a label", label, reply)
+    if confidence is None:
+        return Answer(str(found_label))
+    found_confidence = _found(confidence, find, reply)
+    if isinstance(found_confidence, bool) or not isinstance(found_confidence, int | float):
+        raise _unexpected("a number", confidence, reply)
+    return Answer(str(found_label), float(found_confidence))
+
+
+def _found(where: str, find: Callable[[str], Any], reply: bytes) -> Any:
+    try:
+        value = find(where)
+    except (LookupError, TypeError, ValueError) as error:
+        raise _unexpected("something", where, reply) from error
+    while isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    return value
+
+
+def _unexpected(kind: str, where: str, reply: bytes) -> AnswerError:
+    return AnswerError(f"expected {kind} at `{where}` of the answer, found {shown(reply)}")
+
+
+def _at(answer: Any, path: str) -> Any:
+    for token in re.findall(r"\[[^\]]*\]|[^.\[\]]+", path):
+        step = token.strip("[]")
+        if isinstance(answer, list) and "=" in step:
+            key, _, wanted = step.partition("=")
+            (answer,) = (element for element in answer if element[key] == wanted)
+        else:
+            answer = answer[int(step) if isinstance(answer, list) else step]
+    return answer
+
+
+def _outputs(response: service_pb2.ModelInferResponse) -> dict[str, list[Any]]:
+    """Elements of each output. Raw buffers, where used, stand in the order of the outputs; without
+    them each output carries typed contents (KServe v2, "Tensor Data")."""
+    if not response.raw_output_contents:
+        return {
+            output.name: [
+                _text(e) for _, elements in output.contents.ListFields() for e in elements
+            ]
+            for output in response.outputs
+        }
+    pairs = zip(response.outputs, response.raw_output_contents, strict=True)
+    return {output.name: _elements(output.datatype, raw) for output, raw in pairs}
+
+
+def _text(element: Any) -> Any:
+    return element.decode() if isinstance(element, bytes) else element
+
+
+def _elements(datatype: str, raw: bytes) -> list[Any]:
+    if datatype != "BYTES":
+        elements: list[Any] = np.frombuffer(raw, triton_to_np_dtype(datatype)).tolist()
+        return elements
+    # A BYTES element is its length as 4 little-endian bytes, then its content.
+    found, at = [], 0
+    while at < len(raw):
+        end = at + 4 + int.from_bytes(raw[at : at + 4], "little")
+        found.append(raw[at + 4 : end].decode())
+        at = end
+    return found

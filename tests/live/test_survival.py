@@ -1,0 +1,211 @@
+"""What is lost when something dies in the middle of a run: one trial at most, and it says why."""
+
+import ast
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from loadtests.records import read_trial, trial_folders
+
+pytestmark = pytest.mark.live
+
+EXPERIMENT = """
+name = "null-only"
+reference = "null-http"
+contenders = ["null-http"]
+repeats = 1
+[load]
+rates_rps = [20, 30, 40]
+warmup_s = 0.2
+steady_s = 1
+[calibration]
+contenders = []
+"""
+DEADLINE_S = 120.0
+
+
+class RunningStudy:
+    """`study run` on a small experiment, seen from outside."""
+
+    def __init__(self, results: Path, *arguments: str) -> None:
+        self.results = results
+        command = [sys.executable, "-m", "study", "run", *arguments, "--results", str(results)]
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
+
+    def until(self, condition: Callable[[], object]) -> None:
+        deadline = time.monotonic() + DEADLINE_S
+        while not condition():
+            assert self.process.poll() is None, self.stderr()
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+    def finished_trials(self) -> list[Path]:
+        return [folder for run in self.results.glob("*") for folder in trial_folders(run)]
+
+    def kill_in_the_middle_of_a_trial(self, part_of_command: str) -> None:
+        """Kill -9 for the process of that command, once requests are under way."""
+        self.until(lambda: list(self.results.glob("*/trials/.*/assignment.json")))
+        victims: list[psutil.Process] = []
+
+        def found() -> bool:
+            family = psutil.Process(self.process.pid).children(recursive=True)
+            victims[:] = [p for p in family if part_of_command in command_line(p)]
+            return bool(victims)
+
+        self.until(found)
+        victims[0].kill()
+
+    def stderr(self) -> str:
+        assert self.process.stderr is not None
+        return self.process.stderr.read()
+
+    def wait(self) -> int:
+        return self.process.wait(DEADLINE_S)
+
+
+def command_line(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., RunningStudy]]:
+    experiment = tmp_path / "null-only.toml"
+    experiment.write_text(EXPERIMENT, encoding="utf-8")
+    started: list[RunningStudy] = []
+
+    def begin(results: Path = tmp_path / "results") -> RunningStudy:
+        started.append(RunningStudy(results, str(experiment)))
+        return started[-1]
+
+    yield begin
+    for study in started:
+        study.process.kill()
+        study.process.wait()
+
+
+def resume(folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "study", "run", "--resume", str(folder)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_a_process_killed_in_a_trial_costs_that_trial_only_and_resume_makes_it_again(
+    start: Callable[..., RunningStudy],
+) -> None:
+    study = start()
+    study.kill_in_the_middle_of_a_trial("replay.py")
+    study.until(study.finished_trials)
+    study.kill_in_the_middle_of_a_trial("servers.null_service")
+    assert study.wait() == 0, study.stderr()
+
+    records = [read_trial(folder) for folder in study.finished_trials()]
+    reasons = sorted(str(record.reason) for record in records if record.status == "failed")
+    assert len(records) == 3
+    assert len(reasons) == 2
+    assert "Locust processes" in reasons[0]
+    assert "the server exited during the trial" in reasons[1]
+
+    (folder,) = study.results.iterdir()
+    resumed = resume(folder)
+    assert resumed.returncode == 0, resumed.stderr
+    assert {read_trial(path).status for path in trial_folders(folder)} == {"completed"}
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own that can be filled."""
+    mount_point = tmp_path / "disk"
+    mount_point.mkdir()
+    options = ["-t", "tmpfs", "-o", "size=2m", "tmpfs", str(mount_point)]
+    mounted = subprocess.run(["mount", *options], capture_output=True, check=False)
+    if mounted.returncode != 0:
+        pytest.skip("mounting a file system is not permitted here")
+    yield mount_point
+    subprocess.run(["umount", str(mount_point)], check=True)
+
+
+def test_a_full_disk_ends_the_run_with_a_sentence_and_loses_no_finished_trial(
+    small_disk: Path, start: Callable[..., RunningStudy], alive: Callable[..., object]
+) -> None:
+    study = start(small_disk / "results")
+    study.until(study.finished_trials)
+    family = psutil.Process(study.process.pid).children(recursive=True)
+    filler = small_disk / "filler"
+    with filler.open("wb", buffering=0) as full:
+        while True:
+            try:
+                full.write(b"x" * 4096)
+            except OSError:
+                break
+    assert study.wait() == 2
+    message = study.stderr()
+    assert "No space left on device" in message
+    assert "study run --resume" in message
+    assert "Traceback" not in message
+    assert alive(family) == []
+    kept = {folder: read_trial(folder) for folder in study.finished_trials()}
+    assert {record.status for record in kept.values()} == {"completed"}
+
+    filler.unlink()
+    (folder,) = study.results.iterdir()
+    assert resume(folder).returncode == 0
+    assert len(trial_folders(folder)) == 3
+    assert all(read_trial(path) == kept[path] for path in kept)
+
+
+CLOCK_STEPS_BACK = """
+import datetime, sys
+import loadtests.run, loadtests.trial, study
+
+class Stepping(datetime.datetime):
+    calls = 0
+    @classmethod
+    def now(cls, tz=None):
+        cls.calls += 1
+        back = datetime.timedelta(hours=cls.calls)
+        return datetime.datetime.now(tz) - back
+
+loadtests.run.datetime = loadtests.trial.datetime = study.datetime = Stepping
+study.main()
+"""
+
+
+def test_a_wall_clock_that_steps_back_changes_no_measurement(
+    start: Callable[..., RunningStudy], tmp_path: Path
+) -> None:
+    start().process.kill()
+    command = [sys.executable, "-c", CLOCK_STEPS_BACK, "run", str(tmp_path / "null-only.toml")]
+    done = subprocess.run(
+        [*command, "--results", str(tmp_path / "stepped")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    (folder,) = (tmp_path / "stepped").iterdir()
+    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    assert [trial["completed"] for trial in summary["trials"]] == [True] * 3
+
+
+def test_no_module_of_the_load_reads_the_wall_clock_for_a_measurement(root: Path) -> None:
+    for path in (root / "loadtests").glob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        calls = [
+            node.attr
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Attribute)
+            and isinstance(node.value, ast.Name)
+            and node.value.id == "time"
+        ]
+        assert "time" not in calls, path.name
+        assert "time_ns" not in calls, path.name

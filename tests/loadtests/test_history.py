@@ -1,0 +1,116 @@
+"""What a finished trial says of an SLO, and when it cannot say."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from loadtests.history import History, slo_met
+from loadtests.records import Level, ParityRecord, Phases, TrialRecord, write_trial
+from loadtests.spec import Experiment, LoadSpec, Slo
+from loadtests.tables import REQUESTS_SCHEMA, write_table
+
+SLO = Slo(percentile=99, latency_ms=100)
+
+
+def record(name: str = "a", rate_rps: float = 100, **changes: object) -> TrialRecord:
+    fields: dict[str, object] = {
+        "trial_id": f"search-{name}-{rate_rps:g}rps",
+        "purpose": "search",
+        "contender": {"name": name, "protocol": "http-json"},
+        "level": Level("open", rate_rps=rate_rps),
+        "repeat": 0,
+        "order": 1,
+        "status": "completed",
+        "startup_s": 2.0,
+        "phases": Phases(1.0, 4.0),
+        "attempts_send_lag_p99_ms": (1.0,),
+    }
+    return TrialRecord(**(fields | changes))  # type: ignore[arg-type]  # any field may be changed
+
+
+def rows(latency_s: float, lag_s: float = 0.001) -> pd.DataFrame:
+    scheduled_s = np.arange(0, 5, 0.01)
+    return pd.DataFrame(
+        {
+            "scheduled_s": scheduled_s,
+            "sent_s": scheduled_s + lag_s,
+            "done_s": scheduled_s + latency_s,
+            "phase": np.where(scheduled_s < 1, "warm-up", "steady"),
+            "status": "ok",
+        }
+    )
+
+
+@pytest.fixture
+def history(tmp_path: Path):
+    experiment = Experiment(
+        name="t",
+        reference="a",
+        contenders=("a", "b"),
+        load=LoadSpec(rates_rps=(10,)),
+        slo=SLO,
+        more_slos=(Slo(percentile=50, latency_ms=10),),
+    )
+
+    def saved(*trials: tuple[TrialRecord, float]) -> History:
+        for trial, latency_s in trials:
+            folder = tmp_path / "trials" / trial.trial_id
+            folder.mkdir(parents=True)
+            write_table(folder / "requests.parquet", rows(latency_s), REQUESTS_SCHEMA)
+            write_trial(folder, trial)
+        return History.read(tmp_path, experiment)
+
+    return saved
+
+
+@pytest.mark.parametrize(("latency_s", "met"), [(0.05, True), (0.15, False)])
+def test_a_trial_on_time_says_whether_the_slo_was_met(latency_s: float, met: bool) -> None:
+    assert slo_met(rows(latency_s), record(), SLO) is met
+
+
+@pytest.mark.parametrize("latency_s", [0.05, 0.11])
+def test_a_late_client_leaves_it_unknown(latency_s: float) -> None:
+    late = record(attempts_send_lag_p99_ms=(30.0, 20.0))
+    assert slo_met(rows(latency_s, lag_s=0.02), late, SLO) is None
+
+
+def test_a_server_too_slow_even_from_the_time_of_sending_misses_it_whatever_the_client() -> None:
+    late = record(attempts_send_lag_p99_ms=(20.0,))
+    assert slo_met(rows(0.13, lag_s=0.02), late, SLO) is False
+
+
+def test_a_client_that_was_on_time_at_its_last_attempt_counts() -> None:
+    assert slo_met(rows(0.05), record(attempts_send_lag_p99_ms=(30.0, 2.0)), SLO) is True
+
+
+def test_saturation_is_believed_of_a_client_that_was_late_by_less_than_the_bound() -> None:
+    assert slo_met(rows(2.0), record(attempts_send_lag_p99_ms=(50.0,)), SLO) is False
+    assert slo_met(rows(2.0), record(attempts_send_lag_p99_ms=(150.0,)), SLO) is None
+
+
+def test_every_slo_is_judged_from_the_same_trial(history) -> None:
+    found = history((record(), 0.05), (record(rate_rps=200), 0.15), (record("b"), 0.001))
+    assert found.probes("a") == [{100: True, 200: False}, {100: False, 200: False}]
+    assert found.probes("b") == [{100: True}, {100: True}]
+
+
+def test_a_contender_with_a_failed_probe_or_other_answers_is_out(history) -> None:
+    wrong = record("b", parity=ParityRecord(checked=10, mismatches=1, max_confidence_gap=0.5))
+    found = history((record("a"), 0.05), (wrong, 0.05))
+    assert not found.is_out("a")
+    assert found.is_out("b")
+
+
+def test_rates_are_valid_up_to_half_of_what_the_client_can_do(history) -> None:
+    calibrated = record("null", purpose="calibration", level=Level("closed", concurrency=4))
+    found = history((calibrated, 0.0))
+    assert found.highest_valid_rps("http-json") == pytest.approx(50, rel=0.01)
+    assert found.highest_valid_rps("kserve-grpc") == float("inf")
+
+
+def test_what_was_made_before_is_charged_to_the_budget_but_calibration_is_not(history) -> None:
+    calibrated = record("null", purpose="calibration", level=Level("closed", concurrency=4))
+    assert history((calibrated, 0.0)).spent_s() == 0
+    assert history((record(), 0.05), (record(rate_rps=200), 0.05)).spent_s() > 2 + 2 * 5

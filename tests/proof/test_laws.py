@@ -1,0 +1,120 @@
+"""The truth about a simulated service agrees with theory and with the service itself."""
+
+import numpy as np
+import pytest
+
+from analysis.laws import (
+    Law,
+    batch_mean_bound_s,
+    latencies_s,
+    md1_mean_s,
+    mm1_percentile_s,
+    poisson_latencies_s,
+    read_law,
+    true_capacity_rps,
+)
+from loadtests.search import found_index, grid_of, next_index
+from loadtests.slo import judge_slo
+from loadtests.spec import CapacitySpec, Slo
+from servers.law_service.law import Law as ServedLaw
+from servers.law_service.law import Queue
+
+LAWS = {
+    "fixed": {},
+    "exponential": {"distribution": "exponential"},
+    "batch": {"service_ms": 20.0, "item_ms": 2.0, "max_batch": 8},
+    "exponential batch": {"distribution": "exponential", "service_ms": 15.0, "max_batch": 4},
+    "stall": {"service_ms": 3.7, "stall_every_ms": 613.0, "stall_ms": 60.0},
+    "leak": {"service_ms": 2.0, "leak_ms": 0.001},
+    "faults": {"errors_from": 10, "errors_to": 50, "drop_every": 20},
+    "faults in batches": {"max_batch": 8, "errors_to": 9, "drop_every": 7},
+}
+
+
+def served(options, arrivals_s) -> np.ndarray:
+    """Latencies that the service itself would give, told of each arrival when it comes."""
+    law = ServedLaw.from_options(options)
+    queue: Queue[int] = Queue(law)
+    done_s = np.full(len(arrivals_s), np.nan)
+    for number, at_s in enumerate(arrivals_s - arrivals_s[0]):
+        if law.fails(number) or law.drops(number):
+            continue
+        queue.arrive(at_s, number, number)
+        for end_s, items in queue.start(at_s):
+            done_s[items] = end_s
+    for end_s, items in queue.start(1e9):
+        done_s[items] = end_s
+    return done_s - (arrivals_s - arrivals_s[0])
+
+
+@pytest.mark.parametrize("changes", LAWS.values(), ids=LAWS)
+def test_truth_and_service_agree_on_every_request(law, law_options, changes) -> None:
+    arrivals_s = np.cumsum(np.random.default_rng(3).exponential(0.01, 5000))
+    truth_s = latencies_s(law(**changes), arrivals_s)
+    assert truth_s == pytest.approx(served(law_options(**changes), arrivals_s), nan_ok=True)
+
+
+def test_the_mean_of_a_fixed_service_is_that_of_pollaczek_and_khinchine(law) -> None:
+    simulated_s = poisson_latencies_s(law(service_ms=7.0), 100, 1_000_000, seed=1).mean()
+    assert simulated_s == pytest.approx(md1_mean_s(100, 0.007), rel=0.02)
+
+
+def test_the_percentiles_of_an_exponential_service_are_those_of_theory(law) -> None:
+    simulated_s = poisson_latencies_s(
+        law(distribution="exponential", service_ms=6.0), 100, 100_000, seed=2
+    )
+    for percentile in (50, 90, 99):
+        expected_s = mm1_percentile_s(percentile, 100, 1000 / 6)
+        assert np.percentile(simulated_s, percentile) == pytest.approx(expected_s, rel=0.05)
+
+
+@pytest.mark.parametrize("rate_rps", [20, 200, 800])
+def test_the_mean_of_a_batch_service_stays_at_its_bound(law, rate_rps: float) -> None:
+    batch = law(service_ms=3.0, item_ms=0.5, max_batch=100_000)
+    simulated_s = poisson_latencies_s(batch, rate_rps, 100_000, seed=3).mean()
+    bound_s = batch_mean_bound_s(rate_rps, 0.0005, 0.003)
+    # The bound is tight: within 6 % of the mean everywhere.
+    assert 0.93 * bound_s <= simulated_s <= 1.01 * bound_s
+
+
+def test_at_a_low_rate_every_law_takes_its_own_time_only(law) -> None:
+    arrivals_s = np.arange(10) * 10.0
+    assert latencies_s(law(service_ms=7.0), arrivals_s) == pytest.approx(0.007)
+    batch = law(service_ms=7.0, item_ms=2.0, max_batch=4)
+    assert latencies_s(batch, arrivals_s) == pytest.approx(0.009)
+
+
+def test_the_highest_rate_is_the_one_beyond_which_the_queue_grows(law) -> None:
+    for changes in ({"service_ms": 8.0}, LAWS["batch"], LAWS["stall"]):
+        limit_rps = law(**changes).highest_rate_rps
+        below, above = (
+            poisson_latencies_s(law(**changes), share * limit_rps, 50_000, seed=4)
+            for share in (0.9, 1.1)
+        )
+        assert below[-1000:].mean() < 1
+        assert above[-1000:].mean() > 5
+
+
+def test_options_that_are_no_law_are_read_as_none(law_options) -> None:
+    assert read_law({"options": law_options(distribution="none")}) is None
+    assert isinstance(read_law({"options": law_options()}), Law)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"service_ms": 7.0}, LAWS["exponential"], LAWS["batch"]],
+    ids=["M/D/1", "M/M/1", "batch"],
+)
+def test_the_search_for_capacity_ends_at_the_true_one(law, changes) -> None:
+    """The study's own search and SLO rule, on long trials that follow the law exactly."""
+    slo = Slo(latency_ms=60)
+    grid = grid_of(CapacitySpec(start_rps=20, min_rps=5, max_rps=400, resolution=1.19))
+    probes: dict[int, bool | None] = {}
+    while (index := next_index(probes, grid)) is not None:
+        latency_s = poisson_latencies_s(law(**changes), grid.rate_rps(index), 20_000, seed=1)
+        probes[index] = judge_slo(slo, latency_s, len(latency_s), len(latency_s)).met
+    found = found_index(probes)
+    assert found is not None
+    rates_rps = [grid.rate_rps(k) for k in range(grid.lowest, grid.highest + 1)]
+    truth_rps = true_capacity_rps(law(**changes), 60, 99, rates_rps, 20_000)
+    assert grid.rate_rps(found) == truth_rps

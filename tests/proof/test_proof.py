@@ -1,0 +1,217 @@
+"""What a proof says of runs whose rows follow their laws exactly, and of a harness that errs."""
+
+import numpy as np
+import pytest
+
+from analysis.laws import read_law
+from analysis.proof import OF_CLIENT_OR_MACHINE, main, planted_reason, prove
+from analysis.proof_tables import markdown
+from analysis.trials import judge_trials
+from analysis.validity import Reason
+from analysis.verdicts import Verdict
+from loadtests.records import RecordError
+from loadtests.spec import read_experiment, resolve_contenders
+
+STALL = {"service_ms": 2.0, "stall_every_ms": 3000.0, "stall_ms": 200.0}
+
+
+def test_what_a_faultless_harness_measures_is_within_tolerance(simulated_run, law_options) -> None:
+    simulated_run.add("fixed", law_options(service_ms=7.0))
+    simulated_run.add("stall", law_options(**STALL))
+    proof = prove(simulated_run.read())
+    for row in proof.latencies:
+        assert row.difference_ms == pytest.approx(0.4, abs=0.01)
+        assert row.within
+        assert row.n_certified == 3
+    assert proof.failures == []
+
+
+def from_sending(rows):
+    """The rows of a client that waits for each reply before it sends the next request, and counts
+    from sending: what coordinated omission leaves."""
+    latency_s = (rows["done_s"] - rows["scheduled_s"]).to_numpy()
+    done_s = rows["scheduled_s"].to_numpy() + latency_s
+    sent_s = np.maximum(rows["scheduled_s"].to_numpy(), np.concatenate([[0], done_s[:-1]]))
+    return rows.assign(done_s=rows["scheduled_s"] + np.maximum(done_s - sent_s, 0.0))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "error"),
+    [
+        (from_sending, "coordinated omission"),
+        (lambda rows: rows.assign(done_s=rows["done_s"] + 0.05), "50 ms too many"),
+        (
+            lambda rows: rows.assign(done_s=rows["done_s"].clip(upper=rows["scheduled_s"] + 0.1)),
+            "cut",
+        ),
+    ],
+    ids=["counts from sending", "adds time", "cuts the tail off"],
+)
+def test_a_systematic_error_of_the_client_is_told(
+    simulated_run, law_options, spoil, error: str
+) -> None:
+    simulated_run.add("stall", law_options(**STALL), spoil=spoil)
+    proof = prove(simulated_run.read())
+    assert proof.failures == ["latency of stall"], error
+
+
+def test_a_machine_that_was_late_is_blamed_for_a_difference_not_the_harness(
+    simulated_run, law_options
+) -> None:
+    simulated_run.add(
+        "stall",
+        law_options(**STALL),
+        spoil=lambda rows: rows.assign(done_s=rows["done_s"] + 0.05),
+        late_ms=60.0,
+    )
+    proof = prove(simulated_run.read())
+    assert not proof.latencies[0].within
+    assert proof.failures == []
+    assert "machine too late to tell" in markdown(proof)
+
+
+def test_verdicts_between_laws_are_those_of_the_truth(simulated_run, law_options) -> None:
+    simulated_run.add("reference", law_options(service_ms=7.0))
+    simulated_run.add("equal", law_options(service_ms=7.0))
+    simulated_run.add("slower", law_options(service_ms=8.5))
+    simulated_run.add("quicker", law_options(service_ms=4.0))
+    found = {row.contender: row for row in prove(simulated_run.read()).comparisons}
+    assert {name: row.verdict for name, row in found.items()} == {
+        "equal": Verdict.NO_MATERIAL_DIFFERENCE,
+        "slower": Verdict.WORSE,
+        "quicker": Verdict.BETTER,
+    }
+    assert all(row.verdict is row.expected for row in found.values())
+
+
+def test_a_false_verdict_is_told(simulated_run, law_options) -> None:
+    simulated_run.add("reference", law_options(service_ms=7.0))
+    simulated_run.add(
+        "equal",
+        law_options(service_ms=7.0),
+        spoil=lambda rows: rows.assign(done_s=rows["done_s"] + 0.05),
+    )
+    assert "verdict on equal" in prove(simulated_run.read()).failures
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"service_ms": 13.0}, Reason.SATURATED),
+        ({"service_ms": 2.0, "leak_ms": 0.012}, Reason.DRIFT),
+        ({"errors_from": 200, "errors_to": 240}, Reason.ERRORS),
+        ({"drop_every": 50}, Reason.ERRORS),
+        ({"miscount_every": 20}, Reason.COUNTS_DISAGREE),
+        ({"answer": "wrong"}, Reason.PARITY_BROKEN),
+    ],
+)
+def test_each_planted_fault_raises_its_reason_in_every_trial(
+    simulated_run, law_options, changes, reason: Reason
+) -> None:
+    simulated_run.add("faulty", law_options(**changes))
+    (found,) = prove(simulated_run.read()).detections
+    assert found.planted is reason
+    assert (found.n_found, found.n_trials) == (3, 3)
+
+
+def test_a_service_that_cannot_start_is_not_ready(simulated_run, law_options) -> None:
+    simulated_run.add("broken", law_options(), status="failed", reason="exited with code 1")
+    run = simulated_run.read()
+    for trial in run.trials:
+        trial.record.contender["options"]["distribution"] = "none"
+    (found,) = prove(run).detections
+    assert (found.planted, found.n_found) == (Reason.NOT_READY, 3)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda rows: rows.iloc[::2], Reason.LITTLES_LAW_VIOLATED),
+        (lambda rows: rows.assign(done_s=rows["sent_s"] - 1), Reason.LITTLES_LAW_VIOLATED),
+        (lambda rows: rows.iloc[::2], Reason.ARRIVALS_NOT_REPLAYED),
+        (lambda rows: rows.assign(sent_s=rows["sent_s"] + 0.006), Reason.SEND_LAG),
+    ],
+    ids=["rows lost", "a clock that jumped", "requests not sent", "a late client"],
+)
+def test_each_fault_of_the_harness_raises_its_reason(
+    simulated_run, law_options, spoil, reason: Reason
+) -> None:
+    simulated_run.add("fixed", law_options(service_ms=7.0), spoil=spoil, repeats=1)
+    (judged,) = judge_trials(simulated_run.read(), [])
+    assert reason in {finding.reason for finding in judged.result.findings}
+
+
+def test_a_sound_service_raises_no_alarm(simulated_run, law_options) -> None:
+    simulated_run.add("fixed", law_options(service_ms=7.0))
+    (found,) = prove(simulated_run.read()).detections
+    assert (found.planted, found.false_alarms) == (None, [])
+
+
+def test_a_reason_that_is_not_found_is_told(simulated_run, law_options) -> None:
+    simulated_run.add("errors", law_options(errors_from=0, errors_to=20))  # all in the warm-up
+    assert prove(simulated_run.read()).failures == ["fault of errors"]
+
+
+def search(simulated_run, options, **changes) -> None:
+    for rate_rps in (40, 60, 80, 100, 120):
+        trial = {"repeats": 1, "rate_rps": float(rate_rps), "purpose": "search"}
+        simulated_run.add("fixed", options, **trial, **changes)
+
+
+def test_a_capacity_found_on_exact_rows_is_judged_right(simulated_run, law_options) -> None:
+    search(simulated_run, law_options(service_ms=7.0))
+    (row,) = prove(simulated_run.read()).capacities
+    assert row.n_right == row.n_clear >= 3
+    # M/D/1 with 7 ms reaches a P99 of 50 ms a little below 100/s.
+    assert row.true_rps == pytest.approx(97, abs=3)
+    assert row.not_met_rps is not None
+
+
+def test_a_search_that_judges_rates_wrongly_is_told(simulated_run, law_options) -> None:
+    def half(rows):
+        return rows.assign(done_s=(rows["done_s"] + rows["sent_s"]) / 2)
+
+    search(simulated_run, law_options(service_ms=7.0), spoil=half)
+    assert "capacity of fixed" in prove(simulated_run.read()).failures
+
+
+def test_every_table_says_that_its_services_are_simulated(simulated_run, law_options) -> None:
+    simulated_run.add("fixed", law_options())
+    simulated_run.add("equal", law_options())
+    text = markdown(prove(simulated_run.read()))
+    headers = [line for line in text.splitlines() if line.startswith("| simulated")]
+    assert len(headers) == 3
+
+
+def test_a_run_without_simulated_services_is_refused_in_one_sentence(
+    simulated_run, law_options
+) -> None:
+    simulated_run.add("fixed", law_options(), contender={"name": "a", "protocol": "http-json"})
+    with pytest.raises(RecordError, match="expected open-loop trials of a simulated"):
+        prove(simulated_run.read())
+
+
+def test_bad_input_is_a_sentence_and_exit_code_2(
+    tmp_path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(tmp_path)]) == 2
+    assert main([]) == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_the_proof_experiment_plants_every_reason_that_a_service_can_raise(root) -> None:
+    experiment = read_experiment(root / "loadtests" / "experiments" / "proof.toml")
+    contenders = resolve_contenders(experiment)
+    planted = {
+        planted_reason(read_law({"options": contenders[name].options}), 100.0)
+        for name in experiment.contenders
+    }
+    of_service = set(Reason) - OF_CLIENT_OR_MACHINE - {Reason.LITTLES_LAW_VIOLATED}
+    assert planted == of_service | {None}
+
+
+@pytest.mark.parametrize("name", ["proof", "proof-capacity"])
+def test_the_experiments_of_the_proof_use_simulated_services_only(root, name: str) -> None:
+    experiment = read_experiment(root / "loadtests" / "experiments" / f"{name}.toml")
+    contenders = resolve_contenders(experiment)
+    assert {contenders[each].server for each in experiment.contenders} == {"law_service"}
