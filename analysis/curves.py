@@ -70,8 +70,13 @@ def rates_of(summary: Summary) -> list[float]:
 
 def rate_axis(axes: Axes, rates: Sequence[float], most: int = MOST_TICKS) -> None:
     """Ticks of an axis of arrival rates: the rates themselves where they fit."""
+    low, high = rates[0], rates[-1]
     if _wide(rates):
         axes.set_xscale("log")
+        axes.set_xlim(low / (high / low) ** 0.05, high * (high / low) ** 0.05)
+    else:
+        pad = 0.05 * (high - low) or 0.1 * low
+        axes.set_xlim(low - pad, high + pad)
     axes.minorticks_off()
     if _fit(rates, most):
         axes.set_xticks(rates, [f"{rate:g}" for rate in rates])

@@ -19,6 +19,7 @@ from analysis.validity import MEANINGS, Meaning
 from analysis.values import Value
 from analysis.verdicts import Repeats
 
+SIMULATED_SERVER = "law_service"
 SUMMARY_SCHEMA_VERSION = 2
 
 
@@ -90,7 +91,7 @@ def summarise(run: Run) -> Summary:
     moving_parts = {facts.name: facts.moving_parts for facts in contenders}
     return Summary(
         manifest=run.manifest,
-        warnings=_warnings(run.manifest),
+        warnings=_warnings(run),
         slos=list(experiment.slos),
         recommendation=recommend(
             candidates_of(main, moving_parts, trials),
@@ -154,8 +155,11 @@ def _kind(annotation: Any) -> tuple[str, type[BaseModel] | None, bool]:
     return names.get(annotation, "text"), None, False
 
 
-def _warnings(manifest: Manifest) -> list[str]:
+def _warnings(run: Run) -> list[str]:
+    manifest = run.manifest
     found = list(manifest.model.notes)
+    if any(t.record.contender["server"] == SIMULATED_SERVER for t in run.measurements):
+        found.append("Simulated services: nothing here says how fast a real server is.")
     if manifest.model.weights == "seeded" and not found:
         found.append("The weights are seeded, not trained: speed is real, labels mean nothing.")
     if manifest.finished_at is None:

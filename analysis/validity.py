@@ -1,6 +1,6 @@
 """May a trial be used, and for what? A closed list of reasons, each with its cause and remedy.
 
-A further reason is a member of Reason, its meaning in MEANINGS and a check in analysis.certificate.
+A further reason is a member of Reason, its meaning in MEANINGS and a check in analysis.checks.
 """
 
 from collections.abc import Mapping

@@ -166,8 +166,11 @@ class _Execution:
 def forget_failed(run_dir: Path) -> None:
     """Removes the trials that failed, so that a resumed run makes them again."""
     for folder in trial_folders(run_dir):
-        if read_trial(folder).status == "failed":
+        trial = read_trial(folder)
+        if trial.status == "failed":
             shutil.rmtree(folder)
+            if trial.purpose == "search":  # it goes on, and may find other rates to repeat
+                _update_json(run_dir / "manifest.json", own_rates=None)
 
 
 def _remove_unfinished(trials: Path) -> None:

@@ -40,9 +40,11 @@ def _one_start(
             log=log,
         ) as server:
             answers = _parity_before_load(server, context)
-            while trial is not None and server.alive():
+            while trial is not None:
                 finished(trial, run_trial(trial, server, answers, context))
                 trial = next(others, None)
+                if not server.alive():
+                    break
             return trial
     except (LaunchError, ProbeError) as error:
         tail = error.log_tail if isinstance(error, LaunchError) else server.log_tail()
