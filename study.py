@@ -258,7 +258,10 @@ def list_all(results: ResultsOption = RESULTS) -> None:
         experiments.add_row(str(path.relative_to(ROOT)), read_experiment(path).description)
     runs = Table("run", "finished", "trials", title="Runs")
     for manifest in sorted(results.glob("*/manifest.json")):
-        finished = read_json(manifest)["finished_at"] or "no: --resume continues it"
+        try:
+            finished = read_json(manifest)["finished_at"] or "no: --resume continues it"
+        except RecordError:
+            finished = "made by another version of the study"
         runs.add_row(str(manifest.parent), finished, str(len(trial_folders(manifest.parent))))
     for table in (contenders, experiments, runs):
         console.print(table)

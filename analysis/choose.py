@@ -76,7 +76,12 @@ def _choose(candidates: Candidates, rate_rps: float, cpu_verdict: CpuVerdict) ->
         because = f"no contender is shown to meet the SLO, and {', '.join(unsure)} might"
         return _answer(rate_rps, Answer.NOT_ENOUGH_EVIDENCE, because)
     if not sure:
-        return _answer(rate_rps, Answer.NONE_MEETS_SLO, "every contender was measured")
+        because = (
+            "every contender was measured"
+            if standing
+            else "every contender gave wrong answers or never started"
+        )
+        return _answer(rate_rps, Answer.NONE_MEETS_SLO, because)
     fewest = min(parts.get(name, 0) for name in sure)
     simplest = [name for name in sure if parts.get(name, 0) == fewest]
     best, equals = _least_cpu(simplest, rate_rps, cpu_verdict)

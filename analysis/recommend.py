@@ -16,6 +16,8 @@ from analysis.values import Value
 from analysis.verdicts import Repeats, Verdict
 from analysis.wording import number
 
+_ARRIVALS = {"poisson": "Poisson", "trace": "recorded"}
+
 
 class Recommendation(Value):
     """The answer, with what it rests on."""
@@ -71,6 +73,7 @@ def cpu_verdicts(repeats: Repeats, floor: NoiseFloor | None, least: float) -> Cp
 
 def _conditions(manifest: Manifest, rates: Sequence[float]) -> list[str]:
     experiment, model = manifest.experiment, manifest.model
+    arrivals = experiment.load.arrivals.kind
     covered = ", ".join(f"{rate:.4g}" for rate in rates) or "none"
     cores = {role: len(numbers) for role, numbers in manifest.cores.items()}
     return [
@@ -80,7 +83,7 @@ def _conditions(manifest: Manifest, rates: Sequence[float]) -> list[str]:
         f"Model: {model.name}, {model.weights} weights, digest {model.digest[:12]}.",
         f"SLO: {experiment.slo}; latency counts from the scheduled time of arrival.",
         f"Traffic: {manifest.traffic.source}, {manifest.traffic.n_texts:,} texts, one text a "
-        f"request, {experiment.load.arrivals.kind} arrivals.",
+        f"request, {_ARRIVALS.get(arrivals, arrivals)} arrivals.",
         f"Arrival rates tested: {covered} rps; planned repeats of each planned rate: "
         f"{experiment.repeats}. A contender that meets the SLO at one rate is taken to meet it at "
         "every lower one; nothing is said about rates above or between those tested.",
@@ -113,4 +116,6 @@ def _measured(point: Point | None) -> str:
     if point is None or point.metrics is None or point.slo_verdict is not SloVerdict.MET:
         return ""
     latency_ms = point.metrics.latency_slo_ms
+    if latency_ms is None:
+        return ""
     return f" (measured at {point.rate_rps:.4g} rps: {number(latency_ms)} ms)"
