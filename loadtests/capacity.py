@@ -48,12 +48,17 @@ class CapacitySearch:
                 self.experiment, self.spec, self.contenders[name], grid.rate_rps(index)
             )
 
+    def found_rates(self, name: str) -> list[float]:
+        """The highest rate at which this contender met the first SLO, if there is one."""
+        return list(self._rates(slos=1)[name])
+
     def affordable_rates(self) -> OwnRates:
         """The rates to repeat: those found for every SLO and the next one above the first, or as
         many of them as leave room for all blocks; at least those found for the first SLO."""
         for choice in (self._rates(above=1), self._rates(), self._rates(slos=1)):
             blocks = plan.blocks(self.experiment, self.contenders, choice)
-            length_s = plan.expected_s(visit for block in blocks for visit in block)
+            visits = [visit for block in blocks for visit in block]
+            length_s = plan.expected_s(plan.missing(visits, self.history.records))
             if self.time.expected_s(length_s) <= self.time.budget_left_s():
                 break
         return choice

@@ -1,7 +1,9 @@
 """What a run knows so far: its finished trials, read from disk, and what they say of each SLO."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 
 import pandas as pd
@@ -18,6 +20,9 @@ from loadtests.slo import SloOutcome, judge_slo
 from loadtests.spec import Experiment, Slo
 from loadtests.tables import read_requests
 
+Trial = tuple[TrialRecord, pd.DataFrame]
+"""A completed trial and its rows, as loadtests.tables.read_requests gives them."""
+
 
 @dataclass
 class History:
@@ -27,7 +32,7 @@ class History:
     folder: Path
     experiment: Experiment
     records: dict[str, TrialRecord] = field(default_factory=dict)
-    _met: dict[tuple[str, float], tuple[bool | None, ...]] = field(default_factory=dict)
+    _trials: dict[tuple[str, float], list[Trial]] = field(default_factory=dict)
     _ceilings_rps: dict[str, float] = field(default_factory=dict)
 
     @classmethod
@@ -40,21 +45,31 @@ class History:
     def add(self, record: TrialRecord) -> None:
         """Takes note of a trial that was saved."""
         self.records[record.trial_id] = record
-        if record.status != "completed" or record.purpose not in ("search", "calibration"):
+        # Later repeats do not count: a resumed run must search as if it had not been stopped.
+        first_repeat = record.purpose == "measurement" and record.repeat == 1
+        if record.status != "completed" or not (
+            first_repeat or record.purpose in ("search", "calibration")
+        ):
             return
         rows = read_requests(self.folder / "trials" / record.trial_id)
         if record.level.rate_rps is not None:
-            met = tuple(slo_met(rows, record, slo) for slo in self.experiment.slos)
-            self._met[record.contender_name, record.level.rate_rps] = met
-        else:
+            key = record.contender_name, record.level.rate_rps
+            self._trials.setdefault(key, []).append((record, rows))
+        elif record.purpose == "calibration":
             protocol = str(record.contender["protocol"])
             self._ceilings_rps[protocol] = _throughput_rps(rows, record)
 
     def probes(self, contender: str) -> list[dict[float, bool | None]]:
-        """For each SLO, by rate that was probed: whether it was met; None: it cannot be told."""
+        """For each SLO, by rate that was probed: whether it was met; None: it cannot be told.
+
+        A rate's probe and its first repeat are judged together."""
         return [
-            {rate: met[k] for (name, rate), met in self._met.items() if name == contender}
-            for k in range(len(self.experiment.slos))
+            {
+                rate: slo_met(trials, slo)
+                for (name, rate), trials in self._trials.items()
+                if name == contender
+            }
+            for slo in self.experiment.slos
         ]
 
     def spent_s(self) -> float:
@@ -78,28 +93,29 @@ class History:
         return CEILING_SHARE * self._ceilings_rps.get(protocol, math.inf)
 
 
-def slo_met(rows: pd.DataFrame, record: TrialRecord, slo: Slo) -> bool | None:
-    """Whether a trial's requests met the SLO; None where a late client leaves it open.
+def slo_met(trials: Sequence[Trial], slo: Slo) -> bool | None:
+    """Whether the requests of trials at one rate met the SLO; None where late clients leave it
+    open.
 
     What a late client measured is partly its own delay. It proves only that the SLO was not met,
     and only where the server missed it even counted from the time of sending.
     """
-    lag_ms = record.attempts_send_lag_p99_ms[-1]
-    if lag_ms is None or lag_ms > slo.latency_ms:
-        return None
-    if lag_ms <= SEND_LAG_SHARE * slo.latency_ms:
-        return slo_outcome(rows, record, slo).met
-    return None if slo_outcome(rows, record, slo, since="sent_s").met else False
+    lags_ms = {id(trial): trial[0].attempts_send_lag_p99_ms[-1] for trial in trials}
+    known = {key: lag_ms for key, lag_ms in lags_ms.items() if lag_ms is not None}
+    on_time = [t for t in trials if known.get(id(t), inf) <= SEND_LAG_SHARE * slo.latency_ms]
+    if on_time:
+        return slo_outcome(on_time, slo).met
+    late = [t for t in trials if known.get(id(t), inf) <= slo.latency_ms]
+    return False if late and not slo_outcome(late, slo, since="sent_s").met else None
 
 
-def slo_outcome(
-    rows: pd.DataFrame, record: TrialRecord, slo: Slo, since: str = "scheduled_s"
-) -> SloOutcome:
-    """judge_slo of the rows of one trial, latency counted from the column `since`."""
-    steady = rows[rows["phase"] == "steady"]
+def slo_outcome(trials: Sequence[Trial], slo: Slo, since: str = "scheduled_s") -> SloOutcome:
+    """judge_slo of the rows of trials at one rate, latency counted from the column `since`."""
+    steady = pd.concat([rows[rows["phase"] == "steady"] for _, rows in trials])
     answered = steady[steady["status"] == "ok"]
     latency_s = (answered["done_s"] - answered[since]).to_numpy(dtype=float)
-    return judge_slo(slo, latency_s, len(steady), _n_done_in_window(rows, record))
+    n_done = sum(_n_done_in_window(rows, record) for record, rows in trials)
+    return judge_slo(slo, latency_s, len(steady), n_done)
 
 
 def _n_done_in_window(rows: pd.DataFrame, record: TrialRecord) -> int:

@@ -1,7 +1,7 @@
 """From an experiment to its trials, by visits: calibration, search, then seeded random blocks."""
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from loadtests.records import Level, Phases, Purpose
@@ -111,6 +111,15 @@ def blocks(
     """All repeats."""
     repeats = range(1, experiment.repeats + 1)
     return [block(experiment, contenders, repeat, own_rates) for repeat in repeats]
+
+
+def missing(visits: Iterable[Visit], done: Container[str]) -> list[Visit]:
+    """The visits with the trials whose ids are not in done."""
+    left = [
+        Visit(visit.contender, tuple(t for t in visit.trials if t.trial_id not in done))
+        for visit in visits
+    ]
+    return [visit for visit in left if visit.trials]
 
 
 def guessed_rates(experiment: Experiment) -> OwnRates:

@@ -72,14 +72,14 @@ class _Execution:
     def calibrate(self) -> None:
         visits = plan.calibration(self._experiment, self._contenders)
         guessed = plan.guessed_rates(self._experiment)
+        blocks = plan.blocks(self._experiment, self._contenders, guessed)
+        # The first block needs no starts of its own: it shares the visits of the search.
+        shared_s = plan.STARTUP_S * len(self._experiment.contenders) if guessed else 0.0
+        blocks_s = plan.expected_s(visit for block in blocks for visit in self._missing(block))
         self._time.ahead_s = {
             "calibration": plan.expected_s(self._missing(visits)),
             "search": plan.expected_search_s(self._experiment),
-            "blocks": plan.expected_s(
-                visit
-                for block in plan.blocks(self._experiment, self._contenders, guessed)
-                for visit in self._missing(block)
-            ),
+            "blocks": max(0.0, blocks_s - shared_s),
         }
         self._progress.begins(self._time.left_s())
         for visit in self._missing(visits):
@@ -98,7 +98,7 @@ class _Execution:
         for k, name in enumerate(order, start=1):
             later_s = all_s * (len(order) - k) / len(order)
             reserved_s = later_s + self._time.ahead_s["blocks"]
-            self._visit("search", search.trials(name, reserved_s, self._drop))
+            self._visit("search", self._search_and_first_repeat(search, name, reserved_s))
             self._time.ahead_s["search"] = later_s
         manifest = self._context.folder / "manifest.json"
         own_rates: OwnRates = read_json(manifest).get("own_rates") or search.affordable_rates()
@@ -127,13 +127,28 @@ class _Execution:
                 self._visit("blocks", self._within_budget(visit))
 
     def _missing(self, visits: Sequence[Visit]) -> list[Visit]:
-        """The visits with the trials that are not on disk."""
-        done = self._history.records
-        left = [
-            Visit(visit.contender, tuple(t for t in visit.trials if t.trial_id not in done))
-            for visit in visits
-        ]
-        return [visit for visit in left if visit.trials]
+        return plan.missing(visits, self._history.records)
+
+    def _search_and_first_repeat(
+        self, search: CapacitySearch, name: str, reserved_s: float
+    ) -> Iterator[PlannedTrial]:
+        """The probes of one contender and, in the same visit, its share of the first block.
+
+        One lucky probe must not decide: the rate found is measured again at once, and where both
+        together miss the SLO the search goes on below it.
+        """
+        while True:
+            yield from search.trials(name, reserved_s, self._drop)
+            own = search.found_rates(name)
+            block = plan.block(self._experiment, self._contenders, 1, {name: own})
+            missing = [v for v in self._missing(block) if v.contender.name == name]
+            trials = [trial for visit in missing for trial in visit.trials]
+            again = [trial for trial in trials if trial.level.rate_rps in own]
+            if not again or self._time.budget_left_s() <= 0:
+                break
+            yield again[0]
+        for visit in missing:
+            yield from self._within_budget(visit)
 
     def _within_budget(self, visit: Visit) -> Iterator[PlannedTrial]:
         for trial in visit.trials:
@@ -144,8 +159,9 @@ class _Execution:
                 self._drop(Dropped(trial.purpose, trial.repeat, trial.contender.name, detail))
 
     def _drop(self, what: Dropped) -> None:
-        self.dropped.append(what)
-        self._progress.dropped(what)
+        if what not in self.dropped:
+            self.dropped.append(what)
+            self._progress.dropped(what)
 
     def _visit(self, phase: str, trials: Iterator[PlannedTrial]) -> None:
         first = next(trials, None)
@@ -156,7 +172,8 @@ class _Execution:
             self._history.add(record)
             planned_s = trial.expected_s + (plan.STARTUP_S if trial is first else 0)
             self._time.passed(planned_s)
-            self._time.ahead_s[phase] = max(0.0, self._time.ahead_s[phase] - planned_s)
+            part = "blocks" if trial.purpose in ("measurement", "noise") else phase
+            self._time.ahead_s[part] = max(0.0, self._time.ahead_s[part] - planned_s)
             self._progress.trial_finished(trial, record, self._time.left_s())
 
         self._progress.visit_started(first.contender.name, self._time.left_s())

@@ -8,15 +8,19 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from google.protobuf.message import DecodeError
-from tritonclient.grpc import service_pb2
-from tritonclient.utils import triton_to_np_dtype
 
 from servers.contract import MODEL_NAME
 from servers.discovery import Protocol
+
+if TYPE_CHECKING:
+    from tritonclient.grpc import service_pb2
+
+# tritonclient is imported where it is used: it takes a quarter of a second, and the load generator,
+# which is started for every trial, needs none of it to speak HTTP.
 
 HTTP_PATH = "/predict"
 GRPC_METHOD = "/inference.GRPCInferenceService/ModelInfer"
@@ -92,6 +96,8 @@ class InferWire:
 
     def encode(self, text: str) -> bytes:
         """A serialised ModelInferRequest, made before the clock starts."""
+        from tritonclient.grpc import service_pb2
+
         request = service_pb2.ModelInferRequest(model_name=self.model)
         tensor = request.inputs.add(name=self.text_input, datatype="BYTES", shape=self.shape)
         tensor.contents.bytes_contents.append(text.encode())
@@ -99,6 +105,8 @@ class InferWire:
 
     def decode(self, reply: bytes) -> Answer:
         """Label and confidence in a serialised ModelInferResponse."""
+        from tritonclient.grpc import service_pb2
+
         try:
             outputs = _outputs(service_pb2.ModelInferResponse.FromString(reply))
         except (ValueError, TypeError, DecodeError) as error:
@@ -199,7 +207,7 @@ def _at(answer: Any, path: str) -> Any:
     return answer
 
 
-def _outputs(response: service_pb2.ModelInferResponse) -> dict[str, list[Any]]:
+def _outputs(response: "service_pb2.ModelInferResponse") -> dict[str, list[Any]]:
     """Elements of each output. Raw buffers, where used, stand in the order of the outputs; without
     them each output carries typed contents (KServe v2, "Tensor Data")."""
     if not response.raw_output_contents:
@@ -219,6 +227,8 @@ def _text(element: Any) -> Any:
 
 def _elements(datatype: str, raw: bytes) -> list[Any]:
     if datatype != "BYTES":
+        from tritonclient.utils import triton_to_np_dtype
+
         elements: list[Any] = np.frombuffer(raw, triton_to_np_dtype(datatype)).tolist()
         return elements
     # A BYTES element is its length as 4 little-endian bytes, then its content.

@@ -67,27 +67,35 @@ def history(tmp_path: Path):
 
 @pytest.mark.parametrize(("latency_s", "met"), [(0.05, True), (0.15, False)])
 def test_a_trial_on_time_says_whether_the_slo_was_met(latency_s: float, met: bool) -> None:
-    assert slo_met(rows(latency_s), record(), SLO) is met
+    assert slo_met([(record(), rows(latency_s))], SLO) is met
 
 
 @pytest.mark.parametrize("latency_s", [0.05, 0.11])
 def test_a_late_client_leaves_it_unknown(latency_s: float) -> None:
     late = record(attempts_send_lag_p99_ms=(30.0, 20.0))
-    assert slo_met(rows(latency_s, lag_s=0.02), late, SLO) is None
+    assert slo_met([(late, rows(latency_s, lag_s=0.02))], SLO) is None
 
 
 def test_a_server_too_slow_even_from_the_time_of_sending_misses_it_whatever_the_client() -> None:
     late = record(attempts_send_lag_p99_ms=(20.0,))
-    assert slo_met(rows(0.13, lag_s=0.02), late, SLO) is False
+    assert slo_met([(late, rows(0.13, lag_s=0.02))], SLO) is False
 
 
 def test_a_client_that_was_on_time_at_its_last_attempt_counts() -> None:
-    assert slo_met(rows(0.05), record(attempts_send_lag_p99_ms=(30.0, 2.0)), SLO) is True
+    assert slo_met([(record(attempts_send_lag_p99_ms=(30.0, 2.0)), rows(0.05))], SLO) is True
 
 
 def test_saturation_is_believed_of_a_client_that_was_late_by_less_than_the_bound() -> None:
-    assert slo_met(rows(2.0), record(attempts_send_lag_p99_ms=(50.0,)), SLO) is False
-    assert slo_met(rows(2.0), record(attempts_send_lag_p99_ms=(150.0,)), SLO) is None
+    assert slo_met([(record(attempts_send_lag_p99_ms=(50.0,)), rows(2.0))], SLO) is False
+    assert slo_met([(record(attempts_send_lag_p99_ms=(150.0,)), rows(2.0))], SLO) is None
+
+
+def test_a_probe_and_the_first_repeat_of_its_rate_are_judged_together(history) -> None:
+    repeat = record(trial_id="r1-a-100rps", purpose="measurement", repeat=1)
+    later = record("b", trial_id="r2-b-100rps", purpose="measurement", repeat=2)
+    found = history((record(), 0.05), (repeat, 0.15), (record("b"), 0.05), (later, 0.15))
+    assert found.probes("a")[0] == {100: False}
+    assert found.probes("b")[0] == {100: True}
 
 
 def test_every_slo_is_judged_from_the_same_trial(history) -> None:

@@ -153,7 +153,7 @@ CAPACITY = CapacitySpec(
 def meets_up_to_50_rps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Real trials, judged by a law: null servers have no capacity that a test could reach."""
     monkeypatch.setattr(
-        history_module, "slo_met", lambda rows, record, slo: record.level.rate_rps <= 50
+        history_module, "slo_met", lambda trials, slo: trials[0][0].level.rate_rps <= 50
     )
 
 
