@@ -14,8 +14,6 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from analysis.derive import derive
-from analysis.terminal import recommendation_table
 from loadtests import perf_analyzer_tool
 from loadtests.artefacts import ArtefactError, prepare
 from loadtests.calibrate import calibrate, save_calibration
@@ -117,6 +115,9 @@ def run(
     model: ModelOption = None,
     texts: TextsOption = None,
     results: ResultsOption = RESULTS,
+    report: Annotated[
+        bool, typer.Option(help="Write the report at the end; `study report RUN` does so later.")
+    ] = True,
 ) -> None:
     """Run an experiment against real servers and write its report."""
     if (experiment is None) == (resume is None):
@@ -126,9 +127,13 @@ def run(
         )
     if resume:
         stored = read_json(resume / "manifest.json")["experiment"]
-        _execute(stored_experiment(stored), results, resume)
+        folder = _execute(stored_experiment(stored), results, resume)
     elif experiment:
-        _execute(with_overrides(read_experiment(experiment), model, texts), results, None)
+        folder = _execute(with_overrides(read_experiment(experiment), model, texts), results)
+    if report:
+        _report(folder)
+    else:
+        _say(str(folder))
 
 
 @app.command()
@@ -151,7 +156,7 @@ def capacity(
 ) -> None:
     """Find each contender's highest arrival rate that meets the SLO, and certify it by repeats."""
     chosen = capacity_only(read_experiment(experiment), slo or [], budget_s)
-    _execute(with_overrides(chosen, model, texts), results, None)
+    _report(_execute(with_overrides(chosen, model, texts), results))
 
 
 @app.command()
@@ -161,7 +166,7 @@ def smoke(
 ) -> None:
     """Run every contender once, in about two minutes, to see that all parts work."""
     chosen = read_experiment(EXPERIMENTS / "smoke.toml")
-    _execute(with_overrides(chosen, model, texts), results, None)
+    _report(_execute(with_overrides(chosen, model, texts), results))
 
 
 @app.command()
@@ -237,9 +242,9 @@ def cross_check(
     _say(str(page))
 
 
-@app.command()
+@app.command("report")
 @_exits_with_a_sentence
-def report(
+def report_again(
     run_dir: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")],
 ) -> None:
     """Write a run's report.html, decision.md and summary.json again from its records."""
@@ -267,7 +272,7 @@ def list_all(results: ResultsOption = RESULTS) -> None:
         console.print(table)
 
 
-def _execute(experiment: Experiment, results: Path, resumed: Path | None) -> None:
+def _execute(experiment: Experiment, results: Path, resumed: Path | None = None) -> Path:
     contenders = resolve_contenders(experiment)
     external = external_among(contenders.values())
     for service in external:
@@ -303,13 +308,14 @@ def _execute(experiment: Experiment, results: Path, resumed: Path | None) -> Non
             f"cannot write to {folder} ({error.strerror}); finished trials are kept: make room, "
             f"then continue with study run --resume {folder}"
         ) from error
-    _report(folder)
+    return folder
 
 
 def _report(folder: Path) -> None:
-    from analysis.notebook import (
-        execute_notebook,  # its imports take seconds, and only this needs it
-    )
+    # Their imports take seconds, and only this needs them.
+    from analysis.derive import derive
+    from analysis.notebook import execute_notebook
+    from analysis.terminal import recommendation_table
 
     outputs = derive(folder)
     notebook = folder / "study.ipynb"

@@ -49,23 +49,23 @@ class ProcessTree:
         self._samples = 0
 
     def usage(self) -> TreeUsage | None:
-        """Sums over the living members; None when there is none."""
+        """Sums over the living members; None when there is none. A process that has ended and was
+        not yet collected keeps its CPU seconds but has no memory: it is not among the living."""
         # Looking for new members reads every process of the machine, and does so on the load
         # generator's cores: seldom, or it delays requests.
         if self._samples % LOOK_FOR_MEMBERS_EVERY == 0:
             self._family = self._members()
         self._samples += 1
-        cpu_s, rss_bytes, alive = 0.0, 0, False
+        cpu_s, rss_bytes = 0.0, 0
         for process in self._family:
             try:
                 with process.oneshot():
                     times = process.cpu_times()
                     rss_bytes += process.memory_info().rss
                     cpu_s += times.user + times.system
-                    alive = True
             except psutil.NoSuchProcess:
                 continue
-        return TreeUsage(cpu_s, rss_bytes) if alive else None
+        return TreeUsage(cpu_s, rss_bytes) if rss_bytes else None
 
     def _members(self) -> list[psutil.Process]:
         try:

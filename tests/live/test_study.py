@@ -10,10 +10,12 @@ from pathlib import Path
 
 import psutil
 import pytest
+from typer.testing import CliRunner
 
 import study as study_module
 from loadtests.records import read_trial, trial_folders
 from loadtests.tables import read_requests
+from study import app
 
 pytestmark = pytest.mark.live
 
@@ -84,7 +86,7 @@ def test_a_stopped_run_leaves_nothing_running_and_resumes_where_it_was(
     how: signal.Signals, null_experiment: Path, tmp_path: Path, family_of
 ) -> None:
     results = tmp_path / "results"
-    command = [sys.executable, "-m", "study", "run", str(null_experiment)]
+    command = [sys.executable, "-m", "study", "run", "--no-report", str(null_experiment)]
     with subprocess.Popen(
         [*command, "--results", str(results)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     ) as running:
@@ -103,7 +105,7 @@ def test_a_stopped_run_leaves_nothing_running_and_resumes_where_it_was(
     folder = the_run(results)
     kept = {path.name: (path / "trial.json").stat().st_mtime_ns for path in trial_folders(folder)}
     assert len(kept) == 1
-    resumed = study("run", "--resume", str(folder))
+    resumed = study("run", "--no-report", "--resume", str(folder))
     assert resumed.returncode == 0, resumed.stderr
     trials = {path.name: read_trial(path) for path in trial_folders(folder)}
     assert len(trials) == 2
@@ -196,16 +198,24 @@ def test_the_report_is_one_file_and_the_summary_names_every_contender(whole_stud
     ],
 )
 def test_bad_input_is_one_sentence_with_exit_code_2_and_nothing_written(
-    arguments: tuple[str, ...], sentence: str, tmp_path: Path
+    arguments: tuple[str, ...], sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     results = tmp_path / "results"
     writes = arguments[0] in ("run", "smoke", "capacity")
     options = ("--results", str(results)) if writes else ()
-    done = study(*arguments, *options, cwd=tmp_path)
-    assert done.returncode == 2
+    done = CliRunner().invoke(app, [*arguments, *options])
+    assert done.exit_code == 2
     assert sentence in done.stderr
-    assert "Traceback" not in done.stderr
+    assert len(done.stderr.splitlines()) == 1
     assert not results.exists()
+
+
+def test_bad_input_gives_no_traceback_to_a_person_either(tmp_path: Path) -> None:
+    done = study("run", "nowhere.toml", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("study: cannot read the experiment nowhere.toml")
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("text", ["", "x" * 2001])
@@ -214,10 +224,10 @@ def test_a_text_that_is_empty_or_far_too_long_stops_before_anything_is_written(
 ) -> None:
     texts = tmp_path / "texts.jsonl"
     texts.write_text(json.dumps({"text": text}) + "\n", encoding="utf-8")
-    done = study("smoke", "--texts", str(texts), "--results", str(tmp_path / "results"))
-    assert done.returncode == 2
+    arguments = ["smoke", "--texts", str(texts), "--results", str(tmp_path / "results")]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 2
     assert "texts.jsonl" in done.stderr
-    assert "Traceback" not in done.stderr
     assert not (tmp_path / "results").exists()
 
 
