@@ -31,8 +31,15 @@ def figures(summary: Summary) -> dict[str, str]:
     return {name: to_svg(figure, name) for name, figure in drawn.items() if figure}
 
 
-def write_png(summary: Summary, path: Path) -> None:
-    """The latency figure as a PNG on white, for places that show no SVG."""
-    figure = latency_figure(summary)
+def png_figures(summary: Summary) -> dict[str, Figure]:
+    """By file name: the figures that are also written as PNG, for places that show no SVG."""
+    if not open_points(summary):
+        return {}
+    drawn = {"capacity.png": capacity_figure(summary), "p99.png": latency_figure(summary)}
+    return {name: figure for name, figure in drawn.items() if figure}
+
+
+def write_png(figure: Figure, path: Path) -> None:
+    """Writes a figure on white."""
     with mpl.rc_context(SETTINGS):
         figure.savefig(path, format="png", dpi=200, facecolor="white", metadata={"Software": None})

@@ -17,7 +17,6 @@ BEGIN, END = "<!-- numbers: begin -->", "<!-- numbers: end -->"
 
 def numbers(summary: Summary, run_path: str) -> str:
     """The answer, what each contender sustains and where the gain comes from, as Markdown."""
-    experiment = summary.manifest.experiment
     return "\n\n".join(
         [
             _conditions(summary),
@@ -28,7 +27,7 @@ def numbers(summary: Summary, run_path: str) -> str:
                     for choice in summary.recommendation.choices
                 ],
             ),
-            f"![P{experiment.slo.percentile:g} latency against arrival rate]({run_path}/p99.png)",
+            f"![The arrival rate that each contender sustains]({run_path}/capacity.png)",
             "What each contender sustains. Certified: the SLO is met at this rate with 95 % "
             "confidence (binomial bound); the capacity lies in the interval.",
             _table(*_capacity_table(summary)),

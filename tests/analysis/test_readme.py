@@ -18,7 +18,7 @@ def section(summary) -> str:
 def test_the_section_names_machine_slo_and_figure(summary, section):
     assert str(summary.manifest.machine) in section
     assert str(summary.manifest.experiment.slo) in section
-    assert "(results/a-run/p99.png)" in section
+    assert "(results/a-run/capacity.png)" in section
 
 
 def test_every_contender_has_its_capacity_under_the_main_slo_once(summary, section):

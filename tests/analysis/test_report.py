@@ -206,7 +206,12 @@ def test_the_summary_is_what_the_rows_give_again(outputs, searched_summary):
 
 
 def test_deriving_again_changes_no_file(outputs, searched_run):
-    paths = (outputs.summary_path, outputs.report_path, outputs.decision_path, outputs.figure_path)
+    paths = (
+        outputs.summary_path,
+        outputs.report_path,
+        outputs.decision_path,
+        *outputs.figure_paths,
+    )
     before = [path.read_bytes() for path in paths]
     derive(searched_run)
     assert [path.read_bytes() for path in paths] == before
@@ -280,7 +285,7 @@ def test_a_run_of_closed_loops_only_still_has_a_report(new_run, contender, make_
     run.add(contender("a", 0.002), rows, Level("closed", concurrency=4))
     outputs = derive(run.folder)
     text = outputs.report_path.read_text()
-    assert outputs.figure_path is None
+    assert outputs.figure_paths == []
     assert "#figures" not in text
     assert "4 callers, closed loop" in text
     assert "nothing is recommended" in text
