@@ -9,6 +9,7 @@ from scipy.special import bdtrc
 from analysis.manifest import Experiment, Slo
 from analysis.metrics import least_successes
 from analysis.points import grouped, pooled_outcome
+from analysis.sample import Sample
 from analysis.trials import JudgedTrial
 from analysis.values import Value, over
 from loadtests.slo import certified
@@ -161,7 +162,7 @@ def _judge(rate_rps: float, trials: Sequence[JudgedTrial], slo: Slo) -> Capacity
         )
         if any(t.result.saturated for t in usable) or (certain and not outcome.met):
             judgement = Judgement.NOT_MET
-        elif any(t.result.server_may_be_at_fault for t in trials):
+        elif not _certain_with_the_doubtful(trials, samples, slo):
             judgement = Judgement.UNDECIDED
         elif outcome.met and certified(n_requests, n_over, slo.percentile):
             judgement = Judgement.CERTIFIED
@@ -175,6 +176,23 @@ def _judge(rate_rps: float, trials: Sequence[JudgedTrial], slo: Slo) -> Capacity
         n_invalid=len(trials) - len(usable),
         trial_ids=[t.result.trial_id for t in usable],
     )
+
+
+def _certain_with_the_doubtful(
+    trials: Sequence[JudgedTrial], samples: Sequence[Sample], slo: Slo
+) -> bool:
+    """Whether trials that the server may have spoilt leave the answer as it is without them.
+
+    Leaving them out must not choose results: one that drifted has to agree with the others, its
+    requests counted among theirs; one whose record is in doubt cannot.
+    """
+    doubtful = [t for t in trials if t.result.server_may_be_at_fault]
+    if not all(t.result.only_drifted for t in doubtful):
+        return False
+    rows = [*samples, *(t.sample for t in doubtful if t.sample)]
+    outcome = pooled_outcome(rows, slo)
+    n_requests = sum(sample.n_offered for sample in rows)
+    return not doubtful or (outcome.met and certified(n_requests, outcome.n_over, slo.percentile))
 
 
 def _status(

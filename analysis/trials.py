@@ -67,6 +67,12 @@ class TrialResult(Value):
         )
 
     @property
+    def only_drifted(self) -> bool:
+        """True where drift alone makes it unusable: its rows are right, but not steady."""
+        unusable = {f.reason for f in self.findings if f.meaning.effect.unusable}
+        return unusable == {Reason.DRIFT}
+
+    @property
     def saturated(self) -> bool:
         return any(finding.reason is Reason.SATURATED for finding in self.findings)
 

@@ -11,16 +11,17 @@ from analysis.summary import summarise
 SLO = Slo(percentile=99, latency_ms=100, max_error_ratio=0.001)
 
 
-def trial(rate_rps, n_over, n=1000, n_failed=0, usable=True, blames_server=False, saturated=False):
+def trial(rate_rps, n_over, n=1000, n_failed=0, saturated=False, **invalid):
     """A judged trial of n requests of which n_over took 200 ms and the others 10 ms."""
     latency_s = np.full(n - n_failed, 0.01)
     latency_s[:n_over] = 0.2
     result = SimpleNamespace(
         trial_id=f"t{rate_rps:g}",
         rate_rps=rate_rps,
-        usable=usable,
+        usable=invalid.get("usable", True),
         saturated=saturated,
-        server_may_be_at_fault=blames_server,
+        server_may_be_at_fault=invalid.get("blames_server", False),
+        only_drifted=invalid.get("drifted", False),
     )
     sample = SimpleNamespace(latency_s=latency_s, n_offered=n, done_s=latency_s)
     return SimpleNamespace(result=result, sample=sample)
@@ -70,6 +71,12 @@ def test_an_invalid_trial_is_left_out_where_the_client_was_at_fault():
 def test_an_invalid_trial_that_the_server_may_have_spoilt_prevents_certification():
     blamed = trial(100, 900, usable=False, blames_server=True)
     assert judged(trial(100, 0), blamed) == [Judgement.UNDECIDED]
+
+
+def test_a_trial_that_drifted_must_agree_with_the_others_of_its_rate():
+    drifted = {"usable": False, "blames_server": True, "drifted": True}
+    assert judged(trial(100, 0), trial(100, 4, **drifted)) == [Judgement.CERTIFIED]
+    assert judged(trial(100, 0), trial(100, 40, **drifted)) == [Judgement.UNDECIDED]
 
 
 def test_the_capacity_is_the_highest_certified_rate_and_its_interval_ends_where_it_is_missed():
