@@ -198,7 +198,11 @@ def test_the_report_is_one_file_and_the_summary_names_every_contender(whole_stud
     ],
 )
 def test_bad_input_is_one_sentence_with_exit_code_2_and_nothing_written(
-    arguments: tuple[str, ...], sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    arguments: tuple[str, ...],
+    sentence: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     results = tmp_path / "results"
@@ -206,7 +210,9 @@ def test_bad_input_is_one_sentence_with_exit_code_2_and_nothing_written(
     options = ("--results", str(results)) if writes else ()
     done = CliRunner().invoke(app, [*arguments, *options])
     assert done.exit_code == 2
-    assert sentence in done.stderr
+    said_by_children = capfd.readouterr().err
+    assert sentence in done.stderr + said_by_children
+    assert "Traceback" not in said_by_children
     assert len(done.stderr.splitlines()) == 1
     assert not results.exists()
 
@@ -220,14 +226,16 @@ def test_bad_input_gives_no_traceback_to_a_person_either(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("text", ["", "x" * 2001])
 def test_a_text_that_is_empty_or_far_too_long_stops_before_anything_is_written(
-    text: str, tmp_path: Path
+    text: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     texts = tmp_path / "texts.jsonl"
     texts.write_text(json.dumps({"text": text}) + "\n", encoding="utf-8")
     arguments = ["smoke", "--texts", str(texts), "--results", str(tmp_path / "results")]
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 2
-    assert "texts.jsonl" in done.stderr
+    said_by_children = capfd.readouterr().err
+    assert "texts.jsonl" in said_by_children
+    assert "Traceback" not in said_by_children
     assert not (tmp_path / "results").exists()
 
 
