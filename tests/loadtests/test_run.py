@@ -136,7 +136,7 @@ def test_telemetry_covers_the_steady_state_of_server_and_load_generator(
     folder = tmp_path / "trials/r1-null-http-30rps"
     samples = read_telemetry(folder)
     assert samples["t_s"].min() < 0.2
-    assert samples["t_s"].max() > 0.7
+    assert samples["t_s"].max() > 0.5
     for role in ("server", "load"):
         assert samples[f"{role}_cpu_s"].dropna().is_monotonic_increasing
         assert (samples[f"{role}_rss_bytes"].dropna() > 1_000_000).all()
