@@ -50,7 +50,7 @@ class CapacitySearch:
 
     def found_rates(self, name: str) -> list[float]:
         """The highest rate at which this contender met the first SLO, if there is one."""
-        return list(self._rates(slos=1)[name])
+        return self._rates_of(name, slos=1)
 
     def affordable_rates(self) -> OwnRates:
         """The rates to repeat: those found for every SLO and the next one above the first, or as
@@ -68,15 +68,15 @@ class CapacitySearch:
         return all(set(found) <= set(own_rates[name]) for name, found in self._rates().items())
 
     def _rates(self, slos: int | None = None, above: int = 0) -> OwnRates:
-        rates = {}
-        for name in self.experiment.contenders:
-            grid = self._grid(name)
-            found = [found_index(probes) for probes in self._by_index(name, grid)]
-            known = [index for index in found[:slos] if index is not None]
-            if found[0] is not None:
-                known += range(found[0] + 1, min(found[0] + above, grid.highest) + 1)
-            rates[name] = [grid.rate_rps(index) for index in dict.fromkeys(known)]
-        return rates
+        return {name: self._rates_of(name, slos, above) for name in self.experiment.contenders}
+
+    def _rates_of(self, name: str, slos: int | None = None, above: int = 0) -> list[float]:
+        grid = self._grid(name)
+        found = [found_index(probes) for probes in self._by_index(name, grid)]
+        known = [index for index in found[:slos] if index is not None]
+        if found[0] is not None:
+            known += range(found[0] + 1, min(found[0] + above, grid.highest) + 1)
+        return [grid.rate_rps(index) for index in dict.fromkeys(known)]
 
     def _grid(self, name: str) -> Grid:
         return grid_of(self.spec, self.history.highest_valid_rps(self.contenders[name].protocol))
