@@ -13,7 +13,7 @@ from typing import Literal, TypeVar
 from loadtests import perf_analyzer_tool, wrk_tool
 from loadtests.arrivals import Schedule, closed_schedule, poisson_schedule
 from loadtests.artefacts import Artefacts
-from loadtests.cores import running_on
+from loadtests.cores import disjoint, running_on
 from loadtests.crosscheck_table import Pair, markdown
 from loadtests.drive import DriveError
 from loadtests.launch import LaunchError, RunningServer, launched
@@ -143,7 +143,8 @@ def _round(
     level = spec.level(server.contender.protocol)
     schedule = spec.schedule(level, number, len(place.artefacts.texts))
     traffic, cores = place.artefacts.traffic_path, place.cores["load"]
-    load = Load(server.address, level, spec.steady_s, schedule, traffic, cores, work)
+    own_cores = disjoint(place.cores)
+    load = Load(server.address, level, spec.steady_s, schedule, traffic, cores, own_cores, work)
     runs = _tool_runs(tool, load)
     # Taking turns, and who goes first: a machine that gets slower must not look like a client.
     tool_first = bool(number % 2)

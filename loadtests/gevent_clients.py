@@ -3,27 +3,15 @@
 They work on gevent's event loop and belong into Locust's processes.
 """
 
-from typing import Protocol
-
-from loadtests.gevent_socket import RequestFailedError
+from loadtests.calls import LeanClient, OnDone, Outcome, RequestFailedError
 from loadtests.grpc_client import GrpcClient
 from loadtests.http_client import HttpClient
 from loadtests.wire import GRPC_METHOD, JsonWire, Wire, resolved_headers
 
-__all__ = ["Client", "RequestFailedError", "connect"]
+__all__ = ["LeanClient", "OnDone", "Outcome", "RequestFailedError", "connect"]
 
 
-class Client(Protocol):
-    """Kept-alive connections to one contender, opened as requests need them.
-
-    send raises RequestFailedError, after at most the timeout; nothing is ever sent again.
-    """
-
-    def send(self, body: bytes) -> bytes: ...
-    def close(self) -> None: ...
-
-
-def connect(wire: Wire, host: str, port: int, timeout_s: float) -> Client:
+def connect(wire: Wire, host: str, port: int, timeout_s: float) -> LeanClient:
     """A client of the contender that speaks wire at host and port."""
     headers = resolved_headers(wire)
     if isinstance(wire, JsonWire):

@@ -1,44 +1,35 @@
-"""One HTTP/2 connection that carries many unary gRPC calls at once, over gevent."""
+"""One HTTP/2 connection that carries many unary gRPC calls at once."""
 
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import gevent
 import gevent.event
-import gevent.hub
 
-from loadtests.gevent_socket import Connection, RequestFailedError
+from loadtests.calls import Call, Outcome, RequestFailedError
+from loadtests.gevent_socket import Connection
 from servers import http2
 
 CONNECTION_WINDOW_BYTES = 2**24
 STREAM_WINDOW_BYTES = 2**22
 """What the server may send before it is told that it was read."""
 
-
-@dataclass(frozen=True)
-class Outcome:
-    """status is ok, or as in RequestFailedError; reply the bytes of the response stream."""
-
-    status: str
-    reply: bytes = b""
-
-
-_LATE, _BROKEN = Outcome("timeout"), Outcome("connection")
+_PREFIX_BYTES = 5
+"""Before each message: one byte that says whether it is compressed, four with its length."""
 
 
 @dataclass(slots=True)
-class _Call:
-    waiter: "gevent.hub.Waiter[Outcome]"
+class _Stream:
+    call: Call
     window_bytes: int
-    unsent: bytes = b""
+    unsent: bytes
     http_status: str = ""
     pieces: list[bytes] = field(default_factory=list)
     unacknowledged_bytes: int = 0
 
 
 class GrpcConnection:
-    """Opened when constructed; RequestFailedError where that fails within the timeout.
+    """Opened when constructed, by a greenlet that can wait; RequestFailedError where that fails.
 
     accepting turns False when the server is about to close, when stream ids are used up or when
     the connection broke: calls that are open go on where they can.
@@ -47,104 +38,93 @@ class GrpcConnection:
     def __init__(self, host: str, port: int, headers: http2.Headers, timeout_s: float) -> None:
         until_s = time.monotonic() + timeout_s
         self._headers = headers
-        self._connection = Connection(host, port, timeout_s)
-        self._hub = gevent.get_hub()
         self._frames, self._decoder = http2.FrameReader(), http2.HeaderDecoder()
         self._encoder = http2.HeaderEncoder(http2.DEFAULT_TABLE_BYTES)
-        self._calls: dict[int, _Call] = {}
-        self._waiting: dict[int, _Call] = {}  # those of them that the windows hold up
+        self._streams: dict[int, _Stream] = {}
+        self._waiting: dict[int, _Stream] = {}  # those of them that the windows hold up
         self._next_stream_id = 1
         self._peer: dict[int, int] = {}
         self._window_bytes = http2.DEFAULT_WINDOW_BYTES
         self._unacknowledged_bytes = 0
         self._greeted = gevent.event.Event()
-        self.accepting = True
+        self.accepting, self.closed = True, False
+        self._connection = Connection(host, port, timeout_s, self._on_bytes)
         self._connection.send(_greeting())
-        self._reader = gevent.spawn(self._read)
-        # The server's settings say how many streams it takes: no request may go out before.
+        # The server's settings say how many calls it takes: none may go out before.
         if not self._greeted.wait(max(0.0, until_s - time.monotonic())):
             self.close()
             raise RequestFailedError("timeout")
-        if not self.accepting:
+        if self.closed:
             raise RequestFailedError("connection")
 
     def has_room(self) -> bool:
         """Whether the server takes one more call on this connection."""
-        return self.accepting and len(self._calls) < self._setting(
+        return self.accepting and len(self._streams) < self._setting(
             http2.MAX_CONCURRENT_STREAMS, http2.LAST_STREAM_ID
         )
 
-    def call(self, message: bytes, within_s: float) -> Outcome:
-        """Sends a message, with its gRPC prefix, and waits for the outcome."""
+    def carry(self, call: Call) -> None:
+        """Sends the call's serialised request; it ends with the serialised response."""
+        message = b"\0" + len(call.body).to_bytes(4, "big") + call.body
         stream_id = self._next_stream_id
         self._next_stream_id += 2
+        window_bytes = self._setting(http2.INITIAL_WINDOW_SIZE, http2.DEFAULT_WINDOW_BYTES)
+        stream = _Stream(call, window_bytes, message)
+        call.carrier, call.stream_id = self, stream_id
+        self._streams[stream_id] = stream
+        block = self._encoder.encode(self._headers)
+        head = http2.frame(http2.HEADERS, http2.END_HEADERS, stream_id, block)
+        self._connection.send(head + self._next_data(stream_id, stream))
+        if stream.unsent:
+            self._waiting[stream_id] = stream
         if self._next_stream_id > http2.LAST_STREAM_ID:
             self.accepting = False
-        window_bytes = self._setting(http2.INITIAL_WINDOW_SIZE, http2.DEFAULT_WINDOW_BYTES)
-        call = _Call(gevent.hub.Waiter(self._hub), window_bytes, message)
-        self._calls[stream_id] = call
-        timer = self._hub.loop.timer(max(0.0, within_s))
-        timer.start(call.waiter.switch, _LATE)
-        try:
-            block = self._encoder.encode(self._headers)
-            head = http2.frame(http2.HEADERS, http2.END_HEADERS, stream_id, block)
-            self._connection.send(head + self._next_data(stream_id, call))
-            if call.unsent:
-                self._waiting[stream_id] = call
-            outcome = call.waiter.get()
-        finally:
-            timer.stop()
-            timer.close()
-            if self._calls.pop(stream_id, None):
-                self._cancel(stream_id)
-        return outcome
 
-    @property
-    def closed(self) -> bool:
-        return bool(self._reader.dead)
+    def cancel(self, stream_id: int) -> None:
+        """Tells the server that nobody waits for this call any more."""
+        if self._streams.pop(stream_id, None):
+            self._reset(stream_id)
 
     def close(self) -> None:
-        self.accepting = False
-        self._reader.kill()
+        """Ends its calls, too."""
+        self.accepting, self.closed = False, True
+        self._connection.close()
+        self._waiting.clear()
+        for stream_id in tuple(self._streams):
+            self._finish(stream_id, RequestFailedError("connection"))
+        self._greeted.set()
 
     def _setting(self, name: int, default: int) -> int:
         return self._peer.get(name, default)
 
-    def _next_data(self, stream_id: int, call: _Call) -> bytes:
+    def _next_data(self, stream_id: int, stream: _Stream) -> bytes:
         """As much of what is unsent as the server's windows take now."""
         frames = []
         largest = self._setting(http2.MAX_FRAME_SIZE, http2.DEFAULT_FRAME_BYTES)
-        while (size := min(len(call.unsent), self._window_bytes, call.window_bytes, largest)) > 0:
-            piece, call.unsent = call.unsent[:size], call.unsent[size:]
+        while (
+            size := min(len(stream.unsent), self._window_bytes, stream.window_bytes, largest)
+        ) > 0:
+            piece, stream.unsent = stream.unsent[:size], stream.unsent[size:]
             self._window_bytes -= size
-            call.window_bytes -= size
-            flags = 0 if call.unsent else http2.END_STREAM
+            stream.window_bytes -= size
+            flags = 0 if stream.unsent else http2.END_STREAM
             frames.append(http2.frame(http2.DATA, flags, stream_id, piece))
         return b"".join(frames)
 
     def _send_what_waited(self) -> None:
-        for stream_id, call in tuple(self._waiting.items()):
-            self._connection.send(self._next_data(stream_id, call))
-            if not call.unsent:
+        for stream_id, stream in tuple(self._waiting.items()):
+            self._connection.send(self._next_data(stream_id, stream))
+            if not stream.unsent:
                 del self._waiting[stream_id]
 
-    def _read(self) -> None:
+    def _on_bytes(self, data: bytes) -> None:
         try:
-            while self.accepting or self._calls:
-                data = self._connection.receive(None)
-                if not data:
-                    break
-                for frame in self._frames.feed(data):
-                    self._handle(frame)
-        except (RequestFailedError, http2.Http2Error):
-            pass  # a broken connection: said below to everybody who waits on it
-        finally:
-            self.accepting = False
-            self._waiting.clear()
-            for stream_id in tuple(self._calls):
-                self._finish(stream_id, _BROKEN)
-            self._connection.close()
-            self._greeted.set()
+            for frame in self._frames.feed(data):
+                self._handle(frame)
+        except http2.Http2Error:
+            data = b""  # what follows cannot be understood, either
+        if not data or not (self.accepting or self._streams):
+            self.close()
 
     def _handle(self, frame: http2.Frame) -> None:
         if frame.kind == http2.DATA:
@@ -159,7 +139,8 @@ class GrpcConnection:
             self._on_settings(http2.parse_settings(frame.payload))
         elif frame.kind == http2.RST_STREAM:
             code = http2.parse_u31(frame.payload)
-            self._finish(frame.stream_id, Outcome(f"grpc_{_RESET_CODES.get(code, 'INTERNAL')}"))
+            name = _RESET_CODES.get(code, "INTERNAL")
+            self._finish(frame.stream_id, RequestFailedError(f"grpc_{name}"))
         elif frame.kind == http2.GOAWAY:
             self._on_goaway(http2.parse_u31(frame.payload))
 
@@ -168,43 +149,44 @@ class GrpcConnection:
         if self._unacknowledged_bytes > CONNECTION_WINDOW_BYTES // 2:
             self._connection.send(http2.window_update(0, self._unacknowledged_bytes))
             self._unacknowledged_bytes = 0
-        call = self._calls.get(frame.stream_id)
-        if call is None:
+        stream = self._streams.get(frame.stream_id)
+        if stream is None:
             return
-        call.pieces.append(frame.payload)
-        call.unacknowledged_bytes += frame.size_bytes
+        stream.pieces.append(frame.payload)
+        stream.unacknowledged_bytes += frame.size_bytes
         if frame.flags & http2.END_STREAM:
-            self._finish(frame.stream_id, Outcome("grpc_UNKNOWN"))  # no trailers: no status
-        elif call.unacknowledged_bytes > STREAM_WINDOW_BYTES // 2:
-            update = http2.window_update(frame.stream_id, call.unacknowledged_bytes)
+            self._finish(
+                frame.stream_id, RequestFailedError("grpc_UNKNOWN")
+            )  # no trailers: no status
+        elif stream.unacknowledged_bytes > STREAM_WINDOW_BYTES // 2:
+            update = http2.window_update(frame.stream_id, stream.unacknowledged_bytes)
             self._connection.send(update)
-            call.unacknowledged_bytes = 0
+            stream.unacknowledged_bytes = 0
 
     def _on_headers(self, frame: http2.Frame) -> None:
         headers = self._decoder.decode(frame.payload)  # of ended streams too: they fill the table
-        call = self._calls.get(frame.stream_id)
-        if call is None:
+        stream = self._streams.get(frame.stream_id)
+        if stream is None:
             return
-        call.http_status = headers.get(":status", call.http_status)
+        stream.http_status = headers.get(":status", stream.http_status)
         if frame.flags & http2.END_STREAM:
-            status = _status(headers, call.http_status)
-            self._finish(frame.stream_id, Outcome(status, b"".join(call.pieces)))
+            self._finish(frame.stream_id, _outcome(headers, stream))
 
     def _on_window(self, stream_id: int, size_bytes: int) -> None:
-        call = self._calls.get(stream_id)
+        stream = self._streams.get(stream_id)
         if stream_id == 0:
             self._window_bytes += size_bytes
-        elif call:
-            call.window_bytes += size_bytes
+        elif stream:
+            stream.window_bytes += size_bytes
         self._send_what_waited()
 
     def _on_settings(self, settings: Mapping[int, int]) -> None:
         before = self._setting(http2.INITIAL_WINDOW_SIZE, http2.DEFAULT_WINDOW_BYTES)
         table_bytes = self._setting(http2.HEADER_TABLE_SIZE, http2.DEFAULT_TABLE_BYTES)
         self._peer.update(settings)
-        for call in self._calls.values():
+        for stream in self._streams.values():
             now = self._setting(http2.INITIAL_WINDOW_SIZE, http2.DEFAULT_WINDOW_BYTES)
-            call.window_bytes += now - before
+            stream.window_bytes += now - before
         self._connection.send(http2.frame(http2.SETTINGS, http2.ACK, 0))
         new_table_bytes = self._setting(http2.HEADER_TABLE_SIZE, http2.DEFAULT_TABLE_BYTES)
         if not self._greeted.is_set():
@@ -216,22 +198,21 @@ class GrpcConnection:
 
     def _on_goaway(self, last_stream_id: int) -> None:
         self.accepting = False
-        for stream_id in [known for known in self._calls if known > last_stream_id]:
-            self._finish(stream_id, _BROKEN)
+        for stream_id in [known for known in self._streams if known > last_stream_id]:
+            self._finish(stream_id, RequestFailedError("connection"))
 
     def _finish(self, stream_id: int, outcome: Outcome) -> None:
-        call = self._calls.pop(stream_id, None)
-        if call is None:
+        stream = self._streams.pop(stream_id, None)
+        if stream is None:
             return
-        self._hub.loop.run_callback(call.waiter.switch, outcome)
         if stream_id in self._waiting:
-            self._cancel(stream_id)  # answered before it was all sent
+            self._reset(stream_id)  # answered before it was all sent
+        stream.call.finish(outcome)
 
-    def _cancel(self, stream_id: int) -> None:
+    def _reset(self, stream_id: int) -> None:
         self._waiting.pop(stream_id, None)
-        if not self._reader.dead:
-            code = http2.CANCEL.to_bytes(4, "big")
-            self._connection.send(http2.frame(http2.RST_STREAM, 0, stream_id, code))
+        code = http2.CANCEL.to_bytes(4, "big")
+        self._connection.send(http2.frame(http2.RST_STREAM, 0, stream_id, code))
 
 
 def _greeting() -> bytes:
@@ -240,14 +221,21 @@ def _greeting() -> bytes:
     return http2.PREFACE + http2.settings_frame(settings) + grown
 
 
-def _status(headers: Mapping[str, str], http_status: str) -> str:
+def _outcome(headers: Mapping[str, str], stream: _Stream) -> Outcome:
     code = headers.get("grpc-status")
     if code is None:
-        return f"http_{http_status}" if http_status != "200" else "grpc_UNKNOWN"
+        http = stream.http_status
+        return RequestFailedError(f"http_{http}" if http != "200" else "grpc_UNKNOWN")
     if code == "0":
-        return "ok"
+        return _unframed(b"".join(stream.pieces))
     name = GRPC_CODES[int(code)] if code.isdigit() and int(code) < len(GRPC_CODES) else "UNKNOWN"
-    return "timeout" if name == "DEADLINE_EXCEEDED" else f"grpc_{name}"
+    return RequestFailedError("timeout" if name == "DEADLINE_EXCEEDED" else f"grpc_{name}")
+
+
+def _unframed(reply: bytes) -> Outcome:
+    if reply[:1] == b"\0" and int.from_bytes(reply[1:5], "big") == len(reply) - _PREFIX_BYTES:
+        return reply[_PREFIX_BYTES:]
+    return RequestFailedError("grpc_INTERNAL")  # not one message, or a compressed one
 
 
 GRPC_CODES = (

@@ -1,16 +1,19 @@
-"""A lean HTTP/1.1 client over gevent: one prepared POST, kept-alive connections, no retries."""
+"""A lean HTTP/1.1 client: one prepared POST, kept-alive connections, no retries."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
-from loadtests.gevent_socket import Connection, RequestFailedError
+import gevent
+
+from loadtests.calls import Call, LeanClient, RequestFailedError
+from loadtests.gevent_socket import Connection
 
 MAX_HEAD_BYTES = 65_536
 
 
-class HttpClient:
+class HttpClient(LeanClient):
     """POSTs bodies to one path of one server.
 
     A pooled connection that the server has closed is noticed before anything is sent on it; once
@@ -20,46 +23,85 @@ class HttpClient:
     def __init__(
         self, host: str, port: int, timeout_s: float, path: str, headers: Mapping[str, str]
     ) -> None:
-        self._host, self._port, self._timeout_s = host, port, timeout_s
+        super().__init__(host, port, timeout_s)
         given = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         self._head = (
             f"POST {path} HTTP/1.1\r\nhost: {host}:{port}\r\n"
             f"content-type: application/json\r\n{given}content-length: "
         ).encode("latin-1")
-        self._idle: list[Connection] = []
+        self.idle: list[_Lane] = []
 
-    def send(self, body: bytes) -> bytes:
-        """The body of the reply; the connection is opened within the same timeout."""
-        until_s = time.monotonic() + self._timeout_s
-        connection = self._connection()
-        try:
-            connection.send(b"%b%d\r\n\r\n%b" % (self._head, len(body), body))
-            reply = read_reply(lambda: connection.receive(until_s - time.monotonic()))
-        except ValueError as error:
-            connection.close()
-            raise RequestFailedError("connection") from error
-        except BaseException:
-            connection.close()
-            raise
-        if reply.keep_alive:
-            self._idle.append(connection)
-        else:
-            connection.close()
-        if reply.status != 200:
-            raise RequestFailedError(f"http_{reply.status}")
-        return reply.body
+    def begin(self, call: Call) -> None:
+        while self.idle:
+            lane = self.idle.pop()  # the one used last: the least likely to be closed
+            if lane.connection.reusable():
+                lane.carry(call, self._content(call))
+                return
+            lane.connection.close()
+        gevent.spawn(self._open_for, call)
+
+    def give_up(self, call: Call) -> None:
+        if isinstance(call.carrier, _Lane):
+            call.carrier.connection.close()
 
     def close(self) -> None:
-        while self._idle:
-            self._idle.pop().close()
+        super().close()
+        while self.idle:
+            self.idle.pop().connection.close()
 
-    def _connection(self) -> Connection:
-        while self._idle:
-            connection = self._idle.pop()  # the one used last: the least likely to be closed
-            if connection.reusable():
-                return connection
-            connection.close()
-        return Connection(self._host, self._port, self._timeout_s)
+    def _open_for(self, call: Call) -> None:
+        try:
+            lane = _Lane(self, max(0.001, call.until_s - time.monotonic()))
+        except RequestFailedError as error:
+            call.finish(error)
+            return
+        if call.open:
+            lane.carry(call, self._content(call))
+        else:
+            self.idle.append(lane)
+
+    def _content(self, call: Call) -> bytes:
+        return b"%b%d\r\n\r\n%b" % (self._head, len(call.body), call.body)
+
+
+class _Lane:
+    """A connection and the call that it carries, if any."""
+
+    def __init__(self, client: HttpClient, timeout_s: float) -> None:
+        self._client = client
+        self._call: Call | None = None
+        self._received = bytearray()
+        self.connection = Connection(client.host, client.port, timeout_s, self._on_bytes)
+
+    def carry(self, call: Call, content: bytes) -> None:
+        call.carrier = self
+        self._call = call
+        self.connection.send(content)
+
+    def _on_bytes(self, data: bytes) -> None:
+        call = self._call
+        if call is None:
+            self.connection.close()  # closed by the server, or something unasked
+            return
+        if self._received:
+            self._received += data
+        try:
+            reply = parse_reply(self._received or data, ended=not data)
+        except ValueError:
+            self.connection.close()
+            call.finish(RequestFailedError("connection"))
+            return
+        if reply is None:
+            self._received = self._received or bytearray(data)
+            return
+        self._call = None
+        self._received.clear()
+        if reply.keep_alive:
+            self._client.idle.append(self)
+        else:
+            self.connection.close()
+        ok = reply.status == 200
+        call.finish(reply.body if ok else RequestFailedError(f"http_{reply.status}"))
 
 
 class Reply(NamedTuple):
@@ -79,63 +121,57 @@ class _Head(NamedTuple):
     length_bytes: int | None
 
 
-def read_reply(receive: Callable[[], bytes]) -> Reply:
-    """Reads one reply, however its bytes are split; receive gives the next, none at the end.
+class _IncompleteError(Exception):
+    """More bytes must come."""
 
-    ValueError for what is not HTTP/1, or ends early.
+
+def parse_reply(received: bytes | bytearray, ended: bool) -> Reply | None:
+    """The reply that all bytes received since the request make up; None where more must come.
+
+    ended: whether the server has closed the connection. ValueError for what is not HTTP/1, or
+    ended early.
     """
-    stream = _Stream(receive)
-    head = _parse_head(stream.until(b"\r\n\r\n"))
+    try:
+        return _parse(received, ended)
+    except _IncompleteError:
+        if ended:
+            raise ValueError("expected the rest of the reply, found it closed") from None
+        return None
+
+
+def _parse(received: bytes | bytearray, ended: bool) -> Reply:
+    head, start = _head(received, 0)
     while head.status < 200:
         if head.status == 101:
             raise ValueError("expected a reply, found a change of the protocol")
-        head = _parse_head(stream.until(b"\r\n\r\n"))
+        head, start = _head(received, start)
     if head.chunked:
-        body = _read_chunks(stream)
+        body, end = _chunks(received, start)
     elif head.length_bytes is not None:
-        body = stream.exactly(head.length_bytes)
+        end = start + head.length_bytes
+        if len(received) < end:
+            raise _IncompleteError
+        body = bytes(received[start:end])
+    elif ended:
+        return Reply(head.status, False, bytes(received[start:]))
     else:
-        return Reply(head.status, False, stream.rest())
-    return Reply(head.status, head.keep_alive and stream.empty(), body)
+        raise _IncompleteError
+    return Reply(head.status, head.keep_alive and not ended and end == len(received), body)
 
 
-class _Stream:
-    def __init__(self, receive: Callable[[], bytes]) -> None:
-        self._receive = receive
-        self._received = b""
+def _head(received: bytes | bytearray, start: int) -> tuple[_Head, int]:
+    head, end = _until(b"\r\n\r\n", received, start)
+    return _parse_head(head), end
 
-    def until(self, end: bytes) -> bytes:
-        """Everything before end, which is left out."""
-        while (at := self._received.find(end)) < 0:
-            if len(self._received) > MAX_HEAD_BYTES:
-                raise ValueError(f"expected {end!r} within {MAX_HEAD_BYTES} bytes")
-            self._received += self._more()
-        found, self._received = self._received[:at], self._received[at + len(end) :]
-        return found
 
-    def exactly(self, size_bytes: int) -> bytes:
-        pieces, missing = [self._received], size_bytes - len(self._received)
-        while missing > 0:
-            pieces.append(self._more())
-            missing -= len(pieces[-1])
-        whole = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        self._received = whole[size_bytes:]
-        return whole[:size_bytes]
-
-    def rest(self) -> bytes:
-        pieces = [self._received]
-        while more := self._receive():
-            pieces.append(more)
-        return b"".join(pieces)
-
-    def empty(self) -> bool:
-        return not self._received
-
-    def _more(self) -> bytes:
-        more = self._receive()
-        if not more:
-            raise ValueError("expected the rest of the reply, found the connection closed")
-        return more
+def _until(mark: bytes, received: bytes | bytearray, start: int) -> tuple[bytes, int]:
+    """What stands before the mark, and where what follows the mark begins."""
+    end = received.find(mark, start)
+    if end < 0:
+        if len(received) - start > MAX_HEAD_BYTES:
+            raise ValueError(f"expected {mark!r} within {MAX_HEAD_BYTES} bytes")
+        raise _IncompleteError
+    return bytes(received[start:end]), end + len(mark)
 
 
 @lru_cache(maxsize=256)  # a server's heads differ in the date and a few lengths
@@ -168,12 +204,18 @@ def _header(lower_head: bytes, name: bytes) -> bytes:
     return lower_head[start : end if end >= 0 else None].strip()
 
 
-def _read_chunks(stream: _Stream) -> bytes:
+def _chunks(received: bytes | bytearray, start: int) -> tuple[bytes, int]:
+    """The body, and where it ends."""
     pieces = []
-    while size := int(stream.until(b"\r\n").split(b";", 1)[0], 16):
-        pieces.append(stream.exactly(size))
-        if stream.exactly(2) != b"\r\n":
+    line, start = _until(b"\r\n", received, start)
+    while size := int(line.split(b";", 1)[0], 16):
+        end = start + size
+        if len(received) < end + 2:
+            raise _IncompleteError
+        if received[end : end + 2] != b"\r\n":
             raise ValueError("expected the end of a chunk")
-    while stream.until(b"\r\n"):
-        pass  # trailers
-    return b"".join(pieces)
+        pieces.append(bytes(received[start:end]))
+        line, start = _until(b"\r\n", received, end + 2)
+    while line := _until(b"\r\n", received, start)[0]:
+        start += len(line) + 2  # trailers
+    return b"".join(pieces), start + 2

@@ -55,7 +55,8 @@ SUCCESSES_FOR_P99 = 1000
 class Load:
     """What both clients are asked to do.
 
-    traffic is the file of the texts; cores are the client's; work is an existing folder of its own.
+    traffic is the file of the texts; cores are the client's, own_cores says whether the server
+    keeps off them; work is an existing folder of its own.
     """
 
     address: Address
@@ -64,6 +65,7 @@ class Load:
     schedule: Schedule
     traffic: Path
     cores: Sequence[int]
+    own_cores: bool
     work: Path
 
     def texts(self) -> list[str]:

@@ -60,6 +60,7 @@ def measure_own(load: Load) -> OwnRun:
         traffic=str(load.traffic),
         schedule=str(load.work / "schedule.npz"),
         out_dir=str(load.work),
+        own_cores=load.own_cores,
     )
     with driving(assignment, load.cores, load.work / "locust.log") as drive:
         drive.wait()

@@ -17,7 +17,6 @@ from typing import Any
 
 import gevent
 import gevent.event
-import gevent.pool
 import locust.stats
 from locust import User, events, task
 from locust.argument_parser import LocustArgumentParser
@@ -27,15 +26,13 @@ from locust.runners import MasterRunner, WorkerRunner
 
 from loadtests.arrivals import Schedule
 from loadtests.assignment import ANSWER_SAMPLE_EVERY, Assignment, Row, write_rows
-from loadtests.gevent_clients import Client, RequestFailedError, connect
+from loadtests.dispatcher import Dispatcher
+from loadtests.gevent_clients import Outcome, RequestFailedError, connect
 from loadtests.traffic import read_traffic
 from loadtests.wire import AnswerError, wire_from
 
 MAX_IN_FLIGHT = 2048
 """Open requests a process holds; beyond it a request is recorded as not sent, not delayed."""
-
-TIMER_STEP_S = 0.001
-"""Resolution of gevent's timers (libev waits in whole milliseconds)."""
 
 START_DELAY_S = 0.3
 """From all workers being ready to the first possible arrival: for the message to reach them."""
@@ -55,80 +52,80 @@ class Replay:
         self.assignment = assignment
         self.worker = worker
         self._fire = fire
-        self._schedule = Schedule.load(Path(assignment.schedule))
+        schedule = Schedule.load(Path(assignment.schedule))
+        self._times_s: list[float] = schedule.times_s.tolist()
+        self._text_ids: list[int] = schedule.text_ids.tolist()
+        share = (worker, assignment.workers)
+        self._dispatcher = Dispatcher(self._times_s, share, assignment.own_cores, self._send_due)
         self._wire = wire_from(assignment.protocol, assignment.foreign_wire)
         self._texts = [
             self._wire.encode(entry.text) for entry in read_traffic(Path(assignment.traffic))
         ]
-        self._client: Client = connect(
-            self._wire, assignment.host, assignment.port, assignment.timeout_s
-        )
+        self._client = connect(self._wire, assignment.host, assignment.port, assignment.timeout_s)
+        self._start_s = 0.0
+        self._in_flight = 0
+        self._done = gevent.event.Event()
         self._rows: list[Row] = []
         self._replies: list[tuple[Row, bytes]] = []
 
     def run(self, start_s: float) -> None:
         """Replays from start_s on the monotonic clock, waits for the last reply, writes rows."""
-        pool = gevent.pool.Pool()
+        self._start_s = start_s
         gevent.sleep(max(0.0, start_s - time.monotonic()))
         if self.assignment.mode == "open":
-            self._dispatch(start_s, pool)
+            self._dispatcher.start(start_s)
         else:
-            self._spawn_callers(start_s, pool)
-        pool.join(timeout=self.assignment.timeout_s + 5)
+            for _ in range(self.worker, self.assignment.concurrency, self.assignment.workers):
+                self._call_again()
+        self._wait_for_the_last()
         self._client.close()
         self._decode_sampled()
         write_rows(Path(self.assignment.out_dir), self.worker, start_s, self._rows)
 
-    def _dispatch(self, start_s: float, pool: gevent.pool.Pool) -> None:
-        # Worker k of n takes every n-th request of the one schedule: the arrivals at the server
-        # are the same however many processes send them.
-        step = self.assignment.workers
-        for index in range(self.worker, len(self._schedule.times_s), step):
-            row = self._new_row(index, float(self._schedule.times_s[index]))
-            self._wait_until(start_s + row.scheduled_s)
-            if len(pool) < MAX_IN_FLIGHT:
-                pool.spawn(self._send, row, start_s)
+    def _wait_for_the_last(self) -> None:
+        until_s = self._start_s + self.assignment.duration_s + self.assignment.timeout_s + 5
+        while (left_s := until_s - time.monotonic()) > 0 and not self._finished():
+            self._done.clear()
+            self._done.wait(left_s)
 
-    def _wait_until(self, due_s: float) -> None:
-        # gevent's timer counts whole milliseconds, rounded up: requests left 0.8 ms late on the
-        # average, and the contender was charged for it. The last of them is spent looking at the
-        # clock, unless that would take the core from the server.
-        timer_s = due_s - time.monotonic() - (TIMER_STEP_S if self.assignment.own_cores else 0.0)
-        if timer_s > 0:
-            gevent.sleep(timer_s)
-        while time.monotonic() < due_s:
-            gevent.sleep(0)
+    def _finished(self) -> bool:
+        all_sent = self.assignment.mode == "closed" or self._dispatcher.finished
+        return all_sent and not self._in_flight
 
-    def _spawn_callers(self, start_s: float, pool: gevent.pool.Pool) -> None:
-        n_callers = len(range(self.worker, self.assignment.concurrency, self.assignment.workers))
-        for _ in range(n_callers):
-            pool.spawn(self._call_until_the_end, start_s)
-        pool.join(timeout=self.assignment.duration_s + self.assignment.timeout_s)
+    def _send_due(self, index: int) -> None:
+        row = self._new_row(index, self._times_s[index])
+        if self._in_flight < MAX_IN_FLIGHT:
+            self._send(row, lambda: None)
 
-    def _call_until_the_end(self, start_s: float) -> None:
-        while (now_s := time.monotonic() - start_s) < self.assignment.duration_s:
+    def _call_again(self) -> None:
+        now_s = time.monotonic() - self._start_s
+        if now_s < self.assignment.duration_s:
             index = self.worker + len(self._rows) * self.assignment.workers
-            self._send(self._new_row(index, now_s), start_s)
+            self._send(self._new_row(index, now_s), self._call_again)
 
     def _new_row(self, index: int, scheduled_s: float) -> Row:
-        text_ids = self._schedule.text_ids
-        row = Row(index, int(text_ids[index % len(text_ids)]), scheduled_s)
+        row = Row(index, self._text_ids[index % len(self._text_ids)], scheduled_s)
         self._rows.append(row)
         return row
 
-    def _send(self, row: Row, start_s: float) -> None:
-        row.sent_s = time.monotonic() - start_s
-        error: RequestFailedError | None = None
-        reply = b""
-        try:
-            reply = self._client.send(self._texts[row.text_id])
-            row.done_s = time.monotonic() - start_s
-            row.status = "ok"
-        except RequestFailedError as failure:
-            row.done_s = time.monotonic() - start_s
-            row.status = failure.status
-            error = failure
-        if row.status == "ok" and row.request_index % ANSWER_SAMPLE_EVERY == 0:
+    def _send(self, row: Row, then: Callable[[], None]) -> None:
+        def on_done(outcome: Outcome) -> None:
+            row.done_s = time.monotonic() - self._start_s
+            self._in_flight -= 1
+            self._record(row, outcome)
+            then()
+            if not self._in_flight:
+                self._done.set()
+
+        self._in_flight += 1
+        row.sent_s = time.monotonic() - self._start_s
+        self._client.start(self._texts[row.text_id], on_done)
+
+    def _record(self, row: Row, outcome: Outcome) -> None:
+        error = outcome if isinstance(outcome, RequestFailedError) else None
+        reply = outcome if isinstance(outcome, bytes) else b""
+        row.status = error.status if error else "ok"
+        if not error and row.request_index % ANSWER_SAMPLE_EVERY == 0:
             self._replies.append((row, reply))
         self._fire(
             request_type=self.assignment.protocol,

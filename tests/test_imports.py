@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("servers", "loadtests", "analysis")
 LOCUST_FILES = {
     *("locustfile.py", "replay.py", "stock_users.py", "locust_command.py"),
-    *("gevent_clients.py", "gevent_socket.py", "http_client.py"),
+    *("dispatcher.py", "gevent_clients.py", "gevent_socket.py", "calls.py", "http_client.py"),
     *("grpc_client.py", "grpc_connection.py"),
 }
 

@@ -119,7 +119,7 @@ def load(tmp_path: Path) -> Callable[..., Load]:
         ]
         traffic.write_text("".join(json.dumps(entry) + "\n" for entry in entries), encoding="utf-8")
         schedule = Schedule(np.array([0.25, 0.2501, 1.5]), np.array([0, 1, 0], dtype=np.int32))
-        return Load(address, level, 6, schedule, traffic, (), tmp_path)
+        return Load(address, level, 6, schedule, traffic, (), False, tmp_path)
 
     return make
 

@@ -11,7 +11,7 @@ import grpc
 import hpack
 import pytest
 
-from loadtests.gevent_socket import RequestFailedError
+from loadtests.calls import RequestFailedError
 from loadtests.grpc_client import GrpcClient
 from servers import http2
 

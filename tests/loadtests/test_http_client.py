@@ -8,7 +8,7 @@ from typing import Any
 import gevent
 import pytest
 
-from loadtests.gevent_socket import RequestFailedError
+from loadtests.calls import RequestFailedError
 from loadtests.http_client import HttpClient
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello"
