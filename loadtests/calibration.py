@@ -19,6 +19,10 @@ charges a client for the time they took."""
 MAX_SEND_LAG_P99_MS = 2.0
 """At half the ceiling, on a quiet core."""
 
+QUIET_SEND_LAG_P99_MS = 0.5
+"""At the low rate the client is idle most of the time, so that what makes it late there is the
+machine: up to this the core counts as quiet."""
+
 BUSY = 0.9
 """Share of its cores' time from which a side counts as what limited the throughput."""
 
@@ -66,14 +70,15 @@ class Calibrated:
 
 @dataclass(frozen=True)
 class Budget:
-    """at_least: found must not be below bound; otherwise not above it."""
+    """at_least: found must not be below bound; otherwise not above it. met is null where the core
+    was not quiet, and the budget is for one that is."""
 
     name: str
     unit: str
     found: float
     bound: float
     at_least: bool
-    met: bool
+    met: bool | None
 
 
 @dataclass(frozen=True)
@@ -158,13 +163,15 @@ def budgets(rows: Sequence[Calibrated]) -> list[Budget]:
     """The load generator's budgets, judged by the rows of one calibration."""
     judged = []
     for protocol, bound in MIN_RATIO.items():
-        ours, stock, *_, half = [row for row in rows if row.protocol == protocol]
+        ours, stock, _, low, half = [row for row in rows if row.protocol == protocol]
         if ours.rps_per_core and stock.rps_per_core:
             ratio = ours.rps_per_core / stock.rps_per_core
             name = f"{protocol}: requests per CPU second over those of {stock.client}"
             judged.append(Budget(name, "times", ratio, bound, True, ratio >= bound))
         lag_ms, name = half.send_lag_p99_ms, f"{protocol}: P99 send lag at half the ceiling"
         if lag_ms is not None:
-            met = lag_ms <= MAX_SEND_LAG_P99_MS
+            quiet = (low.send_lag_p99_ms or 0.0) <= QUIET_SEND_LAG_P99_MS
+            # A lag within the bound is within it, whatever else the core was doing.
+            met = lag_ms <= MAX_SEND_LAG_P99_MS or (False if quiet else None)
             judged.append(Budget(name, "ms", lag_ms, MAX_SEND_LAG_P99_MS, False, met))
     return judged

@@ -41,9 +41,16 @@ def budgets_table(budgets: Sequence[Budget]) -> Table:
             budget.name,
             f"{budget.found:.2f} {budget.unit}",
             f"{sign} {budget.bound:g} {budget.unit}",
-            "[green]met[/]" if budget.met else "[red]missed[/]",
+            _VERDICTS[budget.met],
         )
     return table
+
+
+_VERDICTS = {
+    True: "[green]met[/]",
+    False: "[red]missed[/]",
+    None: "not judged: the core was not quiet",
+}
 
 
 def _shown(value: float | None, form: str) -> str:

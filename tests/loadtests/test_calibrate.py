@@ -82,12 +82,16 @@ def test_each_row_says_what_limited_it(cpu_s: float, load: LoadKind, limit: str)
     assert calibrated(taken(1000, cpu_s=cpu_s), load=load).limited_by == limit
 
 
-def rows_of(protocol: str, ratio: float, lag_s: float) -> list[Calibrated]:
+def rows_of(
+    protocol: str, ratio: float, lag_s: float, lag_at_low_s: float = 0.0004
+) -> list[Calibrated]:
     fast, slow = taken(1000, cpu_s=0.1), taken(1000, cpu_s=0.1 * ratio)
-    half = LoadKind(rate_rps=500)
+    low, half = LoadKind(rate_rps=400), LoadKind(rate_rps=500)
     return [
         summarise(protocol, "study", CALLERS, [fast], CORES),
         summarise(protocol, "stock", CALLERS, [slow], CORES),
+        summarise(protocol, "study", LoadKind(callers=1), [fast], CORES),
+        summarise(protocol, "study", low, [taken(1000, lag_s=lag_at_low_s)], CORES),
         summarise(protocol, "study", half, [taken(1000, lag_s=lag_s)], CORES),
     ]
 
@@ -99,12 +103,24 @@ def test_budgets_are_met_at_their_bounds_and_missed_beyond() -> None:
     assert [budget.met for budget in missed] == [False] * 4
 
 
+@pytest.mark.parametrize(
+    ("lag_at_low_s", "met"), [(0.00049, [True, False]), (0.00051, [True, None])]
+)
+def test_lag_above_its_budget_is_not_judged_where_the_core_was_not_quiet(
+    lag_at_low_s: float, met: list[bool | None]
+) -> None:
+    found = budgets(
+        rows_of("http-json", 5, 0.0019, lag_at_low_s) + rows_of("kserve-grpc", 5, 3, lag_at_low_s)
+    )
+    assert [budget.met for budget in found if "send lag" in budget.name] == met
+
+
 def test_what_is_stored_says_on_what_it_was_measured(tmp_path: Path) -> None:
     rows = rows_of("http-json", 5, 0.001) + rows_of("kserve-grpc", 3, 0.001)
     path = save_calibration(tmp_path, rows, CORES, "study calibrate", datetime.now(UTC))
     stored = json.loads(path.read_text(encoding="utf-8"))
     assert stored["cores"] == {"server": [0], "load": [1]}
-    assert len(stored["rows"]) == 6
+    assert len(stored["rows"]) == 10
     assert stored["rows"][1]["client"] == "FastHttpUser"
     assert [budget["met"] for budget in stored["budgets"]] == [True] * 4
     assert stored["machine"]["cpu_count"]
