@@ -15,6 +15,7 @@ from loadtests.artefacts import Artefacts
 from loadtests.nvml import Gpu
 from loadtests.records import SCHEMA_VERSION
 from loadtests.spec import Experiment
+from servers.cpu_model import cpu_model
 
 PACKAGES = (
     *("fastapi", "gevent", "geventhttpclient", "grpcio", "litserve", "locust", "numpy"),
@@ -69,7 +70,7 @@ def describe_machine() -> dict[str, Any]:
     gpu = Gpu.find()
     return {
         "platform": platform.platform(),
-        "cpu_model": _cpu_model(),
+        "cpu_model": cpu_model(),
         "cpu_count": psutil.cpu_count(),
         "memory_bytes": psutil.virtual_memory().total,
         "gpu": gpu.describe() if gpu else None,
@@ -78,7 +79,9 @@ def describe_machine() -> dict[str, Any]:
 
 
 def describe_git(folder: Path) -> dict[str, Any]:
-    """Commit and whether files differ from it; nulls outside a git checkout."""
+    """Commit and whether files differ from it; nulls outside a git checkout. Where `study bundle`
+    brought the project, the commit is the one it packed, and nobody knows what was changed since.
+    """
 
     def git(*arguments: str) -> str | None:
         try:
@@ -89,6 +92,9 @@ def describe_git(folder: Path) -> dict[str, Any]:
             return None
         return done.stdout.strip() if done.returncode == 0 else None
 
+    packed = folder.parent / ".commit"
+    if packed.is_file():
+        return {"commit": packed.read_text(encoding="utf-8").strip(), "dirty": None}
     changes = git("status", "--porcelain")
     return {"commit": git("rev-parse", "HEAD"), "dirty": None if changes is None else bool(changes)}
 
@@ -106,12 +112,3 @@ def _differing(now: Mapping[str, Any], before: Mapping[str, Any]) -> str:
         if before.get(key) != now.get(key):
             return f"{key} = {now.get(key)!r}, the run has {before.get(key)!r}"
     return "a difference"
-
-
-def _cpu_model() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    named = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    return next(named, platform.processor())

@@ -3,10 +3,13 @@
 from types import TracebackType
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from loadtests.budget import clock
+from loadtests.engine_facts import in_words
 from loadtests.plan import PlannedTrial
-from loadtests.records import Dropped, TrialRecord
+from loadtests.records import Dropped, EngineFacts, TrialRecord
 
 
 class RunProgress:
@@ -38,8 +41,17 @@ class RunProgress:
         self._bar.stop()
 
     def begins(self, left_s: float) -> None:
-        self._console.print(f"Measuring takes about {_minutes(left_s)}", highlight=False)
+        self._console.print(f"Measuring takes about {clock(left_s)}", highlight=False)
         self._show("starting", left_s)
+
+    def engine_underway(self, line: str, left_s: float) -> None:
+        self._show(line, left_s)
+
+    def engine_measured(self, facts: EngineFacts, left_s: float) -> None:
+        colour = "green" if facts.available else "yellow"
+        line = f"  [{colour}]engine[/] {escape(in_words(facts))}"
+        self._console.print(line, highlight=False, soft_wrap=True)
+        self._show("measuring engines", left_s)
 
     def visit_started(self, contender: str, left_s: float) -> None:
         self._show(f"starting {contender}", left_s)
@@ -53,7 +65,7 @@ class RunProgress:
         self._show(trial.contender.name, left_s)
 
     def dropped(self, what: Dropped) -> None:
-        whose = what.contender or f"block {what.repeat}"
+        whose = what.contender or (f"block {what.repeat}" if what.repeat else "everywhere")
         line = f"  [yellow]dropped[/] {whose}: {what.detail}"
         self._console.print(line, highlight=False, soft_wrap=True)
 
@@ -61,13 +73,8 @@ class RunProgress:
         elapsed_s = self._bar.tasks[0].elapsed or 0.0
         self._bar.update(
             self._task,
-            description=description,
+            description=escape(description),
             completed=elapsed_s,
             total=elapsed_s + left_s,
-            left=f"about {_minutes(left_s)} left",
+            left=f"about {clock(left_s)} left",
         )
-
-
-def _minutes(length_s: float) -> str:
-    minutes, seconds = divmod(round(length_s), 60)
-    return f"{minutes}:{seconds:02d}"

@@ -105,13 +105,35 @@ class Dropped:
     """An entry of `dropped` in manifest.json: what the time budget left no room for.
 
     repeat is the block, 0 in the search or where it means every block; contender None means every
-    contender.
+    contender. Purpose "engines": the engines alone.
     """
 
-    purpose: Purpose
+    purpose: Purpose | Literal["engines"]
     repeat: int
     contender: str | None
     detail: str
+
+
+@dataclass(frozen=True)
+class EngineFacts:
+    """An entry of engines.json: one engine in one placement, measured alone (results/README.md).
+
+    placement holds the fields of servers.classifier.engines.Placement, proof and the points of the
+    curve those of servers.classifier. reason says why available is false: then nothing below it is
+    known. flops_per_request is by padded length in tokens.
+    """
+
+    engine: str
+    placement: Mapping[str, Any]
+    used_by: tuple[str, ...]
+    available: bool
+    reason: str
+    version: str = ""
+    device_name: str = ""
+    proof: Mapping[str, Any] | None = None
+    curve: tuple[Mapping[str, Any], ...] = ()
+    flops_per_request: Mapping[str, float] = field(default_factory=dict)
+    matmul_flops_per_s: float | None = None
 
 
 class RecordError(ValueError):

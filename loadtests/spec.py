@@ -12,11 +12,19 @@ from loadtests.arrival_processes import Arrivals, Constant, Gamma, Poisson, Step
 from loadtests.external import ExternalSpec, HttpJsonService, KserveService
 from loadtests.records import Level
 from loadtests.strict import Strict
-from servers.discovery import Contender, ContenderError, OptionValue, discover
+from servers.contract import (
+    LENGTH_BUCKETS,
+    MAX_BATCH_TEXTS,
+    MAX_LENGTH_TOKENS,
+    MIN_LENGTH_TOKENS,
+)
+from servers.discovery import Contender, ContenderError, EngineName, OptionValue, discover
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=40)]
 PositiveRate = Annotated[float, Field(gt=0, le=1_000_000)]
 PositiveCount = Annotated[int, Field(gt=0, le=10_000)]
+LengthTokens = Annotated[int, Field(ge=MIN_LENGTH_TOKENS, le=MAX_LENGTH_TOKENS)]
+BatchSize = Annotated[int, Field(ge=1, le=MAX_BATCH_TEXTS)]
 
 
 PERCENTILES = (50, 90, 95, 99, 99.9)
@@ -117,12 +125,33 @@ class CapacitySpec(Strict):
         return self
 
 
+class EnginesSpec(Strict):
+    """Which batches each engine is measured with, alone, before the first trial."""
+
+    lengths_tokens: Annotated[tuple[LengthTokens, ...], Field(min_length=1)] = LENGTH_BUCKETS
+    batch_sizes: Annotated[tuple[BatchSize, ...], Field(min_length=1)] = (1, 2, 4, 8, 16, 32, 64)
+    repeats: PositiveCount = 100
+
+
+class PriceSpec(Strict):
+    """What an hour of a machine with the server's cores and GPU costs; source names it and its
+    date."""
+
+    server_per_hour: Annotated[float, Field(gt=0)]
+    currency: Annotated[str, Field(min_length=1)]
+    source: Annotated[str, Field(min_length=1)]
+
+
 class VariantSpec(Strict):
-    """A contender made from another one by changing some of its options."""
+    """A contender made from another one by changing some of its options, or its engine.
+
+    One that is named as its base takes the base's place in this experiment.
+    """
 
     name: Name
     base: Name
-    options: Mapping[str, OptionValue]
+    engine: EngineName | None = None
+    options: Mapping[str, OptionValue] = {}
 
 
 class Experiment(Strict):
@@ -146,6 +175,8 @@ class Experiment(Strict):
     calibration: CalibrationSpec | None = CalibrationSpec()
     variants: tuple[VariantSpec, ...] = ()
     external: tuple[ExternalSpec, ...] = ()
+    price: PriceSpec | None = None
+    engines: EnginesSpec | None = None
 
     @model_validator(mode="after")
     def _names_are_distinct(self) -> "Experiment":
@@ -222,7 +253,7 @@ def resolve_contenders(experiment: Experiment) -> dict[str, Contender]:
     known = discover()
     for variant in experiment.variants:
         base = _lookup(variant.base, known, "variants.base")
-        known[variant.name] = base.variant(variant.name, variant.options)
+        known[variant.name] = base.variant(variant.name, variant.options, variant.engine)
     calibrated = experiment.calibration.contenders if experiment.calibration else ()
     null = {name: _lookup(name, known, "calibration.contenders") for name in calibrated}
     for service in experiment.external:
@@ -283,7 +314,9 @@ def _siblings(location: tuple[int | str, ...]) -> list[str]:
         "trace": Trace,
         "calibration": CalibrationSpec,
         "capacity": CapacitySpec,
+        "engines": EnginesSpec,
         "variants": VariantSpec,
+        "price": PriceSpec,
         "http-json": HttpJsonService,
         "kserve-http": KserveService,
         "kserve-grpc": KserveService,

@@ -15,7 +15,15 @@ from servers.classifier.encoding import (
     read_labels,
     softmax,
 )
-from servers.classifier.engines import Engine, EngineName, load_engine
+from servers.classifier.engines import (
+    CPU,
+    Engine,
+    EngineName,
+    EngineUnavailableError,
+    Placement,
+    load_engine,
+    placement_from,
+)
 from servers.contract import MAX_LENGTH_TOKENS
 
 __all__ = [
@@ -24,10 +32,13 @@ __all__ = [
     "Encoder",
     "Engine",
     "EngineName",
+    "EngineUnavailableError",
+    "Placement",
     "Prediction",
     "decode",
     "load_classifier",
     "load_engine",
+    "placement_from",
     "read_labels",
     "softmax",
 ]
@@ -65,8 +76,13 @@ class Classifier:
         return self.decode(self.infer(self.encode(texts, max_length, buckets)))
 
 
-def load_classifier(model_dir: Path, engine: EngineName, threads: int) -> Classifier:
-    """Loads the artefacts of `python -m servers.classifier build` on `threads` cores."""
+def load_classifier(
+    model_dir: Path, engine: EngineName, threads: int, placement: Placement = CPU
+) -> Classifier:
+    """Loads the artefacts of `python -m servers.classifier build` on `threads` cores;
+    EngineUnavailableError when the engine cannot run as placed."""
     return Classifier(
-        Encoder(model_dir), load_engine(engine, model_dir, threads), read_labels(model_dir)
+        Encoder(model_dir),
+        load_engine(engine, model_dir, threads, placement),
+        read_labels(model_dir),
     )

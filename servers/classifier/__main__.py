@@ -1,20 +1,23 @@
-"""`python -m servers.classifier build|traffic`: one JSON object on stdout, progress on stderr."""
+"""`python -m servers.classifier build|traffic|measure`: one JSON object, on stdout or (measure) in
+a file, because ONNX Runtime prints on stdout, too; progress on stderr."""
 
 import argparse
 import json
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from servers.classifier.build import build_model
+from servers.classifier.engines import Device, EngineName, Placement, Precision
 from servers.classifier.errors import ClassifierError
 from servers.classifier.model_info import read_model_info
 from servers.classifier.progress import say
 from servers.classifier.traffic import build_traffic
+from servers.contract import LENGTH_BUCKETS, MAX_BATCH_TEXTS, MAX_LENGTH_TOKENS
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -25,11 +28,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     try:
-        result = _build(given) if given.command == "build" else _traffic(given)
+        result = _ACTIONS[given.command](given)
     except ClassifierError as error:
         say(str(error))
         sys.exit(2)
-    print(json.dumps(result, ensure_ascii=False))
+    if result is not None:
+        print(json.dumps(result, ensure_ascii=False))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -43,7 +47,25 @@ def _parser() -> argparse.ArgumentParser:
     for command in (build, traffic):
         command.add_argument("--cache", type=Path, required=True)
         command.add_argument("--seed", type=int, required=True)
+    _add_measure(commands.add_parser("measure", help="prove and time one engine as it is placed"))
     return parser
+
+
+def _add_measure(measure: argparse.ArgumentParser) -> None:
+    measure.add_argument("--model-dir", type=Path, required=True)
+    measure.add_argument("--engine", choices=get_args(EngineName), required=True)
+    measure.add_argument("--device", choices=get_args(Device), default="cpu")
+    measure.add_argument("--precision", choices=get_args(Precision), default="fp32")
+    measure.add_argument("--cuda-graphs", action="store_true")
+    measure.add_argument("--tensorrt", action="store_true")
+    measure.add_argument("--lengths", type=int, nargs="+", default=[*LENGTH_BUCKETS])
+    measure.add_argument("--batches", type=int, nargs="+", default=[1, 8, MAX_BATCH_TEXTS])
+    measure.add_argument("--repeats", type=int, default=100)
+    measure.add_argument("--point-s", type=float, default=2.0, help="at most, for each point")
+    measure.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    measure.add_argument("--texts", type=Path, help="instead of the model's held-out messages")
+    measure.add_argument("--reference", type=Path, help="where the reference logits are kept")
+    measure.add_argument("--out", type=Path, required=True)
 
 
 def _build(given: argparse.Namespace) -> dict[str, Any]:
@@ -57,6 +79,41 @@ def _build(given: argparse.Namespace) -> dict[str, Any]:
 
 def _traffic(given: argparse.Namespace) -> dict[str, Any]:
     return asdict(build_traffic(given.model_dir, given.cache, given.seed, given.texts))
+
+
+def _measure(given: argparse.Namespace) -> None:
+    from servers.classifier.measure import Measurement, measure  # PyTorch: only for this command
+
+    wrong = [size for size in (*given.lengths, *given.batches, given.repeats) if size < 1]
+    if wrong or max(given.lengths) > MAX_LENGTH_TOKENS:
+        raise ClassifierError(
+            f"expected lengths of 1 to {MAX_LENGTH_TOKENS} tokens, and batches and repeats of at "
+            f"least 1, found {max(given.lengths) if not wrong else wrong[0]}: correct it."
+        )
+    facts = measure(
+        Measurement(
+            given.model_dir,
+            given.engine,
+            Placement(given.device, given.precision, given.cuda_graphs, given.tensorrt),
+            given.threads,
+            given.lengths,
+            given.batches,
+            given.repeats,
+            given.point_s,
+            given.texts,
+            given.reference,
+        )
+    )
+    partial = given.out.with_name(f".{given.out.name}")
+    partial.write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    partial.replace(given.out)
+
+
+_ACTIONS: Mapping[str, Callable[[argparse.Namespace], dict[str, Any] | None]] = {
+    "build": _build,
+    "traffic": _traffic,
+    "measure": _measure,
+}
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
     BertForSequenceClassification,
-    PreTrainedConfig,
+    PretrainedConfig,
 )
 
 from servers.classifier.corpus import Corpus, build_corpus
@@ -113,11 +113,11 @@ def _make_loaded(
     return (f"the checkpoint lacks {', '.join(missing)}: seeded, so labels carry no meaning",)
 
 
-def _is_classifier(config: PreTrainedConfig) -> bool:
+def _is_classifier(config: PretrainedConfig) -> bool:
     return any("SequenceClassification" in name for name in config.architectures or ())
 
 
-def _require_usable(source: Checkpoint, config: PreTrainedConfig, tokenizer: Any) -> None:
+def _require_usable(source: Checkpoint, config: PretrainedConfig, tokenizer: Any) -> None:
     if not tokenizer.is_fast:
         raise ClassifierError(
             f"expected a fast tokenizer in {source.folder}, found {type(tokenizer).__name__}: "

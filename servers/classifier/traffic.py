@@ -14,7 +14,7 @@ from servers.classifier.artefacts import (
     digest_of_files,
     versions_of,
 )
-from servers.classifier.encoding import Encoded, Encoder, decode, read_labels
+from servers.classifier.encoding import Encoded, Encoder, decode, read_labels, softmax
 from servers.classifier.engines import Engine, load_engine
 from servers.classifier.model_info import read_model_info
 from servers.classifier.progress import tracked
@@ -27,13 +27,15 @@ _MADE_BY = ("traffic", "encoding", "torch_engine")
 
 @dataclass(frozen=True)
 class TrafficText:
-    """One text; n_tokens after truncation; label and confidence are the reference answer."""
+    """One text; n_tokens after truncation; label and confidence are the reference answer, margin
+    is what its confidence is above that of the label that comes second."""
 
     text_id: int
     text: str
     n_tokens: int
     label: str
     confidence: float
+    margin: float
 
 
 @dataclass(frozen=True)
@@ -81,14 +83,17 @@ def reference_answers(
     answers: dict[int, TrafficText] = {}
     for batch in tracked(_equal_length_batches(alone), "computing the reference answers"):
         input_ids = np.concatenate([alone[text_id].input_ids for text_id in batch])
-        predictions = decode(engine.infer(input_ids, np.ones_like(input_ids)), labels)
-        for text_id, prediction in zip(batch, predictions, strict=True):
+        logits = engine.infer(input_ids, np.ones_like(input_ids))
+        best_last = np.sort(softmax(logits), axis=-1)[:, -2:]
+        margins = (best_last[:, -1] - best_last[:, 0]).tolist()
+        for text_id, prediction, margin in zip(batch, decode(logits, labels), margins, strict=True):
             answers[text_id] = TrafficText(
                 text_id,
                 texts[text_id],
                 input_ids.shape[1],
                 prediction.label,
                 prediction.confidence,
+                margin,
             )
     return [answers[text_id] for text_id in range(len(texts))]
 

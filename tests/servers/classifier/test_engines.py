@@ -3,7 +3,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from servers.classifier import Classifier, EngineName, load_classifier, load_engine
+from servers.classifier import (
+    Classifier,
+    EngineName,
+    EngineUnavailableError,
+    Placement,
+    load_classifier,
+    load_engine,
+    placement_from,
+)
 from servers.classifier.corpus import Corpus, build_corpus
 from servers.classifier.model_specs import TrainingSpec
 
@@ -88,3 +96,76 @@ def test_the_precision_is_read_from_the_weights(small_model_dir: Path, tmp_path:
 def test_an_unknown_engine_is_refused(small_model_dir: Path) -> None:
     with pytest.raises(ValueError, match="found 'tensorrt'"):
         load_engine("tensorrt", small_model_dir, threads=1)  # type: ignore[arg-type]  # the point
+
+
+@pytest.mark.parametrize("name", ["torch", "onnxruntime"])
+def test_half_precision_is_loaded_where_it_is_asked_for(
+    name: EngineName, small_model_dir: Path
+) -> None:
+    engine = load_engine(name, small_model_dir, 1, Placement(precision="fp16"))
+    assert (engine.precision, engine.device) == ("fp16", "cpu")
+
+
+def test_weights_of_two_types_are_called_mixed(small_model_dir: Path) -> None:
+    import torch
+
+    from servers.classifier.torch_engine import precision_of
+
+    half, single = torch.zeros(1, dtype=torch.float16), torch.zeros(1)
+    assert [precision_of([half]), precision_of([half, single])] == ["fp16", "mixed"]
+
+
+def test_the_placement_is_read_from_the_options_and_other_options_are_left() -> None:
+    options = {"device": "cuda", "precision": "fp16", "cuda_graphs": True, "max_batch_size": 32}
+    assert placement_from(options) == Placement("cuda", "fp16", cuda_graphs=True)
+    assert placement_from({"max_batch_size": 32}) == Placement()
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"device": "gpu"}, 'expected device = "cpu" or "cuda", found "gpu"'),
+        ({"precision": "int8"}, 'expected precision = "fp32" or "fp16", found "int8"'),
+        ({"tensorrt": "yes"}, 'expected tensorrt = false or true, found "yes"'),
+    ],
+)
+def test_a_placement_that_does_not_exist_is_a_reason(
+    options: dict[str, str], expected: str
+) -> None:
+    with pytest.raises(EngineUnavailableError, match=expected):
+        placement_from(options)
+
+
+@pytest.mark.parametrize(
+    ("placement", "expected"),
+    [
+        (Placement(device="cuda"), "expected a CUDA device .* found none that torch"),
+        (Placement(cuda_graphs=True), 'expected device = "cuda" for cuda_graphs'),
+        (Placement(device="cuda", tensorrt=True), "expected the engine onnxruntime for tensorrt"),
+    ],
+)
+def test_what_pytorch_does_not_have_here_is_a_reason(
+    small_model_dir: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    placement: Placement,
+    expected: str,
+) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(EngineUnavailableError, match=expected):
+        load_engine("torch", small_model_dir, 1, placement)
+
+
+def test_a_network_that_cannot_be_recorded_is_a_reason(
+    small_model_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from servers.classifier import torch_engine
+
+    def refuse(network: object, device: object) -> None:
+        raise RuntimeError("operation not permitted when stream is capturing\nand more")
+
+    monkeypatch.setattr(torch_engine, "_require_available", lambda placement: None)
+    monkeypatch.setattr(torch_engine, "CudaGraphRecorder", refuse)
+    with pytest.raises(EngineUnavailableError, match="'operation not permitted.*capturing'"):
+        load_engine("torch", small_model_dir, 1, Placement(cuda_graphs=True))

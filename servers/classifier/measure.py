@@ -1,0 +1,124 @@
+"""The facts about one engine as it is placed: its precision proved, its own speed, its device."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import onnxruntime
+import torch
+
+from servers.classifier.corpus import build_corpus
+from servers.classifier.curve import batch_latency_curve
+from servers.classifier.encoding import Encoder
+from servers.classifier.engines import (
+    Engine,
+    EngineName,
+    EngineUnavailableError,
+    Placement,
+    load_engine,
+)
+from servers.classifier.flops import flops_per_request
+from servers.classifier.matrix_rate import matmul_flops_per_s
+from servers.classifier.model_info import read_model_info
+from servers.classifier.model_specs import TrainingSpec
+from servers.classifier.progress import say
+from servers.classifier.proof import problem_of, prove, reference_logits
+from servers.classifier.texts import read_texts
+from servers.cpu_model import cpu_model
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What is measured; point_s bounds each point of the curve; texts None: the messages that were
+    held out of the training; reference: where the reference logits are kept between engines of one
+    model."""
+
+    model_dir: Path
+    engine: EngineName
+    placement: Placement
+    threads: int
+    lengths_tokens: Sequence[int]
+    batch_sizes: Sequence[int]
+    repeats: int
+    point_s: float
+    texts: Path | None = None
+    reference: Path | None = None
+
+
+def measure(what: Measurement) -> dict[str, Any]:
+    """An entry of engines.json without `used_by`: an engine that cannot be had, or is not what it
+    was asked to be, is an entry that says so in its reason."""
+    say(f"{what.engine} on {what.placement.device} in {what.placement.precision}: loading")
+    try:
+        engine = load_engine(what.engine, what.model_dir, what.threads, what.placement)
+    except EngineUnavailableError as error:
+        say(str(error))
+        return _entry(what, available=False, reason=str(error))
+    texts = _texts(what)
+    reference = reference_logits(what.model_dir, what.threads, texts, what.reference)
+    proof = prove(engine, Encoder(what.model_dir), texts, reference)
+    problem = problem_of(proof, engine, what.placement)
+    if problem:
+        say(problem)
+        return _entry(what, available=False, reason=problem)
+    return _entry(what, proof=asdict(proof), **_speed(what, engine))
+
+
+def _speed(what: Measurement, engine: Engine) -> dict[str, Any]:
+    config = json.loads((what.model_dir / "config.json").read_text(encoding="utf-8"))
+    curve = batch_latency_curve(
+        engine,
+        config["vocab_size"],
+        what.lengths_tokens,
+        what.batch_sizes,
+        what.repeats,
+        what.point_s,
+    )
+    say("rate of large matrix products ...")
+    return {
+        "device_name": _device_name(what.placement),
+        "curve": [asdict(point) for point in curve],
+        "matmul_flops_per_s": matmul_flops_per_s(what.placement.device, what.placement.precision),
+    }
+
+
+def _entry(what: Measurement, **found: Any) -> dict[str, Any]:
+    counted = {
+        str(length): flops_per_request(what.model_dir, length) for length in what.lengths_tokens
+    }
+    return {
+        "engine": what.engine,
+        "placement": asdict(what.placement),
+        "available": True,
+        "reason": "",
+        "version": _version(what.engine),
+        "device_name": "",
+        "proof": None,
+        "curve": [],
+        "flops_per_request": {k: flops for k, flops in counted.items() if flops is not None},
+        "matmul_flops_per_s": None,
+        **found,
+    }
+
+
+def _texts(what: Measurement) -> tuple[str, ...]:
+    if what.texts:
+        return read_texts(what.texts)
+    training = TrainingSpec()
+    seed = read_model_info(what.model_dir).seed
+    corpus = build_corpus(seed, training.n_training, training.n_heldout)
+    return tuple(message.text for message in corpus.heldout)
+
+
+def _version(engine: EngineName) -> str:
+    module = torch if engine == "torch" else onnxruntime
+    return f"{engine} {module.__version__}"
+
+
+def _device_name(placement: Placement) -> str:
+    if placement.device == "cpu":
+        return cpu_model()
+    # Asked of PyTorch for ONNX Runtime, too, which has no name for its device.
+    return str(torch.cuda.get_device_name()) if torch.cuda.is_available() else ""
