@@ -4,9 +4,9 @@ PYTHON ?= $(shell python3 -c 'import sys; sys.exit(sys.version_info[:2] not in (
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-PACKAGES := servers loadtests analysis study.py
+PACKAGES := servers loadtests analysis bundle study.py
 
-.PHONY: help study smoke test check format install clean
+.PHONY: help study gpu-study smoke test check format install bundle clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this list
@@ -14,6 +14,9 @@ help:  ## Show this list
 
 study: $(INSTALLED)  ## Install, run the default experiment, write the report, print the recommendation
 	$(BIN)/study run loadtests/experiments/default.toml
+
+gpu-study: $(INSTALLED)  ## The same on a host with an NVIDIA GPU; e.g. OPTIONS="--time-budget 9m"
+	$(BIN)/study run loadtests/experiments/gpu.toml $(OPTIONS)
 
 smoke: $(INSTALLED)  ## Install and run every contender once, in about two minutes
 	$(BIN)/study smoke
@@ -37,6 +40,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
+
+bundle: $(INSTALLED)  ## Pack all that a machine without a network needs; e.g. OPTIONS="--have freeze.txt --part-mib 60"
+	$(BIN)/study bundle $(OPTIONS)
 
 clean:  ## Remove the virtual environment and cached artefacts (results stay)
 	rm -rf $(VENV) .cache

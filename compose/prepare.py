@@ -14,7 +14,10 @@ from loadtests.artefacts import ArtefactError, prepare
 from loadtests.spec import Experiment
 from servers.triton_service import repository
 
-FORMS = ("native-cpu", "native-tensorrt")
+MAX_BATCH_SIZES = {"native-cpu": 32, "native-tensorrt": 64}
+"""As the contenders of the embedded study have them: default.toml on a CPU, gpu.toml on a GPU."""
+
+FORMS = tuple(MAX_BATCH_SIZES)
 
 
 def link(artefacts: Path, model_dir: Path, traffic: Path) -> None:
@@ -28,11 +31,12 @@ def link(artefacts: Path, model_dir: Path, traffic: Path) -> None:
 
 def write_repositories(repositories: Path, model_dir: Path, threads: int) -> int:
     """Fills one folder for each native form; returns the exit code of the first that fails."""
-    for form in FORMS:
+    for form, max_batch_size in MAX_BATCH_SIZES.items():
         target = repositories / form
         _empty(target)
-        arguments = [f"--model-dir={model_dir}", f"--target={target}", f"--form={form}"]
-        code = repository.main([*arguments, f"--threads={threads}"])
+        where = [f"--model-dir={model_dir}", f"--target={target}", f"--form={form}"]
+        sizes = [f"--threads={threads}", f"--max-batch-size={max_batch_size}"]
+        code = repository.main([*where, *sizes])
         if code:
             return code
     return 0

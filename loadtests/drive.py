@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 
 from loadtests.assignment import Assignment
-from loadtests.launch import LOG_TAIL_LINES, stop
+from loadtests.launch import HOST, LOG_TAIL_LINES, free_ports, stop
 from servers.confine import confined
 
 REPLAY_FILE = Path(__file__).with_name("replay.py")
@@ -59,7 +59,10 @@ def replay_arguments(assignment: Assignment) -> list[str]:
         *("--users", str(assignment.workers), "--spawn-rate", str(assignment.workers)),
     ]
     if assignment.workers > 1:
-        arguments += ["--processes", str(assignment.workers)]
+        # Locust's default port is one for the whole machine: a second run there would fail.
+        port = str(free_ports(()).main)
+        arguments += ["--processes", str(assignment.workers), "--master-bind-host", HOST]
+        arguments += ["--master-bind-port", port, "--master-port", port]
     return arguments
 
 

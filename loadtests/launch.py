@@ -23,6 +23,9 @@ from servers.launch_args import LaunchArgs
 HOST = "127.0.0.1"
 CANARY_TEXT = "Where is my order?"
 LOG_TAIL_LINES = 20
+REFUSED = 2
+"""Exit code of a contender that was asked for what cannot be had; its last line says what."""
+READY_WITHIN_S = 120.0
 
 
 class LaunchError(RuntimeError):
@@ -109,7 +112,7 @@ def launched(
     cores: Sequence[int],
     log: Path,
     ports: Ports | None = None,
-    ready_within_s: float = 120.0,
+    ready_within_s: float = READY_WITHIN_S,
 ) -> Iterator[RunningServer]:
     """The contender, ready; afterwards stopped, with nothing of it left running.
 
@@ -175,15 +178,12 @@ def _wait_until_ready(server: RunningServer, process: psutil.Popen, within_s: fl
     while True:
         code = process.poll()
         if code is not None:
-            raise LaunchError(
-                f"{server.contender.name} exited with code {code} before it answered; "
-                "its log says why.",
-                server.log_tail(),
-            )
+            raise LaunchError(_why_it_ended(server, code), server.log_tail())
         try:
             # A canary inference, not a health URL: Triton says ready while its models cannot
             # answer (python stubs that died, 2.51).
-            with open_probe(server.address, timeout_s=10.0) as probe:
+            patience_s = min(10.0, max(0.5, deadline - time.monotonic()))
+            with open_probe(server.address, timeout_s=patience_s) as probe:
                 probe.predict(CANARY_TEXT)
             return
         except ProbeError as error:
@@ -194,6 +194,13 @@ def _wait_until_ready(server: RunningServer, process: psutil.Popen, within_s: fl
                     server.log_tail(),
                 ) from error
         time.sleep(0.1)
+
+
+def _why_it_ended(server: RunningServer, code: int) -> str:
+    name, tail = server.contender.name, server.log_tail()
+    if code == REFUSED and tail:
+        return f"{name} did not start: {tail[-1]}"
+    return f"{name} exited with code {code} before it answered; its log says why."
 
 
 def stop(process: psutil.Popen, within_s: float = 15.0) -> None:

@@ -10,13 +10,15 @@ from servers.discovery import Protocol
 
 @dataclass(frozen=True)
 class TrafficText:
-    """label and confidence are the reference answer: torch, FP32, this text alone."""
+    """label and confidence are the reference answer: torch, FP32, this text alone. margin is what
+    its confidence is above that of the label that comes second."""
 
     text_id: int
     text: str
     n_tokens: int
     label: str
     confidence: float
+    margin: float = 1.0
 
 
 def read_traffic(path: Path) -> list[TrafficText]:

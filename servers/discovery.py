@@ -1,9 +1,11 @@
 """Finds contenders: each folder of servers/ with a server.toml declares the ones it builds."""
 
+import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -15,6 +17,9 @@ MainProcess = Literal["server", "gateway"]
 OptionValue = str | int | float | bool
 
 SERVERS_DIR = Path(__file__).parent
+
+ENGINE_WORDS: Mapping[str, str] = {"torch": "PyTorch", "onnxruntime": "ONNX Runtime"}
+"""How summaries name an engine."""
 
 
 class ContenderError(ValueError):
@@ -29,7 +34,7 @@ class Contender:
     names the ports it opens beside its main one; moving_parts counts the processes and artefacts
     an operator must keep healthy, and breaks ties between contenders that are equally good.
     main_process says whether the process started is the server, or a gateway in front of one: the
-    CPU time of a gateway is recorded on its own too.
+    CPU time of a gateway is recorded on its own too. engines are those that a variant may choose.
     """
 
     name: str
@@ -42,17 +47,50 @@ class Contender:
     moving_parts: int
     extra_ports: tuple[str, ...] = ()
     main_process: MainProcess = "server"
+    engines: tuple[EngineName, ...] = ()
     options: Mapping[str, OptionValue] = field(default_factory=dict)
 
-    def variant(self, name: str, options: Mapping[str, OptionValue]) -> "Contender":
-        """The same server under another name with some options changed."""
+    def variant(
+        self,
+        name: str,
+        options: Mapping[str, OptionValue] = MappingProxyType({}),
+        engine: EngineName | None = None,
+    ) -> "Contender":
+        """The same server with some options or its engine changed; its summary says which."""
         unknown = sorted(set(options) - set(self.options))
         if unknown:
             raise ContenderError(
                 f"variant {name!r} sets {unknown[0]!r}, which {self.name!r} does not have; "
                 f"its options are: {', '.join(sorted(self.options)) or 'none'}."
             )
-        return replace(self, name=name, options={**self.options, **options})
+        engine = engine or self.engine
+        if engine not in (self.engine, *self.engines):
+            raise ContenderError(
+                f"variant {name!r} sets the engine {engine!r}, which {self.name!r} cannot run; "
+                f"its engines are: {', '.join(self.engines or (self.engine,))}."
+            )
+        return replace(
+            self,
+            name=name,
+            engine=engine,
+            batching=self.batching and options.get("batcher") is not False,
+            summary=self._summary_with(options, engine),
+            # ONNX Runtime needs the exported network beside the checkpoint.
+            moving_parts=self.moving_parts
+            + (engine == "onnxruntime")
+            - (self.engine == "onnxruntime"),
+            options={**self.options, **options},
+        )
+
+    def _summary_with(self, options: Mapping[str, OptionValue], engine: EngineName) -> str:
+        own, other = (ENGINE_WORDS.get(e, e) for e in (self.engine, engine))
+        summary = self.summary.replace(own, other)
+        changed = [
+            f"{option} = {json.dumps(value)}"
+            for option, value in options.items()
+            if value != self.options[option]
+        ]
+        return f"{summary} Here with {', '.join(changed)}." if changed else summary
 
 
 class _Declaration(BaseModel):
@@ -66,6 +104,7 @@ class _Declaration(BaseModel):
     moving_parts: int
     extra_ports: list[str] = []
     main_process: MainProcess = "server"
+    engines: list[EngineName] = []
     options: dict[str, OptionValue] = {}
 
 
@@ -95,7 +134,11 @@ def _read(path: Path) -> list[Contender]:
         Contender(
             name=name,
             server=path.parent.name,
-            **{**entry.model_dump(), "extra_ports": tuple(entry.extra_ports)},
+            **{
+                **entry.model_dump(),
+                "extra_ports": tuple(entry.extra_ports),
+                "engines": tuple(entry.engines),
+            },
         )
         for name, entry in declared.contenders.items()
     ]

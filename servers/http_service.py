@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from servers.contract import BatchPredictRequest, PredictRequest, ServerCounters
-from servers.launch_args import LaunchArgs
+from servers.launch_args import LaunchArgs, refuse_to_start
 
 COUNTED_PATHS = frozenset({"/predict", "/batch_predict"})
 UVICORN_OPTIONS: dict[str, Any] = {
@@ -146,20 +146,15 @@ def refuse_bad_input(app: FastAPI) -> None:
 def require_engine(args: LaunchArgs) -> Literal["torch", "onnxruntime"]:
     """The engine that args ask for; exits with code 2 when it or the model's folder is missing."""
     if args.engine != "torch" and args.engine != "onnxruntime":
-        _refuse_to_start(
+        refuse_to_start(
             f"expected --engine torch or onnxruntime, found {args.engine}: this server has a model."
         )
     if not (args.model_dir / "config.json").is_file():
-        _refuse_to_start(
+        refuse_to_start(
             f"expected a model in {args.model_dir}, found no config.json there: "
             "build one with `python -m servers.classifier build`."
         )
     return args.engine
-
-
-def _refuse_to_start(reason: str) -> NoReturn:
-    print(reason, file=sys.stderr)
-    sys.exit(2)
 
 
 def exit_on_sigterm() -> None:

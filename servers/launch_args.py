@@ -2,9 +2,11 @@
 
 import argparse
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from servers.discovery import EngineName, OptionValue
 
@@ -67,3 +69,10 @@ def parse_launch_args(argv: Sequence[str] | None = None) -> LaunchArgs:
         threads=given.threads,
         options=given.options,
     )
+
+
+def refuse_to_start(reason: object) -> NoReturn:
+    """Ends this process with one sentence on stderr and exit code 2: what was asked for cannot be
+    had here."""
+    print(reason, file=sys.stderr)
+    sys.exit(2)

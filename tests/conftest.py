@@ -16,7 +16,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from loadtests.artefacts import Artefacts, prepare
 from loadtests.launch import Ports, free_ports
-from servers.discovery import discover
+from servers.discovery import EngineName, discover
 from servers.launch_args import LaunchArgs
 
 ROOT = Path(__file__).parent.parent
@@ -73,9 +73,14 @@ def start_contender(
     started: list[StartedContender] = []
 
     def start(
-        name: str, *, model_dir: Path = model_dir, ports: Ports | None = None, **options: Any
+        name: str,
+        *,
+        model_dir: Path = model_dir,
+        ports: Ports | None = None,
+        engine: EngineName | None = None,
+        **options: Any,
     ) -> StartedContender:
-        contender = discover()[name]
+        contender = discover()[name].variant(name, options, engine)
         ports = ports or free_ports(contender.extra_ports)
         folder = tmp_path_factory.mktemp(name)
         log = folder / "server.log"
@@ -88,7 +93,7 @@ def start_contender(
             model_dir=model_dir,
             work_dir=folder / "work",
             threads=1,
-            options={**contender.options, **options},
+            options=contender.options,
         )
         args.work_dir.mkdir()
         with log.open("wb") as output:

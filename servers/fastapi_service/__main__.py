@@ -2,8 +2,15 @@
 
 from fastapi import FastAPI
 
-from servers.http_service import Counters, add_health_and_stats, refuse_bad_input, serve
-from servers.launch_args import LaunchArgs, parse_launch_args
+from servers.classifier import EngineUnavailableError
+from servers.http_service import (
+    Counters,
+    add_health_and_stats,
+    exit_on_sigterm,
+    refuse_bad_input,
+    serve,
+)
+from servers.launch_args import LaunchArgs, parse_launch_args, refuse_to_start
 
 
 def build_app(args: LaunchArgs, counters: Counters) -> FastAPI:
@@ -17,9 +24,13 @@ def build_app(args: LaunchArgs, counters: Counters) -> FastAPI:
 
 
 if __name__ == "__main__":
+    exit_on_sigterm()  # loading takes seconds, and comes first
     launch_args = parse_launch_args()
     totals = Counters()
-    app = build_app(launch_args, totals)
+    try:
+        app = build_app(launch_args, totals)
+    except EngineUnavailableError as error:
+        refuse_to_start(error)
     add_health_and_stats(app, totals)
     refuse_bad_input(app)
     serve(app, launch_args)

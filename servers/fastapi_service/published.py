@@ -13,6 +13,7 @@ import torch
 from fastapi import FastAPI
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+from servers.classifier import EngineUnavailableError
 from servers.contract import (
     BatchItem,
     BatchPredictResponse,
@@ -23,11 +24,13 @@ from servers.launch_args import LaunchArgs
 
 
 class PublishedClassifier:
-    """Tokenizer and model, called directly."""
+    """Tokenizer and model, called directly. device "auto" is as published: CUDA where there is."""
 
-    def __init__(self, model_dir: str, counters: Counters) -> None:
+    def __init__(self, model_dir: str, device: str, counters: Counters) -> None:
         self._counters = counters
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._device = torch.device(device)
         # Any: transformers types its Auto classes too loosely to say more.
         self._tokenizer: Any = AutoTokenizer.from_pretrained(model_dir)
         self._model: Any = AutoModelForSequenceClassification.from_pretrained(model_dir)
@@ -51,12 +54,14 @@ class PublishedClassifier:
 
 
 def create_app(args: LaunchArgs, counters: Counters) -> FastAPI:
+    """EngineUnavailableError when the device is not to be had."""
     require_engine(args)
+    device = _available(str(args.options["device"]))
     models: dict[str, PublishedClassifier] = {}
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        models["classifier"] = PublishedClassifier(str(args.model_dir), counters)
+        models["classifier"] = PublishedClassifier(str(args.model_dir), device, counters)
         yield
         models.clear()
 
@@ -83,3 +88,18 @@ def create_app(args: LaunchArgs, counters: Counters) -> FastAPI:
         return BatchPredictResponse(predictions=answers, latency_ms=latency_ms)
 
     return app
+
+
+def _available(device: str) -> str:
+    if device not in ("auto", "cpu", "cuda"):
+        raise EngineUnavailableError(
+            f'expected device = "auto", "cpu" or "cuda", found "{device}": correct the options of '
+            "the contender."
+        )
+    if device == "cuda" and not torch.cuda.is_available():
+        raise EngineUnavailableError(
+            f'expected a CUDA device for device = "cuda", found none that torch '
+            f"{torch.__version__} can use: install a CUDA build of torch on a host with an NVIDIA "
+            'driver, or set device = "cpu".'
+        )
+    return device

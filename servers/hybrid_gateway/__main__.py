@@ -9,8 +9,8 @@ import uvicorn
 
 from servers.http_service import UVICORN_OPTIONS
 from servers.hybrid_gateway.app import GatewaySettings, create_app
-from servers.launch_args import LaunchArgs, parse_launch_args
-from servers.triton_service.embedded import START_ERRORS, embedded_triton
+from servers.launch_args import LaunchArgs, parse_launch_args, refuse_to_start
+from servers.triton_service.embedded import START_ERRORS, UNAVAILABLE, embedded_triton
 from servers.triton_service.process import Ports, exit_on_signals
 
 
@@ -19,7 +19,7 @@ def run(args: LaunchArgs) -> None:
         serve(args, str(args.options["triton_url"]))
         return
     ports = Ports(grpc=args.extra_ports["triton_grpc"])
-    with embedded_triton(args, ports) as server:
+    with embedded_triton(args, ports, texts=False) as server:
         server.wait_until_ready()
         serve(args, server.grpc_url)
 
@@ -38,5 +38,7 @@ if __name__ == "__main__":
     exit_on_signals()
     try:
         run(parse_launch_args())
+    except UNAVAILABLE as error:
+        refuse_to_start(error)
     except START_ERRORS as error:
         sys.exit(str(error))

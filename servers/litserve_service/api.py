@@ -8,10 +8,19 @@ from pathlib import Path
 import litserve as ls
 import numpy as np
 
-from servers.classifier import Classifier, Encoded, EngineName, Prediction, load_classifier
+from servers.classifier import (
+    Classifier,
+    Encoded,
+    EngineName,
+    EngineUnavailableError,
+    Placement,
+    Prediction,
+    load_classifier,
+)
 from servers.classifier.encoding import padded_length
 from servers.contract import LENGTH_BUCKETS
 from servers.http_service import Counters
+from servers.launch_args import refuse_to_start
 from servers.litserve_service.loop import BlockingBatchLoop
 from servers.litserve_service.spec import ClassifierSpec, Query
 
@@ -23,6 +32,7 @@ class ModelSettings:
     model_dir: Path
     engine: EngineName
     threads: int
+    placement: Placement
 
 
 @dataclass(frozen=True)
@@ -56,7 +66,12 @@ class BatchingClassifier(ls.LitAPI):  # type: ignore[misc]  # LitServe ships no 
 
     def setup(self, device: str) -> None:
         settings = self._settings
-        self._classifier = load_classifier(settings.model_dir, settings.engine, settings.threads)
+        try:
+            self._classifier = load_classifier(
+                settings.model_dir, settings.engine, settings.threads, settings.placement
+            )
+        except EngineUnavailableError as error:
+            refuse_to_start(error)
         for n_texts in WARM_UP_BATCHES:
             for length in LENGTH_BUCKETS:
                 self._classifier.predict(["warm " * length] * n_texts, length, LENGTH_BUCKETS)

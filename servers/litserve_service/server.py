@@ -8,6 +8,7 @@ from typing import Any
 
 import litserve as ls
 from litserve.transport.process_transport import MPQueueTransport
+from litserve.utils import WorkerSetupStatus
 
 from servers.contract import ServerCounters
 from servers.http_service import UVICORN_OPTIONS, Counters, add_health_and_stats, refuse_bad_input
@@ -15,6 +16,7 @@ from servers.launch_args import LaunchArgs
 from servers.litserve_service.api import BatchingClassifier, ModelSettings
 
 GRACEFUL_STOP_S = 5
+POLL_S = 0.05
 
 # LitServe starts its worker by spawn: what it shares must come from the same context.
 _SPAWN = multiprocessing.get_context("spawn")
@@ -35,6 +37,18 @@ class PipedLitServer(ls.LitServer):  # type: ignore[misc]  # LitServe ships no t
             manager, [_SPAWN.Queue() for _ in range(num_api_servers)]
         )
         return manager
+
+    def verify_worker_status(self) -> None:
+        """Waits until the worker has loaded its model; ends this process as the worker ended.
+
+        LitServe's own looks only at what workers write, and waits for ever for one that has ended.
+        """
+        (worker,) = self.inference_workers
+        while WorkerSetupStatus.STARTING in self.workers_setup_status.values():
+            worker.join(POLL_S)
+            if worker.exitcode:
+                sys.exit(worker.exitcode)  # the worker has said why
+        super().verify_worker_status()
 
 
 def run_server(args: LaunchArgs, settings: ModelSettings) -> None:
@@ -64,6 +78,7 @@ def build_server(args: LaunchArgs, settings: ModelSettings, counters: Counters) 
         max_batch_size=int(args.options["max_batch_size"]),
         batch_timeout_s=float(args.options["batch_timeout_ms"]) / 1000,
     )
+    # "cpu" is LitServe's word for one worker: the engine itself goes where its placement says.
     server = PipedLitServer(api, accelerator="cpu", workers_per_device=1, timeout=False)
     server.uvicorn_graceful_timeout = GRACEFUL_STOP_S
     # LitServe compresses long answers; no other contender does.

@@ -7,8 +7,8 @@ from tritonclient.grpc import InferenceServerClient, InferInput
 from tritonclient.utils import InferenceServerException
 
 from servers.contract import MODEL_NAME
-from servers.launch_args import LaunchArgs, parse_launch_args
-from servers.triton_service.embedded import START_ERRORS, embedded_triton
+from servers.launch_args import LaunchArgs, parse_launch_args, refuse_to_start
+from servers.triton_service.embedded import START_ERRORS, UNAVAILABLE, embedded_triton
 from servers.triton_service.process import Ports, TritonError, exit_on_signals
 
 CANARY_TIMEOUT_S = 30.0
@@ -27,7 +27,7 @@ def answer_canary(grpc_url: str) -> None:
 
 def run(args: LaunchArgs) -> None:
     ports = Ports(args.port, args.extra_ports["http"], args.extra_ports["metrics"])
-    with embedded_triton(args, ports) as server:
+    with embedded_triton(args, ports, texts=True) as server:
         server.wait_until_ready()
         answer_canary(server.grpc_url)
         print(f"triton ready: grpc {server.grpc_url} http {args.host}:{ports.http}", flush=True)
@@ -38,5 +38,7 @@ if __name__ == "__main__":
     exit_on_signals()
     try:
         run(parse_launch_args())
+    except UNAVAILABLE as error:
+        refuse_to_start(error)
     except START_ERRORS as error:
         sys.exit(str(error))

@@ -26,13 +26,20 @@ def parse_config(text: str, source: str) -> pb.ModelConfig:
         ) from None
 
 
-def check_repository(configs: Sequence[pb.ModelConfig]) -> None:
-    """Raises ConfigError naming every problem of the models, alone and together."""
+def check_repository(configs: Sequence[pb.ModelConfig], batcher: bool = True) -> None:
+    """Raises ConfigError naming every problem of the models, alone and together.
+
+    batcher False: the classifier is meant to run each request alone.
+    """
     by_name = {config.name: config for config in configs}
     problems = [
         f"{config.name}: {problem}"
         for config in configs
-        for problem in (*_model_problems(config), *_ensemble_problems(config, by_name))
+        for problem in (
+            *_model_problems(config),
+            *_batcher_problems(config, batcher or config.name != "classifier"),
+            *_ensemble_problems(config, by_name),
+        )
     ]
     if len(by_name) < len(configs):
         problems.append("two models have the same name")
@@ -56,6 +63,15 @@ def _model_problems(config: pb.ModelConfig) -> Iterator[str]:
     yield from _group_problems(config)
     yield from _warm_up_problems(config)
     yield from _profile_problems(config)
+
+
+def _batcher_problems(config: pb.ModelConfig, wanted: bool) -> Iterator[str]:
+    if config.platform == "ensemble" or config.HasField("dynamic_batching") == wanted:
+        return
+    if wanted:
+        yield "expected dynamic_batching: without it every request runs alone"
+    else:
+        yield "dynamic_batching is on, and was to be off"
 
 
 def _group_problems(config: pb.ModelConfig) -> Iterator[str]:

@@ -1,11 +1,14 @@
 """The configuration of each Triton model, as protobuf messages."""
 
+import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Literal
 
 from tritonclient.grpc import model_config_pb2 as pb
 
+from servers.classifier.engines import CPU, EngineName, Placement
 from servers.contract import LENGTH_BUCKETS, MAX_LENGTH_TOKENS, MAX_TEXT_CHARS, MODEL_NAME
 
 Form = Literal["embedded", "native-cpu", "native-tensorrt"]
@@ -18,15 +21,23 @@ WORKSPACE_BYTES = 4 << 30
 class RepositorySpec:
     """What a model repository is generated for.
 
-    form: the classifier runs as ONNX Runtime in the Python backend (embedded), in Triton's own
-    ONNX Runtime backend (native-cpu), or there with TensorRT in FP16 (native-tensorrt). threads
-    is the number of intra-op threads of each classifier instance; engine_cache is the writable
-    folder, on the machine that runs Triton, for TensorRT engines.
+    form: the classifier runs as engine, placed as placement says, in the Python backend
+    (embedded), in Triton's own ONNX Runtime backend (native-cpu), or there with TensorRT in FP16
+    (native-tensorrt). model_dir is the built classifier; the embedded form reads it as it serves.
+    threads is the number of intra-op threads of each classifier instance; batcher False runs each
+    request alone; texts False leaves out every model that takes or gives byte tensors, the
+    tokenizer among them. engine_cache is the writable folder, on the machine that runs Triton, for
+    TensorRT engines of the native form.
     """
 
     form: Form
     n_labels: int
+    model_dir: Path
+    engine: EngineName = "onnxruntime"
+    placement: Placement = CPU
     threads: int = 1
+    batcher: bool = True
+    texts: bool = True
     max_batch_size: int = 32
     max_queue_delay_us: int = 0
     instances: int = 1
@@ -36,6 +47,8 @@ class RepositorySpec:
 
 def model_configs(spec: RepositorySpec) -> list[pb.ModelConfig]:
     """The configuration of every model of the repository, the ensemble last."""
+    if not spec.texts:
+        return [embedded_classifier_config(spec)]
     if spec.form == "embedded":
         models = [tokenizer_config(spec), embedded_classifier_config(spec)]
     else:
@@ -70,9 +83,19 @@ def embedded_classifier_config(spec: RepositorySpec) -> pb.ModelConfig:
     # mean batch stays below two. The Python backend gets each request whole, so lengths may mix.
     for tensor in config.input:
         tensor.allow_ragged_batch = True
-    config.output.extend(_answer_outputs())
+    if spec.texts:
+        config.output.extend(_answer_outputs())
+    # Of the CPU also where the engine uses a GPU: the kind says where Triton hands tensors over,
+    # and the engine copies ids and logits itself, as it does in every other contender.
     config.instance_group.append(_group(spec.instances, pb.ModelInstanceGroup.KIND_CPU))
-    config.parameters["intra_op_threads"].string_value = str(spec.threads)
+    settings = _parameters(
+        engine=spec.engine,
+        model_dir=str(spec.model_dir),
+        placement=json.dumps(asdict(spec.placement)),
+        intra_op_threads=str(spec.threads),
+    )
+    for name, value in settings.items():
+        config.parameters[name].CopyFrom(value)
     return config
 
 
@@ -125,7 +148,7 @@ def ensemble_config(spec: RepositorySpec) -> pb.ModelConfig:
 def _classifier_config(spec: RepositorySpec) -> pb.ModelConfig:
     # Warm-up as requests, not in the model's own start: they also grow the shared memory pools,
     # and build TensorRT engines before the first caller. They count in the model's statistics.
-    return pb.ModelConfig(
+    config = pb.ModelConfig(
         name="classifier",
         max_batch_size=spec.max_batch_size,
         input=[
@@ -133,15 +156,16 @@ def _classifier_config(spec: RepositorySpec) -> pb.ModelConfig:
             _input("attention_mask", pb.TYPE_INT64, -1),
         ],
         output=[_output("logits", pb.TYPE_FP32, spec.n_labels)],
-        dynamic_batching=pb.ModelDynamicBatching(
-            max_queue_delay_microseconds=spec.max_queue_delay_us
-        ),
         model_warmup=[
             _warm_up(batch_size, length)
             for length in spec.length_buckets
             for batch_size in sorted({1, spec.max_batch_size})
         ],
     )
+    if spec.batcher:
+        config.dynamic_batching.max_queue_delay_microseconds = spec.max_queue_delay_us
+        config.dynamic_batching.SetInParent()  # a delay of 0 alone would leave it out
+    return config
 
 
 def _tensorrt_fp16(

@@ -6,11 +6,19 @@ import sys
 import sysconfig
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 LIBPYTHON = f"libpython{PYTHON}.so.1.0"
+
+
+SITE_VARIABLE = "STUDY_TRITON_SITE"
+"""Environment variable: a folder of packages that only Triton's Python processes see, before all
+others. With numpy 1.26 in it they take texts on a host whose own numpy is 2."""
+
+PROJECT = Path(__file__).parents[2]
 
 
 class InstallationError(RuntimeError):
@@ -53,8 +61,28 @@ def prepare_installation(target: Path) -> Installation:
     return Installation(
         binary=server / "bin" / "tritonserver",
         backends_dir=target / "backends",
-        environment=_environment([libraries, package.parent / "nvidia_pytriton.libs"]),
+        environment=_environment(
+            _make_python(target / "python"), [libraries, package.parent / "nvidia_pytriton.libs"]
+        ),
     )
+
+
+def stub_numpy() -> str:
+    """The version of the numpy that Triton's Python processes import."""
+    site = _stub_site()
+    own = metadata.distributions(name="numpy", path=[str(site)]) if site else ()
+    return next((found.version for found in own), None) or metadata.version("numpy")
+
+
+def byte_tensors_work() -> bool:
+    """Whether texts can be sent to Triton's Python processes: 2.51 was built for numpy 1, and ends
+    the request of a byte tensor with numpy 2."""
+    return int(stub_numpy().split(".")[0]) < 2
+
+
+def _stub_site() -> Path | None:
+    given = os.environ.get(SITE_VARIABLE)
+    return Path(given) if given and Path(given).is_dir() else None
 
 
 def _package_dir() -> Path:
@@ -84,12 +112,30 @@ def _link_libpython(libraries: Path) -> None:
         ) from None
 
 
-def _environment(library_dirs: list[Path]) -> dict[str, str]:
-    """The stub's interpreter finds this one's packages by looking for python3 on the PATH."""
+def _make_python(target: Path) -> Path:
+    """A virtual environment for Triton's stubs: what this process can import, after the packages
+    meant for them alone. Returns the folder to put on the PATH.
+
+    A stub's interpreter is isolated: it ignores PYTHONPATH, and finds its packages only through
+    the python3 that comes first on the PATH.
+    """
+    bin_dir = target / "bin"
+    packages = target / "lib" / f"python{PYTHON}" / "site-packages"
+    bin_dir.mkdir(parents=True)
+    packages.mkdir(parents=True)
+    (bin_dir / "python3").symlink_to(sys.executable)
+    (target / "pyvenv.cfg").write_text(f"home = {sys.base_prefix}/bin\n", encoding="utf-8")
+    folders = [_stub_site(), PROJECT, *sys.path]
+    lines = "".join(f"{folder}\n" for folder in folders if folder)
+    (packages / "study.pth").write_text(lines, encoding="utf-8")
+    return bin_dir
+
+
+def _environment(bin_dir: Path, library_dirs: list[Path]) -> dict[str, str]:
     inherited = dict(os.environ)
     libraries = [*map(str, library_dirs), inherited.get("LD_LIBRARY_PATH", "")]
     return inherited | {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{inherited.get('PATH', os.defpath)}",
+        "PATH": f"{bin_dir}{os.pathsep}{inherited.get('PATH', os.defpath)}",
         "LD_LIBRARY_PATH": os.pathsep.join(filter(None, libraries)),
         "PYTHONNOUSERSITE": "1",
         "PYTHONDONTWRITEBYTECODE": "1",

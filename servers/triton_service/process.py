@@ -17,9 +17,10 @@ from uuid import uuid4
 from tritonclient.grpc import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
+from servers.classifier.engines import EngineUnavailableError
 from servers.confine import confined
 from servers.triton_service.installation import prepare_installation
-from servers.triton_service.server_log import cause_of_end, is_error
+from servers.triton_service.server_log import cause_of_end, engine_refusal, is_error
 
 SHARED_MEMORY_DIR = Path("/dev/shm")
 EXIT_TIMEOUT_S = 5
@@ -98,7 +99,8 @@ class TritonServer:
             leftover.unlink(missing_ok=True)
 
     def wait_until_ready(self, timeout_s: float = 120.0) -> None:
-        """Returns when every model is loaded; TritonError when the server ends before that."""
+        """Returns when every model is loaded; TritonError when the server ends before that,
+        EngineUnavailableError when it does because the classifier's engine cannot be had."""
         deadline_s = time.monotonic() + timeout_s
         with InferenceServerClient(self.grpc_url) as client:
             while not self._answers_ready(client):
@@ -111,16 +113,20 @@ class TritonServer:
                     )
                 time.sleep(POLL_S)
 
-    def wait(self) -> TritonError:
+    def wait(self) -> TritonError | EngineUnavailableError:
         """Returns why the server ended, when it does."""
         self._process.wait()
         return self.ended()
 
-    def ended(self) -> TritonError:
+    def ended(self) -> TritonError | EngineUnavailableError:
         self._log.join(LOG_END_S)  # the last lines name the cause
+        cause = cause_of_end(self._error_lines)
+        refusal = engine_refusal(cause)
+        if refusal:
+            return EngineUnavailableError(refusal)
         return TritonError(
             f"expected Triton to keep running, found that it ended with code "
-            f"{self._process.returncode}: {cause_of_end(self._error_lines)}"
+            f"{self._process.returncode}: {cause}"
         )
 
     def _answers_ready(self, client: InferenceServerClient) -> bool:

@@ -16,12 +16,14 @@ from servers.triton_service.config import FORMS, RepositorySpec, model_configs
 
 MODELS_DIR = Path(__file__).parent / "models"
 VERSION = "1"
+NETWORK_FILES: Mapping[str, str] = {"onnxruntime": "model.onnx", "torch": "model.safetensors"}
 
 
-def write_repository(target: Path, model_dir: Path, spec: RepositorySpec) -> None:
+def write_repository(target: Path, spec: RepositorySpec) -> None:
     """Fills target, an empty or new folder, with the models of spec.
 
-    The result needs nothing of this package: numpy, tokenizers and onnxruntime are enough.
+    The native forms need nothing of this package: numpy and tokenizers are enough. The embedded
+    classifier imports this package, and reads spec.model_dir while it serves.
     """
     if max(spec.length_buckets) != MAX_LENGTH_TOKENS:
         raise ConfigError(
@@ -30,9 +32,10 @@ def write_repository(target: Path, model_dir: Path, spec: RepositorySpec) -> Non
         )
     configs = model_configs(spec)
     texts = {config.name: to_text(config) for config in configs}
-    check_repository([parse_config(text, name) for name, text in texts.items()])
-    files = {config.name: _files(config, model_dir) for config in configs}
-    for source in (source for of_model in files.values() for source in of_model.values()):
+    check_repository([parse_config(text, name) for name, text in texts.items()], spec.batcher)
+    files = {config.name: _files(config, spec.model_dir) for config in configs}
+    sources = [source for of_model in files.values() for source in of_model.values()]
+    for source in (*sources, spec.model_dir / NETWORK_FILES[spec.engine]):
         if not source.exists():
             raise _not_built(source)
     for name, text in texts.items():
@@ -56,11 +59,12 @@ def _files(config: pb.ModelConfig, model_dir: Path) -> Mapping[str, Path]:
     files: dict[str, Path] = {}
     if config.backend == "python":
         files["model.py"] = MODELS_DIR / f"{config.name}.py"
+    if config.name in ("tokenizer", "decoder"):
         files["encoding.py"] = Path(encoding.__file__)
         files["config.json"] = model_dir / "config.json"
     if config.name == "tokenizer":
         files["tokenizer.json"] = model_dir / "tokenizer.json"
-    elif config.name == "classifier":
+    elif config.backend == "onnxruntime":
         files["model.onnx"] = model_dir / "model.onnx"
     return files
 
@@ -81,7 +85,7 @@ def _not_built(missing: Path) -> ConfigError:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    defaults = RepositorySpec(form="embedded", n_labels=1)
+    defaults = RepositorySpec(form="embedded", n_labels=1, model_dir=Path())
     parser = argparse.ArgumentParser(
         prog="python -m servers.triton_service.repository",
         description="Write a Triton model repository for tritonserver --model-repository.",
@@ -119,6 +123,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         spec = RepositorySpec(
             form=given.form,
             n_labels=count_labels(given.model_dir),
+            model_dir=given.model_dir.absolute(),
             threads=given.threads,
             max_batch_size=given.max_batch_size,
             max_queue_delay_us=given.max_queue_delay_us,
@@ -126,7 +131,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             length_buckets=tuple(given.length_buckets),
             engine_cache=given.engine_cache,
         )
-        write_repository(given.target, given.model_dir, spec)
+        write_repository(given.target, spec)
     except ConfigError as error:
         return _refuse(str(error))
     return 0

@@ -7,6 +7,9 @@ _MESSAGE = re.compile(r'^(?:E\d+ .*?\] "?|error: )(?P<message>.*?)"?\s*$', re.DO
 _PYTHON_TRACE = r"\n\nAt:"  # as Triton writes it: a backslash and the letter n, not line ends
 
 
+_REFUSAL = re.compile(r"\bEngineUnavailableError: (?P<sentence>.+)", re.DOTALL)
+
+
 def is_error(line: str) -> bool:
     return bool(_MESSAGE.match(line))
 
@@ -18,3 +21,9 @@ def cause_of_end(error_lines: Sequence[str]) -> str:
     if not messages:
         return "its log has no error"
     return (causes[0] if causes else messages[-1]).split(_PYTHON_TRACE)[0].strip()
+
+
+def engine_refusal(cause: str) -> str | None:
+    """The sentence of an engine that cannot be had, where that is the cause of an end."""
+    found = _REFUSAL.search(cause)
+    return found["sentence"].replace('\\"', '"') if found else None

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from tritonclient.grpc import model_config_pb2 as pb
 
+from loadtests.spec import read_experiment, resolve_contenders
 from servers.contract import MODEL_NAME
+from servers.discovery import discover
 from servers.triton_service.checks import parse_config
 
 LABELS = ("refund", "delivery", "other")
@@ -71,6 +73,18 @@ def test_the_cpu_classifier_gets_the_threads_of_the_server_cores(
 ) -> None:
     parameters = written["native-cpu"]["classifier"].parameters
     assert parameters["intra_op_thread_count"].string_value == "3"
+
+
+def test_the_largest_batches_are_those_of_the_embedded_study(
+    written: dict[str, Configs], root: Path
+) -> None:
+    gpu = read_experiment(root / "loadtests" / "experiments" / "gpu.toml")
+    on_gpu = resolve_contenders(gpu)["triton-tensorrt-fp16"]
+    expected = {
+        "native-cpu": discover()["triton"].options["max_batch_size"],
+        "native-tensorrt": on_gpu.options["max_batch_size"],
+    }
+    assert {form: written[form]["classifier"].max_batch_size for form in written} == expected
 
 
 @pytest.mark.parametrize("form", ["native-cpu", "native-tensorrt"])

@@ -19,11 +19,23 @@ import pytest
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from servers.contract import MODEL_NAME
-from servers.discovery import Contender, discover
+from servers.discovery import Contender, EngineName, OptionValue, discover
 
 START_DEADLINE_S = 60.0
 STOP_DEADLINE_S = 15.0
-CONTENDERS = discover()
+VARIANTS: dict[str, tuple[str, EngineName, dict[str, OptionValue]]] = {
+    "litserve-torch": ("litserve", "torch", {}),
+    "triton-torch-alone": ("triton", "torch", {"batcher": False, "instances": 2}),
+}
+"""What contenders become in an experiment, as far as a CPU can show it."""
+
+CONTENDERS = {
+    **discover(),
+    **{
+        name: discover()[base].variant(name, options, engine)
+        for name, (base, engine, options) in VARIANTS.items()
+    },
+}
 
 
 @dataclass(frozen=True)
@@ -139,7 +151,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def server(
     request: pytest.FixtureRequest, start_contender: Callable[..., Any]
 ) -> Iterator[RunningServer]:
-    started = start_contender(request.param)
+    base, engine, options = VARIANTS.get(request.param, (request.param, None, {}))
+    started = start_contender(base, engine=engine, **options)
     address = f"127.0.0.1:{started.ports.main}"
     running = RunningServer(CONTENDERS[request.param], address, started.process)
     try:

@@ -49,6 +49,19 @@ def test_a_contender_that_exits_is_reported_with_the_end_of_its_log(tmp_path: Pa
     assert "No module named servers.no_such_service" in "\n".join(caught.value.log_tail)
 
 
+def test_a_contender_that_refuses_to_start_is_reported_with_its_own_sentence(
+    tmp_path: Path,
+) -> None:
+    wrong = replace(NULL, name="wrong", server="fastapi_service", options={"handlers": "tuned"})
+    with (
+        pytest.raises(
+            LaunchError, match="wrong did not start: expected .* found none: this server"
+        ),
+        launched(wrong, model_dir=tmp_path, cores=(), log=tmp_path / "log"),
+    ):
+        pass
+
+
 def test_a_contender_that_never_answers_is_stopped_and_reported(tmp_path: Path) -> None:
     mute = replace(NULL, protocol="kserve-grpc")  # speaks HTTP, is asked in gRPC
     with (

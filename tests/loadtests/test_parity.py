@@ -57,3 +57,14 @@ def test_an_own_label_that_changes_is_a_mismatch_and_an_own_confidence_is_not_co
 def test_an_answer_to_a_text_that_nothing_is_known_of_is_not_compared() -> None:
     rows = pd.DataFrame({"text_id": [0, 5], "label": ["a", "b"], "confidence": [0.5, 0.5]})
     assert len(sampled_answers(rows, {0: REFUND})) == 1
+
+
+def test_a_tie_of_the_reference_may_fall_either_way_and_nothing_else_may() -> None:
+    def mismatches(margin: float, confidence: float = 0.3) -> int:
+        text = TrafficText(0, "money back", 4, "refund", 0.3, margin)
+        other = Compared(text, Answer(label="invoice", confidence=confidence))
+        return judge([other], tolerance=0.001).mismatches
+
+    assert mismatches(margin=0.002) == 0
+    assert mismatches(margin=0.0021) == 1
+    assert mismatches(margin=0.0, confidence=0.31) == 1

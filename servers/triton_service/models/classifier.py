@@ -1,49 +1,51 @@
-"""Triton model `classifier` of the embedded form: ONNX Runtime inside the Python backend."""
+"""Triton model `classifier` of the embedded form: the study's engines inside the Python backend.
+
+The one model that is not self-contained: the engine is that of every other contender, imported
+from this package. The launcher puts the package's parent folder on the path of Triton's Python
+processes.
+"""
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-import onnxruntime
 import triton_python_backend_utils as pb_utils
 
-if TYPE_CHECKING:
-    from servers.classifier.encoding import Prediction, decode, read_labels
-else:
-    from encoding import Prediction, decode, read_labels  # copied beside this file
+from servers.classifier import Prediction, decode, load_engine, placement_from, read_labels
+from servers.triton_service.stub_tensors import input_array, output_tensor
 
 Logits = np.ndarray[Any, np.dtype[np.float32]]
 
 
 class TritonPythonModel:
     def initialize(self, args: dict[str, str]) -> None:
-        parameters = json.loads(args["model_config"])["parameters"]
-        folder = Path(args["model_repository"]) / args["model_version"]
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = int(parameters["intra_op_threads"]["string_value"])
-        options.inter_op_num_threads = 1
-        # Idle threads that spin would take the cores from the tokenizer and from Triton itself.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self.session = onnxruntime.InferenceSession(
-            str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"]
+        parameters = {
+            name: value["string_value"]
+            for name, value in json.loads(args["model_config"])["parameters"].items()
+        }
+        model_dir = Path(parameters["model_dir"])
+        self.engine = load_engine(
+            parameters["engine"],
+            model_dir,
+            int(parameters["intra_op_threads"]),
+            placement_from(json.loads(parameters["placement"])),
         )
-        self.labels = read_labels(folder)
+        self.labels = read_labels(model_dir)
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """One engine run for each padded length among the requests, over all that have it."""
-        ids = [_array(request, "input_ids") for request in requests]
-        masks = [_array(request, "attention_mask") for request in requests]
+        ids = [input_array(request, "input_ids") for request in requests]
+        masks = [input_array(request, "attention_mask") for request in requests]
         by_length: dict[int, list[int]] = {}
         for index, own in enumerate(ids):
             by_length.setdefault(own.shape[1], []).append(index)
         responses: list[Any] = [None] * len(requests)
         for indices in by_length.values():
-            batch = {
-                "input_ids": np.concatenate([ids[index] for index in indices]),
-                "attention_mask": np.concatenate([masks[index] for index in indices]),
-            }
-            (logits,) = self.session.run(["logits"], batch)
+            logits = self.engine.infer(
+                np.concatenate([ids[index] for index in indices]),
+                np.concatenate([masks[index] for index in indices]),
+            )
             predictions = decode(logits, self.labels)
             end = 0
             for index in indices:
@@ -59,17 +61,11 @@ def _response(request: Any, logits: Logits, predictions: list[Prediction]) -> An
     wanted = request.requested_output_names()
     tensors = []
     if "logits" in wanted:
-        tensors.append(pb_utils.Tensor("logits", logits))
+        tensors.append(output_tensor("logits", logits))
     if "LABEL" in wanted:
         labels = np.array([[p.label.encode()] for p in predictions], dtype=object)
         tensors.append(pb_utils.Tensor("LABEL", labels))
     if "CONFIDENCE" in wanted:
         confidences = np.array([[p.confidence] for p in predictions], dtype=np.float32)
-        tensors.append(pb_utils.Tensor("CONFIDENCE", confidences))
+        tensors.append(output_tensor("CONFIDENCE", confidences))
     return pb_utils.InferenceResponse(tensors)
-
-
-def _array(request: Any, name: str) -> np.ndarray[Any, np.dtype[np.int64]]:
-    array: np.ndarray[Any, np.dtype[np.int64]]
-    array = pb_utils.get_input_tensor_by_name(request, name).as_numpy()
-    return array

@@ -6,21 +6,28 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.testclient import TestClient
 
-from servers.classifier import Encoded, Prediction
+from servers.classifier import Encoded, EngineUnavailableError, Placement, Prediction
+from servers.contract import LENGTH_BUCKETS
+from servers.discovery import OptionValue
 from servers.fastapi_service import tuned
 from servers.fastapi_service.__main__ import build_app
 from servers.http_service import Counters
 from servers.launch_args import LaunchArgs
 
 
-def launch_args(tmp_path: Path, handlers: str, threads: int = 1) -> LaunchArgs:
+def launch_args(
+    tmp_path: Path, handlers: str, threads: int = 1, **changes: str | bool
+) -> LaunchArgs:
     (tmp_path / "config.json").write_text("{}")
-    options = {"handlers": handlers, "threads_per_pass": 1}
-    return LaunchArgs("a", "torch", "127.0.0.1", 1, {}, tmp_path, tmp_path, threads, options)
+    options: dict[str, OptionValue] = {"handlers": handlers, "threads_per_pass": 1, "device": "cpu"}
+    return LaunchArgs(
+        "a", "torch", "127.0.0.1", 1, {}, tmp_path, tmp_path, threads, options | changes
+    )
 
 
 def predict_runs_on_the_event_loop(app: FastAPI) -> bool:
@@ -32,7 +39,10 @@ def test_the_published_handler_holds_the_event_loop(tmp_path: Path) -> None:
     assert predict_runs_on_the_event_loop(build_app(launch_args(tmp_path, "published"), Counters()))
 
 
-def test_the_tuned_handler_leaves_the_event_loop_free(tmp_path: Path) -> None:
+def test_the_tuned_handler_leaves_the_event_loop_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tuned, "load_classifier", lambda *_: MeetingClassifier(passes=1))
     assert not predict_runs_on_the_event_loop(build_app(launch_args(tmp_path, "tuned"), Counters()))
 
 
@@ -45,10 +55,13 @@ class MeetingClassifier:
         self._running = 0
         self.most_running = 0
 
-    def predict(self, texts: Sequence[str]) -> None:
-        pass
+    def predict(self, texts: Sequence[str], *, buckets: Sequence[int] | None) -> None:
+        self.buckets = buckets
 
-    def encode(self, texts: Sequence[str], max_length: int) -> Encoded:
+    def encode(
+        self, texts: Sequence[str], max_length: int, buckets: Sequence[int] | None
+    ) -> Encoded:
+        assert buckets == self.buckets
         ids = np.ones((len(texts), 2), dtype=np.int64)
         return Encoded(ids, ids, ids.sum(axis=1))
 
@@ -77,3 +90,32 @@ def test_as_many_forward_passes_run_at_once_as_there_are_cores(
     assert [reply.status_code for reply in replies] == [200] * 8
     assert classifier.most_running == 2
     assert counters.snapshot().executions == 8
+
+
+@pytest.mark.parametrize("cuda_graphs", [False, True])
+def test_texts_are_padded_to_the_lengths_of_recorded_graphs_and_else_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cuda_graphs: bool
+) -> None:
+    classifier = MeetingClassifier(passes=1)
+    placements: list[Placement] = []
+
+    def load(*given: object) -> MeetingClassifier:
+        placements.extend(value for value in given if isinstance(value, Placement))
+        return classifier
+
+    monkeypatch.setattr(tuned, "load_classifier", load)
+    build_app(launch_args(tmp_path, "tuned", cuda_graphs=cuda_graphs), Counters())
+
+    assert classifier.buckets == (LENGTH_BUCKETS if cuda_graphs else None)
+    assert placements == [Placement("cpu", "fp32", cuda_graphs)]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a host without a CUDA device")
+@pytest.mark.parametrize(
+    ("device", "found"), [("cuda", "found none that torch"), ("tpu", 'found "tpu"')]
+)
+def test_the_published_service_refuses_a_device_that_is_not_to_be_had(
+    tmp_path: Path, device: str, found: str
+) -> None:
+    with pytest.raises(EngineUnavailableError, match=found):
+        build_app(launch_args(tmp_path, "published", device=device), Counters())

@@ -1,16 +1,20 @@
 """The generated configurations of all forms: readable by Triton, and meaning what is wanted."""
 
+import json
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 from tritonclient.grpc import model_config_pb2 as pb
 
+from servers.classifier.engines import Placement
 from servers.triton_service.checks import ConfigError, check_repository, parse_config, to_text
 from servers.triton_service.config import FORMS, Form, RepositorySpec, model_configs
 
 
-def configs(form: Form) -> dict[str, pb.ModelConfig]:
-    spec = RepositorySpec(form=form, n_labels=10, threads=2)
+def configs(form: Form, **changes: Any) -> dict[str, pb.ModelConfig]:
+    spec = RepositorySpec(form=form, n_labels=10, model_dir=Path("/model"), threads=2, **changes)
     return {config.name: config for config in model_configs(spec)}
 
 
@@ -29,6 +33,61 @@ def test_no_form_caches_answers_or_leaves_the_batcher_to_a_default(form: Form) -
     for config in configs(form).values():
         assert not config.response_cache.enable
         assert config.HasField("dynamic_batching") == (config.platform != "ensemble")
+
+
+def test_without_the_batcher_only_the_classifier_runs_each_request_alone() -> None:
+    written = configs("embedded", batcher=False)
+
+    assert not written["classifier"].HasField("dynamic_batching")
+    assert written["tokenizer"].HasField("dynamic_batching")
+    check_repository(list(written.values()), batcher=False)
+
+
+@pytest.mark.parametrize(
+    ("written", "wanted", "problem"),
+    [
+        (False, True, "classifier: expected dynamic_batching: without it every request runs alone"),
+        (True, False, "classifier: dynamic_batching is on, and was to be off"),
+    ],
+)
+def test_a_batcher_that_is_not_as_meant_is_refused(
+    written: bool, wanted: bool, problem: str
+) -> None:
+    models = list(configs("embedded", batcher=written).values())
+
+    with pytest.raises(ConfigError, match=problem):
+        check_repository(models, batcher=wanted)
+
+
+def test_the_embedded_classifier_is_told_its_engine_placement_and_model() -> None:
+    placement = Placement("cuda", "fp16", cuda_graphs=True)
+    classifier = configs("embedded", engine="torch", placement=placement)["classifier"]
+
+    told = {name: entry.string_value for name, entry in classifier.parameters.items()}
+    assert json.loads(told.pop("placement")) == {
+        "device": "cuda",
+        "precision": "fp16",
+        "cuda_graphs": True,
+        "tensorrt": False,
+    }
+    assert told == {"engine": "torch", "model_dir": "/model", "intra_op_threads": "2"}
+    # Of the Python backend: the engine finds its device itself, and gets CPU tensors.
+    assert classifier.instance_group[0].kind == pb.ModelInstanceGroup.KIND_CPU
+
+
+def test_the_instances_asked_for_are_those_of_the_classifier() -> None:
+    written = configs("embedded", instances=4)
+
+    assert written["classifier"].instance_group[0].count == 4
+    assert written["tokenizer"].instance_group[0].count == 1
+
+
+def test_without_texts_no_model_takes_or_gives_byte_tensors() -> None:
+    (classifier,) = configs("embedded", texts=False).values()
+
+    tensors = [*classifier.input, *classifier.output]
+    assert {tensor.name for tensor in tensors} == {"input_ids", "attention_mask", "logits"}
+    check_repository([classifier])
 
 
 def test_only_the_embedded_classifier_batches_over_different_lengths() -> None:

@@ -66,9 +66,10 @@ def test_concurrent_requests_are_executed_in_batches(
     for call in [client.send([text]) for text in texts]:
         call.result()
 
-    # Triton counts a batch only after its answers are sent: the last one may still be missing.
+    # Triton counts a batch only after its answers are sent: the last one may still be missing, and
+    # that of an earlier test may have been when this one began.
     assert until(
-        lambda: client.statistics("classifier").inferences == before.inferences + len(texts)
+        lambda: client.statistics("classifier").inferences >= before.inferences + len(texts)
     )
     executions = client.statistics("classifier").executions - before.executions
     # With batches cut at each change of length, as without ragged input, the mixed mean is below 2.

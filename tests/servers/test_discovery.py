@@ -1,0 +1,60 @@
+"""Variants of contenders: what changes with an option or an engine, and what is refused."""
+
+import pytest
+
+from servers.discovery import ContenderError, discover
+
+KNOWN = discover()
+
+
+def test_a_variant_says_in_its_summary_what_differs_from_its_base() -> None:
+    found = KNOWN["triton"].variant("late", {"max_queue_delay_us": 5000, "instances": 1})
+
+    base = KNOWN["triton"].summary
+    assert found.summary == f"{base} Here with max_queue_delay_us = 5000."
+    assert (found.name, found.engine, found.batching) == ("late", "onnxruntime", True)
+
+
+def test_a_variant_with_another_engine_says_so_and_needs_no_exported_network() -> None:
+    found = KNOWN["triton"].variant("triton-torch", {"device": "cuda"}, "torch")
+
+    assert found.engine == "torch"
+    assert "with PyTorch in its Python backend" in found.summary
+    assert "ONNX Runtime" not in found.summary
+    assert found.moving_parts == KNOWN["triton"].moving_parts - 1
+    assert KNOWN["fastapi-tuned"].variant("a", engine="onnxruntime").moving_parts == 3
+
+
+def test_a_variant_without_its_batcher_does_not_batch() -> None:
+    assert not KNOWN["hybrid"].variant("alone", {"batcher": False}).batching
+    assert KNOWN["hybrid"].variant("batched", {"batcher": True}).batching
+
+
+def test_a_contender_without_changes_is_the_same() -> None:
+    for name, contender in KNOWN.items():
+        assert contender.variant(name) == contender
+
+
+@pytest.mark.parametrize("name", ["fastapi", "fastapi-onnx", "null-http"])
+def test_an_engine_that_a_contender_cannot_run_is_refused(name: str) -> None:
+    other = "torch" if KNOWN[name].engine == "onnxruntime" else "onnxruntime"
+
+    with pytest.raises(ContenderError, match=f"sets the engine '{other}', which '{name}' cannot"):
+        KNOWN[name].variant("changed", engine=other)
+
+
+def test_the_defaults_of_every_contender_are_those_of_the_study_on_a_cpu() -> None:
+    """Made again on a host with a GPU, the study on a CPU must not move there."""
+    usual = {"device": "cpu", "precision": "fp32", "cuda_graphs": False, "tensorrt": False}
+    placed = {name for name, contender in KNOWN.items() if "device" in contender.options}
+
+    assert placed == {"fastapi", "fastapi-tuned", "fastapi-onnx", "litserve", "triton", "hybrid"}
+    for name in placed:
+        options = KNOWN[name].options
+        assert {key: options[key] for key in usual if key in options} == (
+            usual if name != "fastapi" else {"device": "cpu"}
+        )
+
+
+def test_the_gateway_says_that_its_tokenizer_is_outside_triton() -> None:
+    assert "tokenises outside Triton" in KNOWN["hybrid"].summary

@@ -1,0 +1,66 @@
+"""What Triton's Python processes find: their numpy, this project, the packages of this process."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from servers.triton_service.installation import (
+    SITE_VARIABLE,
+    byte_tensors_work,
+    prepare_installation,
+    stub_numpy,
+)
+
+
+def site_with_numpy(folder: Path, version: str) -> Path:
+    """A folder of packages that says it holds this numpy, and a module to tell it by."""
+    metadata = folder / f"numpy-{version}.dist-info" / "METADATA"
+    metadata.parent.mkdir(parents=True)
+    metadata.write_text(f"Metadata-Version: 2.1\nName: numpy\nVersion: {version}\n")
+    (folder / "only_for_stubs.py").touch()
+    return folder
+
+
+@pytest.mark.parametrize(("version", "works"), [("1.26.4", True), ("2.4.6", False)])
+def test_the_numpy_of_the_stubs_own_folder_decides_whether_texts_can_be_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, works: bool
+) -> None:
+    monkeypatch.setenv(SITE_VARIABLE, str(site_with_numpy(tmp_path, version)))
+
+    assert (stub_numpy(), byte_tensors_work()) == (version, works)
+
+
+@pytest.mark.parametrize("given", ["", "/no/such/folder"])
+def test_without_such_a_folder_it_is_the_numpy_of_this_process(
+    monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    monkeypatch.setenv(SITE_VARIABLE, given)
+
+    assert stub_numpy() == np.__version__
+
+
+def test_a_stub_looks_into_its_own_folder_first_then_where_this_process_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = site_with_numpy(tmp_path / "site", "1.26.4")
+    monkeypatch.setenv(SITE_VARIABLE, str(site))
+    environment = prepare_installation(tmp_path / "triton").environment
+    first_on_path = environment["PATH"].split(":")[0]
+
+    # As isolated as the stub's interpreter is: no PYTHONPATH, no working folder on the path.
+    code = "import sys, only_for_stubs, servers, numpy; print(*sys.path, sep='\\n')"
+    found = subprocess.run(
+        [f"{first_on_path}/python3", "-I", "-c", code],
+        cwd="/",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    folders = found.stdout.splitlines()
+    packages = [folder for folder in sys.path if folder.endswith("site-packages")]
+    assert packages
+    assert folders.index(str(site)) < min(folders.index(folder) for folder in packages)
