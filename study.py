@@ -1,24 +1,38 @@
 """The study's command line: wires servers, loadtests and analysis together, and holds no logic."""
 
 import errno
+import math
 import signal
 import sys
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import wraps
+from importlib import import_module
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, ParamSpec, TypeVar
 
+import psutil
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from bundle.artefacts import read_sizes
+from bundle.errors import BundleError
+from bundle.gather import Order, gathered
+from bundle.pack import MIB, write_bundle
+from bundle.tables import contents_tables, files_table, remarks
+from bundle.target import read_target
 from loadtests import perf_analyzer_tool
 from loadtests.artefacts import ArtefactError, prepare
+from loadtests.budget import BudgetError, TimeBudget, plan_in_words, report_s, seconds
 from loadtests.calibrate import calibrate, save_calibration
 from loadtests.calibration import budgets
 from loadtests.calibration_table import budgets_table, rows_tables
+from loadtests.coexist import coexist
+from loadtests.coexist_drive import Place as CoexistPlace
+from loadtests.coexist_plan import MODELS, CoexistSpec
 from loadtests.cores import available_cores, split_cores
 from loadtests.crosscheck import (
     DEFAULT_CONTENDERS,
@@ -31,13 +45,16 @@ from loadtests.crosscheck import (
 from loadtests.drive import DriveError
 from loadtests.experiment_changes import capacity_only, with_overrides
 from loadtests.external import describe_load, external_among
+from loadtests.forecast import forecast_of
 from loadtests.launch import LaunchError, check_answering
 from loadtests.manifest import changed_since, describe_run
 from loadtests.nvml import Gpu
 from loadtests.outside_tools import ToolError
+from loadtests.probe import ProbeError
 from loadtests.progress import RunProgress
 from loadtests.records import RecordError, read_json, trial_folders, write_json
-from loadtests.run import execute, forget_failed
+from loadtests.run import execute
+from loadtests.run_folder import forget_failed
 from loadtests.serve import ServeError, serve_until_stopped
 from loadtests.spec import (
     Experiment,
@@ -47,7 +64,9 @@ from loadtests.spec import (
     stored_experiment,
 )
 from loadtests.trial import RunContext
+from servers.classifier.engines import Device, EngineName, Precision
 from servers.discovery import Contender, ContenderError, discover
+from servers.triton_service.neighbours.sizes import SizeName
 
 ROOT = Path(__file__).parent
 EXPERIMENTS = ROOT / "loadtests" / "experiments"
@@ -76,6 +95,7 @@ ResultsOption = Annotated[
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 EXPECTED = (
     SpecError,
+    BudgetError,
     ContenderError,
     ArtefactError,
     RecordError,
@@ -83,6 +103,8 @@ EXPECTED = (
     LaunchError,
     DriveError,
     ToolError,
+    ProbeError,
+    BundleError,
 )
 
 
@@ -118,18 +140,24 @@ def run(
     report: Annotated[
         bool, typer.Option(help="Write the report at the end; `study report RUN` does so later.")
     ] = True,
+    time_budget: Annotated[
+        str | None,
+        typer.Option(help="E.g. 9m: end within it, the report included; measure what tells most."),
+    ] = None,
 ) -> None:
     """Run an experiment against real servers and write its report."""
+    length_s = None if time_budget is None else seconds(time_budget)
     if (experiment is None) == (resume is None):
         raise SpecError(
             "expected either an experiment file or --resume with the folder of a run; "
             "`study list` names both."
         )
-    if resume:
-        stored = read_json(resume / "manifest.json")["experiment"]
-        folder = _execute(stored_experiment(stored), results, resume)
-    elif experiment:
-        folder = _execute(with_overrides(read_experiment(experiment), model, texts), results)
+    if experiment:
+        chosen = with_overrides(read_experiment(experiment), model, texts)
+    elif resume:
+        chosen = stored_experiment(read_json(resume / "manifest.json")["experiment"])
+    budget = None if length_s is None else _time_budget(length_s, report)
+    folder = _execute(chosen, results, resume, budget)
     if report:
         _report(folder)
     else:
@@ -242,13 +270,59 @@ def cross_check(
     _say(str(page))
 
 
+@app.command("coexist")
+@_exits_with_a_sentence
+def coexist_models(
+    device: Annotated[Device, typer.Option(help="Where all three models run.")] = "cpu",
+    precision: Annotated[Precision, typer.Option(help="Of all three models.")] = "fp32",
+    engine: Annotated[
+        EngineName | None,
+        typer.Option(help="Of the classifier; else torch on a GPU, onnxruntime on a CPU."),
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=1, help="Of each measurement.")] = 5,
+    callers: Annotated[int, typer.Option(min=1, help="Of each model.")] = 16,
+    repeats: Annotated[int, typer.Option(min=1, help="Blocks; intervals need two.")] = 3,
+    pairs: Annotated[bool, typer.Option("--pairs", help="Each two of the models, too.")] = False,
+    neighbours: Annotated[
+        SizeName | None, typer.Option(help="Their size; else full on a GPU, small on a CPU.")
+    ] = None,
+    model: ModelOption = None,
+    results: ResultsOption = RESULTS,
+) -> None:
+    """Measure what the classifier, a ResNet-50 and a recommender lose beside each other."""
+    from analysis.coexist_page import write_page  # its imports take seconds
+
+    seed = int(Experiment.model_fields["seed"].default)
+    spec = CoexistSpec(
+        device, precision, engine, neighbours, seconds, callers, repeats, pairs, seed
+    )
+    artefacts = prepare(model or "small", None, seed, CACHE)
+    cores = split_cores(available_cores(), len(MODELS))
+    try:
+        with console.status("starting") as status:
+            place = CoexistPlace(artefacts, cores, Gpu.find(), status.update)
+            now = datetime.now(UTC)
+            folder = coexist(_contender("triton"), spec, place, results, _command(), now)
+    except KeyboardInterrupt:
+        print("\nStopped; nothing was written.", file=sys.stderr)
+        raise typer.Exit(130) from None
+    page = write_page(folder)
+    _say(page.read_text(encoding="utf-8"))
+    _say(str(page))
+
+
 @app.command("report")
 @_exits_with_a_sentence
 def report_again(
     run_dir: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")],
+    price_per_hour: Annotated[
+        float | None,
+        typer.Option(min=0.0001, help="An hour of the server's machine; else the experiment's."),
+    ] = None,
+    currency: Annotated[str, typer.Option(help="Of that price.")] = "USD",
 ) -> None:
     """Write a run's report.html, decision.md and summary.json again from its records."""
-    _report(run_dir)
+    _report(run_dir, price_per_hour, currency)
 
 
 @app.command("list")
@@ -272,14 +346,71 @@ def list_all(results: ResultsOption = RESULTS) -> None:
         console.print(table)
 
 
-def _execute(experiment: Experiment, results: Path, resumed: Path | None = None) -> Path:
+@app.command("bundle")
+@_exits_with_a_sentence
+def bundle_up(
+    out: Annotated[
+        Path, typer.Option(help="Where the bundle's folder is written.", show_default="dist/")
+    ] = ROOT / "dist",
+    have: Annotated[
+        Path | None,
+        typer.Option(help="The target's `pip freeze`: what it has is used. Else it has nothing."),
+    ] = None,
+    python: Annotated[str, typer.Option(help="The target's: 3.11, 3.12 or 3.13.")] = "3.12",
+    platform: Annotated[
+        str, typer.Option(help="manylinux_2_N_x86_64, 2.N being the target's glibc.")
+    ] = "manylinux_2_35_x86_64",
+    part_mib: Annotated[
+        int | None, typer.Option(min=1, help="Cut the archive into parts of at most this.")
+    ] = None,
+    artefacts: Annotated[
+        str, typer.Option(help="Models to take along ready-made: small, base (780 MiB) or both.")
+    ] = "small",
+    no_artefacts: Annotated[
+        bool, typer.Option("--no-artefacts", help="No models: the target makes them.")
+    ] = False,
+    extras: Annotated[
+        str, typer.Option(help="Of pyproject.toml, e.g. gpu: onnxruntime-gpu for onnxruntime.")
+    ] = "",
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Fetch and show what would be packed; write nothing.")
+    ] = False,
+) -> None:
+    """Pack wheels, project and models for a machine without a network."""
+    order = Order(
+        root=ROOT,
+        cache=ROOT / ".cache",
+        target=read_target(python, platform),
+        have=have,
+        extras=[extra for extra in extras.split(",") if extra],
+        models=[] if no_artefacts else read_sizes(artefacts),
+        seed=int(Experiment.model_fields["seed"].default),
+    )
+    part_bytes = part_mib * MIB if part_mib else None
+    with console.status("collecting"), gathered(order) as contents:
+        console.print(*contents_tables(contents, part_bytes))
+        for remark in remarks(contents):
+            _say(remark)
+        folder = None if plan else write_bundle(contents, out, part_bytes)
+    if folder:
+        console.print(files_table(folder))
+        _say(f"{folder}: take it there, then sh {folder.name}/install.sh")
+
+
+def _execute(
+    experiment: Experiment,
+    results: Path,
+    resumed: Path | None = None,
+    budget: TimeBudget | None = None,
+) -> Path:
     contenders = resolve_contenders(experiment)
     external = external_among(contenders.values())
     for service in external:
         _say(describe_load(service, experiment.load_in_words))
     check_answering(external)
     console.print("Preparing the model and the traffic")
-    artefacts = prepare(experiment.model, experiment.texts, experiment.seed, CACHE)
+    until_s = budget.until_s if budget else math.inf
+    artefacts = prepare(experiment.model, experiment.texts, experiment.seed, CACHE, until_s)
     cores = split_cores(available_cores(), experiment.load.workers)
     manifest = describe_run(experiment, artefacts, cores, _command(), datetime.now(UTC))
     folder = resumed or results / manifest["run_id"]
@@ -291,13 +422,16 @@ def _execute(experiment: Experiment, results: Path, resumed: Path | None = None)
                 "its trials would not be comparable; start a new run."
             )
         forget_failed(resumed)
-    else:
+    context = RunContext(folder, experiment, artefacts, cores, Gpu.find())
+    if budget:
+        forecast = forecast_of(contenders, context, until_s)
+        _say(plan_in_words(forecast.rungs, forecast.lengths_s(), budget, time.monotonic()))
+    if not resumed:
         folder.mkdir(parents=True)
         write_json(folder / "manifest.json", manifest)
-    context = RunContext(folder, experiment, artefacts, cores, Gpu.find())
     try:
         with RunProgress(console) as progress:
-            execute(contenders, context, progress)
+            execute(contenders, context, progress, until_s)
     except KeyboardInterrupt:
         print(f"\nStopped. Finished trials are kept: study run --resume {folder}", file=sys.stderr)
         raise typer.Exit(130) from None
@@ -311,13 +445,14 @@ def _execute(experiment: Experiment, results: Path, resumed: Path | None = None)
     return folder
 
 
-def _report(folder: Path) -> None:
+def _report(folder: Path, price_per_hour: float | None = None, currency: str = "") -> None:
     # Their imports take seconds, and only this needs them.
+    from analysis.cost import price_given
     from analysis.derive import derive
     from analysis.notebook import execute_notebook
     from analysis.terminal import recommendation_table
 
-    outputs = derive(folder)
+    outputs = derive(folder, price_given(price_per_hour, currency))
     notebook = folder / "study.ipynb"
     execute_notebook(folder, notebook)
     console.print(recommendation_table(outputs.summary))
@@ -336,6 +471,17 @@ def _contender(name: str) -> Contender:
 
 def _say(text: str) -> None:
     console.print(text, soft_wrap=True, highlight=False, markup=False)
+
+
+def _time_budget(length_s: float, report: bool) -> TimeBudget:
+    # On the clock of time.monotonic: what was imported before is part of the command.
+    began_s = time.monotonic() - (time.time() - psutil.Process().create_time())
+    if not report:
+        return TimeBudget(length_s, began_s)
+    before_s = time.monotonic()
+    for part in ("derive", "notebook", "terminal"):
+        import_module(f"analysis.{part}")
+    return TimeBudget(length_s, began_s, report_s(time.monotonic() - before_s))
 
 
 def _command() -> str:

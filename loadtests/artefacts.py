@@ -4,8 +4,10 @@ In its own process because loading torch here would cost memory and threads besi
 """
 
 import json
+import math
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,20 +31,36 @@ class Artefacts:
     traffic: Mapping[str, Any]
 
 
-def prepare(model: str, texts: str | None, seed: int, cache: Path) -> Artefacts:
-    """Builds, or finds in the cache, everything the contenders and the load need."""
+def prepare(
+    model: str, texts: str | None, seed: int, cache: Path, until_s: float = math.inf
+) -> Artefacts:
+    """Builds, or finds in the cache, everything the contenders and the load need, before until_s
+    on the clock of time.monotonic."""
     common = ["--cache", str(cache), "--seed", str(seed)]
-    built = _classifier("build", "--model", model, *common)
+    built = _classifier(until_s, "build", "--model", model, *common)
     model_dir = Path(built.pop("model_dir"))
     given = ["--texts", texts] if texts else []
-    traffic = _classifier("traffic", "--model-dir", str(model_dir), *common, *given)
+    traffic = _classifier(until_s, "traffic", "--model-dir", str(model_dir), *common, *given)
     traffic_path = Path(traffic.pop("path"))
     return Artefacts(model_dir, traffic_path, read_traffic(traffic_path), built, traffic)
 
 
-def _classifier(*arguments: str) -> dict[str, Any]:
+def _classifier(until_s: float, *arguments: str) -> dict[str, Any]:
     command = [sys.executable, "-m", "servers.classifier", *arguments]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, check=False)
+    left_s = None if math.isinf(until_s) else max(0.0, until_s - time.monotonic())
+    try:
+        done = subprocess.run(
+            command,
+            stdout=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            check=False,
+            timeout=left_s,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ArtefactError(
+            f"`{' '.join(command[2:4])}` was stopped after the {left_s:.0f} s that the time "
+            "budget left it: give more time; what it finished before is in the cache."
+        ) from error
     if done.returncode:
         raise ArtefactError(
             f"`{' '.join(command[2:4])}` stopped with exit code {done.returncode}: "

@@ -24,48 +24,51 @@ class CapacitySearch:
     time: Timetable
 
     def trials(
-        self, name: str, reserved_s: float, drop: Callable[[Dropped], None]
+        self, name: str, reserved_s: float, kept_free_s: float, drop: Callable[[Dropped], None]
     ) -> Iterator[PlannedTrial]:
         """The probes of one contender, each chosen when the one before is judged.
 
         Where less than reserved_s (a planned length) is left for what comes after, the finest
-        bisection step and the SLOs after the first are dropped; where nothing is left, the rest.
+        bisection step and the SLOs after the first are dropped; where a probe would leave less than
+        kept_free_s of a budget of the whole run, or nothing is left of the experiment's, the rest.
         """
         grid = self._grid(name)
         while not self.history.is_out(name):
-            left_s = self.time.budget_left_s()
-            short = self.time.expected_s(reserved_s) > left_s
             by_slo = self._by_index(name, grid)
             wanted = next_for_any(by_slo, grid)
+            short = self.time.expected_s(reserved_s) > self.time.budget_left_s()
             index = next_for_any(by_slo[:1], grid, within=2) if short else wanted
-            if wanted is not None and (index is None or left_s <= 0):
-                missing = "the rest" if left_s <= 0 else "the finest step and further SLOs"
+            trial = None if index is None else self._probe(name, grid.rate_rps(index))
+            over = trial is not None and not self.time.can_begin(trial.expected_s + kept_free_s)
+            if wanted is not None and (trial is None or over):
+                missing = "the rest" if over else "the finest step and further SLOs"
                 detail = f"{missing} of its search: the budget of time is short"
                 drop(Dropped("search", 0, name, detail))
-            if index is None or left_s <= 0:
+            if trial is None or over:
                 return
-            yield plan.probe(
-                self.experiment, self.spec, self.contenders[name], grid.rate_rps(index)
-            )
+            yield trial
 
     def found_rates(self, name: str) -> list[float]:
         """The highest rate at which this contender met the first SLO, if there is one."""
         return self._rates_of(name, slos=1)
 
-    def affordable_rates(self) -> OwnRates:
+    def affordable_rates(self, blocks_s: Callable[[OwnRates], float]) -> OwnRates:
         """The rates to repeat: those found for every SLO and the next one above the first, or as
-        many of them as leave room for all blocks; at least those found for the first SLO."""
+        many of them as leave room for all blocks; at least those found for the first SLO.
+
+        blocks_s: the planned length of what is missing of all blocks, at such rates.
+        """
         for choice in (self._rates(above=1), self._rates(), self._rates(slos=1)):
-            blocks = plan.blocks(self.experiment, self.contenders, choice)
-            visits = [visit for block in blocks for visit in block]
-            length_s = plan.expected_s(plan.missing(visits, self.history.records))
-            if self.time.expected_s(length_s) <= self.time.budget_left_s():
+            if self.time.expected_s(blocks_s(choice)) <= self.time.budget_left_s():
                 break
         return choice
 
     def covered_by(self, own_rates: OwnRates) -> bool:
         """Whether every rate found is among those to repeat."""
         return all(set(found) <= set(own_rates[name]) for name, found in self._rates().items())
+
+    def _probe(self, name: str, rate_rps: float) -> PlannedTrial:
+        return plan.probe(self.experiment, self.spec, self.contenders[name], rate_rps)
 
     def _rates(self, slos: int | None = None, above: int = 0) -> OwnRates:
         return {name: self._rates_of(name, slos, above) for name in self.experiment.contenders}

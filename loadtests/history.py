@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from loadtests.plan import AROUND_TRIAL_S
+from loadtests.plan import AROUND_TRIAL_S, Starts
 from loadtests.records import (
     CEILING_SHARE,
     SEND_LAG_SHARE,
@@ -77,6 +77,26 @@ class History:
         records = [r for r in self.records.values() if r.purpose != "calibration"]
         visits = {(r.purpose, r.contender_name, r.repeat): r.startup_s or 0.0 for r in records}
         return sum(visits.values()) + sum(_length_s(record) for record in records)
+
+    def searched(self) -> set[str]:
+        """The contenders whose search has ended: the first repeat was made, or they are out."""
+        first = {r.contender_name for r in self.records.values() if r.repeat == 1}
+        probed = {r.contender_name for r in self.records.values() if r.purpose == "search"}
+        return {name for name in probed if name in first or self.is_out(name)}
+
+    def starts(self) -> Starts:
+        """How long starts took, by the slowest one of each contender."""
+        seen_s: dict[str, float] = {}
+        for record in self.records.values():
+            if record.startup_s is not None and record.purpose != "calibration":
+                name = record.contender_name
+                seen_s[name] = max(record.startup_s, seen_s.get(name, 0.0))
+        return Starts(seen_s)
+
+    def never_served(self, contender: str) -> bool:
+        """Whether there are trials of this contender, and every one of them failed."""
+        status = {r.status for r in self.records.values() if r.contender_name == contender}
+        return status == {"failed"}
 
     def is_out(self, contender: str) -> bool:
         """Whether a probe failed or gave other answers: then there is nothing to search for."""

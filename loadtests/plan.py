@@ -2,7 +2,8 @@
 
 import random
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from statistics import fmean
 
 from loadtests.records import Level, Phases, Purpose
 from loadtests.spec import CapacitySpec, Experiment
@@ -14,6 +15,9 @@ AROUND_TRIAL_S = 1.5
 
 PROBES = 5
 """Probes of a search for one SLO, before anything is measured; each further SLO adds one."""
+
+ENGINE_S = 30.0
+"""What measuring one engine alone takes, before it is known: most of it is loading."""
 
 
 OwnRates = Mapping[str, Sequence[float]]
@@ -45,8 +49,22 @@ class Visit:
     trials: tuple[PlannedTrial, ...]
 
     @property
-    def expected_s(self) -> float:
-        return STARTUP_S + sum(trial.expected_s for trial in self.trials)
+    def repeat(self) -> int:
+        return self.trials[0].repeat
+
+
+@dataclass(frozen=True)
+class Starts:
+    """Seconds that a start takes: as seen (by contender), or like those seen, or as planned."""
+
+    seen_s: Mapping[str, float] = field(default_factory=dict)
+
+    def of(self, contender: str) -> float:
+        usual_s = fmean(self.seen_s.values()) if self.seen_s else STARTUP_S
+        return self.seen_s.get(contender, usual_s)
+
+
+AS_PLANNED = Starts()
 
 
 def calibration(experiment: Experiment, contenders: Mapping[str, Contender]) -> list[Visit]:
@@ -107,10 +125,10 @@ def block(
 
 def blocks(
     experiment: Experiment, contenders: Mapping[str, Contender], own_rates: OwnRates
-) -> list[list[Visit]]:
-    """All repeats."""
+) -> list[Visit]:
+    """The visits of all repeats."""
     repeats = range(1, experiment.repeats + 1)
-    return [block(experiment, contenders, repeat, own_rates) for repeat in repeats]
+    return [visit for k in repeats for visit in block(experiment, contenders, k, own_rates)]
 
 
 def missing(visits: Iterable[Visit], done: Container[str]) -> list[Visit]:
@@ -122,27 +140,33 @@ def missing(visits: Iterable[Visit], done: Container[str]) -> list[Visit]:
     return [visit for visit in left if visit.trials]
 
 
-def guessed_rates(experiment: Experiment) -> OwnRates:
+def guessed_rates(experiment: Experiment, contenders: Iterable[str]) -> OwnRates:
     """Stands for the rates found, before anything is known, to tell how long the run will be."""
     spec = experiment.capacity
     if spec is None:
         return {}
-    return dict.fromkeys(experiment.contenders, [spec.start_rps * spec.resolution])
+    return dict.fromkeys(contenders, [spec.start_rps * spec.resolution])
 
 
-def expected_search_s(experiment: Experiment) -> float:
-    """A rough length of the search of all contenders."""
+def expected_search_s(
+    experiment: Experiment, contenders: Iterable[str], fine: bool, starts: Starts = AS_PLANNED
+) -> float:
+    """A rough length of the search of these contenders; not fine: the first SLO only, and that to
+    two steps of the grid."""
     spec = experiment.capacity
     if spec is None:
         return 0.0
-    probes = PROBES + len(experiment.more_slos)
-    each_s = STARTUP_S + probes * (spec.warmup_s + spec.steady_s + AROUND_TRIAL_S)
-    return len(experiment.contenders) * each_s
+    probes = PROBES + len(experiment.more_slos) if fine else PROBES - 1
+    probes_s = probes * (spec.warmup_s + spec.steady_s + AROUND_TRIAL_S)
+    return sum(starts.of(name) + probes_s for name in contenders)
 
 
-def expected_s(visits: Iterable[Visit]) -> float:
+def expected_s(visits: Iterable[Visit], starts: Starts = AS_PLANNED) -> float:
     """A rough length of the visits."""
-    return sum(visit.expected_s for visit in visits)
+    return sum(
+        starts.of(visit.contender.name) + sum(trial.expected_s for trial in visit.trials)
+        for visit in visits
+    )
 
 
 def _twins(experiment: Experiment) -> tuple[str, ...]:

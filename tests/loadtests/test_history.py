@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from loadtests.history import History, slo_met
+from loadtests.plan import AS_PLANNED, STARTUP_S
 from loadtests.records import Level, ParityRecord, Phases, TrialRecord, write_trial
 from loadtests.spec import Experiment, LoadSpec, Slo
 from loadtests.tables import REQUESTS_SCHEMA, write_table
@@ -122,3 +123,27 @@ def test_what_was_made_before_is_charged_to_the_budget_but_calibration_is_not(hi
     calibrated = record("null", purpose="calibration", level=Level("closed", concurrency=4))
     assert history((calibrated, 0.0)).spent_s() == 0
     assert history((record(), 0.05), (record(rate_rps=200), 0.05)).spent_s() > 2 + 2 * 5
+
+
+def test_a_search_has_ended_when_its_first_repeat_is_there_or_the_contender_is_out(history) -> None:
+    repeat = record(trial_id="r1-a-100rps", purpose="measurement", repeat=1)
+    assert history((record(), 0.05), (record("b"), 0.05)).searched() == set()
+    assert history((repeat, 0.05)).searched() == {"a"}
+    wrong = ParityRecord(checked=10, mismatches=1, max_confidence_gap=0.5)
+    out = record("b", rate_rps=200, parity=wrong)
+    assert history((out, 0.05)).searched() == {"a", "b"}
+
+
+def test_a_start_is_expected_to_take_what_the_slowest_one_took_or_the_mean_of_others(
+    history,
+) -> None:
+    again = record(rate_rps=200, startup_s=8.0)
+    starts = history((record(), 0.05), (again, 0.05), (record("b", startup_s=4.0), 0.05)).starts()
+    assert [starts.of(name) for name in ("a", "b", "c")] == [8, 4, 6]
+    assert AS_PLANNED.of("a") == STARTUP_S
+
+
+def test_a_contender_whose_trials_all_failed_has_never_served(history) -> None:
+    failed = record("b", status="failed", startup_s=None)
+    found = history((record(), 0.05), (failed, 0.05))
+    assert [found.never_served(name) for name in ("a", "b", "c")] == [False, True, False]

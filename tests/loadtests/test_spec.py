@@ -64,6 +64,27 @@ def test_a_bad_load_section_is_named_with_what_was_found(
     assert "experiment.toml" in message
 
 
+def test_an_engines_table_asks_for_measuring_the_engines_alone(experiment_file) -> None:
+    assert read_experiment(experiment_file(GOOD)).engines is None
+    found = read_experiment(experiment_file(GOOD + "[engines]\nbatch_sizes = [1, 8]\n")).engines
+    assert found is not None
+    assert (found.lengths_tokens, found.batch_sizes) == ((16, 32, 64, 128), (1, 8))
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        ("lengths_tokens = [256]", "engines.lengths_tokens.0: input should be less than or equal"),
+        ("batch_sizes = [0]", "engines.batch_sizes.0: input should be greater than or equal to 1"),
+        ("batches = [1]", "engines.batches is not a setting of an experiment; did you mean"),
+    ],
+)
+def test_a_bad_engines_table_is_named_with_what_was_found(
+    experiment_file, setting: str, expected: str
+) -> None:
+    assert expected in problem(experiment_file(f"{GOOD}[engines]\n{setting}\n"))
+
+
 def test_negative_repeats_are_refused(experiment_file) -> None:
     message = problem(experiment_file("repeats = -1\n" + GOOD))
     assert "repeats: input should be greater than or equal to 1 (found -1)" in message

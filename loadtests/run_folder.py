@@ -1,0 +1,33 @@
+"""What is changed in the folder of a run beside its trials."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from loadtests.records import read_json, read_trial, trial_folders, write_json
+
+
+def forget_failed(run_dir: Path) -> None:
+    """Removes the trials that failed, so that a resumed run makes them again."""
+    for folder in trial_folders(run_dir):
+        trial = read_trial(folder)
+        if trial.status == "failed":
+            shutil.rmtree(folder)
+            if trial.purpose == "search":  # it goes on, and may find other rates to repeat
+                update_json(run_dir / "manifest.json", own_rates=None)
+
+
+def remove_unfinished(run_dir: Path) -> None:
+    """What a killed run left half-written: hidden names, which no reader looks at."""
+    for leftover in (run_dir / "trials").glob(".*"):
+        if leftover.is_dir():
+            shutil.rmtree(leftover)
+        else:
+            leftover.unlink()
+
+
+def update_json(path: Path, **changes: Any) -> None:
+    partial = path.with_name(f".{path.name}")
+    write_json(partial, read_json(path) | changes)
+    os.replace(partial, path)

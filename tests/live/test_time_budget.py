@@ -1,0 +1,88 @@
+"""`study run --time-budget` as a person runs it: it ends in time and says what it left out."""
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from loadtests.records import read_trial, trial_folders
+
+pytestmark = pytest.mark.live
+
+# The second rate lasts 500 s: it fits no budget here, however quick the machine.
+TOO_LONG = """
+name = "null-only"
+reference = "null-http"
+contenders = ["null-http"]
+[load]
+rates_rps = [1000, 1]
+warmup_s = 0.2
+steady_s = 0.5
+min_requests = 500
+[calibration]
+contenders = []
+"""
+BUDGET_S = 60.0
+SLACK_S = 60.0
+
+
+@pytest.fixture
+def study(tmp_path: Path):
+    experiment, results = tmp_path / "null-only.toml", tmp_path / "results"
+    experiment.write_text(TOO_LONG, encoding="utf-8")
+
+    def run(*arguments: str) -> tuple[subprocess.CompletedProcess[str], float]:
+        what = [] if "--resume" in arguments else [str(experiment), "--results", str(results)]
+        command = [sys.executable, "-m", "study", "run", "--no-report", *what, *arguments]
+        began = time.monotonic()
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        return done, time.monotonic() - began
+
+    return run
+
+
+def test_a_run_ends_within_its_budget_says_what_it_dropped_and_goes_on_with_another(
+    study, tmp_path: Path
+) -> None:
+    budget = ("--time-budget", f"{BUDGET_S:g}s")
+    done, took_s = study(*budget)
+    assert done.returncode == 0, done.stderr
+    assert took_s < BUDGET_S + SLACK_S
+    assert "no time" in done.stdout
+    (folder,) = (tmp_path / "results").iterdir()
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["finished_at"]
+    (dropped,) = manifest["dropped"]
+    assert (dropped["purpose"], dropped["repeat"], dropped["contender"]) == ("measurement", 0, None)
+    assert "every contender at 1rps" in dropped["detail"]
+    (trial,) = trial_folders(folder)
+    assert read_trial(trial).status == "completed"
+
+    shutil.rmtree(trial)  # as if it had been killed before
+    done, took_s = study("--resume", str(folder), *budget)
+    assert done.returncode == 0, done.stderr
+    assert took_s < BUDGET_S + SLACK_S
+    assert [path.name for path in trial_folders(folder)] == [trial.name]
+    assert json.loads((folder / "manifest.json").read_text())["dropped"]
+
+
+@pytest.mark.parametrize(
+    ("budget", "sentence"),
+    [
+        ("soon", "expected a time budget such as 540, 540s, 9m or 1h, found 'soon'"),
+        ("2s", "give more time"),
+    ],
+)
+def test_a_budget_for_nothing_is_one_sentence_with_exit_code_2_and_nothing_written(
+    budget: str, sentence: str, study, tmp_path: Path
+) -> None:
+    done, _ = study("--time-budget", budget)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "results").exists()
