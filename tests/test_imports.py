@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("servers", "loadtests", "analysis")
+PACKAGES = ("servers", "loadtests", "analysis", "bundle")
 LOCUST_FILES = {
     *("locustfile.py", "replay.py", "stock_users.py", "locust_command.py"),
     *("dispatcher.py", "gevent_clients.py", "gevent_socket.py", "calls.py", "http_client.py"),
@@ -20,6 +20,7 @@ FORBIDDEN = {
     "servers": {"loadtests", "analysis", "study", "locust"},
     "loadtests": {"analysis", "study", "torch", "transformers", "onnxruntime", "litserve"},
     "analysis": {"servers", "study", "locust", "gevent", "tritonclient", "torch", "transformers"},
+    "bundle": {"loadtests", "analysis", "study", "locust", "gevent", "torch", "transformers"},
 }
 
 

@@ -1,0 +1,194 @@
+#!/bin/sh
+# Installs the study without a network. Made by `study bundle`; may be run again.
+set -eu
+
+wanted=@python@
+commit=@commit@
+here=$(cd "$(dirname "$0")" && pwd)
+bundle=study-bundle
+
+usage() {
+    cat <<EOF
+usage: sh install.sh [--python PYTHON | --into PYTHON]
+
+--python PYTHON  a new virtual environment beside this script that uses the packages of PYTHON
+                 (the default, with python3 or python$wanted of the PATH)
+--into PYTHON    no new environment: installs into PYTHON itself
+EOF
+}
+
+fail() {
+    echo "install.sh: $1" >&2
+    exit 2
+}
+
+version_of() {
+    "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null || echo none
+}
+
+choose_python() {
+    for candidate in python3 "python$wanted"; do
+        if [ "$(version_of "$candidate")" = "$wanted" ]; then
+            command -v "$candidate"
+            return
+        fi
+    done
+    fail "expected Python $wanted, for which this bundle is, found none as python3 or \
+python$wanted on the PATH: give it with --python."
+}
+
+verify() { # of the files that SHA256SUMS beside this script names: which are here, and whole
+    missing=
+    damaged=
+    while read -r sum name; do
+        if [ ! -f "$here/$name" ]; then
+            missing="$missing $name"
+        elif [ "$(sha256sum <"$here/$name" | cut -d ' ' -f 1)" != "$sum" ]; then
+            damaged="$damaged $name"
+        fi
+    done <"$here/SHA256SUMS"
+    [ -z "$missing$damaged" ] || fail "expected every file of SHA256SUMS in $here, found\
+${missing:+ missing:$missing}${missing:+${damaged:+;}}${damaged:+ damaged:$damaged}: copy these again."
+}
+
+check_host() { # what the list given with --have promised
+    "$1" - "$here/about.json" <<'EOF'
+import json, sys
+from importlib import metadata
+
+def there(name):
+    for distribution in (name, name + "-gpu"):
+        try:
+            return metadata.version(distribution)
+        except metadata.PackageNotFoundError:
+            pass
+
+with open(sys.argv[1], encoding="utf-8") as about:
+    expected = json.load(about)["expected_there"]
+missing = [name for name in expected if there(name) is None]
+if missing:
+    sys.exit(
+        "install.sh: expected %s on %s, as --have said, found none: give the Python that "
+        "`pip freeze` was run with, or make the bundle again."
+        % (", ".join(missing), sys.executable)
+    )
+EOF
+}
+
+make_environment() { # $1: the Python whose packages are used
+    # pip comes from the host where ensurepip is not installed, as on Debian.
+    "$1" -m venv --system-site-packages --without-pip "$here/venv"
+    # A virtual environment's own packages are not those of the system.
+    "$1" - "$here/venv/lib/python$wanted/site-packages/host.pth" <<'EOF'
+import site, sys
+
+if sys.prefix != sys.base_prefix:
+    with open(sys.argv[1], "w", encoding="utf-8") as pth:
+        for folder in site.getsitepackages():
+            pth.write("import site; site.addsitedir(%r)\n" % folder)
+EOF
+    "$here/venv/bin/python" -m pip --version >/dev/null 2>&1 ||
+        "$here/venv/bin/python" -m ensurepip >/dev/null 2>&1 ||
+        fail "expected pip or ensurepip in $1, found neither: install one of them."
+}
+
+install_wheels() { # $1: a folder of wheels, then further options of pip
+    wheels=$1
+    shift
+    # The host's settings of pip (an index, constraints, --user) do not count here. Reinstalled, so
+    # that a run that was cut off is made good.
+    PIP_CONFIG_FILE=/dev/null "$python" -m pip --isolated install --quiet --no-index --no-deps \
+        --force-reinstall --no-warn-script-location --find-links "$wheels" "$@" "$wheels"/*.whl
+}
+
+unpack_project() {
+    sum=$(sha256sum <"$here/project.tar")
+    if [ "$(cat "$here/project.sum" 2>/dev/null)" = "$sum" ]; then
+        echo "  the project is there already"
+        return
+    fi
+    mkdir -p "$here/project"
+    tar -xf "$here/project.tar" -C "$here/project"
+    echo "$commit" >"$here/project/.commit"
+    echo "$sum" >"$here/project.sum"
+}
+
+write_command() {
+    cat >"$here/study" <<EOF
+#!/bin/sh
+export PYTHONPATH="$here/project\${PYTHONPATH:+:\$PYTHONPATH}"
+EOF
+    if [ -d "$here/triton-site" ]; then
+        echo "export STUDY_TRITON_SITE=\"$here/triton-site\"" >>"$here/study"
+    fi
+    echo "exec \"$python\" \"$here/project/study.py\" \"\$@\"" >>"$here/study"
+    chmod +x "$here/study"
+}
+
+given=
+mode=--python
+while [ $# -gt 0 ]; do
+    case $1 in
+    --python | --into)
+        [ $# -gt 1 ] || fail "expected a Python after $1, found nothing: name one."
+        mode=$1
+        given=$(command -v "$2") || fail "expected a Python at $2, found none: correct $1."
+        shift 2
+        ;;
+    -h | --help)
+        usage
+        exit
+        ;;
+    *)
+        usage >&2
+        fail "expected --python or --into, found $1: see above."
+        ;;
+    esac
+done
+python=${given:-$(choose_python)} || exit 2
+case $python in /*) ;; *) python=$(pwd)/$python ;; esac
+found=$(version_of "$python")
+[ "$found" = "$wanted" ] ||
+    fail "expected Python $wanted, for which this bundle is, found $found in $python: give another."
+
+echo "Verifying the files in $here"
+verify
+if [ ! -f "$here/about.json" ]; then # beside the archive, or its parts
+    echo "Unpacking to $here/$bundle"
+    # Those of an earlier bundle; what was installed, and results, stay.
+    rm -rf "$here/$bundle/wheels" "$here/$bundle/triton-wheels" "$here/$bundle/artefacts"
+    cat "$here/$bundle".tar* | tar -xf - -C "$here"
+    exec sh "$here/$bundle/install.sh" "$mode" "$python"
+fi
+
+check_host "$python" || exit 2
+if [ "$mode" = --python ]; then
+    echo "Making a virtual environment in $here/venv that uses the packages of $python"
+    make_environment "$python"
+    python=$here/venv/bin/python
+fi
+if [ -d "$here/wheels" ]; then
+    echo "Installing $(ls "$here/wheels" | wc -l) packages into $python"
+    install_wheels "$here/wheels"
+fi
+if [ -d "$here/triton-wheels" ]; then
+    echo "Installing numpy for Triton's Python stubs into $here/triton-site"
+    rm -rf "$here/triton-site"
+    install_wheels "$here/triton-wheels" --target "$here/triton-site"
+fi
+echo "Unpacking the project to $here/project"
+unpack_project
+for model in "$here"/artefacts/*/; do
+    [ -d "$model" ] || continue
+    echo "Placing the model $(basename "$model")"
+    mkdir -p "$here/project/.cache/artefacts"
+    (cd "$here/project" && "$python" -m bundle.adopt "$model" --cache .cache/artefacts)
+done
+write_command
+experiment=default.toml
+if command -v nvidia-smi >/dev/null 2>&1 && [ -f "$here/project/loadtests/experiments/gpu.toml" ]; then
+    experiment=gpu.toml
+fi
+echo "Done. To see that all parts work, then to measure:"
+echo "  $here/study smoke"
+echo "  $here/study run $here/project/loadtests/experiments/$experiment"

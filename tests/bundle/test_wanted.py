@@ -1,0 +1,120 @@
+import ast
+import sys
+import tomllib
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from bundle.closure import Release, close
+from bundle.errors import BundleError
+from bundle.target import read_target
+from bundle.wanted import needs_triton_numpy, project_requirements, read_pins
+
+PLATFORM = "manylinux_2_35_x86_64"
+
+
+@pytest.fixture
+def pyproject(root: Path) -> dict[str, Any]:
+    return tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def names(
+    pyproject: Mapping[str, Any], python: str, extras: tuple[str, ...] = ()
+) -> dict[str, Requirement]:
+    asked = project_requirements(pyproject, extras, read_target(python, PLATFORM))
+    return {canonicalize_name(one.name): one for one in asked}
+
+
+def test_the_markers_leave_triton_out_on_python_3_13(pyproject: dict[str, Any]) -> None:
+    assert "nvidia-pytriton" in names(pyproject, "3.12")
+    assert "nvidia-pytriton" not in names(pyproject, "3.13")
+
+
+def test_the_gpu_build_of_onnxruntime_takes_its_place(pyproject: dict[str, Any]) -> None:
+    assert names(pyproject, "3.12").keys() - names(pyproject, "3.12", ("gpu",)) == {"onnxruntime"}
+    assert "onnxruntime-gpu" in names(pyproject, "3.12", ("gpu",))
+
+
+def test_jupyter_and_the_extra_all_are_packed_in_part(pyproject: dict[str, Any]) -> None:
+    asked = names(pyproject, "3.12")
+    assert "jupyter" not in asked
+    assert asked["tritonclient"].extras == {"grpc"}
+
+
+def test_an_extra_that_is_not_there_is_named(pyproject: dict[str, Any]) -> None:
+    with pytest.raises(BundleError, match="expected --extras among .*gpu.*, found 'tpu'"):
+        names(pyproject, "3.12", ("tpu",))
+
+
+def test_pins_follow_the_python_of_the_target(root: Path) -> None:
+    text = (root / "constraints.txt").read_text(encoding="utf-8")
+    assert read_pins(text, read_target("3.12", PLATFORM))["numpy"] == SpecifierSet("==1.26.4")
+    assert "1.26.4" not in read_pins(text, read_target("3.13", PLATFORM))["numpy"]
+
+
+@pytest.mark.parametrize(
+    ("host", "needed"),
+    [
+        ({"numpy": Version("2.3.5")}, True),
+        ({"numpy": None}, True),
+        ({"numpy": Version("1.26.4")}, False),
+        ({}, False),
+    ],
+)
+def test_triton_gets_its_own_numpy_where_the_hosts_is_too_new(
+    host: dict[str, Version | None], needed: bool
+) -> None:
+    assert needs_triton_numpy([Requirement("nvidia-pytriton==0.7.0")], host) is needed
+    assert not needs_triton_numpy([Requirement("numpy")], host)
+
+
+def test_all_that_the_project_imports_is_packed(pyproject: dict[str, Any], root: Path) -> None:
+    def installed(wanted: Mapping[str, SpecifierSet]) -> dict[str, Release]:
+        return {
+            name: Release(
+                name,
+                Version(metadata.version(name)),
+                tuple(map(Requirement, metadata.requires(name) or [])),
+                Path(),
+            )
+            for name in wanted
+        }
+
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    target = read_target(python, PLATFORM)
+    packed = close(project_requirements(pyproject, (), target), {}, target.markers, installed)
+    sources = [
+        *(
+            path
+            for one in ("servers", "loadtests", "analysis")
+            for path in (root / one).rglob("*.py")
+        ),
+        root / "study.py",
+    ]
+    distributions = metadata.packages_distributions()
+    lacking = {
+        module
+        for path in sources
+        for module in _imported(path)
+        if module in distributions
+        and not {canonicalize_name(one) for one in distributions[module]}
+        & {*packed.packed, "model-serving-study"}
+    }
+    assert lacking == set()
+
+
+def _imported(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.split(".")[0])
+    return found

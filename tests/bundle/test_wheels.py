@@ -1,0 +1,49 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from packaging.specifiers import SpecifierSet
+
+from bundle.errors import BundleError
+from bundle.target import Target, read_target
+from bundle.wheels import WheelFolder
+
+ANY = SpecifierSet()
+
+
+@pytest.fixture
+def target() -> Target:
+    return read_target("3.13", "manylinux_2_35_x86_64")
+
+
+def test_the_pinned_wheel_is_fetched_and_read(
+    index: Path, tmp_path: Path, target: Target, make_wheel: Callable[..., Path]
+) -> None:
+    make_wheel("jupytext", index)
+    (release,) = WheelFolder(tmp_path / "wheels", target, {}).fetch({"jupytext": ANY}).values()
+    assert release.wheel.parent == tmp_path / "wheels"
+    assert "nbformat" in {one.name for one in release.requires}
+
+
+def test_a_wheel_that_was_fetched_is_not_asked_for_again(
+    index: Path, tmp_path: Path, target: Target, make_wheel: Callable[..., Path]
+) -> None:
+    (tmp_path / "wheels").mkdir()
+    kept = make_wheel("hpack", tmp_path / "wheels")
+    fetched = WheelFolder(tmp_path / "wheels", target, {}).fetch({"hpack": ANY})
+    assert fetched["hpack"].wheel == kept
+
+
+def test_a_package_without_a_wheel_for_that_python_is_named(
+    index: Path, tmp_path: Path, target: Target
+) -> None:
+    (index / "numpy-1.26.4-cp312-cp312-manylinux_2_17_x86_64.whl").write_bytes(b"")
+    wheels = WheelFolder(tmp_path / "wheels", target, {"numpy": SpecifierSet("==1.26.4")})
+    with pytest.raises(BundleError, match=r"a wheel of numpy==1.26.4 for Python 3.13 on manylinux"):
+        wheels.fetch({"numpy": ANY})
+
+
+def test_a_damaged_wheel_is_named(tmp_path: Path, target: Target) -> None:
+    (tmp_path / "hpack-4.2.0-py3-none-any.whl").write_bytes(b"half")
+    with pytest.raises(BundleError, match="hpack-4.2.0-py3-none-any.whl, found a damaged file"):
+        WheelFolder(tmp_path, target, {}).fetch({"hpack": ANY})
