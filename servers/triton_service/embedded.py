@@ -1,26 +1,59 @@
 """The Triton that the contenders `triton` and `hybrid` share: embedded form, one command line."""
 
+from servers.classifier.engines import EngineName, EngineUnavailableError, placement_from
 from servers.launch_args import LaunchArgs
 from servers.triton_service.checks import ConfigError
 from servers.triton_service.config import RepositorySpec
-from servers.triton_service.installation import InstallationError
+from servers.triton_service.installation import (
+    SITE_VARIABLE,
+    InstallationError,
+    byte_tensors_work,
+    stub_numpy,
+)
+from servers.triton_service.neighbours.repository import write_neighbours
 from servers.triton_service.process import Ports, TritonError, TritonServer
 from servers.triton_service.repository import count_labels, write_repository
 
-START_ERRORS = (ConfigError, InstallationError, TritonError)
-"""What can be wrong with a start; each message is one sentence for the operator."""
+UNAVAILABLE = (EngineUnavailableError, InstallationError)
+"""What was asked for cannot be had here; each message is one sentence for the operator."""
+
+START_ERRORS = (ConfigError, TritonError)
+"""What else can be wrong with a start, likewise."""
 
 
-def embedded_triton(args: LaunchArgs, ports: Ports) -> TritonServer:
-    """Writes the model repository into args.work_dir; the server over it is not started yet."""
+def embedded_triton(args: LaunchArgs, ports: Ports, texts: bool) -> TritonServer:
+    """Writes the model repository into args.work_dir; the server over it is not started yet.
+
+    texts says whether callers send texts, or token ids only; InstallationError when the Python
+    processes of this Triton cannot be sent texts.
+    """
+    byte_tensors = byte_tensors_work()
+    if texts and not byte_tensors:
+        raise InstallationError(
+            f"expected numpy below 2 for the tokenizer inside Triton 2.51, found {stub_numpy()}: "
+            f"install numpy 1.26 into a folder and name it in {SITE_VARIABLE}, or choose hybrid, "
+            "whose tokenizer runs outside Triton."
+        )
     spec = RepositorySpec(
         form="embedded",
         n_labels=count_labels(args.model_dir),
+        model_dir=args.model_dir.absolute(),
+        engine=_engine(args),
+        placement=placement_from(args.options),
+        batcher=bool(args.options["batcher"]),
+        texts=byte_tensors,
         threads=args.threads,
         max_batch_size=int(args.options["max_batch_size"]),
         max_queue_delay_us=int(args.options["max_queue_delay_us"]),
         instances=int(args.options["instances"]),
     )
     repository = args.work_dir / "repository"
-    write_repository(repository, args.model_dir, spec)
+    write_repository(repository, spec)
+    write_neighbours(repository, args.options, args.threads)
     return TritonServer(repository, args.work_dir / "triton", args.host, ports)
+
+
+def _engine(args: LaunchArgs) -> EngineName:
+    if args.engine == "torch" or args.engine == "onnxruntime":
+        return args.engine
+    raise ConfigError(f"expected --engine torch or onnxruntime, found {args.engine}: correct it.")

@@ -1,0 +1,107 @@
+"""What a measurement of coexistence asks for, in which order, and what it leaves."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from servers.classifier.engines import Device, EngineName, Precision
+from servers.discovery import Contender, OptionValue
+from servers.triton_service.neighbours.repository import OPTION
+from servers.triton_service.neighbours.sizes import SizeName
+
+MODELS = ("classifier", "vision", "recommender")
+
+WARMUP_S = 1.0
+
+Company = tuple[str, ...]
+"""The models that are driven at the same time, in the order of MODELS."""
+
+
+@dataclass(frozen=True)
+class CoexistSpec:
+    """callers: of each model; None: engine and size follow from the device, see below."""
+
+    device: Device
+    precision: Precision
+    engine: EngineName | None
+    neighbours: SizeName | None
+    seconds: float
+    callers: int
+    repeats: int
+    pairs: bool
+    seed: int
+
+    @property
+    def size(self) -> SizeName:
+        """A core takes a second for one image of ResNet-50: on a CPU the small models stand in."""
+        return self.neighbours or ("full" if self.device == "cuda" else "small")
+
+    def contender(self, triton: Contender) -> Contender:
+        """The contender `triton`, placed on the device, with the neighbours in its repository."""
+        engine = self.engine or ("torch" if self.device == "cuda" else None)
+        options: dict[str, OptionValue] = {
+            **{"device": self.device, "precision": self.precision},
+            OPTION: self.size,
+        }
+        if self.device == "cuda" and engine == "torch":
+            options["cuda_graphs"] = True  # as in the study of a GPU: the classifier at its best
+        return triton.variant("triton", options, engine)
+
+
+def companies(pairs: bool) -> list[Company]:
+    """Each model alone, each two of them where pairs is true, and all together."""
+    sizes = (1, 2, 3) if pairs else (1, 3)
+    return [company for size in sizes for company in combinations(MODELS, size)]
+
+
+def planned(spec: CoexistSpec) -> list[tuple[int, Company]]:
+    """Block and company of each measurement; every block has all companies in an order of its own,
+    so that a slow spell of the machine does not fall on one of them alone."""
+    found = companies(spec.pairs)
+    return [
+        (block, found[k])
+        for block in range(1, spec.repeats + 1)
+        for k in np.random.default_rng((spec.seed, block)).permutation(len(found))
+    ]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One measurement; its rows are in folder, one folder a model, beside telemetry.parquet.
+
+    window_s is the steady state that all clients of the company share; client_cpu_s the CPU
+    seconds of each client in it, client_core the core it was kept on; null: not sampled.
+    """
+
+    block: int
+    order: int
+    company: Company
+    window_s: float
+    client_cpu_s: Mapping[str, float | None]
+    client_core: Mapping[str, int]
+    server_cpu_s: float | None
+    folder: str
+
+
+def common_window(
+    starts_s: Sequence[float], driven_s: float, seconds: float
+) -> tuple[float, float] | None:
+    """Start and length of the steady state that clients share, on their clock; None where it is
+    shorter than half of seconds.
+
+    driven_s is how long each client sends from its start, its warm-up included.
+    """
+    start_s = max(starts_s) + WARMUP_S
+    length_s = min(min(starts_s) + driven_s - start_s, seconds)
+    return (start_s, length_s) if length_s >= seconds / 2 else None
+
+
+def facts_of_neighbours(log: str) -> list[dict[str, Any]]:
+    """What the neighbours said of themselves when they were loaded: weights, precision, device."""
+    mark = "neighbour "
+    lines = (line for line in log.splitlines() if line.startswith(mark))
+    return sorted((json.loads(line.removeprefix(mark)) for line in lines), key=lambda f: f["model"])
