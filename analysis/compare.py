@@ -9,21 +9,13 @@ from pydantic import Field
 
 from analysis.bootstrap import Metric
 from analysis.capacity import Capacity, ratio_of
+from analysis.contenders import ContenderFacts
 from analysis.manifest import Experiment
 from analysis.noise import NoiseFloor, margins
 from analysis.points import Point
+from analysis.rungs import Rung, changes, rungs
 from analysis.values import Value, over
 from analysis.verdicts import Compared, Repeats
-
-LADDER = (
-    ("fastapi", ""),
-    ("fastapi-tuned", "handler"),
-    ("fastapi-onnx", "engine"),
-    ("litserve", "batching"),
-    ("triton", "server"),
-    ("hybrid", "extra hop"),
-)
-"""Contenders in an order in which each differs from the one before in what is named beside it."""
 
 
 class Bound(StrEnum):
@@ -121,6 +113,7 @@ def comparisons(
 
 
 def ladder(
+    contenders: Sequence[ContenderFacts],
     points: Sequence[Point],
     capacities: Sequence[Capacity],
     repeats: Repeats,
@@ -132,11 +125,10 @@ def ladder(
     capacities: those under the main SLO.
     """
     measured = {point.contender for point in points if point.usable}
-    rungs = [i for i, (name, _) in enumerate(LADDER) if name in measured]
     known = {capacity.contender: capacity for capacity in capacities}
     return [
-        _step(points, known, repeats, floor, least_difference, (first, last))
-        for first, last in pairwise(rungs)
+        _step(points, known, repeats, floor, least_difference, pair)
+        for pair in pairwise(rungs(contenders, measured))
     ]
 
 
@@ -146,10 +138,10 @@ def _step(
     repeats: Repeats,
     floor: NoiseFloor | None,
     least_difference: float,
-    rungs: tuple[int, int],
+    pair: tuple[Rung, Rung],
 ) -> Step:
-    first, last = rungs
-    before, after = LADDER[first][0], LADDER[last][0]
+    before, after = (contender.name for _, contender in pair)
+    changed, not_measured = changes(*pair)
     low, middle, high = ratio_of(capacities[after], capacities[before])
     rate_rps, ratios = None, []
     for tried_rps, level in sorted(repeats.common_levels(before, after).items()):
@@ -159,8 +151,8 @@ def _step(
     return Step(
         before=before,
         after=after,
-        changes=[change for _, change in LADDER[first + 1 : last + 1]],
-        not_measured=[name for name, _ in LADDER[first + 1 : last]],
+        changes=changed,
+        not_measured=not_measured,
         capacity_ratio=middle,
         capacity_low=low,
         capacity_high=high,

@@ -26,7 +26,7 @@ def throughput_figure(summary: Summary) -> Figure:
     """Throughput by arrival rate, with the line on which a server keeps up."""
     rates = rates_of(summary)
     with mpl.rc_context(SETTINGS):
-        figure, [axes] = _panels(["Answered against offered (requests/s)"])
+        figure, [axes] = panels(["Answered against offered (requests/s)"])
         axes.plot(rates, rates, color=MUTED, ls="--", lw=1.2, zorder=0)
         ends = _lines(axes, summary, lambda p: p.metrics.throughput_rps if p.metrics else None)
         if _wide(rates):
@@ -42,10 +42,10 @@ def throughput_figure(summary: Summary) -> Figure:
 
 def utilisation_figure(summary: Summary) -> Figure:
     """Server CPU by arrival rate; where there is a GPU, its time-busy and its SM active instead."""
-    panels = {title: value for title, value in _GPU.items() if _known(summary, value)} or _CPU
+    shown = {title: value for title, value in _GPU.items() if _known(summary, value)} or _CPU
     with mpl.rc_context(SETTINGS):
-        figure, all_axes = _panels([f"{title} by arrival rate (requests/s)" for title in panels])
-        for axes, value in zip(all_axes, panels.values(), strict=True):
+        figure, all_axes = panels([f"{title} by arrival rate (requests/s)" for title in shown])
+        for axes, value in zip(all_axes, shown.values(), strict=True):
             ends = _lines(axes, summary, value)
             rate_axis(axes, rates_of(summary))
             axes.set_ylim(0, max(100.0, axes.get_ylim()[1]))
@@ -120,11 +120,19 @@ def mark_unused(axes: Axes, points: Sequence[Point], value: Value, color: str) -
     axes.plot(*xy(unused, value), ls="", marker="x", color=color, alpha=0.7, clip_on=False)
 
 
-def _panels(titles: Sequence[str]) -> tuple[Figure, list[Axes]]:
-    figure = Figure(figsize=(5.6, 4.5 * len(titles)))
-    found = figure.subplots(len(titles), 1, squeeze=False)[:, 0]
-    edge = 0.1 / len(titles)
-    figure.subplots_adjust(left=0.15, right=RIGHT_MARGIN, top=1 - edge, bottom=0.8 * edge)
+def panels(titles: Sequence[str]) -> tuple[Figure, list[Axes]]:
+    """Axes above each other, with room for labels to the right of the line ends."""
+    n = len(titles)
+    figure = Figure(figsize=(5.6, (4.5 if n < 3 else 3.3) * n))
+    found = figure.subplots(n, 1, squeeze=False)[:, 0]
+    edge = 0.1 / n
+    figure.subplots_adjust(
+        left=0.15,
+        right=RIGHT_MARGIN,
+        top=1 - edge,
+        bottom=0.8 * edge,
+        hspace=0.25 if n < 3 else 0.4,
+    )
     for axes, title in zip(found, titles, strict=True):
         axes.set_title(title, x=-0.2, pad=10)
     return figure, list(found)

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from analysis.load import load_run
+from analysis.manifest import Price
 from analysis.plots import png_figures, write_png
 from analysis.report import render_decision, render_report
 from analysis.summary import Summary, summarise, write_summary
@@ -23,13 +24,14 @@ class Outputs:
     figure_paths: list[Path]
 
 
-def derive(run_dir: Path) -> Outputs:
+def derive(run_dir: Path, price: Price | None = None) -> Outputs:
     """Computes and writes summary.json, report.html, decision.md and the PNG figures of a run.
 
-    May be called again at any time with the same result. Raises loadtests.records.RecordError
+    price takes the place of the experiment's. May be called again at any time, and with the same
+    price has the same result. Raises loadtests.records.RecordError
     where the run is damaged or incomplete.
     """
-    summary = summarise(load_run(run_dir))
+    summary = summarise(load_run(run_dir), price)
     report, decision = render_report(summary), render_decision(summary)
     return Outputs(
         summary=summary,

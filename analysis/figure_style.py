@@ -19,6 +19,20 @@ _LOOKS = {
     "litserve": ("#56B4E9", "D"),
     "triton": ("#2F7FC1", "v"),
     "hybrid": ("#CC79A7", "P"),
+    # Those of the experiments on a GPU: a contender that stands in another's place looks like it.
+    "fastapi-tuned-fp16": ("#E69F00", "s"),
+    "litserve-fp16": ("#56B4E9", "D"),
+    "triton-torch-fp16": ("#2F7FC1", "v"),
+    "triton-torch-fp32": ("#7F8C8D", "h"),
+    "triton-onnx-fp16": ("#009E73", "^"),
+    "triton-tensorrt-fp16": ("#8C6BB1", "X"),
+    "hybrid-torch-fp16": ("#CC79A7", "P"),
+    "triton-1-alone": ("#E69F00", "o"),
+    "triton-2-alone": ("#D55E00", "s"),
+    "triton-4-alone": ("#A0563B", "^"),
+    "triton-1-batched": ("#56B4E9", "D"),
+    "triton-2-batched": ("#2F7FC1", "v"),
+    "triton-4-batched": ("#8C6BB1", "P"),
 }
 _FURTHER = (
     ("#8C6BB1", "X"),

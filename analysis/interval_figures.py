@@ -32,12 +32,12 @@ def capacity_figure(summary: Summary) -> Figure | None:
     if not known:
         return None
     with mpl.rc_context(SETTINGS):
-        figure, all_axes = _stack([len(panel.capacities) for panel in panels], right=0.8)
+        figure, all_axes = stack([len(panel.capacities) for panel in panels], right=0.8)
         for axes, panel in zip(all_axes, panels, strict=True):
             axes.set_title(str(panel.slo), x=-0.39, pad=7, fontsize=10.5)
             axes.set_xscale("log")
             axes.set_xlim(min(known) / 1.25, max(known) * 1.4)
-            _rows(axes, [c.contender for c in panel.capacities])
+            name_rows(axes, [c.contender for c in panel.capacities])
             for row, capacity in enumerate(panel.capacities):
                 _capacity(axes, row, capacity)
         all_axes[-1].set_xlabel("arrival rate (requests/s)", fontsize=10)
@@ -56,7 +56,7 @@ def forest_figure(summary: Summary) -> Figure | None:
         return None
     reference = summary.manifest.experiment.reference
     with mpl.rc_context(SETTINGS):
-        figure, all_axes = _stack([len(rows) for rows in panels], right=0.64)
+        figure, all_axes = stack([len(rows) for rows in panels], right=0.64)
         for i, (axes, rows) in enumerate(zip(all_axes, panels, strict=True)):
             start = f"P99 latency over that of {reference} at " if i == 0 else "at "
             axes.set_title(start + rate(rows[0][0].rate_rps), x=-0.58, pad=7)
@@ -65,14 +65,14 @@ def forest_figure(summary: Summary) -> Figure | None:
             margin = max(ratio.margin for _, ratio in rows)
             axes.axvspan(1 / (1 + margin), 1 + margin, color=MUTED, alpha=0.25, lw=0)
             axes.axvline(1, color=MUTED, lw=1)
-            _rows(axes, [comparison.contender for comparison, _ in rows])
+            name_rows(axes, [comparison.contender for comparison, _ in rows])
             for row, (comparison, ratio) in enumerate(rows):
                 _ratio(axes, row, comparison.contender, ratio)
         all_axes[-1].set_xlabel("← quicker · slower →", fontsize=10)
     return figure
 
 
-def _stack(n_rows: Sequence[int], right: float) -> tuple[Figure, list[Axes]]:
+def stack(n_rows: Sequence[int], right: float) -> tuple[Figure, list[Axes]]:
     """Axes above each other, each as high as its rows need."""
     heights = [ROW_INCHES * n + 0.1 for n in n_rows]
     total = sum(heights) + 0.72 * len(heights) + 0.15
@@ -86,7 +86,8 @@ def _stack(n_rows: Sequence[int], right: float) -> tuple[Figure, list[Axes]]:
     return figure, found
 
 
-def _rows(axes: Axes, names: Sequence[str]) -> None:
+def name_rows(axes: Axes, names: Sequence[str]) -> None:
+    """Names at the rows of an axes, from the top, and round numbers below it."""
     axes.set_ylim(len(names) - 0.45, -0.55)
     axes.set_yticks(range(len(names)), names, fontweight="bold", fontsize=10)
     for label, name in zip(axes.get_yticklabels(), names, strict=True):

@@ -7,6 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from analysis.engines import Engine, read_engines
 from analysis.manifest import Manifest, read_manifest
 from loadtests.records import Purpose, RecordError, TrialRecord, read_trial, trial_folders
 
@@ -15,8 +16,8 @@ REQUEST_COLUMNS = [
 ]
 TELEMETRY_COLUMNS = [
     *("t_s", "server_cpu_s", "server_rss_bytes", "gateway_cpu_s", "load_cpu_s"),
-    *("gpu_busy_pct", "gpu_sm_active_ratio", "gpu_tensor_active_ratio", "gpu_energy_j"),
-    "gpu_throttle_reasons",
+    *("gpu_busy_pct", "gpu_sm_active_ratio", "gpu_tensor_active_ratio", "gpu_memory_bytes"),
+    *("gpu_power_w", "gpu_energy_j", "gpu_sm_clock_mhz", "gpu_throttle_reasons"),
 ]
 
 
@@ -35,11 +36,12 @@ class Trial:
 
 @dataclass(frozen=True)
 class Run:
-    """One run: its manifest and its complete trials, in name order."""
+    """One run: its manifest, its complete trials, in name order, and its engines measured alone."""
 
     folder: Path
     manifest: Manifest
     trials: tuple[Trial, ...]
+    engines: tuple[Engine, ...] = ()
 
     def having(self, *purposes: Purpose) -> tuple[Trial, ...]:
         """The trials of these purposes, in name order."""
@@ -59,7 +61,7 @@ def load_run(run_dir: Path) -> Run:
             f"expected at least one complete measurement in {run_dir / 'trials'}, found none: "
             f"run it again with `{manifest.command}`."
         )
-    return Run(run_dir, manifest, trials)
+    return Run(run_dir, manifest, trials, read_engines(run_dir))
 
 
 def _read(folder: Path) -> Trial:

@@ -63,6 +63,16 @@ class Calibration(_Part):
     steady_s: float = Field(description="Length of the steady state.")
 
 
+class Price(_Part):
+    """What an hour of the server's machine costs."""
+
+    server_per_hour: float = Field(
+        gt=0, description="An hour of a machine with the cores and the GPU given to the server."
+    )
+    currency: str = Field(description="Currency of the price.")
+    source: str = Field(description="Where the price comes from, and of when it is.")
+
+
 class Experiment(_Part):
     """The experiment as read from its TOML file."""
 
@@ -85,6 +95,9 @@ class Experiment(_Part):
     load: Load = Field(description="The load levels.")
     calibration: Calibration | None = Field(
         default=None, description="How the client's ceiling was measured."
+    )
+    price: Price | None = Field(
+        default=None, description="What an hour of the server's machine costs; null: not given."
     )
 
     @property
@@ -147,7 +160,7 @@ class Traffic(_Part):
 class Dropped(_Part):
     """Trials that the run's budget of time left no room for."""
 
-    purpose: str = Field(description="search, measurement or noise.")
+    purpose: str = Field(description="search, measurement, noise or engines (measured alone).")
     repeat: int = Field(description="The block; 0: a search, or every block.")
     contender: str | None = Field(description="Name of the contender; null: every contender.")
     detail: str = Field(description="What was left out.")

@@ -1,13 +1,14 @@
 """What one trial, or several repeats together, measured."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from pydantic import Field
 
 from analysis.manifest import Slo
 from analysis.sample import Sample, total
-from analysis.usage import FloatArray
+from analysis.usage import FloatArray, Usage
 from analysis.values import Value, over
 from loadtests.slo import nearest_rank, rank_index
 from loadtests.tables import BUCKETS_TOKENS
@@ -100,14 +101,28 @@ class Metrics(Latencies):
     gpu_tensor_active_ratio: float | None = Field(
         description="Mean share of time in which the GPU's tensor cores were active."
     )
+    gpu_memory_bytes: int | None = Field(
+        description="Most memory in use on the GPU, by all processes."
+    )
+    gpu_power_w: float | None = Field(description="Mean power of the whole GPU.")
     gpu_energy_j_per_1000_requests: float | None = Field(
         description="Energy of the whole GPU, idle draw included, for 1,000 successes."
+    )
+    gpu_sm_clock_min_mhz: float | None = Field(description="Lowest SM clock of any sample.")
+    gpu_sm_clock_median_mhz: float | None = Field(description="Median SM clock of the samples.")
+    gpu_clock_events: dict[str, float] | None = Field(
+        description="Share of samples by reason why clocks were below their highest, of the "
+        "reasons that occurred."
     )
     mean_batch: float | None = Field(
         description="Inferences over executions, by the server's counters, warm-up included."
     )
     padding_efficiency: float | None = Field(
         description="Real tokens over padded tokens, by the server's counters, warm-up included."
+    )
+    mean_padded_tokens: float | None = Field(
+        description="Tokens a request in the network, padding included: by the server's counters, "
+        "warm-up included; where it has none, the mean length bucket of the successes."
     )
 
     def without_latency(self) -> "Metrics":
@@ -167,13 +182,26 @@ def measure(samples: Sequence[Sample], slo: Slo) -> Metrics:
         load_cpu_s_per_1000_requests=_per_1000([u.load_cpu.per_s for u in used], throughput_rps),
         server_peak_rss_bytes=max((u.peak_rss_bytes or 0 for u in used), default=0) or None,
         load_cpu_utilisation=_mean([u.load_cpu.utilisation for u in used]),
-        gpu_busy_ratio=_mean([u.gpu_busy_ratio for u in used]),
-        gpu_sm_active_ratio=_mean([u.gpu_sm_active_ratio for u in used]),
-        gpu_tensor_active_ratio=_mean([u.gpu_tensor_active_ratio for u in used]),
-        gpu_energy_j_per_1000_requests=_per_1000([u.gpu_energy_w for u in used], throughput_rps),
+        **_gpu(used, throughput_rps),
         mean_batch=over(total(samples, "inferences"), total(samples, "executions")),
         padding_efficiency=over(total(samples, "real_tokens"), total(samples, "padded_tokens")),
+        mean_padded_tokens=_mean_padded_tokens(samples),
     )
+
+
+def _gpu(used: Sequence[Usage], throughput_rps: float) -> dict[str, Any]:
+    clock_mhz = np.concatenate([u.gpu_sm_clock_mhz for u in used])
+    return {
+        "gpu_busy_ratio": _mean([u.gpu_busy_ratio for u in used]),
+        "gpu_sm_active_ratio": _mean([u.gpu_sm_active_ratio for u in used]),
+        "gpu_tensor_active_ratio": _mean([u.gpu_tensor_active_ratio for u in used]),
+        "gpu_memory_bytes": max((u.gpu_memory_bytes or 0 for u in used), default=0) or None,
+        "gpu_power_w": _mean([u.gpu_power_w for u in used]),
+        "gpu_energy_j_per_1000_requests": _per_1000([u.gpu_energy_w for u in used], throughput_rps),
+        "gpu_sm_clock_min_mhz": float(clock_mhz.min()) if len(clock_mhz) else None,
+        "gpu_sm_clock_median_mhz": float(np.median(clock_mhz)) if len(clock_mhz) else None,
+        "gpu_clock_events": _mean_by_name([u.clock_events for u in used]),
+    }
 
 
 def measure_by_length(samples: Sequence[Sample]) -> list[LengthMetrics]:
@@ -193,7 +221,7 @@ def measure_by_length(samples: Sequence[Sample]) -> list[LengthMetrics]:
     ]
 
 
-def _distribution(latency_s: FloatArray, service_time_s: FloatArray) -> dict[str, float | None]:
+def _distribution(latency_s: FloatArray, service_time_s: FloatArray) -> dict[str, Any]:
     found = _figures("latency", latency_s) | _figures("service_time", service_time_s)
     due_ms, sent_ms = found["latency_p99_ms"], found["service_time_p99_ms"]
     gap_ms = None if due_ms is None or sent_ms is None else due_ms - sent_ms
@@ -216,6 +244,21 @@ def _figures(name: str, values_s: FloatArray) -> dict[str, float | None]:
 def _per_1000(values_per_s: Sequence[float | None], throughput_rps: float) -> float | None:
     each = over(_mean(values_per_s), throughput_rps)
     return None if each is None else each * 1000
+
+
+def _mean_padded_tokens(samples: Sequence[Sample]) -> float | None:
+    counted = over(total(samples, "padded_tokens"), total(samples, "inferences"))
+    if counted is not None:
+        return counted
+    known = [s.padded_tokens[s.padded_tokens > 0] for s in samples]
+    return over(sum(int(k.sum(dtype=np.int64)) for k in known), sum(len(k) for k in known))
+
+
+def _mean_by_name(shares: Sequence[dict[str, float] | None]) -> dict[str, float] | None:
+    known = [each for each in shares if each is not None]
+    names = sorted({name for each in known for name in each})
+    means = {name: sum(each.get(name, 0.0) for each in known) / len(known) for name in names}
+    return means if known else None
 
 
 def _ms(value_s: float | None) -> float | None:

@@ -7,7 +7,9 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from analysis.curves import open_points, throughput_figure, utilisation_figure
+from analysis.engine_figure import engine_figure
 from analysis.figure_style import SETTINGS, to_svg
+from analysis.gpu_figure import gpu_figure
 from analysis.interval_figures import capacity_figure, forest_figure
 from analysis.omission import omission_figure
 from analysis.summary import Summary
@@ -19,6 +21,8 @@ _DRAWN: Mapping[str, Callable[[Summary], Figure | None]] = {
     "throughput": throughput_figure,
     "utilisation": utilisation_figure,
     "omission": omission_figure,
+    "gpu": gpu_figure,
+    "engine": engine_figure,
     "forest": forest_figure,
 }
 

@@ -10,8 +10,10 @@ from pydantic import BaseModel
 
 from analysis import views, wording
 from analysis.bootstrap import Metric
+from analysis.limits import MEANINGS as LIMIT_MEANINGS
 from analysis.metrics import STATED, least_successes
 from analysis.plots import figures
+from analysis.reach import REACH_BUDGET
 from analysis.summary import Summary
 from loadtests.records import CEILING_SHARE
 from loadtests.slo import SATURATED_BELOW
@@ -27,6 +29,8 @@ _COLOURS = {
     "worse": "bad",
     "failed": "bad",
     "none meets the SLO": "bad",
+    "holds": "good",
+    "does not hold": "bad",
     "no material difference": "muted",
     "not applicable": "muted",
 }
@@ -41,7 +45,8 @@ def render_report(summary: Summary) -> str:
         e=summary.manifest.experiment,
         figures={name: Markup(svg) for name, svg in figures(summary).items()},  # our own SVG
         fact=fact_of(summary),
-        has_gpu=any(p.metrics and p.metrics.gpu_busy_ratio is not None for p in summary.points),
+        gpu=views.gpu_columns(summary.points),
+        has_flops=any(reach.flops_per_s is not None for reach in summary.reaches),
     )
 
 
@@ -89,6 +94,7 @@ def _template(name: str) -> Template:
     )
     environment.filters["colour"] = lambda word: _COLOURS.get(word or "", "doubt")
     environment.filters["mark"] = _MARKS.__getitem__
+    environment.filters["capitalize_first"] = lambda text: text[:1].upper() + text[1:]
     environment.globals.update(
         views=views,
         words=wording,
@@ -97,5 +103,7 @@ def _template(name: str) -> Template:
         least_successes=least_successes,
         SATURATED_BELOW=SATURATED_BELOW,
         CEILING_SHARE=CEILING_SHARE,
+        REACH_BUDGET=REACH_BUDGET,
+        LIMIT_MEANINGS=LIMIT_MEANINGS,
     )
     return environment.get_template(name)

@@ -8,32 +8,26 @@ from typing import Any, get_args
 from pydantic import BaseModel, Field
 
 from analysis.capacity import Capacity, capacities
+from analysis.claim_measures import Findings, judge_claims
+from analysis.claims import ClaimFound
 from analysis.compare import Comparison, Saturation, Step, comparisons, ladder, saturations
+from analysis.contenders import SIMULATED_SERVER, ContenderFacts, contender_facts
+from analysis.cost import Cost, costs
+from analysis.engines import Engine
+from analysis.gpu import GpuFigure, gpu_figures
+from analysis.limits import LimitFound, find_limits
 from analysis.load import Run
-from analysis.manifest import Manifest, Slo
+from analysis.manifest import Manifest, Price, Slo
 from analysis.noise import NoiseFloor, noise_checks, noise_floor
 from analysis.points import Point, points
+from analysis.reach import Reach, reaches
 from analysis.recommend import Recommendation, candidates_of, cpu_verdicts, recommend
 from analysis.trials import Ceiling, TrialResult, ceilings, judge_trials
 from analysis.validity import MEANINGS, Meaning
 from analysis.values import Value
 from analysis.verdicts import Repeats
 
-SIMULATED_SERVER = "law_service"
 SUMMARY_SCHEMA_VERSION = 2
-
-
-class ContenderFacts(Value):
-    """What a contender says about itself; null where none of its trials was recorded."""
-
-    name: str = Field(description="Name of the contender.")
-    server: str = Field(description="Folder under servers/.")
-    protocol: str = Field(description="Wire protocol.")
-    engine: str = Field(description="What runs the network.")
-    setting: str = Field(description="as-published or tuned.")
-    batching: bool = Field(description="Whether it batches requests of different callers.")
-    moving_parts: int = Field(description="Processes and artefacts that must be kept healthy.")
-    summary: str = Field(description="What it is.")
 
 
 class Failure(Value):
@@ -57,7 +51,28 @@ class Summary(Value):
         description="What each contender sustains under each SLO, the main one first."
     )
     points: list[Point] = Field(description="Every contender at every load level.")
+    price: Price | None = Field(
+        description="What an hour of the server's machine costs; null: not given."
+    )
+    costs: list[Cost] = Field(
+        description="What a million requests take at the certified capacity under the main SLO."
+    )
     saturation: list[Saturation] = Field(description="The most each contender answered.")
+    gpu_figures: list[GpuFigure] = Field(
+        description="What is known of the GPU, what it means and who says so; empty: nothing."
+    )
+    engines: list[Engine] = Field(
+        description="Each engine measured alone; empty: the experiment has no [engines]."
+    )
+    reaches: list[Reach] = Field(
+        description="How near each contender comes to its engine alone; empty: none measured."
+    )
+    limits: list[LimitFound] = Field(
+        description="What keeps each contender from answering more, at its highest load."
+    )
+    claims: list[ClaimFound] = Field(
+        description="What the two documents claim of GPUs and batching, and what was measured."
+    )
     comparison: list[Comparison] = Field(
         description="Ratios to the reference by arrival rate that both repeated, paired by repeat."
     )
@@ -74,8 +89,8 @@ class Summary(Value):
     validity_reasons: list[Meaning] = Field(description="The closed list of reasons.")
 
 
-def summarise(run: Run) -> Summary:
-    """Computes everything the report says from the rows of a run."""
+def summarise(run: Run, price: Price | None = None) -> Summary:
+    """Computes everything the report says from the rows of a run. price: else the experiment's."""
     experiment = run.manifest.experiment
     least = experiment.min_difference
     found_ceilings = ceilings(run)
@@ -87,24 +102,30 @@ def summarise(run: Run) -> Summary:
     found_capacities = capacities(judged, experiment)
     main = [capacity for capacity in found_capacities if capacity.slo == experiment.slo]
     trials = [trial.result for trial in judged]
-    contenders = _contenders(run)
-    moving_parts = {facts.name: facts.moving_parts for facts in contenders}
+    contenders = contender_facts(run)
+    found_reaches = reaches(found_points, run.engines, {c.name: c.batches for c in contenders})
+    price = price or experiment.price
+    by_name = {capacity.contender: capacity for capacity in main}
+    candidates = candidates_of(main, {c.name: c.moving_parts for c in contenders}, trials)
+    cpu = cpu_verdicts(repeats, floor, least)
     return Summary(
         manifest=run.manifest,
         warnings=_warnings(run),
         slos=list(experiment.slos),
-        recommendation=recommend(
-            candidates_of(main, moving_parts, trials),
-            found_points,
-            cpu_verdicts(repeats, floor, least),
-            run.manifest,
-        ),
+        recommendation=recommend(candidates, found_points, cpu, run.manifest),
         capacities=found_capacities,
         points=found_points,
+        price=price,
+        costs=costs(main, found_points, price),
+        gpu_figures=gpu_figures(run),
+        engines=list(run.engines),
+        reaches=found_reaches,
+        limits=_limits(run, contenders, found_points, found_reaches, found_ceilings),
+        claims=judge_claims(Findings(contenders, found_points, by_name, run.engines, repeats)),
         saturation=saturations(found_points, experiment.contenders, experiment.reference),
         comparison=comparisons(repeats, floor, experiment),
         noise_floor=floor,
-        ladder=ladder(found_points, main, repeats, floor, least),
+        ladder=ladder(contenders, found_points, main, repeats, floor, least),
         trials=trials,
         contenders=contenders,
         failures=_failures(run),
@@ -171,16 +192,22 @@ def _warnings(run: Run) -> list[str]:
     return found
 
 
-def _contenders(run: Run) -> list[ContenderFacts]:
-    fields = ContenderFacts.model_fields
-    known = {
-        t.record.contender_name: t.record.contender for t in run.having("measurement", "search")
-    }
-    return [
-        ContenderFacts.model_validate({field: known[name].get(field) for field in fields})
-        for name in run.manifest.experiment.contenders
-        if name in known
-    ]
+def _limits(
+    run: Run,
+    contenders: list[ContenderFacts],
+    found_points: list[Point],
+    found_reaches: list[Reach],
+    found_ceilings: list[Ceiling],
+) -> list[LimitFound]:
+    by_protocol = {ceiling.protocol: ceiling for ceiling in found_ceilings}
+    return find_limits(
+        found_points,
+        found_reaches,
+        {c.name: by_protocol[c.protocol] for c in contenders if c.protocol in by_protocol},
+        {c.name: c.device == "cuda" for c in contenders},
+        len(run.manifest.cores.get("server", ())),
+        run.manifest.experiment.slo.latency_ms,
+    )
 
 
 def _failures(run: Run) -> list[Failure]:

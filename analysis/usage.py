@@ -8,11 +8,24 @@ import numpy.typing as npt
 import pandas as pd
 
 FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+CLOCK_EVENTS = {
+    0x01: "GPU idle",
+    0x02: "applications clocks setting",
+    0x04: "software power cap",
+    0x08: "hardware slowdown",
+    0x10: "sync boost",
+    0x20: "software thermal slowdown",
+    0x40: "hardware thermal slowdown",
+    0x80: "hardware power brake",
+    0x100: "display clock setting",
+}
+"""Why a GPU's clocks are below their highest: nvmlClocksEventReason* of nvml.h, by bit."""
 
 SLOWDOWN_BITS = 0x08 | 0x20 | 0x40 | 0x80
-"""NVML clocks-event reasons that mean heat or a failing supply: hardware slow-down, software and
-hardware thermal slow-down, power brake (nvml.h). The software power cap (0x04) is left out: that is
-how a card holds its configured limit under any heavy load, for every contender alike."""
+"""Of those, the ones that mean heat or a failing supply. The software power cap is left out: that
+is how a card holds its configured limit under any heavy load, for every contender alike."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +42,9 @@ class Cpu:
 
 @dataclass(frozen=True)
 class Usage:
-    """Means over the steady state; None: not measured. throttled_ratio is the share of samples in
-    which a GPU's clocks were lowered for a reason of SLOWDOWN_BITS."""
+    """Means over the steady state; None: not measured. gpu_sm_clock_mhz holds one value a sample.
+    clock_events is the share of samples by name of CLOCK_EVENTS, of those that occurred;
+    throttled_ratio the share in which clocks were lowered for a reason of SLOWDOWN_BITS."""
 
     server_cpu: Cpu
     gateway_cpu: Cpu
@@ -39,7 +53,11 @@ class Usage:
     gpu_busy_ratio: float | None
     gpu_sm_active_ratio: float | None
     gpu_tensor_active_ratio: float | None
+    gpu_memory_bytes: int | None
+    gpu_power_w: float | None
     gpu_energy_w: float | None
+    gpu_sm_clock_mhz: FloatArray
+    clock_events: dict[str, float] | None
     throttled_ratio: float | None
 
 
@@ -55,7 +73,7 @@ def take_usage(
         known: FloatArray = values[~np.isnan(values)]
         return known
 
-    rss_bytes, busy_pct = within("server_rss_bytes"), _mean(within("gpu_busy_pct"))
+    busy_pct = _mean(within("gpu_busy_pct"))
     throttle = within("gpu_throttle_reasons").astype(np.int64)
 
     def per_s(column: str) -> float | None:
@@ -66,11 +84,15 @@ def take_usage(
         server_cpu=Cpu(per_s("server_cpu_s"), server_cores),
         gateway_cpu=Cpu(per_s("gateway_cpu_s"), server_cores),
         load_cpu=Cpu(per_s("load_cpu_s"), load_cores),
-        peak_rss_bytes=int(rss_bytes.max()) if len(rss_bytes) else None,
+        peak_rss_bytes=_peak(within("server_rss_bytes")),
         gpu_busy_ratio=None if busy_pct is None else busy_pct / 100,
         gpu_sm_active_ratio=_mean(within("gpu_sm_active_ratio")),
         gpu_tensor_active_ratio=_mean(within("gpu_tensor_active_ratio")),
+        gpu_memory_bytes=_peak(within("gpu_memory_bytes")),
+        gpu_power_w=_mean(within("gpu_power_w")),
         gpu_energy_w=per_s("gpu_energy_j"),
+        gpu_sm_clock_mhz=within("gpu_sm_clock_mhz"),
+        clock_events=_clock_events(throttle),
         throttled_ratio=float((throttle & SLOWDOWN_BITS > 0).mean()) if len(throttle) else None,
     )
 
@@ -101,6 +123,17 @@ def _growth_per_s(
 def _column(telemetry: pd.DataFrame, name: str) -> FloatArray:
     values: FloatArray = telemetry[name].to_numpy(dtype=float, na_value=np.nan)
     return values
+
+
+def _clock_events(masks: IntArray) -> dict[str, float] | None:
+    if not len(masks):
+        return None
+    shares = {name: float((masks & bit > 0).mean()) for bit, name in CLOCK_EVENTS.items()}
+    return {name: share for name, share in shares.items() if share}
+
+
+def _peak(values: FloatArray) -> int | None:
+    return int(values.max()) if len(values) else None
 
 
 def _mean(values: FloatArray) -> float | None:

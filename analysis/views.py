@@ -80,6 +80,40 @@ class Certificates:
         )
 
 
+@dataclass(frozen=True)
+class GpuColumn:
+    """A figure of the GPU that some trial has: its field of Metrics, its heading (| breaks it), and
+    the function of analysis.wording that writes it. number False: shares by name."""
+
+    field: str
+    title: str
+    worded: str = "number"
+    number: bool = True
+
+
+GPU_COLUMNS = (
+    GpuColumn("gpu_busy_ratio", "GPU time|busy", "percent"),
+    GpuColumn("gpu_sm_active_ratio", "GPU SM|active", "percent"),
+    GpuColumn("gpu_tensor_active_ratio", "tensor|active", "percent"),
+    GpuColumn("gpu_memory_bytes", "memory|MiB", "mebibytes"),
+    GpuColumn("gpu_power_w", "power|W"),
+    GpuColumn("gpu_energy_j_per_1000_requests", "energy J|per 1,000"),
+    GpuColumn("gpu_sm_clock_min_mhz", "SM MHz,|least"),
+    GpuColumn("gpu_sm_clock_median_mhz", "SM MHz,|median"),
+    GpuColumn("gpu_clock_events", "clocks held down", number=False),
+)
+
+
+def gpu_columns(points: Sequence[Point]) -> list[GpuColumn]:
+    """The figures of the GPU that any point has; none without a GPU."""
+    measured = [point.metrics for point in points if point.metrics]
+    return [
+        column
+        for column in GPU_COLUMNS
+        if any(getattr(metrics, column.field) is not None for metrics in measured)
+    ]
+
+
 def groups(points: Sequence[Point]) -> list[Group]:
     """Points by load level, levels in ascending order of load."""
     ordered = sorted(points, key=lambda p: (p.mode == "closed", p.rate_rps or p.concurrency or 0))

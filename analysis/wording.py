@@ -1,8 +1,9 @@
 """Numbers, ratios and intervals as a reader sees them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from analysis.capacity import Capacity
+from analysis.claims import Reading
 from analysis.compare import Bound
 from analysis.verdicts import Ratio
 
@@ -50,6 +51,22 @@ def mebibytes(value_bytes: int | None) -> str:
     return number(None if value_bytes is None else value_bytes / 2**20)
 
 
+def flops(value_per_s: float | None) -> str:
+    """Operations a second with their unit: 7.02 TFLOP/s, 5.93 GFLOP/s."""
+    if value_per_s is None:
+        return NONE
+    scale, unit = (1e12, "TFLOP/s") if value_per_s >= 1e12 else (1e9, "GFLOP/s")
+    return f"{number(value_per_s / scale)}\N{NO-BREAK SPACE}{unit}"
+
+
+def shares(by_name: Mapping[str, float] | None) -> str:
+    """Shares by name, the largest first: software power cap 40 %."""
+    if by_name is None:
+        return NONE
+    ordered = sorted(by_name.items(), key=lambda item: -item[1])
+    return ", ".join(f"{name} {percent(share)}" for name, share in ordered) or "never"
+
+
 def times(ratio: float | None, bound: Bound | None = None) -> str:
     """A ratio as 2.4×, with how exactly it is known: at least 2.4×."""
     if ratio is None:
@@ -85,3 +102,14 @@ def verdict(ratio: Ratio | None) -> str:
     if ratio.ratio is None:
         return str(ratio.verdict)
     return f"{ratio.verdict}: {times(ratio.ratio)} ({interval(ratio.low, ratio.high)})"
+
+
+def reading(found: Reading, unit: str) -> str:
+    """What was measured of a claim, in its unit and with its interval where it has one."""
+    in_unit: Mapping[str, Callable[[float | None], str]]
+    in_unit = {"×": times, "share": percent, "rps": rate}
+    worded = in_unit.get(unit, number)
+    if {found.low, found.high} in ({found.value}, {None}):
+        return worded(found.value)
+    within = interval(found.low, found.high, worded)
+    return within if found.value is None else f"{worded(found.value)} ({within})"

@@ -30,7 +30,7 @@ from analysis.load import load_run
 from analysis.plots import figures
 from analysis.sample import take_sample
 from analysis.summary import summarise
-from analysis.wording import capacity_interval, rate, times_within, verdict
+from analysis.wording import capacity_interval, interval, rate, reading, times_within, verdict
 
 PERCENTILES = [0.5, 0.9, 0.95, 0.99]
 
@@ -83,6 +83,24 @@ pd.DataFrame(
 )
 
 # %% [markdown]
+# ## What a million requests take
+#
+# Machine hours on one replica that is loaded all the time to its certified capacity, and their cost
+# where the experiment has a price.
+
+# %%
+pd.DataFrame(
+    {
+        "contender": cost.contender,
+        "certified at": rate(cost.certified_rps),
+        "machine hours": interval(cost.machine_hours_low, cost.machine_hours_per_million),
+        "cost": interval(cost.cost_low, cost.cost_per_million),
+        "server CPU s per 1,000": cost.server_cpu_s_per_1000_requests,
+    }
+    for cost in summary.costs
+).round(3)
+
+# %% [markdown]
 # ## How the search got there
 #
 # Every probe of the first contender that completed one, in the order in which they were made, and
@@ -129,6 +147,16 @@ pd.DataFrame(
     }
     for point in summary.points
 ).round(3)
+
+# %% [markdown]
+# ## What is the limit
+#
+# Of each contender, where it answered the most; and how near it comes there to its engine alone,
+# where the run measured that.
+
+# %%
+display(pd.DataFrame(limit.model_dump() for limit in summary.limits))
+pd.DataFrame(reach.model_dump() for reach in summary.reaches).round(3)
 
 # %% [markdown]
 # ## Figures
@@ -188,6 +216,25 @@ pd.DataFrame(
         **{str(metric): verdict(step.of(metric)) for metric in Metric},
     }
     for step in summary.ladder
+)
+
+# %% [markdown]
+# ## What is claimed of GPUs and batching
+#
+# Claims of the two documents that this run measures.
+
+# %%
+pd.DataFrame(
+    {
+        "claim": claim.text,
+        "verdict": claim.verdict,
+        "only when": "; ".join(claim.only_when),
+        "reading": found.what,
+        "measured": reading(found, claim.unit),
+        "outcome": found.outcome,
+    }
+    for claim in summary.claims
+    for found in claim.readings
 )
 
 # %% [markdown]

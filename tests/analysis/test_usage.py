@@ -1,9 +1,10 @@
 import numpy as np
 import pandas as pd
+import pynvml
 import pytest
 
 from analysis.load import TELEMETRY_COLUMNS
-from analysis.usage import growth, take_usage
+from analysis.usage import CLOCK_EVENTS, growth, take_usage
 
 T_S = np.arange(0.0, 10.1, 0.5)
 
@@ -62,3 +63,40 @@ def test_growth_is_interpolated_between_samples():
     frame = pd.DataFrame({"t_s": [0.0, 1.0, 2.0], "server_cpu_s": [0.0, 1.0, 4.0]})
     found = growth(frame, "server_cpu_s", np.array([0.5, 1.5, 2.0]))
     assert found == pytest.approx([2.0, 1.5])
+
+
+def test_the_gpu_s_memory_is_a_peak_its_power_a_mean_and_its_clocks_are_kept():
+    found = usage(
+        gpu_memory_bytes=np.where(T_S == 5, 4e9, 3e9),
+        gpu_power_w=np.where(T_S < 2, 100.0, 400.0),
+        gpu_sm_clock_mhz=np.where(T_S < 5, 1200, 1980),
+    )
+    assert found.gpu_memory_bytes == 4_000_000_000
+    assert found.gpu_power_w == pytest.approx(400)
+    assert sorted(set(found.gpu_sm_clock_mhz)) == [1200, 1980]
+
+
+def test_clock_events_are_named_with_their_share_of_the_samples():
+    bits = np.where(T_S < 5, 0x04, 0x44)
+    found = usage(gpu_throttle_reasons=bits).clock_events
+    inside = (T_S >= 2) & (T_S <= 8)
+    later = (T_S[inside] >= 5).mean()
+    assert found == {
+        "software power cap": 1.0,
+        "hardware thermal slowdown": pytest.approx(later),
+    }
+
+
+def test_clocks_that_are_never_held_down_are_not_the_same_as_clocks_unknown():
+    assert usage(gpu_throttle_reasons=0).clock_events == {}
+    assert usage().clock_events is None
+
+
+def test_every_reason_of_nvml_has_a_name():
+    bits = {
+        value
+        for name, value in vars(pynvml).items()
+        if name.startswith("nvmlClocksEventReason") and isinstance(value, int)
+    }
+    bits -= {pynvml.nvmlClocksEventReasonAll, pynvml.nvmlClocksEventReasonNone}
+    assert set(CLOCK_EVENTS) == bits

@@ -1,0 +1,60 @@
+"""The claims of the two documents beside what runs measured, as Markdown.
+
+`python -m analysis.claims_table FILE.md RUN [RUN ...]` writes the table between its two markers; of
+several runs each claim shows the readings of every run that measures it.
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from analysis.claims import ClaimFound
+from analysis.load import load_run
+from analysis.summary import Summary, summarise
+from analysis.wording import reading
+
+BEGIN, END = "<!-- claims: begin -->", "<!-- claims: end -->"
+
+
+def claims_table(summaries: Mapping[str, Summary]) -> str:
+    """One row a claim and run that measures it, then what measures the others; summaries by run."""
+    found = [
+        (claim, run)
+        for claims in zip(*(summary.claims for summary in summaries.values()), strict=True)
+        for claim, run in zip(claims, summaries, strict=True)
+    ]
+    measured = [(claim, run) for claim, run in found if claim.readings]
+    answered = {claim.id for claim, _ in measured}
+    others = {claim.id: claim for claim, _ in found if claim.id not in answered}
+    header = ["claim", "where", "fair only if", "measured", "verdict", "run"]
+    lines = [header, ["---"] * len(header), *(_row(claim, run) for claim, run in measured)]
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    rest = [f"* {claim.text} ({claim.where}): {claim.how}." for claim in others.values()]
+    return "\n\n".join([table, "Not measured yet, and what would:", "\n".join(rest)])
+
+
+def with_table(text: str, table: str) -> str:
+    """text with what stands between the markers replaced by the table."""
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n\n{table}\n\n{END}{after}"
+
+
+def _row(claim: ClaimFound, run: str) -> list[str]:
+    verdict = str(claim.verdict)
+    if claim.only_when:
+        verdict += f": {'; '.join(claim.only_when)}"
+    values = "<br>".join(f"{r.what}: {reading(r, claim.unit)}" for r in claim.readings)
+    return [claim.text, claim.where, claim.conditions, values, f"**{verdict}**", f"`{run}`"]
+
+
+def main(path: Path, run_dirs: Sequence[Path]) -> None:
+    summaries = {folder.name: summarise(load_run(folder)) for folder in run_dirs}
+    text = path.read_text(encoding="utf-8")
+    path.write_text(with_table(text, claims_table(summaries)), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 3:
+        sys.exit("expected FILE.md and RUN: python -m analysis.claims_table FILE.md results/RUN")
+    main(Path(sys.argv[1]), [Path(name) for name in sys.argv[2:]])
