@@ -16,19 +16,26 @@ pytestmark = [
 ]
 
 MISSING = "fastapi-tuned-fp16"
+ELSEWHERE = ("litserve-fp32", "hybrid-torch-fp32")
+"""Left out here: the contract suite starts their kind, and this takes half the time without."""
 
 
 def test_the_rehearsal_measures_what_a_cpu_has_and_gives_a_reason_for_the_rest(
     root: Path, tmp_path: Path
 ) -> None:
-    experiment = root / "loadtests" / "experiments" / "gpu-rehearsal.toml"
+    whole = (root / "loadtests" / "experiments" / "gpu-rehearsal.toml").read_text()
+    experiment = tmp_path / "gpu-rehearsal.toml"
+    experiment.write_text(
+        "".join(line for line in whole.splitlines(True) if line.strip(' ",\n') not in ELSEWHERE)
+    )
+    results = tmp_path / "results"
 
     done = CliRunner().invoke(
-        app, ["run", str(experiment), "--results", str(tmp_path), "--no-report"]
+        app, ["run", str(experiment), "--results", str(results), "--no-report"]
     )
 
     assert done.exit_code == 0, done.output
-    (run,) = tmp_path.iterdir()
+    (run,) = results.iterdir()
     trials = [read_trial(folder) for folder in trial_folders(run)]
     failed = {trial.contender_name: str(trial.reason) for trial in trials if trial.reason}
     assert set(failed) == {MISSING}
