@@ -55,8 +55,8 @@ def describe_run(
 
 
 def installed_versions() -> dict[str, str | None]:
-    """Versions of PACKAGES; None: not installed."""
-    return {name: _version(name) for name in PACKAGES}
+    """Versions of PACKAGES, for a GPU where only that build is there; None: not installed."""
+    return {name: _version(name) or _version(f"{name}-gpu") for name in PACKAGES}
 
 
 def _version(package: str) -> str | None:
