@@ -28,8 +28,8 @@ from loadtests.calibration import (
 from loadtests.cores import disjoint
 from loadtests.drive import driving, replay_arguments, stock_arguments
 from loadtests.launch import RunningServer, launched
-from loadtests.manifest import describe_git, describe_machine, installed_versions
-from loadtests.records import SCHEMA_VERSION, write_json
+from loadtests.manifest import describe_measurement
+from loadtests.records import write_json
 from loadtests.tables import read_rows
 from loadtests.telemetry import Sampler, process_roles
 from servers.discovery import discover
@@ -87,13 +87,7 @@ def save_calibration(
     folder = results / f"calibration-{now:%Y%m%d-%H%M%S}"
     folder.mkdir(parents=True)
     content: dict[str, Any] = {
-        "schema_version": SCHEMA_VERSION,
-        "created_at": now.isoformat(timespec="seconds"),
-        "command": command,
-        "machine": describe_machine(),
-        "versions": installed_versions(),
-        "git": describe_git(Path(__file__).parent),
-        "cores": {role: list(numbers) for role, numbers in cores.items()},
+        **describe_measurement(command, cores, now),
         "rows": [asdict(row) for row in rows],
         "budgets": [asdict(budget) for budget in budgets(rows)],
     }

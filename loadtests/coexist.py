@@ -27,8 +27,8 @@ from loadtests.coexist_plan import (
 from loadtests.coexist_requests import N_REQUESTS, inputs_by_model, prepare_requests
 from loadtests.cores import running_on
 from loadtests.launch import LaunchError, launched
-from loadtests.manifest import describe_git, describe_machine, installed_versions
-from loadtests.records import SCHEMA_VERSION, write_json
+from loadtests.manifest import describe_measurement
+from loadtests.records import write_json
 from servers.discovery import Contender
 from servers.triton_service.neighbours.sizes import neighbours
 
@@ -52,13 +52,7 @@ def coexist(
             measured = _measure_all(bench)
             facts = facts_of_neighbours(bench.server.log.read_text(errors="replace"))
         record = {
-            "schema_version": SCHEMA_VERSION,
-            "created_at": now.isoformat(timespec="seconds"),
-            "command": command,
-            "machine": describe_machine(),
-            "git": describe_git(Path(__file__).parent),
-            "versions": installed_versions(),
-            "cores": {role: list(numbers) for role, numbers in place.cores.items()},
+            **describe_measurement(command, place.cores, now),
             "model": dict(place.artefacts.model),
             "contender": asdict(contender),
             "neighbours": facts,

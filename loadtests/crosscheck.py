@@ -17,12 +17,12 @@ from loadtests.cores import disjoint, running_on
 from loadtests.crosscheck_table import Pair, markdown
 from loadtests.drive import DriveError
 from loadtests.launch import LaunchError, RunningServer, launched
-from loadtests.manifest import describe_git, describe_machine, installed_versions
+from loadtests.manifest import describe_measurement
 from loadtests.outside_tools import SUCCESSES_FOR_P99, Load, Measured, Tool, ToolError
 from loadtests.own_client import WARMUP_S, measure_own
 from loadtests.parity import check_answers, expected_answers, judge
 from loadtests.probe import ProbeError, settled_counters
-from loadtests.records import SCHEMA_VERSION, Level, write_json
+from loadtests.records import Level, write_json
 from servers.discovery import Contender, Protocol
 
 LEAST_STEADY_S = 6
@@ -204,14 +204,8 @@ def write_crosscheck(
     """crosscheck.json and crosscheck.md in a new folder of results; returns the page's path."""
     pairs, skipped = found
     record = {
-        "schema_version": SCHEMA_VERSION,
-        "created_at": now.isoformat(timespec="seconds"),
-        "command": command,
-        "machine": describe_machine(),
-        "git": describe_git(Path(__file__).parent),
-        "versions": installed_versions(),
+        **describe_measurement(command, place.cores, now),
         "tools": {tool.name: tool.version for tool in tools.values() if tool},
-        "cores": {role: list(numbers) for role, numbers in place.cores.items()},
         "model": dict(place.artefacts.model),
         "traffic": dict(place.artefacts.traffic),
         "settings": asdict(spec) | {"warmup_s": WARMUP_S, "steady_s": spec.steady_s},

@@ -54,6 +54,21 @@ def describe_run(
     }
 
 
+def describe_measurement(
+    command: str, cores: Mapping[str, Sequence[int]], now: datetime
+) -> dict[str, Any]:
+    """What the file of a measurement outside of a run begins with."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "created_at": now.isoformat(timespec="seconds"),
+        "command": command,
+        "machine": describe_machine(),
+        "versions": installed_versions(),
+        "git": describe_git(Path(__file__).parent),
+        "cores": {role: list(numbers) for role, numbers in cores.items()},
+    }
+
+
 def installed_versions() -> dict[str, str | None]:
     """Versions of PACKAGES, for a GPU where only that build is there; None: not installed."""
     return {name: _version(name) or _version(f"{name}-gpu") for name in PACKAGES}
