@@ -12,7 +12,7 @@ from analysis.points import grouped, pooled_outcome
 from analysis.sample import Sample
 from analysis.trials import JudgedTrial
 from analysis.values import Value, over
-from loadtests.slo import certified
+from loadtests.slo import certified, miss_is_proven
 
 
 class Judgement(StrEnum):
@@ -161,7 +161,8 @@ def _judge(rate_rps: float, trials: Sequence[JudgedTrial], slo: Slo) -> Capacity
             n_requests, n_over, slo.percentile
         )
         if any(t.result.saturated for t in usable) or (certain and not outcome.met):
-            judgement = Judgement.NOT_MET
+            windows = [pooled_outcome([sample], slo) for sample in samples]
+            judgement = Judgement.NOT_MET if miss_is_proven(windows) else Judgement.UNDECIDED
         elif not _certain_with_the_doubtful(trials, samples, slo):
             judgement = Judgement.UNDECIDED
         elif outcome.met and certified(n_requests, n_over, slo.percentile):

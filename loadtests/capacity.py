@@ -7,7 +7,7 @@ from loadtests import plan
 from loadtests.history import History
 from loadtests.plan import OwnRates, PlannedTrial
 from loadtests.records import Dropped
-from loadtests.search import Grid, found_index, grid_of, next_for_any
+from loadtests.search import Doubted, Grid, Probes, found_index, grid_of, next_for_any
 from loadtests.spec import CapacitySpec, Experiment
 from loadtests.timetable import Timetable
 from servers.discovery import Contender
@@ -34,7 +34,7 @@ class CapacitySearch:
         """
         grid = self._grid(name)
         while not self.history.is_out(name):
-            by_slo = self._by_index(name, grid)
+            by_slo = self._known(name, grid)
             wanted = next_for_any(by_slo, grid)
             short = self.time.expected_s(reserved_s) > self.time.budget_left_s()
             index = next_for_any(by_slo[:1], grid, within=2) if short else wanted
@@ -68,14 +68,15 @@ class CapacitySearch:
         return all(set(found) <= set(own_rates[name]) for name, found in self._rates().items())
 
     def _probe(self, name: str, rate_rps: float) -> PlannedTrial:
-        return plan.probe(self.experiment, self.spec, self.contenders[name], rate_rps)
+        earlier = self.history.n_probes(name, rate_rps)
+        return plan.probe(self.experiment, self.spec, self.contenders[name], rate_rps, earlier)
 
     def _rates(self, slos: int | None = None, above: int = 0) -> OwnRates:
         return {name: self._rates_of(name, slos, above) for name in self.experiment.contenders}
 
     def _rates_of(self, name: str, slos: int | None = None, above: int = 0) -> list[float]:
         grid = self._grid(name)
-        found = [found_index(probes) for probes in self._by_index(name, grid)]
+        found = [found_index(probes) for probes, _ in self._known(name, grid)]
         known = [index for index in found[:slos] if index is not None]
         if found[0] is not None:
             known += range(found[0] + 1, min(found[0] + above, grid.highest) + 1)
@@ -84,9 +85,14 @@ class CapacitySearch:
     def _grid(self, name: str) -> Grid:
         return grid_of(self.spec, self.history.highest_valid_rps(self.contenders[name].protocol))
 
-    def _by_index(self, name: str, grid: Grid) -> list[dict[int, bool | None]]:
+    def _known(self, name: str, grid: Grid) -> list[tuple[Probes, Doubted]]:
+        """For each SLO what the trials on the grid say of it."""
         index_of = grid.indexes()
+        answers = zip(self.history.probes(name), self.history.doubted(name), strict=True)
         return [
-            {index_of[rate]: met for rate, met in probes.items() if rate in index_of}
-            for probes in self.history.probes(name)
+            (
+                {index_of[rate]: met for rate, met in probes.items() if rate in index_of},
+                {index_of[rate] for rate in doubted if rate in index_of},
+            )
+            for probes, doubted in answers
         ]

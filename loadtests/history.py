@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import inf
 from pathlib import Path
 
 import pandas as pd
@@ -16,9 +15,12 @@ from loadtests.records import (
     read_trial,
     trial_folders,
 )
-from loadtests.slo import SloOutcome, judge_slo
+from loadtests.slo import SloOutcome, judge_slo, miss_is_proven
 from loadtests.spec import Experiment, Slo
 from loadtests.tables import read_requests
+
+MOST_WINDOWS = 3
+"""Steady states at one rate, of which one that missed the SLO is outvoted by the others."""
 
 Trial = tuple[TrialRecord, pd.DataFrame]
 """A completed trial and its rows, as loadtests.tables.read_requests gives them."""
@@ -62,15 +64,28 @@ class History:
     def probes(self, contender: str) -> list[dict[float, bool | None]]:
         """For each SLO, by rate that was probed: whether it was met; None: it cannot be told.
 
-        A rate's probe and its first repeat are judged together."""
+        A rate's probes and its first repeat are judged together."""
+        trials_at = self._trials_at(contender)
         return [
-            {
-                rate: slo_met(trials, slo)
-                for (name, rate), trials in self._trials.items()
-                if name == contender
-            }
+            {rate: slo_met(trials, slo) for rate, trials in trials_at.items()}
             for slo in self.experiment.slos
         ]
+
+    def doubted(self, contender: str) -> list[set[float]]:
+        """For each SLO, the rates that only one window missed: to be probed again."""
+        trials_at = self._trials_at(contender)
+        return [
+            {rate for rate, trials in trials_at.items() if missed_in_doubt(trials, slo)}
+            for slo in self.experiment.slos
+        ]
+
+    def n_probes(self, contender: str, rate_rps: float) -> int:
+        """How often the search has probed this rate."""
+        trials = self._trials.get((contender, rate_rps), [])
+        return sum(record.purpose == "search" for record, _ in trials)
+
+    def _trials_at(self, contender: str) -> dict[float, list[Trial]]:
+        return {rate: trials for (name, rate), trials in self._trials.items() if name == contender}
 
     def spent_s(self) -> float:
         """What the trials so far have used of the budget of time, calibration apart."""
@@ -117,16 +132,24 @@ def slo_met(trials: Sequence[Trial], slo: Slo) -> bool | None:
     """Whether the requests of trials at one rate met the SLO; None where late clients leave it
     open.
 
-    What a late client measured is partly its own delay. It proves only that the SLO was not met,
-    and only where the server missed it even counted from the time of sending.
+    One window that missed it among MOST_WINDOWS is taken for noise of the machine. What a late
+    client measured is partly its own delay. It proves only that the SLO was not met, and only where
+    the server missed it even counted from the time of sending.
     """
-    lags_ms = {id(trial): trial[0].attempts_send_lag_p99_ms[-1] for trial in trials}
-    known = {key: lag_ms for key, lag_ms in lags_ms.items() if lag_ms is not None}
-    on_time = [t for t in trials if known.get(id(t), inf) <= SEND_LAG_SHARE * slo.latency_ms]
+    on_time = _sent_within(trials, SEND_LAG_SHARE * slo.latency_ms)
     if on_time:
-        return slo_outcome(on_time, slo).met
-    late = [t for t in trials if known.get(id(t), inf) <= slo.latency_ms]
+        outvoted = len(on_time) >= MOST_WINDOWS and not miss_is_proven(_windows(on_time, slo))
+        return outvoted or slo_outcome(on_time, slo).met
+    late = _sent_within(trials, slo.latency_ms)
     return False if late and not slo_outcome(late, slo, since="sent_s").met else None
+
+
+def missed_in_doubt(trials: Sequence[Trial], slo: Slo) -> bool:
+    """Whether the SLO was missed in one window at this rate that further ones might outvote."""
+    on_time = _sent_within(trials, SEND_LAG_SHARE * slo.latency_ms)
+    if not on_time or len(trials) >= MOST_WINDOWS or slo_outcome(on_time, slo).met:
+        return False
+    return not miss_is_proven(_windows(on_time, slo))
 
 
 def slo_outcome(trials: Sequence[Trial], slo: Slo, since: str = "scheduled_s") -> SloOutcome:
@@ -136,6 +159,20 @@ def slo_outcome(trials: Sequence[Trial], slo: Slo, since: str = "scheduled_s") -
     latency_s = (answered["done_s"] - answered[since]).to_numpy(dtype=float)
     n_done = sum(_n_done_in_window(rows, record) for record, rows in trials)
     return judge_slo(slo, latency_s, len(steady), n_done)
+
+
+def _windows(trials: Sequence[Trial], slo: Slo) -> list[SloOutcome]:
+    return [slo_outcome([trial], slo) for trial in trials]
+
+
+def _sent_within(trials: Sequence[Trial], bound_ms: float) -> list[Trial]:
+    """The trials whose P99 send lag is within the bound."""
+    lags_ms = [record.attempts_send_lag_p99_ms[-1] for record, _ in trials]
+    return [
+        trial
+        for trial, lag_ms in zip(trials, lags_ms, strict=True)
+        if lag_ms is not None and lag_ms <= bound_ms
+    ]
 
 
 def _n_done_in_window(rows: pd.DataFrame, record: TrialRecord) -> int:

@@ -86,10 +86,20 @@ def search_order(experiment: Experiment) -> list[str]:
     return _shuffled(experiment, 0, experiment.contenders)
 
 
-def probe(experiment: Experiment, spec: CapacitySpec, who: Contender, rate: float) -> PlannedTrial:
-    """The trial that shows whether a contender meets the SLOs at this rate (requests/s)."""
+def probe(
+    experiment: Experiment, spec: CapacitySpec, who: Contender, rate_rps: float, earlier: int = 0
+) -> PlannedTrial:
+    """The trial that shows whether a contender meets the SLOs at this rate; earlier: the probes
+    already made of it, since one in doubt is made again, with other arrivals."""
     phases = Phases(spec.warmup_s, spec.steady_s)
-    return _trial(experiment, who, "search", Level("open", rate_rps=rate), 0, phases)
+    trial = _trial(experiment, who, "search", Level("open", rate_rps=rate_rps), 0, phases)
+    if not earlier:
+        return trial
+    return replace(
+        trial,
+        trial_id=trial.trial_id.replace("search", f"search{earlier + 1}", 1),
+        schedule_seed=(*trial.schedule_seed, earlier),
+    )
 
 
 def block(

@@ -1,7 +1,7 @@
 """The search for capacity: which rate to probe next, from the answers so far. Pure."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from loadtests.spec import CapacitySpec
@@ -9,6 +9,9 @@ from loadtests.spec import CapacitySpec
 Probes = Mapping[int, bool | None]
 """By grid index: whether the SLO was met at that rate. None: the trial could not tell (its client
 was late), and the rate is not probed again."""
+
+Doubted = Container[int]
+"""Grid indexes at which the SLO was missed in a single window, which may be the machine's doing."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +62,27 @@ def found_index(probes: Probes) -> int | None:
     )
 
 
-def next_index(probes: Probes, grid: Grid, within: int = 1) -> int | None:
+def next_index(
+    probes: Probes, grid: Grid, within: int = 1, doubted: Doubted = frozenset()
+) -> int | None:
     """The rate to probe next, or None where the capacity is known to `within` grid steps.
 
-    Doubles from the start while the SLO is met, halves while it is not, then bisects. Each probe
-    lies strictly between the highest rate met and the lowest not met, so that noisy answers end.
+    A miss in doubt is probed again where it would end the search, and at once where a higher rate
+    was met: the two contradict each other.
+    """
+    ceiling = _lowest_not_met(probes)
+    in_doubt = ceiling is not None and ceiling in doubted
+    if in_doubt and any(met and k > ceiling for k, met in probes.items()):
+        return ceiling
+    index = _next_new(probes, grid, within)
+    return ceiling if index is None and in_doubt else index
+
+
+def _next_new(probes: Probes, grid: Grid, within: int) -> int | None:
+    """Doubles from the start while the SLO is met, halves while it is not, then bisects.
+
+    Each rate lies strictly between the highest one met and the lowest one not met, so that noisy
+    answers end.
     """
     floor, ceiling, step = found_index(probes), _lowest_not_met(probes), grid.doubling
     if floor is not None and ceiling is not None:
@@ -82,11 +101,13 @@ def next_index(probes: Probes, grid: Grid, within: int = 1) -> int | None:
     return min(open_indexes, key=lambda k: (abs(k - wanted), k), default=None)
 
 
-def next_for_any(by_slo: Sequence[Probes], grid: Grid, within: int = 1) -> int | None:
+def next_for_any(
+    by_slo: Sequence[tuple[Probes, Doubted]], grid: Grid, within: int = 1
+) -> int | None:
     """The next rate for the first SLO whose search is not done: each starts from the probes made
     for those before it, judged again, and adds only what is missing."""
-    for probes in by_slo:
-        index = next_index(probes, grid, within)
+    for probes, doubted in by_slo:
+        index = next_index(probes, grid, within, doubted)
         if index is not None:
             return index
     return None

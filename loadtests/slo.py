@@ -1,5 +1,6 @@
 """Did these requests meet this SLO? One rule, for the capacity search and for the analysis."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol as Interface
 
@@ -24,14 +25,15 @@ class Objective(Interface):
 
 @dataclass(frozen=True)
 class SloOutcome:
-    """latency_ms is at the SLO's percentile, None where nothing succeeded; n_over counts the
-    successes above the SLO's latency and every request that failed."""
+    """latency_ms is at the SLO's percentile, None where nothing succeeded; n_over counts, of the
+    n_offered requests, the successes above the SLO's latency and every request that failed."""
 
     met: bool
     saturated: bool
     latency_ms: float | None
     error_ratio: float
     n_over: int
+    n_offered: int
 
 
 def nearest_rank(values: NDArray[np.float64], percentile: float) -> float | None:
@@ -67,7 +69,19 @@ def judge_slo(
         latency_ms=None if at_percentile_s is None else at_percentile_s * 1000,
         error_ratio=error_ratio,
         n_over=n_failed + int((latency_s * 1000 > slo.latency_ms).sum()),
+        n_offered=n_offered,
     )
+
+
+def miss_is_proven(windows: Sequence[SloOutcome]) -> bool:
+    """Whether steady states at one rate, each judged by itself, show that it misses the SLO: two
+    did, or one with more than half of its requests over.
+
+    What stops a machine for a moment delays every request of that moment, and never makes an answer
+    come sooner: one window with some requests over may be the machine's, two are the server's.
+    """
+    missed = [window for window in windows if not window.met]
+    return len(missed) > 1 or any(2 * w.n_over > w.n_offered for w in missed)
 
 
 def certified(n_requests: int, n_over: int, percentile: float, confidence: float = 0.95) -> bool:

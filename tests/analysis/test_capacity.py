@@ -38,8 +38,14 @@ def test_four_overruns_of_a_thousand_certify_p99_and_five_do_not():
 
 
 def test_more_than_one_percent_over_is_not_met():
-    assert judged(trial(100, 10)) == [Judgement.MET]
-    assert judged(trial(100, 11)) == [Judgement.NOT_MET]
+    assert judged(trial(100, 10), trial(100, 10)) == [Judgement.MET]
+    assert judged(trial(100, 11), trial(100, 11)) == [Judgement.NOT_MET]
+
+
+def test_one_window_proves_a_miss_only_with_most_of_its_requests_over():
+    assert judged(trial(100, 400)) == [Judgement.UNDECIDED]
+    assert judged(trial(100, 400), trial(100, 0)) == [Judgement.UNDECIDED]
+    assert judged(trial(100, 501)) == [Judgement.NOT_MET]
 
 
 def test_trials_of_one_rate_are_judged_together():
@@ -49,17 +55,20 @@ def test_trials_of_one_rate_are_judged_together():
 def test_few_requests_decide_nothing_unless_the_bound_does():
     assert judged(trial(100, 0, n=298)) == [Judgement.MET]
     assert judged(trial(100, 0, n=299)) == [Judgement.CERTIFIED]
-    assert judged(trial(100, 4, n=300)) == [Judgement.UNDECIDED]
-    assert judged(trial(100, 50, n=300)) == [Judgement.NOT_MET]
+    assert judged(trial(100, 3, n=150), trial(100, 2, n=150)) == [Judgement.UNDECIDED]
+    assert judged(trial(100, 25, n=150), trial(100, 25, n=150)) == [Judgement.NOT_MET]
 
 
 def test_errors_above_the_budget_are_not_met():
     assert judged(trial(100, 0, n_failed=1)) == [Judgement.CERTIFIED]
-    assert judged(trial(100, 0, n_failed=2)) == [Judgement.NOT_MET]
+    assert judged(trial(100, 0, n_failed=2)) == [Judgement.UNDECIDED]
+    assert judged(trial(100, 0, n_failed=2), trial(100, 0, n_failed=2)) == [Judgement.NOT_MET]
 
 
 def test_a_saturated_trial_is_not_met_however_quick():
-    assert judged(trial(100, 0, saturated=True)) == [Judgement.NOT_MET]
+    saturated = trial(100, 0, n_failed=50, saturated=True)
+    assert judged(saturated, saturated) == [Judgement.NOT_MET]
+    assert judged(trial(100, 600, saturated=True)) == [Judgement.NOT_MET]
 
 
 def test_an_invalid_trial_is_left_out_where_the_client_was_at_fault():
@@ -80,7 +89,7 @@ def test_a_trial_that_drifted_must_agree_with_the_others_of_its_rate():
 
 
 def test_the_capacity_is_the_highest_certified_rate_and_its_interval_ends_where_it_is_missed():
-    found = capacity("a", SLO, [trial(50, 0), trial(100, 2), trial(119, 7), trial(142, 60)])
+    found = capacity("a", SLO, [trial(50, 0), trial(100, 2), trial(119, 7), trial(142, 600)])
     assert (found.certified_rps, found.met_rps, found.not_met_rps) == (100, 119, 142)
     assert (found.n_requests, found.trial_ids) == (1000, ["t100"])
     assert found.status == "certified; measured as met up to 119 rps"
@@ -95,7 +104,7 @@ def test_without_a_missed_rate_it_is_a_lower_bound():
 
 
 def test_a_rate_missed_below_one_that_was_met_counts_and_is_said():
-    found = capacity("a", SLO, [trial(50, 0), trial(100, 60), trial(119, 0)])
+    found = capacity("a", SLO, [trial(50, 0), trial(100, 600), trial(119, 0)])
     assert (found.certified_rps, found.not_met_rps) == (50, 100)
     assert found.status.startswith("not monotone")
 
@@ -117,13 +126,13 @@ def test_no_trial_means_that_no_rate_was_tried():
     ],
 )
 def test_a_capacity_judges_every_rate(rate_rps, judgement):
-    found = capacity("a", SLO, [trial(100, 2), trial(119, 7), trial(142, 60)])
+    found = capacity("a", SLO, [trial(100, 2), trial(119, 7), trial(142, 600)])
     assert found.judged(rate_rps) is judgement
 
 
 def test_the_ratio_of_two_capacities_has_the_interval_of_both():
-    slow = capacity("a", SLO, [trial(100, 0), trial(125, 60)])
-    fast = capacity("b", SLO, [trial(300, 0), trial(400, 60)])
+    slow = capacity("a", SLO, [trial(100, 0), trial(125, 600)])
+    fast = capacity("b", SLO, [trial(300, 0), trial(400, 600)])
     assert ratio_of(fast, slow) == (300 / 125, 3.0, 4.0)
     assert ratio_of(capacity("c", SLO, [trial(300, 0)]), slow) == (300 / 125, 3.0, None)
     assert ratio_of(fast, None) == (None, None, None)

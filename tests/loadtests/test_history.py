@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from loadtests.history import History, slo_met
+from loadtests.history import History, missed_in_doubt, slo_met
 from loadtests.plan import AS_PLANNED, STARTUP_S
 from loadtests.records import Level, ParityRecord, Phases, TrialRecord, write_trial
 from loadtests.spec import Experiment, LoadSpec, Slo
@@ -31,8 +31,10 @@ def record(name: str = "a", rate_rps: float = 100, **changes: object) -> TrialRe
     return TrialRecord(**(fields | changes))  # type: ignore[arg-type]  # any field may be changed
 
 
-def rows(latency_s: float, lag_s: float = 0.001) -> pd.DataFrame:
+def rows(latency_s: float, lag_s: float = 0.001, n_paused: int = 0) -> pd.DataFrame:
+    """500 requests, of which n_paused of the steady state took 200 ms more."""
     scheduled_s = np.arange(0, 5, 0.01)
+    latency_s = latency_s + 0.2 * ((scheduled_s >= 2) & (scheduled_s < 2 + n_paused / 100))
     return pd.DataFrame(
         {
             "scheduled_s": scheduled_s,
@@ -55,11 +57,13 @@ def history(tmp_path: Path):
         more_slos=(Slo(percentile=50, latency_ms=10),),
     )
 
-    def saved(*trials: tuple[TrialRecord, float]) -> History:
+    def saved(*trials: tuple[TrialRecord, float], n_paused: int = 0) -> History:
         for trial, latency_s in trials:
             folder = tmp_path / "trials" / trial.trial_id
             folder.mkdir(parents=True)
-            write_table(folder / "requests.parquet", rows(latency_s), REQUESTS_SCHEMA)
+            write_table(
+                folder / "requests.parquet", rows(latency_s, n_paused=n_paused), REQUESTS_SCHEMA
+            )
             write_trial(folder, trial)
         return History.read(tmp_path, experiment)
 
@@ -89,6 +93,48 @@ def test_a_client_that_was_on_time_at_its_last_attempt_counts() -> None:
 def test_saturation_is_believed_of_a_client_that_was_late_by_less_than_the_bound() -> None:
     assert slo_met([(record(attempts_send_lag_p99_ms=(50.0,)), rows(2.0))], SLO) is False
     assert slo_met([(record(attempts_send_lag_p99_ms=(150.0,)), rows(2.0))], SLO) is None
+
+
+def test_one_window_with_a_pause_of_the_machine_is_in_doubt_until_two_others_outvote_it() -> None:
+    paused, clean = (record(), rows(0.05, n_paused=50)), (record(), rows(0.05))
+    judged = [
+        (slo_met(seen, SLO), missed_in_doubt(seen, SLO)) for seen in ([paused], [paused, clean])
+    ]
+    assert judged == [(False, True), (False, True)]
+    assert slo_met([paused, clean, clean], SLO) is True
+    assert not missed_in_doubt([paused, clean, clean], SLO)
+
+
+def test_two_windows_that_missed_leave_no_doubt() -> None:
+    paused, clean = (record(), rows(0.05, n_paused=50)), (record(), rows(0.05))
+    assert slo_met([paused, paused, clean], SLO) is False
+    assert not missed_in_doubt([paused, paused], SLO)
+
+
+def test_a_window_with_most_requests_over_leaves_no_doubt() -> None:
+    assert not missed_in_doubt([(record(), rows(0.15))], SLO)
+
+
+def test_a_late_client_leaves_nothing_to_doubt() -> None:
+    late = record(attempts_send_lag_p99_ms=(30.0,))
+    assert not missed_in_doubt([(late, rows(0.05, n_paused=50))], SLO)
+
+
+def test_late_clients_do_not_keep_a_miss_in_doubt_for_ever() -> None:
+    paused, late = (record(), rows(0.05, n_paused=50)), record(attempts_send_lag_p99_ms=(30.0,))
+    assert missed_in_doubt([paused, (late, rows(0.05))], SLO)
+    assert not missed_in_doubt([paused, (late, rows(0.05)), (late, rows(0.05))], SLO)
+
+
+def test_a_rate_that_one_window_missed_is_doubted_for_the_slo_that_it_missed(history) -> None:
+    found = history((record(), 0.005), (record("b"), 0.15), n_paused=50)
+    assert (found.doubted("a"), found.doubted("b")) == ([{100}, set()], [set(), set()])
+
+
+def test_probes_of_a_rate_are_counted_without_its_repeats(history) -> None:
+    repeat = record(trial_id="r1-a-100rps", purpose="measurement", repeat=1)
+    found = history((record(), 0.05), (repeat, 0.05))
+    assert (found.n_probes("a", 100), found.n_probes("a", 200)) == (1, 0)
 
 
 def test_a_probe_and_the_first_repeat_of_its_rate_are_judged_together(history) -> None:

@@ -105,6 +105,14 @@ def test_a_probe_is_a_trial_of_its_own_and_the_same_for_every_contender() -> Non
     assert first.schedule_seed == other.schedule_seed
 
 
+def test_a_probe_made_again_is_another_trial_with_other_arrivals() -> None:
+    spec, known = CapacitySpec(steady_s=3), discover()
+    first, again = (probe(experiment(), spec, known["fastapi"], 126.0, k) for k in (0, 1))
+    assert again.trial_id == "search2-fastapi-126rps"
+    assert (again.purpose, again.repeat, again.level) == ("search", 0, first.level)
+    assert again.schedule_seed != first.schedule_seed
+
+
 def test_a_block_is_expected_to_last_at_least_as_long_as_its_load() -> None:
     visits = planned()[0]
     loaded_s = sum(t.phases.warmup_s + t.phases.steady_s for v in visits for t in v.trials)

@@ -80,6 +80,35 @@ def test_a_rate_met_above_one_that_was_not_does_not_count() -> None:
     assert found_index({0: True, 4: False, 6: True}) == 0
 
 
+def test_a_miss_in_doubt_is_probed_again_before_the_search_ends_there() -> None:
+    probes = {0: True, 1: False, 4: False}
+    assert next_index(probes, GRID) is None
+    assert next_index(probes, GRID, doubted={1, 4}) == 1
+    assert next_index(probes, GRID, doubted={4}) is None
+
+
+def test_a_miss_in_doubt_waits_while_the_search_goes_on_below_it() -> None:
+    assert next_index({0: True, 4: False}, GRID, doubted={4}) == 2
+
+
+def test_a_miss_in_doubt_below_a_rate_that_was_met_is_probed_again_at_once() -> None:
+    assert next_index({0: False, 2: True}, GRID, doubted={0}) == 0
+    assert next_index({0: False, 2: True}, GRID) == -4
+
+
+def test_a_search_disturbed_once_at_every_rate_still_finds_the_capacity() -> None:
+    """The first window at each rate is missed, whatever the server can do."""
+    n_windows: dict[int, int] = {}
+
+    def known() -> tuple[dict[int, bool | None], set[int]]:
+        met = {k: n >= 3 and GRID.rate_rps(k) <= 160 for k, n in n_windows.items()}
+        return met, {k for k, n in n_windows.items() if n == 1 or (n == 2 and k <= 4)}
+
+    while (index := next_for_any([known()], GRID)) is not None:
+        n_windows[index] = n_windows.get(index, 0) + 1
+    assert GRID.rate_rps(found_index(known()[0]) or 0) == 150
+
+
 def test_few_wrong_answers_near_the_capacity_cost_few_probes_and_little_accuracy() -> None:
     for seed in range(100):
         rng = random.Random(seed)
@@ -115,7 +144,7 @@ def test_several_slos_are_searched_with_the_probes_of_the_first() -> None:
     def known(slo: int) -> dict[int, bool | None]:
         return {k: GRID.rate_rps(k) <= capacities_rps[slo] for k in probed}
 
-    while (index := next_for_any([known(0), known(1)], GRID)) is not None:
+    while (index := next_for_any([(known(0), ()), (known(1), ())], GRID)) is not None:
         assert index not in probed
         probed.append(index)
     assert [GRID.rate_rps(found_index(known(slo)) or 0) for slo in (0, 1)] == [427, 150]

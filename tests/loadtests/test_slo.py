@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from loadtests.slo import certified, judge_slo, nearest_rank
+from loadtests.slo import certified, judge_slo, miss_is_proven, nearest_rank
 from loadtests.spec import Slo
 
 SLO = Slo(percentile=99, latency_ms=100, max_error_ratio=0.01)
@@ -49,6 +49,24 @@ def test_where_nothing_succeeded_the_slo_is_not_met() -> None:
     outcome = judge_slo(SLO, latencies(0), 100, 0)
     assert not outcome.met
     assert outcome.latency_ms is None
+
+
+@pytest.mark.parametrize(
+    ("n_over_by_window", "proven"),
+    [
+        ([], False),
+        ([0, 0], False),
+        ([20], False),
+        ([51], True),
+        ([20, 0, 0], False),
+        ([2, 2], True),
+    ],
+)
+def test_one_window_with_some_requests_over_proves_nothing_and_two_do(
+    n_over_by_window: list[int], proven: bool
+) -> None:
+    windows = [judge_slo(SLO, latencies(100 - n, n), 100, 100) for n in n_over_by_window]
+    assert miss_is_proven(windows) is proven
 
 
 @pytest.mark.parametrize(
