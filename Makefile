@@ -4,7 +4,7 @@ PYTHON ?= $(shell python3 -c 'import sys; sys.exit(sys.version_info[:2] not in (
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-PACKAGES := servers loadtests analysis bundle study.py
+PACKAGES := servers loadtests analysis bundle commands study.py
 
 .PHONY: help study gpu-study smoke test check format install bundle clean
 .DEFAULT_GOAL := help

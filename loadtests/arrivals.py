@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from loadtests.arrival_processes import Arrivals, Poisson
+from loadtests.arrival_processes import Arrivals
 
 CLOSED_LOOP_TEXTS = 20_000
 """Texts drawn for a closed-loop trial, whose number of requests is not known beforehand."""
@@ -46,13 +46,6 @@ def open_schedule(
     arrivals, texts = np.random.SeedSequence(seed).spawn(2)
     times = process.times_s(rate_rps, duration_s, np.random.default_rng(arrivals))
     return Schedule(times, _draw_texts(texts, len(times), n_texts))
-
-
-def poisson_schedule(
-    rate_rps: float, duration_s: float, n_texts: int, seed: Sequence[int]
-) -> Schedule:
-    """open_schedule of Poisson arrivals."""
-    return open_schedule(Poisson(), rate_rps, duration_s, n_texts, seed)
 
 
 def closed_schedule(n_texts: int, seed: Sequence[int]) -> Schedule:

@@ -14,22 +14,23 @@ from typing import Any
 
 import pandas as pd
 
-from loadtests.arrivals import Schedule, closed_schedule, poisson_schedule
-from loadtests.assignment import Assignment
+from loadtests.arrival_processes import Poisson
+from loadtests.arrivals import Schedule, closed_schedule, open_schedule
 from loadtests.calibration import (
     WARMUP_S,
     Calibrated,
     ClientKind,
-    LoadKind,
     Round,
     budgets,
+    load_label,
     summarise,
 )
 from loadtests.cores import disjoint
-from loadtests.drive import driving, replay_arguments, stock_arguments
+from loadtests.drive import assign, driving, replay_arguments, stock_arguments
 from loadtests.launch import RunningServer, launched
 from loadtests.manifest import describe_measurement
-from loadtests.records import write_json
+from loadtests.records import Level, Phases, write_json
+from loadtests.result_folder import whole_or_gone
 from loadtests.tables import read_rows
 from loadtests.telemetry import Sampler, process_roles
 from servers.discovery import discover
@@ -85,42 +86,50 @@ def save_calibration(
 ) -> Path:
     """Writes calibration.json into a folder of its own under results."""
     folder = results / f"calibration-{now:%Y%m%d-%H%M%S}"
-    folder.mkdir(parents=True)
     content: dict[str, Any] = {
         **describe_measurement(command, cores, now),
         "rows": [asdict(row) for row in rows],
         "budgets": [asdict(budget) for budget in budgets(rows)],
     }
-    write_json(folder / "calibration.json", content)
+    with whole_or_gone(folder) as unfinished:
+        write_json(unfinished / "calibration.json", content)
     return folder / "calibration.json"
 
 
 def _calibrate_protocol(bench: Bench, say: Callable[[str], None]) -> list[Calibrated]:
     protocol = bench.server.address.protocol
-    closed = LoadKind(callers=CALLERS)
+    closed = Level("closed", concurrency=CALLERS)
     rounds: dict[ClientKind, list[Round]] = {"study": [], "stock": []}
     # Taken in turns, so that a slow spell of the machine does not fall on one of them alone.
     for number in range(1, ROUNDS + 1):
         for kind in rounds:
-            say(f"{protocol}: {kind} client, {closed.label}, round {number} of {ROUNDS}")
+            say(f"{protocol}: {kind} client, {load_label(closed)}, round {number} of {ROUNDS}")
             rounds[kind].append(_drive(bench, kind, closed, STEADY_S))
     found = [
         summarise(protocol, kind, closed, taken, bench.cores) for kind, taken in rounds.items()
     ]
     half_rps = found[0].throughput_rps / 2
-    for load in (LoadKind(callers=1), LoadKind(rate_rps=LOW_RATE_RPS), LoadKind(rate_rps=half_rps)):
-        say(f"{protocol}: study client, {load.label}")
-        taken = [_drive(bench, "study", load, OPEN_STEADY_S)]
-        found.append(summarise(protocol, "study", load, taken, bench.cores))
+    one_caller = Level("closed", concurrency=1)
+    for level in (one_caller, *(Level("open", rate_rps=rate) for rate in (LOW_RATE_RPS, half_rps))):
+        say(f"{protocol}: study client, {load_label(level)}")
+        taken = [_drive(bench, "study", level, OPEN_STEADY_S)]
+        found.append(summarise(protocol, "study", level, taken, bench.cores))
     return found
 
 
-def _drive(bench: Bench, kind: ClientKind, load: LoadKind, steady_s: float) -> Round:
+def _drive(bench: Bench, kind: ClientKind, level: Level, steady_s: float) -> Round:
     work = Path(tempfile.mkdtemp(prefix="study-calibrate-"))
     try:
-        schedule = _schedule(load, WARMUP_S + steady_s, bench)
-        schedule.save(work / "schedule.npz")
-        assignment = _assignment(bench, load, steady_s, work)
+        assignment = assign(
+            bench.server.address,
+            level,
+            Phases(WARMUP_S, steady_s),
+            _schedule(level, WARMUP_S + steady_s, bench),
+            bench.traffic,
+            work,
+            own_cores=disjoint(bench.cores),
+            timeout_s=TIMEOUT_S,
+        )
         arguments = stock_arguments if kind == "stock" else replay_arguments
         log = work / "locust.log"
         with driving(assignment, bench.cores["load"], log, arguments) as drive:
@@ -135,29 +144,10 @@ def _drive(bench: Bench, kind: ClientKind, load: LoadKind, steady_s: float) -> R
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _schedule(load: LoadKind, duration_s: float, bench: Bench) -> Schedule:
-    if load.rate_rps is None:
+def _schedule(level: Level, duration_s: float, bench: Bench) -> Schedule:
+    if level.rate_rps is None:
         return closed_schedule(bench.n_texts, (bench.seed,))
-    return poisson_schedule(load.rate_rps, duration_s, bench.n_texts, (bench.seed,))
-
-
-def _assignment(bench: Bench, load: LoadKind, steady_s: float, work: Path) -> Assignment:
-    address = bench.server.address
-    return Assignment(
-        protocol=address.protocol,
-        host=address.host,
-        port=address.port,
-        mode="closed" if load.rate_rps is None else "open",
-        concurrency=load.callers or 0,
-        warmup_s=WARMUP_S,
-        steady_s=steady_s,
-        timeout_s=TIMEOUT_S,
-        workers=1,
-        traffic=str(bench.traffic),
-        schedule=str(work / "schedule.npz"),
-        out_dir=str(work),
-        own_cores=disjoint(bench.cores),
-    )
+    return open_schedule(Poisson(), level.rate_rps, duration_s, bench.n_texts, (bench.seed,))
 
 
 def _used_s(samples: pd.DataFrame, role: str, steady_s: float) -> float | None:

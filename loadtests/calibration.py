@@ -6,6 +6,8 @@ from typing import Literal
 
 import pandas as pd
 
+from loadtests.records import Level
+
 STOCK_NAMES = {"http-json": "FastHttpUser", "kserve-grpc": "tritonclient.grpc"}
 
 WARMUP_S = 0.5
@@ -27,20 +29,6 @@ BUSY = 0.9
 """Share of its cores' time from which a side counts as what limited the throughput."""
 
 ClientKind = Literal["study", "stock"]
-
-
-@dataclass(frozen=True)
-class LoadKind:
-    """A closed loop of so many callers, or an open loop at so many arrivals per second."""
-
-    callers: int | None = None
-    rate_rps: float | None = None
-
-    @property
-    def label(self) -> str:
-        if self.rate_rps is not None:
-            return f"open, {self.rate_rps:,.0f} rps"
-        return f"closed, {self.callers} caller{'s' if self.callers != 1 else ''}"
 
 
 @dataclass(frozen=True)
@@ -93,7 +81,7 @@ class Round:
 def summarise(
     protocol: str,
     kind: ClientKind,
-    load: LoadKind,
+    level: Level,
     rounds: Sequence[Round],
     cores: Mapping[str, Sequence[int]],
 ) -> Calibrated:
@@ -109,18 +97,24 @@ def summarise(
         protocol=protocol,
         client="study" if kind == "study" else STOCK_NAMES[protocol],
         kind=kind,
-        load=load.label,
+        load=load_label(level),
         throughput_rps=sum(in_time) / steady_s,
         rps_per_core=_per_core(sum(in_time), rounds),
         errors=len(steady) - len(ok),
         service_p50_ms=_percentile(service_ms, 0.5, 20),
         service_p99_ms=_percentile(service_ms, 0.99, 1000),
-        send_lag_p99_ms=_percentile(lag_ms, 0.99, 1000) if load.rate_rps is not None else None,
+        send_lag_p99_ms=_percentile(lag_ms, 0.99, 1000) if level.rate_rps is not None else None,
         load_cpu=cpu["load"],
         server_cpu=cpu["server"],
-        limited_by=_limit(load, cpu["load"], cpu["server"]),
+        limited_by=_limit(level, cpu["load"], cpu["server"]),
         rounds_rps=tuple(n / r.steady_s for n, r in zip(in_time, rounds, strict=True)),
     )
+
+
+def load_label(level: Level) -> str:
+    if level.rate_rps is not None:
+        return f"open, {level.rate_rps:,.0f} rps"
+    return f"closed, {level.concurrency} caller{'s' if level.concurrency != 1 else ''}"
 
 
 def _answered(taken: Round) -> int:
@@ -149,14 +143,14 @@ def _cpu_s(rounds: Sequence[Round], role: str) -> float | None:
     return sum(used) if len(used) == len(rounds) else None
 
 
-def _limit(load: LoadKind, load_cpu: float | None, server_cpu: float | None) -> str:
+def _limit(level: Level, load_cpu: float | None, server_cpu: float | None) -> str:
     cpu = {"client": load_cpu or 0.0, "server": server_cpu or 0.0}
     busy = [name for name, share in cpu.items() if share >= BUSY]
     if busy:
         return " and ".join(busy)
-    if load.rate_rps is not None:
+    if level.rate_rps is not None:
         return "schedule"
-    return "round trip" if load.callers == 1 else "other programs, or waiting"
+    return "round trip" if level.concurrency == 1 else "other programs, or waiting"
 
 
 def budgets(rows: Sequence[Calibrated]) -> list[Budget]:

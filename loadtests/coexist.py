@@ -6,7 +6,6 @@ callers get in less of is what it loses. In an open loop at a share of each solo
 together could ask for more than the device has, and latencies would tell how long one watched.
 """
 
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -29,10 +28,10 @@ from loadtests.cores import running_on
 from loadtests.launch import LaunchError, launched
 from loadtests.manifest import describe_measurement
 from loadtests.records import write_json
+from loadtests.result_folder import whole_or_gone
 from servers.discovery import Contender
 from servers.triton_service.neighbours.sizes import neighbours
 
-READY_WITHIN_S = 300.0
 OVERHEAD_S = 3.0
 """Start and end of the clients of one measurement, before the first shows how long they take."""
 
@@ -47,7 +46,7 @@ def coexist(
     _require_gpu(spec, place)
     contender = spec.contender(triton)
     folder = results / f"coexist-{now:%Y%m%d-%H%M%S}"
-    with _complete_or_gone(folder) as unfinished, running_on(place.cores["load"]):
+    with whole_or_gone(folder) as unfinished, running_on(place.cores["load"]):
         with _loaded_triton(contender, spec, place, unfinished) as bench:
             measured = _measure_all(bench)
             facts = facts_of_neighbours(bench.server.log.read_text(errors="replace"))
@@ -75,18 +74,6 @@ def _require_gpu(spec: CoexistSpec, place: Place) -> None:
 
 
 @contextmanager
-def _complete_or_gone(folder: Path) -> Iterator[Path]:
-    """A hidden folder that gets its name when the block ends well, and is removed otherwise."""
-    unfinished = folder.with_name(f".{folder.name}")
-    unfinished.mkdir(parents=True)
-    try:
-        yield unfinished
-        unfinished.rename(folder)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-
-
-@contextmanager
 def _loaded_triton(
     contender: Contender, spec: CoexistSpec, place: Place, folder: Path
 ) -> Iterator[Bench]:
@@ -99,7 +86,6 @@ def _loaded_triton(
                 model_dir=place.artefacts.model_dir,
                 cores=place.cores["server"],
                 log=folder / "server.log",
-                ready_within_s=READY_WITHIN_S,
             )
         )
         address = server.address

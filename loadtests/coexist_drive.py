@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,9 +23,10 @@ from loadtests.coexist_plan import (
 )
 from loadtests.coexist_requests import N_REQUESTS, Prepared
 from loadtests.cores import disjoint
-from loadtests.drive import DriveError, driving
+from loadtests.drive import DriveError, assign, driving
 from loadtests.launch import RunningServer
 from loadtests.nvml import Gpu
+from loadtests.records import Level, Phases
 from loadtests.tables import REQUESTS_SCHEMA, TELEMETRY_SCHEMA, read_rows, write_table
 from loadtests.telemetry import Sampler
 
@@ -102,22 +103,15 @@ def _client_cores(place: Place) -> dict[str, int]:
 
 def _assignment(bench: Bench, model: str, block: int, spread_s: float, work: Path) -> Assignment:
     spec, requests = bench.spec, bench.requests[model]
-    closed_schedule(N_REQUESTS, (spec.seed, block)).save(work / "schedule.npz")
-    return Assignment(
-        protocol="kserve-grpc",
-        host=bench.server.address.host,
-        port=bench.server.address.port,
-        mode="closed",
-        concurrency=spec.callers,
-        warmup_s=WARMUP_S,
-        steady_s=spec.seconds + spread_s,
-        timeout_s=TIMEOUT_S,
-        workers=1,
-        traffic=str(requests.traffic),
-        schedule=str(work / "schedule.npz"),
-        out_dir=str(work),
-        foreign_wire=asdict(requests.wire),
+    return assign(
+        replace(bench.server.address, foreign_wire=requests.wire),
+        Level("closed", concurrency=spec.callers),
+        Phases(WARMUP_S, spec.seconds + spread_s),
+        closed_schedule(N_REQUESTS, (spec.seed, block)),
+        requests.traffic,
+        work,
         own_cores=disjoint(bench.place.cores),
+        timeout_s=TIMEOUT_S,
     )
 
 

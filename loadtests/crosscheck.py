@@ -11,7 +11,8 @@ from tempfile import TemporaryDirectory
 from typing import Literal, TypeVar
 
 from loadtests import perf_analyzer_tool, wrk_tool
-from loadtests.arrivals import Schedule, closed_schedule, poisson_schedule
+from loadtests.arrival_processes import Poisson
+from loadtests.arrivals import Schedule, closed_schedule, open_schedule
 from loadtests.artefacts import Artefacts
 from loadtests.cores import disjoint, running_on
 from loadtests.crosscheck_table import Pair, markdown
@@ -23,6 +24,7 @@ from loadtests.own_client import WARMUP_S, measure_own
 from loadtests.parity import check_answers, expected_answers, judge
 from loadtests.probe import ProbeError, settled_counters
 from loadtests.records import Level, write_json
+from loadtests.result_folder import whole_or_gone
 from servers.discovery import Contender, Protocol
 
 LEAST_STEADY_S = 6
@@ -57,7 +59,8 @@ class CrosscheckSpec:
         seed = (self.seed, round_number)
         if level.rate_rps is None:
             return closed_schedule(n_texts, seed)
-        return poisson_schedule(level.rate_rps, WARMUP_S + self.steady_s, n_texts, seed)
+        duration_s = WARMUP_S + self.steady_s
+        return open_schedule(Poisson(), level.rate_rps, duration_s, n_texts, seed)
 
 
 @dataclass(frozen=True)
@@ -213,7 +216,7 @@ def write_crosscheck(
         "skipped": skipped,
     }
     folder = results / f"crosscheck-{now:%Y%m%d-%H%M%S}"
-    folder.mkdir(parents=True)
-    write_json(folder / "crosscheck.json", record)
-    (folder / "crosscheck.md").write_text(markdown(record, pairs), encoding="utf-8")
+    with whole_or_gone(folder) as unfinished:
+        write_json(unfinished / "crosscheck.json", record)
+        (unfinished / "crosscheck.md").write_text(markdown(record, pairs), encoding="utf-8")
     return folder / "crosscheck.md"

@@ -5,12 +5,16 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 import psutil
 
+from loadtests.arrivals import Schedule
 from loadtests.assignment import Assignment
 from loadtests.launch import HOST, LOG_TAIL_LINES, free_ports, stop
+from loadtests.probe import Address
+from loadtests.records import Level, Phases
 from servers.confine import confined
 
 REPLAY_FILE = Path(__file__).with_name("replay.py")
@@ -50,6 +54,39 @@ class Drive:
                 f"{limit_s:.0f} s, found {found} (exit code {self._process.poll()}).",
                 tuple(self._log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:]),
             )
+
+
+def assign(
+    address: Address,
+    level: Level,
+    phases: Phases,
+    schedule: Schedule,
+    traffic: Path,
+    work: Path,
+    *,
+    own_cores: bool,
+    timeout_s: float,
+    workers: int = 1,
+) -> Assignment:
+    """An assignment that leaves its rows in work, an existing folder; its schedule is written."""
+    schedule_path = work / "schedule.npz"
+    schedule.save(schedule_path)
+    return Assignment(
+        protocol=address.protocol,
+        host=address.host,
+        port=address.port,
+        mode=level.mode,
+        concurrency=level.concurrency or 0,
+        warmup_s=phases.warmup_s,
+        steady_s=phases.steady_s,
+        timeout_s=timeout_s,
+        workers=workers,
+        traffic=str(traffic),
+        schedule=str(schedule_path),
+        out_dir=str(work),
+        own_cores=own_cores,
+        foreign_wire=asdict(address.foreign_wire) if address.foreign_wire else None,
+    )
 
 
 def replay_arguments(assignment: Assignment) -> list[str]:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from loadtests.spec import CapacitySpec, Experiment, Slo, SpecError
+from loadtests.experiment_file import SpecError
+from loadtests.spec import CapacitySpec, Experiment, Slo
 
 
 def with_overrides(experiment: Experiment, model: str | None, texts: Path | None) -> Experiment:

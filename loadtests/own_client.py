@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from loadtests.assignment import Assignment
-from loadtests.drive import driving
+from loadtests.drive import assign, driving
 from loadtests.outside_tools import SUCCESSES_FOR_P99, Load, Measured
+from loadtests.records import Phases
 from loadtests.slo import nearest_rank
 from loadtests.tables import read_rows
 
@@ -46,21 +46,15 @@ class OwnRun:
 
 def measure_own(load: Load) -> OwnRun:
     """One run through Locust, with a warm-up that is discarded; DriveError when it fails."""
-    load.schedule.save(load.work / "schedule.npz")
-    assignment = Assignment(
-        protocol=load.address.protocol,
-        host=load.address.host,
-        port=load.address.port,
-        mode=load.level.mode,
-        concurrency=load.level.concurrency or 0,
-        warmup_s=WARMUP_S,
-        steady_s=load.steady_s,
-        timeout_s=TIMEOUT_S,
-        workers=1,
-        traffic=str(load.traffic),
-        schedule=str(load.work / "schedule.npz"),
-        out_dir=str(load.work),
+    assignment = assign(
+        load.address,
+        load.level,
+        Phases(WARMUP_S, load.steady_s),
+        load.schedule,
+        load.traffic,
+        load.work,
         own_cores=load.own_cores,
+        timeout_s=TIMEOUT_S,
     )
     with driving(assignment, load.cores, load.work / "locust.log") as drive:
         drive.wait()

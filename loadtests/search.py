@@ -71,11 +71,11 @@ def next_index(
     was met: the two contradict each other.
     """
     ceiling = _lowest_not_met(probes)
-    in_doubt = ceiling is not None and ceiling in doubted
-    if in_doubt and any(met and k > ceiling for k, met in probes.items()):
-        return ceiling
     index = _next_new(probes, grid, within)
-    return ceiling if index is None and in_doubt else index
+    if ceiling is None or ceiling not in doubted:
+        return index
+    contradicted = any(met and k > ceiling for k, met in probes.items())
+    return ceiling if index is None or contradicted else index
 
 
 def _next_new(probes: Probes, grid: Grid, within: int) -> int | None:

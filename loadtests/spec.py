@@ -1,15 +1,12 @@
-"""An experiment: one TOML file read into a frozen value that rejects what it does not know."""
+"""An experiment as a frozen value that rejects what it does not know."""
 
-import difflib
-import tomllib
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from loadtests.arrival_processes import Arrivals, Constant, Gamma, Poisson, Step, Steps, Trace
-from loadtests.external import ExternalSpec, HttpJsonService, KserveService
+from loadtests.arrival_processes import Arrivals, Poisson, Trace
+from loadtests.external import ExternalSpec
 from loadtests.records import Level
 from loadtests.strict import Strict
 from servers.contract import (
@@ -18,7 +15,7 @@ from servers.contract import (
     MAX_LENGTH_TOKENS,
     MIN_LENGTH_TOKENS,
 )
-from servers.discovery import Contender, ContenderError, EngineName, OptionValue, discover
+from servers.discovery import EngineName, OptionValue
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=40)]
 PositiveRate = Annotated[float, Field(gt=0, le=1_000_000)]
@@ -26,13 +23,8 @@ PositiveCount = Annotated[int, Field(gt=0, le=10_000)]
 LengthTokens = Annotated[int, Field(ge=MIN_LENGTH_TOKENS, le=MAX_LENGTH_TOKENS)]
 BatchSize = Annotated[int, Field(ge=1, le=MAX_BATCH_TEXTS)]
 
-
 PERCENTILES = (50, 90, 95, 99, 99.9)
 TRACE_RATE_TOLERANCE = 0.02
-
-
-class SpecError(ValueError):
-    """An experiment file that cannot be run, as one sentence for its author."""
 
 
 class Slo(Strict):
@@ -217,109 +209,3 @@ class Experiment(Strict):
     def slos(self) -> tuple[Slo, ...]:
         """The main SLO first."""
         return (self.slo, *self.more_slos)
-
-
-def read_experiment(path: Path) -> Experiment:
-    """The experiment in a TOML file; SpecError says what is wrong with it, and where."""
-    try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SpecError(
-            f"cannot read the experiment {path} ({error.strerror}): "
-            "`study list` names the experiments that come with the study."
-        ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SpecError(f"{path} is not a TOML file: {error}.") from error
-    try:
-        experiment = Experiment.model_validate(raw, context={"folder": path.parent})
-        resolve_contenders(experiment)
-    except ValidationError as error:
-        raise SpecError(f"{path}: {_first_problem(error, raw)}") from error
-    except ContenderError as error:
-        raise SpecError(f"{path}: {error}") from error
-    return experiment
-
-
-def stored_experiment(raw: Mapping[str, Any]) -> Experiment:
-    """The experiment in a run's manifest; SpecError where it cannot be continued any more."""
-    try:
-        return Experiment.model_validate(raw)
-    except ValidationError as error:
-        raise SpecError(f"the experiment of this run: {_first_problem(error, raw)}") from error
-
-
-def resolve_contenders(experiment: Experiment) -> dict[str, Contender]:
-    """Every contender the experiment names, calibration included, variants applied."""
-    known = discover()
-    for variant in experiment.variants:
-        base = _lookup(variant.base, known, "variants.base")
-        known[variant.name] = base.variant(variant.name, variant.options, variant.engine)
-    calibrated = experiment.calibration.contenders if experiment.calibration else ()
-    null = {name: _lookup(name, known, "calibration.contenders") for name in calibrated}
-    for service in experiment.external:
-        if service.name in known:
-            raise ContenderError(
-                f"external.name = {service.name!r}: expected a name that no other contender has, "
-                "found one that exists; choose another."
-            )
-        known[service.name] = service.contender()
-    named = {name: _lookup(name, known, "contenders") for name in experiment.contenders} | null
-    if experiment.reference not in experiment.contenders:
-        raise ContenderError(
-            f"reference = {experiment.reference!r}: expected one of the experiment's contenders "
-            f"({', '.join(experiment.contenders)}); change reference or add it."
-        )
-    if experiment.noise_floor and experiment.noise_floor not in experiment.contenders:
-        raise ContenderError(
-            f"noise_floor = {experiment.noise_floor!r}: expected one of the experiment's "
-            f"contenders ({', '.join(experiment.contenders)}); change noise_floor or add it."
-        )
-    return named
-
-
-def _lookup(name: str, known: Mapping[str, Contender], where: str) -> Contender:
-    if name in known:
-        return known[name]
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"the contenders are: {', '.join(known)}."
-    raise ContenderError(f"{where} names {name!r}, which does not exist; {hint}")
-
-
-def _first_problem(error: ValidationError, raw: Mapping[str, Any]) -> str:
-    problem = error.errors()[0]
-    where = ".".join(str(part) for part in problem["loc"]) or "the file"
-    if problem["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(problem["loc"][-1]), _siblings(problem["loc"]), n=1)
-        hint = f"did you mean {near[0]!r}?" if near else "remove it or correct its name."
-        return f"{where} is not a setting of an experiment; {hint}"
-    if problem["type"] == "missing":
-        example = "external" if where.startswith("external.") else "default"
-        return f"{where} is missing; add it (loadtests/experiments/{example}.toml shows how)."
-    message = problem["msg"].removeprefix("Value error, ")
-    message = message[0].lower() + message[1:]
-    found = "" if isinstance(problem["input"], dict) else f" (found {problem['input']!r})"
-    return f"{where}: {message}{found}; correct it."
-
-
-def _siblings(location: tuple[int | str, ...]) -> list[str]:
-    sections: dict[int | str, type[BaseModel]] = {
-        "slo": Slo,
-        "more_slos": Slo,
-        "load": LoadSpec,
-        "poisson": Poisson,
-        "constant": Constant,
-        "gamma": Gamma,
-        "steps": Steps,
-        "pattern": Step,
-        "trace": Trace,
-        "calibration": CalibrationSpec,
-        "capacity": CapacitySpec,
-        "engines": EnginesSpec,
-        "variants": VariantSpec,
-        "price": PriceSpec,
-        "http-json": HttpJsonService,
-        "kserve-http": KserveService,
-        "kserve-grpc": KserveService,
-    }
-    owners = [sections[part] for part in location[:-1] if part in sections]
-    return list((owners[-1] if owners else Experiment).model_fields)

@@ -13,9 +13,8 @@ import pandas as pd
 
 from loadtests.arrivals import Schedule, closed_schedule, open_schedule
 from loadtests.artefacts import Artefacts
-from loadtests.assignment import Assignment
 from loadtests.cores import disjoint
-from loadtests.drive import DriveError, driving
+from loadtests.drive import DriveError, assign, driving
 from loadtests.external import ExternalContender
 from loadtests.launch import CANARY_TEXT, RunningServer
 from loadtests.nvml import Gpu
@@ -139,8 +138,18 @@ def _attempt(
     work = _work_folder(trial, context)
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
-    schedule.save(work / "schedule.npz")
-    assignment = _assignment(trial, server, context, work)
+    load = context.experiment.load
+    assignment = assign(
+        server.address,
+        trial.level,
+        trial.phases,
+        schedule,
+        context.artefacts.traffic_path,
+        work,
+        own_cores=disjoint(context.cores),
+        timeout_s=load.request_timeout_s,
+        workers=load.workers,
+    )
     _settle(server)
     started_at = datetime.now(UTC).isoformat(timespec="seconds")
     before = settled_counters(server.address, SETTLE_WITHIN_S)
@@ -156,28 +165,6 @@ def _attempt(
     rows, start_s = read_rows(work, assignment.warmup_s)
     rows["n_tokens"] = [context.artefacts.texts[text_id].n_tokens for text_id in rows["text_id"]]
     return _Attempt(started_at, rows, sampler.frame(start_s), sampler.sources, before, after)
-
-
-def _assignment(
-    trial: PlannedTrial, server: RunningServer, context: RunContext, work: Path
-) -> Assignment:
-    load, foreign_wire = context.experiment.load, server.address.foreign_wire
-    return Assignment(
-        protocol=server.address.protocol,
-        host=server.address.host,
-        port=server.address.port,
-        mode=trial.level.mode,
-        concurrency=trial.level.concurrency or 0,
-        warmup_s=trial.phases.warmup_s,
-        steady_s=trial.phases.steady_s,
-        timeout_s=load.request_timeout_s,
-        workers=load.workers,
-        traffic=str(context.artefacts.traffic_path),
-        schedule=str(work / "schedule.npz"),
-        out_dir=str(work),
-        own_cores=disjoint(context.cores),
-        foreign_wire=asdict(foreign_wire) if foreign_wire else None,
-    )
 
 
 def _settle(server: RunningServer) -> None:

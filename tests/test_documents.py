@@ -60,6 +60,8 @@ def test_every_local_link_leads_somewhere(name: str) -> None:
 
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_every_path_in_code_marks_exists(name: str) -> None:
-    named = re.findall(r"`((?:servers|loadtests|analysis|compose|tests)/[\w./-]*)`", text(name))
+    named = re.findall(
+        r"`((?:servers|loadtests|analysis|bundle|commands|compose|tests)/[\w./-]*)`", text(name)
+    )
     missing = [path for path in named if not (ROOT / path).exists()]
     assert missing == []

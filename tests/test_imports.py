@@ -1,4 +1,4 @@
-"""The dependency rule: servers <- loadtests <- analysis, and who may import what."""
+"""The dependency rule: servers <- loadtests <- analysis, all of them <- commands <- study.py."""
 
 import ast
 import subprocess
@@ -9,18 +9,23 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("servers", "loadtests", "analysis", "bundle")
+PACKAGES = ("servers", "loadtests", "analysis", "bundle", "commands")
 LOCUST_FILES = {
     *("locustfile.py", "replay.py", "stock_users.py", "locust_command.py"),
     *("dispatcher.py", "gevent_clients.py", "gevent_socket.py", "calls.py", "http_client.py"),
     *("grpc_client.py", "grpc_connection.py"),
 }
 
+ROOT_OF_COMPOSITION = {"study", "commands"}
 FORBIDDEN = {
-    "servers": {"loadtests", "analysis", "study", "locust"},
-    "loadtests": {"analysis", "study", "torch", "transformers", "onnxruntime", "litserve"},
-    "analysis": {"servers", "study", "locust", "gevent", "tritonclient", "torch", "transformers"},
-    "bundle": {"loadtests", "analysis", "study", "locust", "gevent", "torch", "transformers"},
+    "servers": {"loadtests", "analysis", "bundle", "locust"} | ROOT_OF_COMPOSITION,
+    "loadtests": {"analysis", "bundle", "torch", "transformers", "onnxruntime", "litserve"}
+    | ROOT_OF_COMPOSITION,
+    "analysis": {"servers", "bundle", "locust", "gevent", "tritonclient", "torch", "transformers"}
+    | ROOT_OF_COMPOSITION,
+    "bundle": {"loadtests", "analysis", "locust", "gevent", "torch", "transformers"}
+    | ROOT_OF_COMPOSITION,
+    "commands": {"study", "locust", "gevent", "torch", "transformers"},
 }
 
 
@@ -38,6 +43,11 @@ def top(module: str) -> str:
 
 def source_files(package: str) -> list[Path]:
     return sorted((ROOT / package).rglob("*.py"))
+
+
+def test_study_py_only_names_the_commands() -> None:
+    imported = {top(module) for module in imported_modules(ROOT / "study.py")}
+    assert imported - sys.stdlib_module_names == {"commands", "typer"}
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -74,7 +84,7 @@ def test_loadtests_and_analysis_meet_only_in_the_records() -> None:
 @pytest.mark.parametrize(
     ("modules", "heavy"),
     [
-        (("loadtests.run", "loadtests.serve"), {"torch", "transformers", "locust", "gevent"}),
+        (("study",), {"torch", "transformers", "locust", "gevent", "analysis"}),
         (("analysis.derive",), {"torch", "transformers", "locust", "gevent", "tritonclient"}),
     ],
 )

@@ -93,7 +93,7 @@ def test_all_that_the_project_imports_is_packed(pyproject: dict[str, Any], root:
     sources = [
         *(
             path
-            for one in ("servers", "loadtests", "analysis")
+            for one in ("servers", "loadtests", "analysis", "commands")
             for path in (root / one).rglob("*.py")
         ),
         root / "study.py",

@@ -1,3 +1,4 @@
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -41,6 +42,23 @@ def test_a_package_without_a_wheel_for_that_python_is_named(
     wheels = WheelFolder(tmp_path / "wheels", target, {"numpy": SpecifierSet("==1.26.4")})
     with pytest.raises(BundleError, match=r"a wheel of numpy==1.26.4 for Python 3.13 on manylinux"):
         wheels.fetch({"numpy": ANY})
+
+
+def test_generated_modules_ask_for_a_protobuf_no_older_than_what_generated_them(
+    tmp_path: Path, target: Target
+) -> None:
+    wheel = tmp_path / "generated-1.0-py3-none-any.whl"
+    check = (
+        "_runtime_version.ValidateProtobufRuntimeVersion(\n    _runtime_version.Domain.PUBLIC,\n"
+    )
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("generated/a_pb2.py", f"{check}    6,\n    9,\n    12,\n    ''\n)\n")
+        archive.writestr("generated/b_pb2.py", f"{check}    6,\n    33,\n    5,\n    ''\n)\n")
+        archive.writestr("generated/c_pb2.py", "# made before such checks\n")
+        metadata = "Name: generated\nVersion: 1.0\nRequires-Dist: protobuf>=6.0\n"
+        archive.writestr("generated-1.0.dist-info/METADATA", metadata)
+    (release,) = WheelFolder(tmp_path, target, {}).fetch({"generated": ANY}).values()
+    assert list(map(str, release.requires)) == ["protobuf>=6.0", "protobuf>=6.33.5"]
 
 
 def test_a_damaged_wheel_is_named(tmp_path: Path, target: Target) -> None:

@@ -2,9 +2,7 @@
 
 import importlib.util
 import re
-import socket
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -139,17 +137,3 @@ def prepare() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-@pytest.fixture
-def free_ports() -> Callable[[int], list[int]]:
-    """Asks for n different ports of loopback that nobody listens on."""
-
-    def ports(count: int) -> list[int]:
-        with ExitStack() as stack:
-            listeners = [stack.enter_context(socket.socket()) for _ in range(count)]
-            for listener in listeners:
-                listener.bind(("127.0.0.1", 0))
-            return [listener.getsockname()[1] for listener in listeners]
-
-    return ports

@@ -14,6 +14,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from loadtests.launch import free_ports
 from servers.contract import DEFAULT_GRPC_PORT, DEFAULT_HTTP_PORT
 from servers.discovery import discover
 
@@ -51,11 +52,10 @@ def test_the_locust_file_has_exactly_these_classes(hosts: dict[str, str]) -> Non
 
 
 @pytest.mark.live
-def test_a_class_chosen_in_the_web_ui_loads_its_own_host(
-    project: Merge, tmp_path: Path, free_ports: Callable[[int], list[int]]
-) -> None:
+def test_a_class_chosen_in_the_web_ui_loads_its_own_host(project: Merge, tmp_path: Path) -> None:
     services = project("null.yaml", "locust.yaml")["services"]
-    server, web, bus = free_ports(3)
+    ports = free_ports(("web", "bus"))
+    server, web, bus = ports.main, ports.extra["web"], ports.extra["bus"]
     hosts = [{"user_class_name": "NullHttp", "host": f"http://127.0.0.1:{server}"}]
     (tmp_path / "hosts.json").write_text(json.dumps(hosts))
     text = {"text_id": 0, "text": "hi", "n_tokens": 3, "label": "a", "confidence": 1.0}

@@ -10,6 +10,7 @@ from urllib.request import urlopen
 import pytest
 import yaml
 
+from loadtests.launch import free_ports
 from servers.triton_service.process import Ports, TritonServer
 
 Merge = Callable[..., dict[str, Any]]
@@ -94,11 +95,12 @@ def test_the_dashboard_shows_only_gpu_counters_that_are_collected(
 
 @pytest.mark.live
 def test_the_dashboard_shows_only_counters_that_triton_exports(
-    dashboard: dict[str, Any], tmp_path: Path, free_ports: Callable[[int], list[int]]
+    dashboard: dict[str, Any], tmp_path: Path
 ) -> None:
     shown = set(re.findall(r"nv_\w+", _expressions(dashboard)))
     assert "nv_inference_exec_count" in shown
-    assert shown <= _metrics_of_triton(tmp_path, *free_ports(2))
+    ports = free_ports(("metrics",))
+    assert shown <= _metrics_of_triton(tmp_path, ports.main, ports.extra["metrics"])
 
 
 def test_every_dcgm_row_has_a_name_a_type_and_a_help(compose_dir: Path) -> None:

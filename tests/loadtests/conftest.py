@@ -4,16 +4,18 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from loadtests import drive
 from loadtests.arrivals import Schedule
 from loadtests.assignment import Assignment
 from loadtests.launch import RunningServer, launched
+from loadtests.records import Level, Phases
 from servers.discovery import discover
 
 
@@ -53,23 +55,18 @@ def null_server(
 def assign(traffic_file: Path, tmp_path: Path) -> Callable[..., Assignment]:
     """An assignment against a running server, its files in tmp_path."""
 
-    def make(server: RunningServer, schedule: Schedule, **changes: object) -> Assignment:
-        schedule.save(tmp_path / "schedule.npz")
-        fields: dict[str, object] = {
-            "protocol": server.address.protocol,
-            "host": server.address.host,
-            "port": server.address.port,
-            "mode": "open" if len(schedule.times_s) else "closed",
-            "concurrency": 4,
-            "warmup_s": 0.5,
-            "steady_s": 1.0,
-            "timeout_s": 3.0,
-            "workers": 1,
-            "traffic": str(traffic_file),
-            "schedule": str(tmp_path / "schedule.npz"),
-            "out_dir": str(tmp_path),
-        }
-        return Assignment(**(fields | changes))  # type: ignore[arg-type]
+    def make(server: RunningServer, schedule: Schedule, **changes: Any) -> Assignment:
+        made = drive.assign(
+            server.address,
+            Level("open" if len(schedule.times_s) else "closed", concurrency=4),
+            Phases(warmup_s=0.5, steady_s=1.0),
+            schedule,
+            traffic_file,
+            tmp_path,
+            own_cores=False,
+            timeout_s=3.0,
+        )
+        return replace(made, **changes)
 
     return make
 

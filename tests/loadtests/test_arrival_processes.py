@@ -7,7 +7,8 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from loadtests.arrival_processes import Arrivals, Poisson, Step, Steps, Trace, read_trace
-from loadtests.arrivals import open_schedule, poisson_schedule
+from loadtests.arrivals import open_schedule
+from loadtests.spec import LoadSpec
 
 
 def process(**settings: object) -> Arrivals:
@@ -66,10 +67,8 @@ def test_arrivals_are_ascending_within_the_duration_and_seeded(settings: dict) -
     assert first.digest == again.digest != other.digest
 
 
-def test_poisson_is_the_default_and_its_schedules_are_those_of_before() -> None:
-    assert open_schedule(Poisson(), 90, 4, 50, (1, 2)).digest == (
-        poisson_schedule(90, 4, 50, (1, 2)).digest
-    )
+def test_poisson_is_the_default() -> None:
+    assert LoadSpec().arrivals == Poisson()
 
 
 def test_steps_keep_the_mean_rate_and_their_proportions() -> None:

@@ -12,17 +12,17 @@ from loadtests.calibrate import save_calibration
 from loadtests.calibration import (
     WARMUP_S,
     Calibrated,
-    LoadKind,
     Round,
     budgets,
     summarise,
 )
 from loadtests.drive import driving, stock_arguments
 from loadtests.probe import read_counters
+from loadtests.records import Level
 from loadtests.tables import read_rows
 
 CORES = {"server": (0,), "load": (1,)}
-CALLERS = LoadKind(callers=16)
+CALLERS = Level("closed", concurrency=16)
 
 
 def taken(n: int, *, cpu_s: float | None = 1.0, failed: int = 0, lag_s: float = 0.0) -> Round:
@@ -35,7 +35,7 @@ def taken(n: int, *, cpu_s: float | None = 1.0, failed: int = 0, lag_s: float = 
     return Round(frame, 1.0, {"server": 0.25, "load": cpu_s})
 
 
-def calibrated(*rounds: Round, load: LoadKind = CALLERS) -> Calibrated:
+def calibrated(*rounds: Round, load: Level = CALLERS) -> Calibrated:
     return summarise("http-json", "study", load, rounds, CORES)
 
 
@@ -65,7 +65,7 @@ def test_a_percentile_is_stated_only_where_the_sample_allows() -> None:
 
 def test_send_lag_is_stated_in_the_open_loop_only() -> None:
     late = taken(1000, lag_s=0.003)
-    assert calibrated(late, load=LoadKind(rate_rps=1000)).send_lag_p99_ms == pytest.approx(3)
+    assert calibrated(late, load=Level("open", rate_rps=1000)).send_lag_p99_ms == pytest.approx(3)
     assert calibrated(late).send_lag_p99_ms is None
 
 
@@ -74,11 +74,11 @@ def test_send_lag_is_stated_in_the_open_loop_only() -> None:
     [
         (0.95, CALLERS, "client"),
         (0.5, CALLERS, "other programs, or waiting"),
-        (0.5, LoadKind(callers=1), "round trip"),
-        (0.5, LoadKind(rate_rps=1000), "schedule"),
+        (0.5, Level("closed", concurrency=1), "round trip"),
+        (0.5, Level("open", rate_rps=1000), "schedule"),
     ],
 )
-def test_each_row_says_what_limited_it(cpu_s: float, load: LoadKind, limit: str) -> None:
+def test_each_row_says_what_limited_it(cpu_s: float, load: Level, limit: str) -> None:
     assert calibrated(taken(1000, cpu_s=cpu_s), load=load).limited_by == limit
 
 
@@ -86,11 +86,11 @@ def rows_of(
     protocol: str, ratio: float, lag_s: float, lag_at_low_s: float = 0.0004
 ) -> list[Calibrated]:
     fast, slow = taken(1000, cpu_s=0.1), taken(1000, cpu_s=0.1 * ratio)
-    low, half = LoadKind(rate_rps=400), LoadKind(rate_rps=500)
+    low, half = Level("open", rate_rps=400), Level("open", rate_rps=500)
     return [
         summarise(protocol, "study", CALLERS, [fast], CORES),
         summarise(protocol, "stock", CALLERS, [slow], CORES),
-        summarise(protocol, "study", LoadKind(callers=1), [fast], CORES),
+        summarise(protocol, "study", Level("closed", concurrency=1), [fast], CORES),
         summarise(protocol, "study", low, [taken(1000, lag_s=lag_at_low_s)], CORES),
         summarise(protocol, "study", half, [taken(1000, lag_s=lag_s)], CORES),
     ]

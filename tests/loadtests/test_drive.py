@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from loadtests.arrivals import Schedule, closed_schedule, poisson_schedule
+from loadtests.arrival_processes import Poisson
+from loadtests.arrivals import Schedule, closed_schedule, open_schedule
+from loadtests.assignment import ANSWER_SAMPLE_EVERY
 from loadtests.drive import DriveError, driving
 from loadtests.probe import read_counters
 from loadtests.tables import read_rows
@@ -23,7 +25,7 @@ def run(assignment, tmp_path: Path):
 def test_every_scheduled_request_becomes_one_row_in_order(
     name: str, null_server, assign, tmp_path: Path
 ) -> None:
-    schedule = poisson_schedule(60, 1.5, 20, (1,))
+    schedule = open_schedule(Poisson(), 60, 1.5, 20, (1,))
     rows = run(assign(null_server(name), schedule), tmp_path)
     assert np.allclose(rows["scheduled_s"], schedule.times_s)
     assert rows["text_id"].tolist() == schedule.text_ids.tolist()
@@ -36,11 +38,12 @@ def test_every_scheduled_request_becomes_one_row_in_order(
 def test_two_processes_send_one_schedule_without_changing_it(
     name: str, null_server, assign, tmp_path: Path
 ) -> None:
-    schedule = poisson_schedule(60, 1.5, 20, (2,))
+    schedule = open_schedule(Poisson(), 60, 1.5, 20, (2,))
     rows = run(assign(null_server(name), schedule, workers=2), tmp_path)
     assert sorted(rows["request_index"]) == list(range(len(schedule.times_s)))
     assert np.allclose(rows["scheduled_s"], schedule.times_s)
     assert rows["worker"].value_counts().min() >= len(schedule.times_s) // 2
+    assert set(rows.dropna(subset=["label"])["worker"]) == {0, 1}  # each compares answers
 
 
 def test_warm_up_and_steady_state_are_told_apart_by_the_scheduled_time(
@@ -56,7 +59,7 @@ def test_the_server_counts_as_many_requests_as_there_are_rows(
 ) -> None:
     server = null_server("null-http")
     before = read_counters(server.address)["requests_ok"]
-    rows = run(assign(server, poisson_schedule(80, 1.5, 20, (3,))), tmp_path)
+    rows = run(assign(server, open_schedule(Poisson(), 80, 1.5, 20, (3,))), tmp_path)
     assert read_counters(server.address)["requests_ok"] - before == len(rows)
 
 
@@ -71,9 +74,11 @@ def test_a_closed_loop_keeps_no_more_than_its_callers_in_flight(
 
 
 def test_some_answers_are_kept_for_parity(null_server, assign, tmp_path: Path) -> None:
-    rows = run(assign(null_server("null-grpc"), poisson_schedule(80, 1.5, 20, (5,))), tmp_path)
+    rows = run(
+        assign(null_server("null-grpc"), open_schedule(Poisson(), 80, 1.5, 20, (5,))), tmp_path
+    )
     kept = rows.dropna(subset=["label"])
-    assert set(kept["request_index"] % 20) == {0}
+    assert set(kept["request_index"] % ANSWER_SAMPLE_EVERY) == {0}
     assert set(kept["label"]) == {"null"}
 
 
@@ -81,7 +86,7 @@ def test_some_answers_are_kept_for_parity(null_server, assign, tmp_path: Path) -
 def test_a_server_that_is_not_there_gives_failed_rows_not_a_failed_run(
     name: str, null_server, assign, tmp_path: Path
 ) -> None:
-    nobody = assign(null_server(name), poisson_schedule(20, 1, 20, (6,)), port=1)
+    nobody = assign(null_server(name), open_schedule(Poisson(), 20, 1, 20, (6,)), port=1)
     rows = run(nobody, tmp_path)
     assert set(rows["status"]) == {"connection"}
 

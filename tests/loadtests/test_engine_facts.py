@@ -14,6 +14,7 @@ from rich.console import Console
 from analysis.engines import read_engines
 from loadtests import engine_facts
 from loadtests.artefacts import Artefacts
+from loadtests.contenders import resolve_contenders
 from loadtests.cores import available_cores
 from loadtests.engine_facts import (
     EngineBench,
@@ -26,13 +27,7 @@ from loadtests.engine_facts import (
 from loadtests.progress import RunProgress
 from loadtests.records import EngineFacts, TrialRecord, write_json
 from loadtests.run import execute
-from loadtests.spec import (
-    CalibrationSpec,
-    EnginesSpec,
-    Experiment,
-    LoadSpec,
-    resolve_contenders,
-)
+from loadtests.spec import CalibrationSpec, EnginesSpec, Experiment, LoadSpec
 from loadtests.traffic import read_traffic
 from loadtests.trial import RunContext
 from servers.discovery import discover

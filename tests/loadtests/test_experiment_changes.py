@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from loadtests.experiment_changes import capacity_only, with_overrides
-from loadtests.spec import CapacitySpec, Experiment, LoadSpec, Slo, SpecError
+from loadtests.experiment_file import SpecError
+from loadtests.spec import CapacitySpec, Experiment, LoadSpec, Slo
 
 EXPERIMENT = Experiment(
     name="t",

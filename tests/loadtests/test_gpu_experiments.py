@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.spec import Experiment, read_experiment, resolve_contenders
+from loadtests.contenders import resolve_contenders
+from loadtests.experiment_file import read_experiment
+from loadtests.scope import extras
+from loadtests.spec import Experiment
 from servers.discovery import Contender
 
 
@@ -55,8 +58,22 @@ def test_fp16_differs_from_fp32_in_nothing_else(experiments: Mapping[str, Experi
 def test_instances_are_compared_with_the_batcher_on_and_off(
     experiments: Mapping[str, Experiment],
 ) -> None:
-    found = [(c.options["instances"], c.batching) for c in compared(experiments["gpu-instances"])]
+    found = [
+        (c.options["instances"], c.batching)
+        for c in compared(experiments["gpu-instances"])
+        if c.options["max_queue_delay_us"] == 0
+    ]
     assert sorted(found) == [(n, batches) for n in (1, 2, 4) for batches in (False, True)]
+
+
+def test_one_contender_of_each_kind_comes_before_the_further_variants_of_triton(
+    experiments: Mapping[str, Experiment],
+) -> None:
+    waiting = extras(experiments["gpu"])
+    assert waiting == ("triton-torch-fp32", "triton-onnx-fp16", "triton-tensorrt-fp16")
+    first = [c for c in compared(experiments["gpu"]) if c.name not in waiting]
+    assert len({c.server for c in first}) == len(first) - 1  # FastAPI as published and tuned
+    assert extras(experiments["gpu-instances"]) == ()
 
 
 def test_the_rehearsal_has_the_parts_of_both_on_the_cpu(

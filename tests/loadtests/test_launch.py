@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from loadtests.launch import LaunchError, Ports, busy_port, free_ports, launched
+from loadtests.launch import LaunchError, Ports, busy_port, cause_in, free_ports, launched
 from loadtests.probe import read_counters
 from servers.discovery import discover
 
@@ -42,11 +42,45 @@ def test_a_contender_is_confined_to_its_cores(tmp_path: Path) -> None:
 def test_a_contender_that_exits_is_reported_with_the_end_of_its_log(tmp_path: Path) -> None:
     broken = replace(NULL, name="broken", server="no_such_service")
     with (
-        pytest.raises(LaunchError, match="broken exited with code 1 before it answered") as caught,
+        pytest.raises(
+            LaunchError, match="broken exited with code 1 before it answered: .*No module named"
+        ) as caught,
         launched(broken, model_dir=tmp_path, cores=(), log=tmp_path / "log"),
     ):
         pass
     assert "No module named servers.no_such_service" in "\n".join(caught.value.log_tail)
+
+
+CUDA_ERROR = """\
+Traceback (most recent call last):
+  File "torch_engine.py", line 34, in __init__
+    self._model.to(placement.device)
+torch.AcceleratorError: CUDA error: no kernel image is available for execution on the device
+Search for `cudaErrorNoKernelImageForDevice' in the documentation for more information.
+CUDA kernel errors might be asynchronously reported at some other API call.
+For debugging consider passing CUDA_LAUNCH_BLOCKING=1
+Compile with `TORCH_USE_CUDA_DSA` to enable device-side assertions.
+
+"""
+OUT_OF_MEMORY = """\
+INFO:     Waiting for application startup.
+torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB.
+
+ERROR:    Application startup failed. Exiting.
+"""
+
+
+@pytest.mark.parametrize(
+    ("said", "cause"),
+    [
+        (CUDA_ERROR, "torch.AcceleratorError: CUDA error: no kernel image is available for"),
+        (OUT_OF_MEMORY, "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB."),
+        ("one\nexpected Triton to keep running, found code 1\n\n", "expected Triton to keep"),
+        ("", "it wrote nothing"),
+    ],
+)
+def test_the_cause_is_the_last_exception_or_else_the_last_words(said: str, cause: str) -> None:
+    assert cause_in(said.splitlines()).startswith(cause)
 
 
 def test_a_contender_that_refuses_to_start_is_reported_with_its_own_sentence(

@@ -221,6 +221,20 @@ def test_a_quantity_the_driver_refuses_is_null_and_is_not_asked_for_again(two_sa
     assert fake.asked.count(function) == 1
 
 
+def test_what_the_driver_refuses_is_described_in_its_words(find) -> None:
+    refused = {
+        "nvmlDeviceGetTotalEnergyConsumption": pynvml.NVMLError_NotSupported,
+        "nvmlGpmSampleGet": pynvml.NVMLError_NoPermission,
+    }
+    fake = FakeNvml(refused)
+    assert find(fake).describe()["refused"] == {
+        "gpu_energy_j": "Not Supported",
+        "gpu_sm_active_ratio": "Insufficient Permissions",
+        "gpu_tensor_active_ratio": "Insufficient Permissions",
+    }
+    assert fake.allocated == []
+
+
 def test_an_older_driver_is_asked_for_throttle_reasons_by_the_older_name(two_samples) -> None:
     refused = {"nvmlDeviceGetCurrentClocksEventReasons": pynvml.NVMLError_FunctionNotFound}
     assert two_samples(FakeNvml(refused))[1]["gpu_throttle_reasons"] == 0x8
@@ -244,6 +258,7 @@ def test_the_gpu_is_the_one_the_server_sees(find) -> None:
     assert find(fake, CUDA_VISIBLE_DEVICES="2,0").describe() == {
         "name": "NVIDIA H200",
         "driver": "570.124.06",
+        "refused": {},
     }
     find(fake, CUDA_VISIBLE_DEVICES="GPU-5f3c")
     assert fake.devices == [2, "GPU-5f3c"]

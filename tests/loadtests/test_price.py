@@ -1,6 +1,6 @@
 import pytest
 
-from loadtests.spec import SpecError, read_experiment
+from loadtests.experiment_file import SpecError, read_experiment
 
 EXPERIMENT = """
 name = "priced"

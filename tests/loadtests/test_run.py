@@ -10,6 +10,7 @@ import pytest
 from loadtests import history as history_module
 from loadtests import trial as trial_module
 from loadtests.artefacts import Artefacts
+from loadtests.contenders import resolve_contenders
 from loadtests.cores import available_cores
 from loadtests.records import (
     SCHEMA_VERSION,
@@ -21,14 +22,7 @@ from loadtests.records import (
     write_json,
 )
 from loadtests.run import execute
-from loadtests.spec import (
-    CalibrationSpec,
-    CapacitySpec,
-    Experiment,
-    LoadSpec,
-    VariantSpec,
-    resolve_contenders,
-)
+from loadtests.spec import CalibrationSpec, CapacitySpec, Experiment, LoadSpec, VariantSpec
 from loadtests.tables import read_requests, read_telemetry
 from loadtests.traffic import read_traffic
 from loadtests.trial import RunContext, send_lag_p99_ms
@@ -155,6 +149,7 @@ def meets_up_to_50_rps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         history_module, "slo_met", lambda trials, slo: trials[0][0].level.rate_rps <= 50
     )
+    monkeypatch.setattr(history_module, "missed_in_doubt", lambda trials, slo: False)
 
 
 SEARCHED = [f"search-null-http-{rate}rps" for rate in ("20", "40.3", "81.3", "57.3")]

@@ -5,17 +5,10 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from loadtests import plan
+from loadtests.contenders import resolve_contenders
 from loadtests.plan import Starts, Visit
 from loadtests.scope import Pending, Scope, extras, fitting, ladder, remaining, search_order, whole
-from loadtests.spec import (
-    CapacitySpec,
-    EnginesSpec,
-    Experiment,
-    LoadSpec,
-    Slo,
-    VariantSpec,
-    resolve_contenders,
-)
+from loadtests.spec import CapacitySpec, EnginesSpec, Experiment, LoadSpec, Slo, VariantSpec
 from servers.discovery import Contender
 
 BUDGETS_S = range(0, 3000, 29)

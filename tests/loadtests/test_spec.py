@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from loadtests.arrival_processes import Trace
+from loadtests.contenders import resolve_contenders
+from loadtests.experiment_file import SpecError, read_experiment, stored_experiment
 from loadtests.records import Level
-from loadtests.spec import SpecError, read_experiment, resolve_contenders, stored_experiment
 
 GOOD = """
 name = "tiny"

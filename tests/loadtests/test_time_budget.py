@@ -11,9 +11,12 @@ import pytest
 
 from loadtests import forecast as forecast_module
 from loadtests import history as history_module
+from loadtests import plan
 from loadtests import visits as visits_module
 from loadtests.artefacts import Artefacts
+from loadtests.contenders import resolve_contenders
 from loadtests.cores import available_cores
+from loadtests.history import History
 from loadtests.plan import PlannedTrial
 from loadtests.records import (
     SCHEMA_VERSION,
@@ -24,7 +27,7 @@ from loadtests.records import (
     write_trial,
 )
 from loadtests.run import execute
-from loadtests.spec import CapacitySpec, Experiment, LoadSpec, VariantSpec, resolve_contenders
+from loadtests.spec import CapacitySpec, Experiment, LoadSpec, VariantSpec
 from loadtests.timetable import Limits, Timetable, TimeUp
 from loadtests.trial import RunContext
 
@@ -122,6 +125,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
             trials[0][0].level.rate_rps <= CAPACITY_RPS[trials[0][0].contender_name]
         ),
     )
+    monkeypatch.setattr(history_module, "missed_in_doubt", lambda trials, slo: False)
 
     def start(machine: Machine, budget_s: float | None, **changes: object) -> list[Dropped]:
         monkeypatch.setattr(visits_module, "run_visit", machine.run_visit)
@@ -269,3 +273,27 @@ def test_extra_variants_are_measured_where_everything_else_was(run: Run) -> None
     long = Machine()
     assert run(long, 500, **asked) == []
     assert {record.contender_name for record in long.made} == {"null-plain"}
+
+
+def test_starts_on_a_gpu_are_planned_longer_until_they_are_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_gpu = {"options": {"device": "cuda"}}
+    names = {"engine-fast": {}, "engine-gpu": on_gpu, "engine-later": on_gpu}
+    variants = tuple(VariantSpec(name=n, base="fastapi-tuned", **w) for n, w in names.items())
+    asked = ASKED | {"contenders": tuple(names), "variants": variants, "capacity": None}
+    changes = {"reference": "engine-fast", "noise_floor": None}
+    experiment = Experiment(**(asked | changes))  # type: ignore[arg-type]  # any field
+    context = RunContext(tmp_path, experiment, Artefacts(tmp_path, tmp_path, [], {}, {}), {}, None)
+    contenders = resolve_contenders(experiment)
+
+    def starts(until_s: float) -> list[float]:
+        planned = forecast_module.forecast_of(contenders, context, until_s).starts()
+        return [planned.of(name) for name in names]
+
+    assert starts(until_s=math.inf) == [plan.STARTUP_S] * 3
+    on_cpu_s, on_gpu_s, _ = starts(until_s=1e9)
+    assert on_gpu_s == forecast_module.CUDA_STARTUP_S > on_cpu_s
+    for seen_s, later_s in ((9.0, forecast_module.CUDA_STARTUP_S), (40.0, 40.0)):
+        monkeypatch.setattr(History, "starts", lambda _, s=seen_s: plan.Starts({"engine-gpu": s}))
+        assert starts(until_s=1e9)[1:] == [seen_s, later_s]

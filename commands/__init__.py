@@ -1,0 +1,1 @@
+"""What each command of study.py does: wires servers, loadtests, analysis and bundle together."""

@@ -1,0 +1,61 @@
+"""`study coexist`: the classifier beside other models in one Triton."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from commands.common import (
+    CACHE,
+    RESULTS,
+    SEED,
+    ModelOption,
+    ResultsOption,
+    command_line,
+    console,
+    contender_named,
+    say,
+)
+from commands.errors import stopped_without_a_trace
+from loadtests.artefacts import prepare
+from loadtests.coexist import coexist
+from loadtests.coexist_drive import Place
+from loadtests.coexist_plan import MODELS, CoexistSpec
+from loadtests.cores import available_cores, split_cores
+from loadtests.nvml import Gpu
+from servers.classifier.engines import Device, EngineName, Precision
+from servers.triton_service.neighbours.sizes import SizeName
+
+
+def coexist_models(
+    device: Annotated[Device, typer.Option(help="Where all three models run.")] = "cpu",
+    precision: Annotated[Precision, typer.Option(help="Of all three models.")] = "fp32",
+    engine: Annotated[
+        EngineName | None,
+        typer.Option(help="Of the classifier; else torch on a GPU, onnxruntime on a CPU."),
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=1, help="Of each measurement.")] = 5,
+    callers: Annotated[int, typer.Option(min=1, help="Of each model.")] = 16,
+    repeats: Annotated[int, typer.Option(min=1, help="Blocks; intervals need two.")] = 3,
+    pairs: Annotated[bool, typer.Option("--pairs", help="Each two of the models, too.")] = False,
+    neighbours: Annotated[
+        SizeName | None, typer.Option(help="Their size; else full on a GPU, small on a CPU.")
+    ] = None,
+    model: ModelOption = None,
+    results: ResultsOption = RESULTS,
+) -> None:
+    """Measure what the classifier, a ResNet-50 and a recommender lose beside each other."""
+    from analysis.coexist_page import write_page  # its imports take seconds
+
+    spec = CoexistSpec(
+        device, precision, engine, neighbours, seconds, callers, repeats, pairs, SEED
+    )
+    artefacts = prepare(model or "small", None, SEED, CACHE)
+    cores = split_cores(available_cores(), len(MODELS))
+    with stopped_without_a_trace(), console.status("starting") as status:
+        place = Place(artefacts, cores, Gpu.find(), status.update)
+        now = datetime.now(UTC)
+        folder = coexist(contender_named("triton"), spec, place, results, command_line(), now)
+    page = write_page(folder)
+    say(page.read_text(encoding="utf-8"))
+    say(str(page))

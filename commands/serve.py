@@ -1,0 +1,20 @@
+"""`study serve`: one contender, kept running."""
+
+from typing import Annotated
+
+import typer
+
+from commands.common import CACHE, SEED, ModelOption, console, contender_named
+from loadtests.artefacts import prepare
+from loadtests.serve import serve_until_stopped
+
+
+def serve(
+    contender: Annotated[str, typer.Argument(help="A contender, as `study list` names them.")],
+    port: Annotated[int | None, typer.Option(help="Its main port.")] = None,
+    model: ModelOption = None,
+) -> None:
+    """Start one contender and keep it running, with its URL and a curl line to try."""
+    chosen = contender_named(contender)
+    artefacts = prepare(model or "small", None, SEED, CACHE)
+    serve_until_stopped(chosen, artefacts, port, console)

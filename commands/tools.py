@@ -1,0 +1,80 @@
+"""`study calibrate` and `study crosscheck`: how far the load generator itself can be trusted."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from commands.common import (
+    CACHE,
+    RESULTS,
+    ROOT,
+    SEED,
+    ModelOption,
+    ResultsOption,
+    command_line,
+    console,
+    contender_named,
+    say,
+)
+from commands.errors import stopped_without_a_trace
+from loadtests import perf_analyzer_tool
+from loadtests.artefacts import prepare
+from loadtests.calibrate import calibrate, save_calibration
+from loadtests.calibration import budgets
+from loadtests.calibration_table import budgets_table, rows_tables
+from loadtests.cores import available_cores, split_cores
+from loadtests.crosscheck import (
+    DEFAULT_CONTENDERS,
+    CrosscheckSpec,
+    Place,
+    crosscheck,
+    find_tools,
+    write_crosscheck,
+)
+
+TOOLS = ROOT / ".cache" / "perf_analyzer"
+
+
+def calibrate_clients(results: ResultsOption = RESULTS) -> None:
+    """Measure the load generator itself against servers that answer at once, in about a minute."""
+    artefacts = prepare("small", None, SEED, CACHE)
+    cores = split_cores(available_cores(), 1)
+    with stopped_without_a_trace(), console.status("starting") as status:
+        rows = calibrate(artefacts.traffic_path, len(artefacts.texts), cores, SEED, status.update)
+    console.print(*rows_tables(rows), budgets_table(budgets(rows)))
+    say(str(save_calibration(results, rows, cores, command_line(), datetime.now(UTC))))
+
+
+def crosscheck_clients(
+    contenders: Annotated[
+        list[str] | None,
+        typer.Argument(help="Contenders.", show_default=" ".join(DEFAULT_CONTENDERS)),
+    ] = None,
+    rate_rps: Annotated[float, typer.Option(min=1, help="Arrivals per second at Triton.")] = 200,
+    concurrency: Annotated[int, typer.Option(min=1, help="Callers of HTTP services.")] = 4,
+    rounds: Annotated[int, typer.Option(min=1, help="How often each is measured.")] = 2,
+    fetch_perf_analyzer: Annotated[
+        bool,
+        typer.Option(
+            "--fetch-perf-analyzer",
+            help="First take perf_analyzer from the tritonclient 2.51.0 wheel.",
+        ),
+    ] = False,
+    model: ModelOption = None,
+    results: ResultsOption = RESULTS,
+) -> None:
+    """Measure running contenders with perf_analyzer and wrk too, in about two minutes."""
+    if fetch_perf_analyzer:
+        console.print("Fetching perf_analyzer")
+        perf_analyzer_tool.fetch(TOOLS)
+    spec = CrosscheckSpec(rate_rps=rate_rps, concurrency=concurrency, rounds=rounds, seed=SEED)
+    chosen = [contender_named(name) for name in contenders or DEFAULT_CONTENDERS]
+    artefacts = prepare(model or "small", None, SEED, CACHE)
+    place = Place(artefacts, split_cores(available_cores(), 1), say)
+    tools = find_tools(TOOLS)
+    with stopped_without_a_trace():
+        found = crosscheck(chosen, tools, spec, place)
+    page = write_crosscheck(results, found, tools, spec, place, command_line(), datetime.now(UTC))
+    say(page.read_text(encoding="utf-8"))
+    say(str(page))
