@@ -7,6 +7,7 @@ from types import FrameType
 import typer
 
 from commands.bundle import bundle_up
+from commands.check import check
 from commands.coexist import coexist_models
 from commands.errors import exits_with_a_sentence
 from commands.report import list_all, report
@@ -18,6 +19,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "run": run,
     "capacity": capacity,
     "smoke": smoke,
+    "check": check,
     "serve": serve,
     "calibrate": calibrate_clients,
     "crosscheck": crosscheck_clients,

@@ -150,6 +150,17 @@ def _onnx_over_torch(found: Findings) -> list[Measured]:
     return [*alone, *found.gains(in_servers)]
 
 
+def _queue_delay(found: Findings) -> list[Measured]:
+    option = "max_queue_delay_us"
+    delays_us = {c.name: int(c.options.get(option, "0")) for c in found.contenders}
+    return found.gains(
+        (before, after)
+        for before, after in pairs(found.contenders)
+        if delays_us[before.name] < 5000 <= delays_us[after.name] <= 10_000
+        and same_but(before, after, option)
+    )
+
+
 def _instances(found: Findings) -> list[Measured]:
     measured = []
     for one, many in pairs(found.contenders):
@@ -201,6 +212,7 @@ MEASURES: Mapping[str, Callable[[Findings], list[Measured]]] = {
     "fp16": _fp16,
     "tensorrt": _tensorrt,
     "onnx_over_torch": _onnx_over_torch,
+    "queue_delay": _queue_delay,
     "instances": _instances,
     "fastapi_capacity": _fastapi_capacity,
     "outside_the_model": _outside_the_model,

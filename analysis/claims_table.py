@@ -1,27 +1,43 @@
 """The claims of the two documents beside what runs measured, as Markdown.
 
 `python -m analysis.claims_table FILE.md RUN [RUN ...]` writes the table between its two markers; of
-several runs each claim shows the readings of every run that measures it.
+several runs each claim shows the readings of every run that measures it. A folder of
+`study coexist` counts as a run.
 """
 
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from analysis.claims import ClaimFound
+from analysis.claim_list import CLAIMS
+from analysis.claims import ClaimFound, Measured, judge
+from analysis.coexist import coexistence
 from analysis.load import load_run
-from analysis.summary import Summary, summarise
+from analysis.summary import summarise
 from analysis.wording import reading
+from loadtests.records import read_json
 
 BEGIN, END = "<!-- claims: begin -->", "<!-- claims: end -->"
 
 
-def claims_table(summaries: Mapping[str, Summary]) -> str:
-    """One row a claim and run that measures it, then what measures the others; summaries by run."""
+def claims_of(folder: Path) -> list[ClaimFound]:
+    """Every claim with what the run in this folder, or the models in one Triton, measured of it."""
+    if not (folder / "coexist.json").exists():
+        return summarise(load_run(folder)).claims
+    on_gpu = read_json(folder / "coexist.json")["settings"]["device"] == "cuda"
+    losses = [
+        Measured(f"{a.together.model} in {' + '.join(a.together.company)}", a.loss, a.low, a.high)
+        for a in coexistence(folder).losses
+    ]
+    return [judge(claim, losses if on_gpu and claim.id == "sharing" else []) for claim in CLAIMS]
+
+
+def claims_table(by_run: Mapping[str, Sequence[ClaimFound]]) -> str:
+    """One row a claim and run that measures it, then what measures the others."""
     found = [
         (claim, run)
-        for claims in zip(*(summary.claims for summary in summaries.values()), strict=True)
-        for claim, run in zip(claims, summaries, strict=True)
+        for claims in zip(*by_run.values(), strict=True)
+        for claim, run in zip(claims, by_run, strict=True)
     ]
     measured = [(claim, run) for claim, run in found if claim.readings]
     answered = {claim.id for claim, _ in measured}
@@ -49,9 +65,9 @@ def _row(claim: ClaimFound, run: str) -> list[str]:
 
 
 def main(path: Path, run_dirs: Sequence[Path]) -> None:
-    summaries = {folder.name: summarise(load_run(folder)) for folder in run_dirs}
+    by_run = {folder.name: claims_of(folder) for folder in run_dirs}
     text = path.read_text(encoding="utf-8")
-    path.write_text(with_table(text, claims_table(summaries)), encoding="utf-8")
+    path.write_text(with_table(text, claims_table(by_run)), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -9,11 +9,13 @@ from analysis.values import Value
 
 
 class GpuFigure(Value):
-    """One figure that the telemetry of this run has."""
+    """One figure that the telemetry of this run has, or that the driver refused."""
 
     name: str = Field(description="What it is called in the report.")
     meaning: str = Field(description="What it says, and what it does not.")
-    source: str = Field(description="Who says so: NVML, or its GPM counters (Hopper and newer).")
+    source: str = Field(
+        description="Who says so: NVML, or its GPM counters (Hopper and newer); or why nobody does."
+    )
 
 
 _FIGURES: Mapping[str, tuple[str, str]] = {
@@ -58,15 +60,18 @@ _SOURCES = {"nvml": "NVML", "nvml gpm": "NVML GPM"}
 
 
 def gpu_figures(run: Run) -> list[GpuFigure]:
-    """The figures that any trial has, in the order of the report; none without a GPU."""
-    sources = {
-        column: source
+    """The figures that any trial has and those the driver refused, in the order of the report; none
+    without a GPU."""
+    gpu = run.manifest.machine.gpu
+    refused = gpu.refused if gpu else {}
+    sources = {column: f"none, the driver says: {why}" for column, why in refused.items()} | {
+        column: _SOURCES.get(source, source)
         for trial in run.trials
         for column, source in trial.record.telemetry_sources.items()
         if source
     }
     return [
-        GpuFigure(name=name, meaning=meaning, source=_SOURCES.get(source, source))
+        GpuFigure(name=name, meaning=meaning, source=sources[column])
         for column, (name, meaning) in _FIGURES.items()
-        if (source := sources.get(column))
+        if column in sources
     ]

@@ -114,6 +114,9 @@ class Experiment(_Part):
 class Gpu(_Part):
     name: str = Field(description="Product name.")
     driver: str = Field(description="Driver version.")
+    refused: dict[str, str] = Field(
+        default={}, description="By column of telemetry.parquet: why the driver does not fill it."
+    )
 
 
 class Machine(_Part):

@@ -113,6 +113,15 @@ unpack_project() {
     echo "$sum" >"$here/project.sum"
 }
 
+check_fit() { # what was packed for the versions that --have named, with those that are here
+    for module in fastapi litserve locust tritonclient.grpc; do
+        said=$("$python" -W ignore -c "import $module" 2>&1) ||
+            fail "expected $module and what it needs to fit together, found: $(
+                echo "$said" | tail -n 1
+            ): make the bundle again with \`pip freeze\` of this very Python."
+    done
+}
+
 write_command() {
     cat >"$here/study" <<EOF
 #!/bin/sh
@@ -176,6 +185,8 @@ if [ -d "$here/triton-wheels" ]; then
     rm -rf "$here/triton-site"
     install_wheels "$here/triton-wheels" --target "$here/triton-site"
 fi
+echo "Checking that what was installed fits what was there"
+check_fit
 echo "Unpacking the project to $here/project"
 unpack_project
 for model in "$here"/artefacts/*/; do

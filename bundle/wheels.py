@@ -19,6 +19,8 @@ from bundle.closure import Release
 from bundle.errors import BundleError
 from bundle.target import Target
 
+_GENERATED_BY = re.compile(rb"ValidateProtobufRuntimeVersion\(\s*[\w.]+,\s*(\d+),\s*(\d+),\s*(\d+)")
+
 
 @dataclass(frozen=True)
 class WheelFolder:
@@ -104,9 +106,19 @@ def _read_release(name: str, wheel: Path) -> Release:
         with zipfile.ZipFile(wheel) as archive:
             inside = next(one for one in archive.namelist() if one.endswith(".dist-info/METADATA"))
             metadata = BytesHeaderParser().parsebytes(archive.read(inside))
+            generated = _protobuf_of(archive) if name != "protobuf" else []
     except (OSError, zipfile.BadZipFile, StopIteration):
         raise BundleError(
             f"expected a wheel in {wheel}, found a damaged file: delete it and start again."
         ) from None
     requires = tuple(Requirement(text) for text in metadata.get_all("Requires-Dist", []))
-    return Release(canonicalize_name(name), version, requires, wheel)
+    return Release(canonicalize_name(name), version, (*requires, *generated), wheel)
+
+
+def _protobuf_of(archive: zipfile.ZipFile) -> list[Requirement]:
+    """What generated modules ask of protobuf at import: to be no older than what generated them.
+    Requires-Dist may allow older ones."""
+    modules = (archive.read(one) for one in archive.namelist() if one.endswith("_pb2.py"))
+    found = [match.groups() for text in modules if (match := _GENERATED_BY.search(text))]
+    newest = max((tuple(map(int, version)) for version in found), default=None)
+    return [Requirement(f"protobuf>={'.'.join(map(str, newest))}")] if newest else []

@@ -23,7 +23,7 @@ from loadtests.coexist_drive import Place
 from loadtests.coexist_plan import MODELS, CoexistSpec
 from loadtests.cores import available_cores, split_cores
 from loadtests.nvml import Gpu
-from servers.classifier.engines import Device, EngineName, Precision
+from servers.classifier.placement import Device, EngineName, Precision
 from servers.triton_service.neighbours.sizes import SizeName
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from servers.classifier.engines import Device, EngineName, Precision
+from servers.classifier.placement import Device, EngineName, Precision
 from servers.discovery import Contender, OptionValue
 from servers.triton_service.neighbours.repository import OPTION
 from servers.triton_service.neighbours.sizes import SizeName

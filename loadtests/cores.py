@@ -18,11 +18,13 @@ def available_cores() -> tuple[int, ...]:
 def split_cores(cores: Sequence[int], workers: int) -> dict[str, tuple[int, ...]]:
     """The last cores, one a load worker but at most half of all, drive the load; the rest serve.
 
-    A single core is shared, which the records show: its numbers mix server and load generator.
+    Several workers have a master, which with the sampling of telemetry gets a core of its own: a
+    worker that looks at the clock all the time would be made late by them. A single core is shared,
+    which the records show: its numbers mix server and load generator.
     """
     if len(cores) < 2:
         return {"server": tuple(cores), "load": tuple(cores)}
-    n_load = min(workers, len(cores) // 2)
+    n_load = min(workers + (workers > 1), len(cores) // 2)
     return {"server": tuple(cores[:-n_load]), "load": tuple(cores[-n_load:])}
 
 

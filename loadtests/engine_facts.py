@@ -16,9 +16,10 @@ from pathlib import Path
 from threading import Event, Timer
 from typing import Any
 
+from loadtests.launch import cause_in
 from loadtests.records import SCHEMA_VERSION, EngineFacts, write_json
 from loadtests.spec import EnginesSpec
-from servers.classifier.engines import CPU
+from servers.classifier.placement import CPU
 from servers.confine import confined
 from servers.discovery import Contender
 
@@ -38,7 +39,7 @@ _NO_ENGINE = ("none", "external")
 
 @dataclass(frozen=True)
 class WantedEngine:
-    """An engine in one placement (the fields of servers.classifier.engines.Placement), and the
+    """An engine in one placement (the fields of servers.classifier.placement.Placement), and the
     contenders that run it so."""
 
     engine: str
@@ -149,7 +150,7 @@ def _command(what: WantedEngine, bench: EngineBench, folder: Path, point_s: floa
 
 def _run(command: Sequence[str], limit_s: float, say: Callable[[str], None]) -> str:
     """Why the command did not end well; empty when it did."""
-    last, was_cut_off = "", Event()
+    said, was_cut_off = list[str](), Event()
     with subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -168,7 +169,7 @@ def _run(command: Sequence[str], limit_s: float, say: Callable[[str], None]) -> 
         try:
             assert process.stderr is not None
             for line in filter(None, map(str.strip, process.stderr)):
-                last = line
+                said.append(line)
                 say(line)
         except BaseException:
             process.kill()
@@ -179,4 +180,4 @@ def _run(command: Sequence[str], limit_s: float, say: Callable[[str], None]) -> 
         return ""
     if was_cut_off.is_set():
         return "measuring it was cut off when the time for it was used up."
-    return f"measuring it ended with exit code {process.returncode}: {last}"
+    return f"measuring it ended with exit code {process.returncode}: {cause_in(said)}"

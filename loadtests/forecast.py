@@ -18,6 +18,11 @@ from servers.discovery import Contender
 
 MARGIN = 1.25
 
+CUDA_STARTUP_S = 20.0
+"""What a start on a GPU is taken to last before one is seen: PyTorch's libraries, the device's
+context, the weights, then a pass or a graph for every shape. Starts that were planned at 5 s would
+fill the budget with what comes first, and leave the last contenders none."""
+
 
 @dataclass
 class Forecast:
@@ -37,7 +42,12 @@ class Forecast:
     def starts(self) -> Starts:
         """What a start takes. Only where the end is fixed as this run has seen it: elsewhere slow
         starts are part of how the run keeps to its plan."""
-        return self.history.starts() if self.time.ends else AS_PLANNED
+        if not self.time.ends:
+            return AS_PLANNED
+        seen = self.history.starts()
+        on_gpu = {n for n, c in self.contenders.items() if c.options.get("device") == "cuda"}
+        least_s = dict.fromkeys(on_gpu - seen.seen_s.keys(), CUDA_STARTUP_S)
+        return Starts({n: max(seen.of(n), least_s.get(n, 0.0)) for n in self.contenders})
 
     def pending(self) -> Pending:
         """What is missing on disk."""

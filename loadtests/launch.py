@@ -1,5 +1,6 @@
 """Starts one contender as a child process, knows when it is ready, and stops all of it."""
 
+import re
 import signal
 import socket
 import subprocess
@@ -25,7 +26,11 @@ CANARY_TEXT = "Where is my order?"
 LOG_TAIL_LINES = 20
 REFUSED = 2
 """Exit code of a contender that was asked for what cannot be had; its last line says what."""
-READY_WITHIN_S = 120.0
+READY_WITHIN_S = 300.0
+"""On a GPU four instances read PyTorch and capture graphs on shared cores, and TensorRT builds its
+engines at the start. One that hangs is given up all the same."""
+
+_EXCEPTION = re.compile(r"[\w.]*(Error|Exception|Interrupt)\b.*")
 
 
 class LaunchError(RuntimeError):
@@ -97,6 +102,17 @@ class RunningServer:
 
     def log_tail(self) -> tuple[str, ...]:
         return log_tail(self.log) if self.process else ()
+
+
+def cause_in(lines: Sequence[str]) -> str:
+    """The line that says why a Python process ended: its last exception, else its last words.
+
+    Below the exception PyTorch adds five lines of advice to a CUDA error, and uvicorn one of its
+    own to every error while it starts.
+    """
+    said = [line.strip() for line in lines if line.strip()]
+    raised = [line for line in said if _EXCEPTION.match(line)]
+    return (raised or said or ["it wrote nothing"])[-1]
 
 
 def log_tail(log: Path) -> tuple[str, ...]:
@@ -200,7 +216,7 @@ def _why_it_ended(server: RunningServer, code: int) -> str:
     name, tail = server.contender.name, server.log_tail()
     if code == REFUSED and tail:
         return f"{name} did not start: {tail[-1]}"
-    return f"{name} exited with code {code} before it answered; its log says why."
+    return f"{name} exited with code {code} before it answered: {cause_in(tail)}"
 
 
 def stop(process: psutil.Popen, within_s: float = 15.0) -> None:

@@ -2,6 +2,7 @@
 
 import math
 import os
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import ModuleType, TracebackType
@@ -24,6 +25,9 @@ SOURCES: Mapping[str, str] = {
 """Every GPU column of telemetry.parquet and the part of NVML that fills it."""
 
 Value = float | int | None
+
+GPM_INTERVAL_S = 0.1
+"""The least time between the two samples of a share of time (nvml.h, nvmlGpmMetricsGet)."""
 
 
 def visible_device(environment: Mapping[str, str]) -> int | str | None:
@@ -61,10 +65,16 @@ class Gpu:
         except nvml.NVMLError:
             return None
 
-    def describe(self) -> dict[str, str]:
+    def describe(self) -> dict[str, Any]:
+        """Name and driver, and by column of SOURCES why the driver refuses to fill it."""
+        with self.readings() as readings:
+            readings.sample()
+            time.sleep(GPM_INTERVAL_S)
+            readings.sample()
         return {
             "name": str(self._nvml.nvmlDeviceGetName(self._handle)),
             "driver": str(self._nvml.nvmlSystemGetDriverVersion()),
+            "refused": readings.refused,
         }
 
     def readings(self) -> "GpuReadings":
@@ -73,9 +83,13 @@ class Gpu:
 
 
 class GpuReadings:
-    """Reads all columns of SOURCES between enter and exit; a refused one is not asked for again."""
+    """Reads all columns of SOURCES between enter and exit; a refused one is not asked for again.
+
+    refused: why, by column, in the driver's words; a container may lack the permission for some.
+    """
 
     def __init__(self, handle: object, nvml: ModuleType) -> None:
+        self.refused: dict[str, str] = {}
         self._nvml = nvml
         self._gpm = _Gpm(handle, nvml)
         self._reads: dict[tuple[str, ...], Callable[[], tuple[Value, ...]]] = {
@@ -107,8 +121,9 @@ class GpuReadings:
         for columns, read in list(self._reads.items()):
             try:
                 row.update(zip(columns, read(), strict=True))
-            except self._nvml.NVMLError:
+            except self._nvml.NVMLError as error:
                 del self._reads[columns]
+                self.refused |= dict.fromkeys(columns, str(error))
         return row
 
 

@@ -118,9 +118,9 @@ class Dropped:
 class EngineFacts:
     """An entry of engines.json: one engine in one placement, measured alone (results/README.md).
 
-    placement holds the fields of servers.classifier.engines.Placement, proof and the points of the
-    curve those of servers.classifier. reason says why available is false: then nothing below it is
-    known. flops_per_request is by padded length in tokens.
+    placement holds the fields of servers.classifier.placement.Placement, proof and the points of
+    the curve those of servers.classifier. reason says why available is false: then nothing below it
+    is known. flops_per_request is by padded length in tokens.
     """
 
     engine: str

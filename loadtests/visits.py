@@ -12,6 +12,10 @@ from loadtests.timetable import Limits, TimeUp
 from loadtests.trial import RunContext
 from loadtests.visit import run_visit
 
+PATIENCE_S = 120.0
+"""What a start may take at most within a budget of time, or twice what starts took so far: one that
+hangs must not keep what is spare for the others."""
+
 
 class Progress(Interface):
     """Told what happens, in order; the edge that prints it is elsewhere."""
@@ -85,5 +89,6 @@ class Visits:
         left_s = self._time.until_end_s()
         spare_s = left_s - self._time.expected_s(kept_free_s + first.expected_s)
         least_s = 2 * max(plan.STARTUP_S, self._forecast.starts().of(first.contender.name))
-        start_s = min(max(spare_s, least_s), left_s, READY_WITHIN_S)
+        most_s = max(PATIENCE_S, least_s) if self._time.ends else READY_WITHIN_S
+        start_s = min(max(spare_s, least_s), left_s, most_s, READY_WITHIN_S)
         return Limits(self._time, start_s, kept_free_s)

@@ -90,7 +90,11 @@ class Contender:
             for option, value in options.items()
             if value != self.options[option]
         ]
-        return f"{summary} Here with {', '.join(changed)}." if changed else summary
+        if not changed:
+            return summary
+        # A variant of a variant: what it changes of what that one changed.
+        joint = ", but " if " Here with " in summary else ". Here with "
+        return f"{summary.removesuffix('.')}{joint}{', '.join(changed)}."
 
 
 class _Declaration(BaseModel):

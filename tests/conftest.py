@@ -1,5 +1,6 @@
 """Fixtures shared by all tests."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -147,15 +148,61 @@ def _restore_signals() -> object:
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may reach a model hub
 
 
-class _ByContenderOrFile(LoadScopeScheduling):
-    """One process takes all contract tests of a contender, so that each is started once."""
+# jsonschema, which nbformat imports, compiles a grammar of IRIs wherever it finds this package:
+# seconds in each process, and nothing here reads an IRI.
+sys.modules["rfc3987_syntax"] = None
+
+LONGEST_FIRST = (
+    "tests/live/test_whole_study.py",
+    "tests/proof/test_live.py",
+    "tests/live/test_study.py",
+    "tests/live/test_survival.py",
+    "tests/loadtests/test_coexist.py",
+    "tests/contract/",
+    "tests/loadtests/test_run.py",
+    "tests/loadtests/test_drive.py",
+    "tests/servers/triton_service/",
+    "tests/live/",
+    "tests/servers/hybrid_gateway/",
+    "tests/loadtests/test_engine_facts.py",
+    "tests/bundle/test_install.py",
+    "tests/loadtests/",
+    "tests/servers/classifier/",
+    "tests/analysis/",
+)
+"""What starts servers or a study comes first, so that no process is left with it at the end."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def rank(item: pytest.Item) -> int:
+        starts = (item.nodeid.startswith(prefix) for prefix in LONGEST_FIRST)
+        return next((k for k, found in enumerate(starts) if found), len(LONGEST_FIRST))
+
+    items.sort(key=rank)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Imports make a million objects that all stay: looking for garbage there costs seconds."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+class _ByServerOrFile(LoadScopeScheduling):
+    """One process takes all tests that share a running server, so that each is started once."""
 
     def _split_scope(self, nodeid: str) -> str:
         file, _, rest = nodeid.partition("::")
-        if "/contract/" not in file or "<" not in rest:
-            return file
-        return "contract " + rest.partition("<")[2].partition(">")[0]
+        if "/contract/" in file and "<" in rest:
+            return "contract " + rest.partition("<")[2].partition(">")[0]
+        return "triton" if "/triton_service/" in file else file
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
-    return _ByContenderOrFile(config, log)
+    config.option.loadscopereorder = False  # as sorted above, not by the number of tests
+    return _ByServerOrFile(config, log)

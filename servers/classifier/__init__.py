@@ -15,13 +15,12 @@ from servers.classifier.encoding import (
     read_labels,
     softmax,
 )
-from servers.classifier.engines import (
+from servers.classifier.engines import Engine, load_engine
+from servers.classifier.placement import (
     CPU,
-    Engine,
     EngineName,
     EngineUnavailableError,
     Placement,
-    load_engine,
     placement_from,
 )
 from servers.contract import MAX_LENGTH_TOKENS

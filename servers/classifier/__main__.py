@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, get_args
 
 from servers.classifier.build import build_model
-from servers.classifier.engines import Device, EngineName, Placement, Precision
 from servers.classifier.errors import ClassifierError
 from servers.classifier.model_info import read_model_info
+from servers.classifier.placement import Device, EngineName, Placement, Precision
 from servers.classifier.progress import say
 from servers.classifier.traffic import build_traffic
 from servers.contract import LENGTH_BUCKETS, MAX_BATCH_TEXTS, MAX_LENGTH_TOKENS

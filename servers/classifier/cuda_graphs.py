@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from servers.classifier.encoding import padded_length
 from servers.contract import LENGTH_BUCKETS, MAX_BATCH_TEXTS
 
 BATCH_BUCKETS = tuple(2**power for power in range(MAX_BATCH_TEXTS.bit_length()))
@@ -16,7 +17,7 @@ BATCH_BUCKETS = tuple(2**power for power in range(MAX_BATCH_TEXTS.bit_length()))
 _WARM_UP_PASSES = 3
 
 Network = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-"""logits[batch, labels] of input_ids and attention_mask, both int64[batch, length]"""
+"""logits float32[batch, labels] of input_ids and attention_mask, both int64[batch, length]"""
 
 
 class Graph(Protocol):
@@ -48,9 +49,9 @@ class BucketedGraphs:
         What is added as padding is masked, and its rows are cut off again.
         """
         n_rows, width = input_ids.shape
-        shape = (_smallest(BATCH_BUCKETS, n_rows), _smallest(LENGTH_BUCKETS, width))
-        graph = self._graphs.get(shape)
-        if graph is None:
+        try:
+            shape = (padded_length(n_rows, BATCH_BUCKETS), padded_length(width, LENGTH_BUCKETS))
+        except ValueError:
             with self._lock:
                 self.n_beyond += 1
             return None
@@ -58,11 +59,7 @@ class BucketedGraphs:
         inputs[0, :n_rows, :width] = input_ids
         inputs[1, :n_rows, :width] = attention_mask
         with self._lock:  # the graphs share their memory
-            return graph.replay(inputs)[:n_rows]
-
-
-def _smallest(buckets: tuple[int, ...], size: int) -> int:
-    return next((bucket for bucket in buckets if bucket >= size), 0)
+            return self._graphs[shape].replay(inputs)[:n_rows]
 
 
 class CudaGraphRecorder:
@@ -103,5 +100,5 @@ class CudaGraph:
         with torch.inference_mode():
             self._inputs.copy_(torch.from_numpy(inputs))
             self._graph.replay()
-            array: NDArray[np.float32] = self._logits.float().cpu().numpy()  # waits for the device
+            array: NDArray[np.float32] = self._logits.cpu().numpy()  # waits for the device
         return array

@@ -12,17 +12,12 @@ import torch
 from servers.classifier.corpus import build_corpus
 from servers.classifier.curve import batch_latency_curve
 from servers.classifier.encoding import Encoder
-from servers.classifier.engines import (
-    Engine,
-    EngineName,
-    EngineUnavailableError,
-    Placement,
-    load_engine,
-)
+from servers.classifier.engines import Engine, load_engine
 from servers.classifier.flops import flops_per_request
 from servers.classifier.matrix_rate import matmul_flops_per_s
 from servers.classifier.model_info import read_model_info
 from servers.classifier.model_specs import TrainingSpec
+from servers.classifier.placement import EngineName, EngineUnavailableError, Placement
 from servers.classifier.progress import say
 from servers.classifier.proof import problem_of, prove, reference_logits
 from servers.classifier.texts import read_texts

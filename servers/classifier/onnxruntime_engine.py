@@ -8,8 +8,8 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from servers.classifier.engines import CPU, EngineName, EngineUnavailableError, Placement
 from servers.classifier.onnx_weights import precision_of_weights
+from servers.classifier.placement import CPU, EngineName, EngineUnavailableError, Placement
 from servers.contract import LENGTH_BUCKETS, MAX_BATCH_TEXTS, MAX_LENGTH_TOKENS
 
 _DEVICES = {
@@ -34,9 +34,7 @@ class OnnxRuntimeEngine:
         options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
         # Idle threads that spin would take the cores from the tokeniser and the web server.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = onnxruntime.InferenceSession(
-            str(path), options, providers=[(provider, _provider_options(provider, path))]
-        )
+        self._session = _session(path, options, provider)
         found = self._session.get_providers()[0]
         if found != provider:
             raise EngineUnavailableError(
@@ -54,6 +52,23 @@ class OnnxRuntimeEngine:
         )
         array: NDArray[np.float32] = logits.astype(np.float32, copy=False)
         return array
+
+
+def _session(
+    path: Path, options: onnxruntime.SessionOptions, provider: str
+) -> onnxruntime.InferenceSession:
+    try:
+        return onnxruntime.InferenceSession(
+            str(path), options, providers=[(provider, _provider_options(provider, path))]
+        )
+    except Exception as error:  # its exceptions have no base of their own (1.31)
+        if provider == "CPUExecutionProvider":
+            raise
+        first_line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise EngineUnavailableError(
+            f"expected ONNX Runtime to load {path.name} on {provider}, found {first_line!r}: its "
+            "log above says more."
+        ) from error
 
 
 def _model_file(model_dir: Path, placement: Placement) -> Path:
@@ -92,7 +107,14 @@ def _wanted_provider(placement: Placement) -> str:
 
 
 def _load_cuda_libraries() -> None:
-    """The CUDA libraries that come as Python packages are on no search path of the system."""
+    """The CUDA libraries that come as Python packages are on no search path of the system.
+
+    PyTorch finds its own wherever it is installed, and those that are loaded serve ONNX Runtime,
+    too. preload_dlls looks only beside ONNX Runtime, which a virtual environment over the host's
+    packages has in another folder.
+    """
+    with contextlib.suppress(ImportError):
+        import torch  # noqa: F401  # for the libraries that it loads
     with contextlib.suppress(AttributeError):  # before 1.21, which only finds those of the system
         onnxruntime.preload_dlls()
 

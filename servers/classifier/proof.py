@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from servers.classifier.encoding import Encoder
-from servers.classifier.engines import Engine, Placement, load_engine
+from servers.classifier.engines import Engine, load_engine
+from servers.classifier.placement import Placement
 from servers.classifier.progress import tracked
 from servers.contract import LENGTH_BUCKETS, MAX_LENGTH_TOKENS
 

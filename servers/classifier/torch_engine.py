@@ -10,7 +10,7 @@ from transformers import AutoModelForSequenceClassification
 from transformers.utils.logging import disable_progress_bar
 
 from servers.classifier.cuda_graphs import BucketedGraphs, CudaGraphRecorder
-from servers.classifier.engines import CPU, EngineName, EngineUnavailableError, Placement
+from servers.classifier.placement import CPU, EngineName, EngineUnavailableError, Placement
 
 _PRECISIONS = {torch.float32: "fp32", torch.float16: "fp16", torch.bfloat16: "bf16"}
 
@@ -43,23 +43,24 @@ class TorchEngine:
             if recorded is not None:
                 return recorded
         with torch.inference_mode():
-            logits = self._model(
-                input_ids=torch.from_numpy(input_ids).to(self._model.device),
-                attention_mask=torch.from_numpy(attention_mask).to(self._model.device),
-            ).logits
-        array: NDArray[np.float32] = logits.float().cpu().numpy()
+            logits = self._logits(
+                torch.from_numpy(input_ids).to(self._model.device),
+                torch.from_numpy(attention_mask).to(self._model.device),
+            )
+            array: NDArray[np.float32] = logits.cpu().numpy()
         return array
 
-    def _recorded(self) -> BucketedGraphs:
-        def network(input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-            logits: torch.Tensor = self._model(
-                input_ids=input_ids, attention_mask=attention_mask
-            ).logits
-            return logits
+    def _logits(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """float32[batch, labels]; the conversion is part of what is recorded."""
+        logits: torch.Tensor = self._model(
+            input_ids=input_ids, attention_mask=attention_mask
+        ).logits.float()
+        return logits
 
+    def _recorded(self) -> BucketedGraphs:
         try:
             with torch.inference_mode():
-                return BucketedGraphs(CudaGraphRecorder(network, self._model.device))
+                return BucketedGraphs(CudaGraphRecorder(self._logits, self._model.device))
         except RuntimeError as error:
             raise EngineUnavailableError(
                 "expected a network that can be recorded as CUDA graphs, found "

@@ -8,7 +8,7 @@ from typing import Literal
 
 from tritonclient.grpc import model_config_pb2 as pb
 
-from servers.classifier.engines import CPU, EngineName, Placement
+from servers.classifier.placement import CPU, EngineName, Placement
 from servers.contract import LENGTH_BUCKETS, MAX_LENGTH_TOKENS, MAX_TEXT_CHARS, MODEL_NAME
 
 Form = Literal["embedded", "native-cpu", "native-tensorrt"]

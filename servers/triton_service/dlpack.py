@@ -12,7 +12,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-_CPU = 1
+_IN_HOST_MEMORY = (1, 3)
+"""kDLCPU and kDLCUDAHost of dlpack.h: where there is a GPU, Triton pins memory of the host."""
 # Capsules keep only the address of their name: these must live as long as any capsule.
 _FRESH = b"dltensor"
 _CONSUMED = b"used_dltensor"
@@ -67,25 +68,24 @@ class _Tensor(ctypes.Structure):
 
 
 def copied_array(tensor: DLPackTensor) -> NDArray[Any]:
-    """A copy of a CPU tensor of whole or floating-point numbers in row-major order, as Triton's
-    are; TypeError on any other."""
+    """A writable copy of a tensor in host memory of whole or floating-point numbers in row-major
+    order, as Triton's are; TypeError on any other."""
     capsule = tensor.__dlpack__()
     found = _Tensor.from_address(_pointer_of(capsule, _FRESH))
-    if found.device_type != _CPU or found.type_lanes != 1 or found.type_code not in _KINDS:
+    on_host = found.device_type in _IN_HOST_MEMORY
+    if not on_host or found.type_lanes != 1 or found.type_code not in _KINDS:
         raise TypeError(
-            "expected a CPU tensor of whole or floating-point numbers, found device type "
+            "expected a tensor of numbers in host memory, found device type "
             f"{found.device_type}, type code {found.type_code}: convert it first."
         )
     dtype = np.dtype(f"{_KINDS[found.type_code]}{found.type_bits // 8}")
     shape = tuple(found.shape[axis] for axis in range(found.ndim))
     if found.strides and not _is_row_major(shape, found.strides[: found.ndim]):
         raise TypeError("expected a tensor in row-major order, found another: copy it first.")
-    n_bytes = dtype.itemsize * int(np.prod(shape, dtype=np.int64))
-    if n_bytes == 0:
-        return np.empty(shape, dtype)
+    array = np.empty(shape, dtype)
     # Copied at once: the memory is Triton's, and goes with the capsule.
-    raw = ctypes.string_at(found.data + found.byte_offset, n_bytes)
-    return np.frombuffer(raw, dtype).reshape(shape)
+    ctypes.memmove(array.ctypes.data, (found.data or 0) + found.byte_offset, array.nbytes)
+    return array
 
 
 def _is_row_major(shape: Sequence[int], strides: Sequence[int]) -> bool:

@@ -1,6 +1,6 @@
 """The Triton that the contenders `triton` and `hybrid` share: embedded form, one command line."""
 
-from servers.classifier.engines import EngineName, EngineUnavailableError, placement_from
+from servers.classifier.placement import EngineName, EngineUnavailableError, placement_from
 from servers.launch_args import LaunchArgs
 from servers.triton_service.checks import ConfigError
 from servers.triton_service.config import RepositorySpec

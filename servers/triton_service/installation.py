@@ -18,6 +18,10 @@ SITE_VARIABLE = "STUDY_TRITON_SITE"
 """Environment variable: a folder of packages that only Triton's Python processes see, before all
 others. With numpy 1.26 in it they take texts on a host whose own numpy is 2."""
 
+UNUSABLE = ("pandas", "pyarrow", "scipy", "sklearn")
+"""Packages of the host that fail with another numpy than the one they were built for, and that
+transformers imports where it finds them; no model served here needs them."""
+
 PROJECT = Path(__file__).parents[2]
 
 
@@ -125,9 +129,11 @@ def _make_python(target: Path) -> Path:
     packages.mkdir(parents=True)
     (bin_dir / "python3").symlink_to(sys.executable)
     (target / "pyvenv.cfg").write_text(f"home = {sys.base_prefix}/bin\n", encoding="utf-8")
-    folders = [_stub_site(), PROJECT, *sys.path]
-    lines = "".join(f"{folder}\n" for folder in folders if folder)
-    (packages / "study.pth").write_text(lines, encoding="utf-8")
+    lines = [str(folder) for folder in (_stub_site(), PROJECT, *sys.path) if folder]
+    if _stub_site():
+        # None in sys.modules is Python's own word for a package that is not there.
+        lines.append(f"import sys; sys.modules.update(dict.fromkeys({UNUSABLE}))")
+    (packages / "study.pth").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return bin_dir
 
 

@@ -17,12 +17,14 @@ from uuid import uuid4
 from tritonclient.grpc import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
-from servers.classifier.engines import EngineUnavailableError
+from servers.classifier.placement import EngineUnavailableError
 from servers.confine import confined
 from servers.triton_service.installation import prepare_installation
 from servers.triton_service.server_log import cause_of_end, engine_refusal, is_error
 
 SHARED_MEMORY_DIR = Path("/dev/shm")
+READY_WITHIN_S = 300.0
+"""As long as the launcher waits: on a GPU four instances load PyTorch and record their graphs."""
 EXIT_TIMEOUT_S = 5
 KILL_AFTER_S = 7.0
 LOG_END_S = 1.0
@@ -98,7 +100,7 @@ class TritonServer:
         for leftover in SHARED_MEMORY_DIR.glob(f"{self._shared_memory_prefix}*"):
             leftover.unlink(missing_ok=True)
 
-    def wait_until_ready(self, timeout_s: float = 120.0) -> None:
+    def wait_until_ready(self, timeout_s: float = READY_WITHIN_S) -> None:
         """Returns when every model is loaded; TritonError when the server ends before that,
         EngineUnavailableError when it does because the classifier's engine cannot be had."""
         deadline_s = time.monotonic() + timeout_s
@@ -144,7 +146,6 @@ class TritonServer:
                 self._error_lines.append(text)
 
     def _arguments(self, backends_dir: Path) -> list[str]:
-        has_gpu = Path("/dev/nvidiactl").exists()
         return [
             f"--model-repository={self._repository}",
             f"--backend-directory={backends_dir}",
@@ -156,7 +157,8 @@ class TritonServer:
             f"--grpc-port={self._ports.grpc}",
             *_endpoint("http", self._host, self._ports.http),
             *_endpoint("metrics", self._host, self._ports.metrics),
-            f"--allow-gpu-metrics={str(has_gpu).lower()}",
+            # Its DCGM would poll the GPU under this contender only; telemetry samples it for all.
+            "--allow-gpu-metrics=false",
             "--allow-cpu-metrics=false",
         ]
 

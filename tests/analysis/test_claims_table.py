@@ -4,7 +4,7 @@ from analysis.claims_table import BEGIN, END, claims_table, with_table
 
 
 def test_each_claim_has_a_row_for_each_run_that_measures_it(gpu_summary, searched_summary):
-    table = claims_table({"on-gpu": gpu_summary, "on-cpu": searched_summary})
+    table = claims_table({"on-gpu": gpu_summary.claims, "on-cpu": searched_summary.claims})
     for run, summary in (("on-gpu", gpu_summary), ("on-cpu", searched_summary)):
         measured = [claim for claim in summary.claims if claim.readings]
         assert table.count(f"| `{run}` |") == len(measured)
@@ -12,7 +12,7 @@ def test_each_claim_has_a_row_for_each_run_that_measures_it(gpu_summary, searche
 
 
 def test_what_no_run_measures_is_listed_with_what_would(gpu_summary, searched_summary):
-    table = claims_table({"on-gpu": gpu_summary, "on-cpu": searched_summary})
+    table = claims_table({"on-gpu": gpu_summary.claims, "on-cpu": searched_summary.claims})
     _, _, rest = table.partition("Not measured yet")
     mig = next(claim for claim in gpu_summary.claims if claim.id == "mig")
     assert f"* {mig.text} ({mig.where}): {mig.how}." in rest

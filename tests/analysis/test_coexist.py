@@ -9,6 +9,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from analysis.claims import Verdict
+from analysis.claims_table import claims_of
 from analysis.coexist import Coexistence, coexistence
 from analysis.coexist_page import write_page
 from loadtests.records import SCHEMA_VERSION
@@ -200,3 +202,25 @@ def test_the_page_says_what_was_lost_and_that_the_weights_are_seeded(write: Writ
     assert "25,557,032 weights" in page
     assert "Seeded weights: speed only, its answers mean nothing." in page
     assert "time busy" not in page  # there was no telemetry of a GPU
+
+
+def test_what_neighbours_cost_on_a_gpu_judges_the_claim_that_they_do_not_disturb(
+    write: Write,
+) -> None:
+    folder = write(blocks([200, 200, 200], [100, 100, 100]))
+    claims = {claim.id: claim for claim in claims_of(folder)}
+    readings = {reading.what: reading.value for reading in claims["sharing"].readings}
+    assert readings == pytest.approx(
+        {"vision in vision + recommender": 0.5, "recommender in vision + recommender": 0.5},
+        abs=0.01,
+    )
+    assert claims["sharing"].verdict is Verdict.FAILS
+    assert [claim.id for claim in claims.values() if claim.readings] == ["sharing"]
+
+
+def test_what_neighbours_cost_on_a_cpu_says_nothing_of_a_gpu(write: Write) -> None:
+    folder = write(blocks([200, 200], [100, 100]))
+    record = json.loads((folder / "coexist.json").read_text())
+    record["settings"]["device"] = "cpu"
+    (folder / "coexist.json").write_text(json.dumps(record))
+    assert not any(claim.readings for claim in claims_of(folder))

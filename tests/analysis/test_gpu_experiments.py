@@ -9,7 +9,8 @@ from analysis.claim_pairs import batching_pairs, differing, pairs, same_but
 from analysis.contenders import ContenderFacts, facts_of
 from analysis.figure_style import look
 from analysis.rungs import changes, rungs
-from loadtests.spec import read_experiment, resolve_contenders
+from loadtests.contenders import resolve_contenders
+from loadtests.experiment_file import read_experiment
 
 EXPERIMENTS = Path(__file__).parents[2] / "loadtests" / "experiments"
 
@@ -84,6 +85,15 @@ def test_the_ladder_goes_from_fastapi_to_the_gateway(gpu):
         ["server"],
         ["extra hop"],
     ]
+
+
+def test_a_queue_delay_is_set_beside_none_with_nothing_else_changed(instances):
+    by_name = {c.name: c for c in instances}
+    before, after = by_name["triton-1-batched"], by_name["triton-1-delayed"]
+    assert same_but(before, after, "max_queue_delay_us")
+    assert (before.options["max_queue_delay_us"], after.options["max_queue_delay_us"]) == (
+        *("0", "5000"),
+    )
 
 
 def test_no_two_contenders_of_an_experiment_look_alike(gpu, instances):

@@ -1,5 +1,6 @@
 import json
 import re
+from dataclasses import replace
 from functools import reduce
 
 import pytest
@@ -8,7 +9,9 @@ from matplotlib.figure import Figure
 from analysis.derive import derive
 from analysis.engine_figure import engine_figure
 from analysis.figure_style import to_svg
+from analysis.gpu import gpu_figures
 from analysis.gpu_figure import gpu_figure
+from analysis.load import load_run
 from analysis.report import render_decision, render_report
 from analysis.summary import read_summary
 from analysis.views import gpu_columns
@@ -74,6 +77,18 @@ def test_each_figure_is_explained_with_its_source(summary, html):
     for figure in summary.gpu_figures:
         assert f"Source: {figure.source}." in words
         assert figure.meaning.split("'")[0] in words
+
+
+def test_a_figure_that_the_driver_refused_is_explained_in_its_words(gpu_run):
+    run = load_run(gpu_run)
+    machine = run.manifest.machine
+    refused = {"gpu_sm_active_ratio": "Insufficient Permissions"}
+    gpu = machine.gpu.model_copy(update={"refused": refused})
+    machine = machine.model_copy(update={"gpu": gpu})
+    manifest = run.manifest.model_copy(update={"machine": machine})
+    [figure] = gpu_figures(replace(run, manifest=manifest, trials=()))
+    assert figure.name == "SM active"
+    assert figure.source == "none, the driver says: Insufficient Permissions"
 
 
 def test_a_figure_that_no_trial_measured_has_no_column(summary):

@@ -8,6 +8,7 @@ import pytest
 from analysis.derive import derive
 from analysis.report import render_decision, render_report
 from analysis.summary import fields_markdown, read_summary
+from analysis.wording import times_within
 from loadtests.records import Level
 
 
@@ -144,7 +145,7 @@ def test_each_slo_has_its_capacities_with_interval_and_ratio(outputs, html):
     row = row_of(html, 'data-capacity="fastapi-tuned"')
     found = next(c for c in outputs.summary.capacities if c.contender == "fastapi-tuned")
     assert f"{found.certified_rps:g} to {found.not_met_rps:g}" in row
-    assert f"{found.ratio:.2f}× ({found.ratio_low:.2f} to {found.ratio_high:.2f})" in row
+    assert times_within(found.ratio, found.ratio_low, found.ratio_high) in row
     assert "not certified" in row_of(html, 'data-capacity="broken"')
 
 

@@ -10,7 +10,7 @@ from servers.contract import LENGTH_BUCKETS, MAX_TEXT_CHARS, bucket_length
 from servers.discovery import Contender
 
 CONFIDENCE_TOLERANCE = 1e-3
-TEXTS_PER_BUCKET = 6
+TEXTS_PER_BUCKET = 2
 
 
 def applies_to(contender: Contender) -> bool:

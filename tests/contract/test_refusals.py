@@ -3,12 +3,20 @@
 import re
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from servers.classifier import EngineUnavailableError
+from servers.discovery import discover
+from servers.fastapi_service.__main__ import build_app
+from servers.http_service import Counters
+from servers.launch_args import LaunchArgs
+
 START_DEADLINE_S = 60.0
+ONLY_A_CPU = "found only .*CPUExecutionProvider"
 NO_CUDA = pytest.mark.skipif(torch.cuda.is_available(), reason="needs a host without a GPU")
 
 
@@ -24,26 +32,42 @@ def refusal(started: Any) -> str:
     return str(log.splitlines()[-1])
 
 
+def assert_names_the_gpu_and_the_remedy(sentence: str, found: str) -> None:
+    assert sentence.startswith("expected ")
+    assert re.search(found, sentence)
+    assert sentence.endswith('or set device = "cpu".')
+
+
 @NO_CUDA
 @pytest.mark.parametrize(
-    ("contender", "engine", "found"),
+    ("name", "found"),
     [
-        ("fastapi", "torch", "found none that torch"),
-        ("fastapi-tuned", "torch", "found none that torch"),
-        ("fastapi-onnx", "onnxruntime", "found only .*CPUExecutionProvider"),
-        ("litserve", "torch", "found none that torch"),
-        ("triton", "torch", "found none that torch"),
-        ("hybrid", "onnxruntime", "found only .*CPUExecutionProvider"),
+        ("fastapi", "found none that torch"),
+        ("fastapi-tuned", "found none that torch"),
+        ("fastapi-onnx", ONLY_A_CPU),
     ],
 )
-def test_a_gpu_that_is_not_there_is_no_reason_to_run_on_the_cpu(
-    start_contender: Callable[..., Any], contender: str, engine: str, found: str
+def test_an_app_for_a_gpu_that_is_not_there_is_not_built_for_the_cpu(
+    name: str, found: str, model_dir: Path, tmp_path: Path
 ) -> None:
-    last = refusal(start_contender(contender, engine=engine, device="cuda"))
+    contender = discover()[name]
+    options = {**contender.options, "device": "cuda"}
+    args = LaunchArgs(name, contender.engine, "127.0.0.1", 1, {}, model_dir, tmp_path, 1, options)
 
-    assert last.startswith("expected ")
-    assert re.search(found, last)
-    assert last.endswith('or set device = "cpu".')
+    with pytest.raises(EngineUnavailableError) as refused:
+        build_app(args, Counters())
+
+    assert_names_the_gpu_and_the_remedy(str(refused.value), found)
+
+
+@NO_CUDA
+@pytest.mark.parametrize("contender", ["litserve", "triton", "hybrid"])
+def test_a_gpu_that_is_not_there_is_no_reason_to_run_on_the_cpu(
+    start_contender: Callable[..., Any], contender: str
+) -> None:
+    last = refusal(start_contender(contender, engine="onnxruntime", device="cuda"))
+
+    assert_names_the_gpu_and_the_remedy(last, ONLY_A_CPU)
 
 
 @pytest.mark.parametrize("contender", ["fastapi-tuned", "litserve", "triton", "hybrid"])

@@ -5,13 +5,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 
 import psutil
 import pytest
+from typer.testing import CliRunner, Result
 
 from loadtests.records import read_trial, trial_folders
 from loadtests.tables import read_requests
+from study import app
 
 pytestmark = pytest.mark.live
 
@@ -95,9 +98,8 @@ def start(tmp_path: Path) -> Iterator[Callable[..., RunningStudy]]:
         study.process.wait()
 
 
-def resume(folder: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "study", "run", "--no-report", "--resume", str(folder)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+def resume(folder: Path) -> Result:
+    return CliRunner().invoke(app, ["run", "--no-report", "--resume", str(folder)])
 
 
 def test_a_process_killed_in_a_trial_costs_that_trial_only_and_resume_makes_it_again(
@@ -118,7 +120,7 @@ def test_a_process_killed_in_a_trial_costs_that_trial_only_and_resume_makes_it_a
 
     (folder,) = study.results.iterdir()
     resumed = resume(folder)
-    assert resumed.returncode == 0, resumed.stderr
+    assert resumed.exit_code == 0, resumed.output
     assert {read_trial(path).status for path in trial_folders(folder)} == {"completed"}
 
 
@@ -159,39 +161,32 @@ def test_a_full_disk_ends_the_run_with_a_sentence_and_loses_no_finished_trial(
 
     filler.unlink()
     (folder,) = study.results.iterdir()
-    assert resume(folder).returncode == 0
+    assert resume(folder).exit_code == 0
     assert len(trial_folders(folder)) == 3
     assert all(read_trial(path) == kept[path] for path in kept)
 
 
-CLOCK_STEPS_BACK = """
-import datetime, sys
-import loadtests.run, loadtests.trial, study
+class SteppingBack(datetime):
+    """A wall clock that is set back by an hour each time it is read."""
 
-class Stepping(datetime.datetime):
     calls = 0
+
     @classmethod
-    def now(cls, tz=None):
+    def now(cls, tz: tzinfo | None = None) -> datetime:
         cls.calls += 1
-        back = datetime.timedelta(hours=cls.calls)
-        return datetime.datetime.now(tz) - back
-
-loadtests.run.datetime = loadtests.trial.datetime = study.datetime = Stepping
-study.main()
-"""
+        return datetime.now(tz) - timedelta(hours=cls.calls)
 
 
-def test_a_wall_clock_that_steps_back_changes_no_measurement(tmp_path: Path) -> None:
+def test_a_wall_clock_that_steps_back_changes_no_measurement(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("commands.run", "loadtests.run", "loadtests.trial"):
+        monkeypatch.setattr(f"{module}.datetime", SteppingBack)
     experiment = tmp_path / "null-only.toml"
     experiment.write_text(EXPERIMENT.replace("[20, 30, 40]", "[20, 30]"), encoding="utf-8")
-    command = [sys.executable, "-c", CLOCK_STEPS_BACK, "run", "--no-report", str(experiment)]
-    done = subprocess.run(
-        [*command, "--results", str(tmp_path / "stepped")],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    arguments = ["run", "--no-report", str(experiment), "--results", str(tmp_path / "stepped")]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 0, done.output
     (folder,) = (tmp_path / "stepped").iterdir()
     trials = trial_folders(folder)
     started = [read_trial(trial) for trial in trials]

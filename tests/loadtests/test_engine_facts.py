@@ -100,21 +100,19 @@ def test_each_engine_and_placement_is_wanted_once_for_all_that_run_it() -> None:
     assert found[1].placement == ON_CPU | {"device": "cuda", "precision": "fp16"}
 
 
-def test_a_real_engine_is_measured_in_a_process_of_its_own(
-    artefacts: Artefacts, tmp_path: Path
+def test_the_own_texts_of_an_experiment_are_those_of_the_proof(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    texts = tmp_path / "texts.txt"
-    texts.write_text("where is my parcel?\n我要开发票\n", encoding="utf-8")
-    heard: list[str] = []
-    place = EngineBench(SPEC, artefacts.model_dir, (), str(texts))
-    what = WantedEngine("onnxruntime", ON_CPU, ("litserve",))
-    (facts,) = measured_engines([what], place, heard.append)
-    assert facts.available, facts.reason
-    assert facts.used_by == ("litserve",)
-    assert facts.proof is not None
-    assert facts.proof["n_texts"] == 2
-    assert [point["batch"] for point in facts.curve] == [1, 2]
-    assert any("proof of the precision" in line for line in heard)
+    commands: list[list[str]] = []
+
+    def run(command: list[str], *_: object) -> str:
+        commands.append(command)
+        return "not run"
+
+    monkeypatch.setattr(engine_facts, "_run", run)
+    list(measured_engines(wanted("torch"), EngineBench(SPEC, tmp_path, (), "mine.txt"), str))
+    (command,) = commands
+    assert command[command.index("--texts") + 1] == "mine.txt"
 
 
 def test_an_engine_that_crashes_has_the_reason_and_the_next_one_is_measured(

@@ -18,14 +18,16 @@ from analysis.proof import prove
 from analysis.proof_replay import tolerance_ms
 from analysis.proof_values import Detection, Proof
 from analysis.validity import Reason
-from loadtests.arrivals import Schedule, poisson_schedule
+from loadtests.arrival_processes import Poisson
+from loadtests.arrivals import Schedule, open_schedule
 from loadtests.artefacts import Artefacts
+from loadtests.contenders import resolve_contenders
 from loadtests.cores import available_cores, split_cores
 from loadtests.launch import launched
 from loadtests.manifest import describe_run
 from loadtests.records import read_trial, trial_folders, write_json
 from loadtests.run import execute
-from loadtests.spec import Experiment, LoadSpec, Slo, VariantSpec, resolve_contenders
+from loadtests.spec import Experiment, LoadSpec, Slo, VariantSpec
 from loadtests.tables import read_requests
 from loadtests.trial import RunContext
 from servers.discovery import discover
@@ -139,7 +141,7 @@ def test_a_client_that_waits_for_replies_and_counts_from_sending_misses_the_trut
 ) -> None:
     """Coordinated omission, on purpose: the proof would tell such a client."""
     contender = discover()["law"].variant("stall", LAWS["stall"])
-    schedule = poisson_schedule(RATE_RPS, 4.0, 1, (1,))
+    schedule = open_schedule(Poisson(), RATE_RPS, 4.0, 1, (1,))
     from_schedule_s, from_sending_s = [], []
     with launched(contender, model_dir=tmp_path, cores=(), log=tmp_path / "log") as server:
         time.sleep(0.6)  # the law begins anew after a pause

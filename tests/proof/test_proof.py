@@ -9,8 +9,9 @@ from analysis.proof_tables import markdown
 from analysis.trials import judge_trials
 from analysis.validity import Reason
 from analysis.verdicts import Verdict
+from loadtests.contenders import resolve_contenders
+from loadtests.experiment_file import read_experiment
 from loadtests.records import RecordError
-from loadtests.spec import read_experiment, resolve_contenders
 
 STALL = {"service_ms": 2.0, "stall_every_ms": 3000.0, "stall_ms": 200.0}
 
@@ -154,7 +155,7 @@ def test_a_reason_that_is_not_found_is_told(simulated_run, law_options) -> None:
 
 def search(simulated_run, options, **changes) -> None:
     for rate_rps in (40, 60, 80, 100, 120):
-        trial = {"repeats": 1, "rate_rps": float(rate_rps), "purpose": "search"}
+        trial = {"repeats": 2, "rate_rps": float(rate_rps), "purpose": "search"}
         simulated_run.add("fixed", options, **trial, **changes)
 
 

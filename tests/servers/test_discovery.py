@@ -15,6 +15,15 @@ def test_a_variant_says_in_its_summary_what_differs_from_its_base() -> None:
     assert (found.name, found.engine, found.batching) == ("late", "onnxruntime", True)
 
 
+def test_a_variant_of_a_variant_says_what_it_changes_of_that_one() -> None:
+    late = KNOWN["triton"].variant("late", {"max_queue_delay_us": 5000, "instances": 2})
+    found = late.variant("less-late", {"max_queue_delay_us": 1000})
+
+    assert found.summary.endswith(
+        "Here with max_queue_delay_us = 5000, instances = 2, but max_queue_delay_us = 1000."
+    )
+
+
 def test_a_variant_with_another_engine_says_so_and_needs_no_exported_network() -> None:
     found = KNOWN["triton"].variant("triton-torch", {"device": "cuda"}, "torch")
 

@@ -13,7 +13,12 @@ from numpy.typing import NDArray
 from transformers import AutoModelForSequenceClassification
 
 from servers.classifier import load_classifier
-from servers.classifier.cuda_graphs import BATCH_BUCKETS, BucketedGraphs, CudaGraphRecorder
+from servers.classifier.cuda_graphs import (
+    BATCH_BUCKETS,
+    BucketedGraphs,
+    CudaGraph,
+    CudaGraphRecorder,
+)
 from servers.contract import LENGTH_BUCKETS
 
 TEXTS = ["hi", "where is my order #1234? it should be here", "我要投诉，电饭煲坏了" * 12]
@@ -183,6 +188,18 @@ def test_every_shape_is_warmed_up_on_the_stream_that_is_then_recorded(
     assert all((mask == 0).any() for mask in masks)
     record(1, 16)
     assert pools[0] is pools[1]
+
+
+def test_a_replay_reads_the_static_inputs_and_gives_the_static_output() -> None:
+    inputs, logits = torch.zeros((2, 3, 4), dtype=torch.int64), torch.zeros((3, 1))
+
+    class Recorded:
+        def replay(self) -> None:
+            logits.copy_(inputs.sum(dim=(0, 2))[:, None])
+
+    graph = CudaGraph(Recorded(), inputs, logits)
+    given = np.arange(24).reshape(2, 3, 4)
+    np.testing.assert_array_equal(graph.replay(given), given.sum(axis=(0, 2))[:, None])
 
 
 def test_nothing_in_the_network_waits_for_the_device_while_it_is_recorded(

@@ -1,5 +1,6 @@
 """Where ONNX Runtime is asked to run, with fakes in place of its GPU builds."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,13 @@ from typing import Any
 import onnxruntime
 import pytest
 
-from servers.classifier import Engine, EngineUnavailableError, Placement, load_engine
+from servers.classifier import (
+    Engine,
+    EngineUnavailableError,
+    Placement,
+    load_engine,
+    onnxruntime_engine,
+)
 
 CUDA, TENSORRT = "CUDAExecutionProvider", "TensorrtExecutionProvider"
 CPU_ONLY = ["CPUExecutionProvider"]
@@ -24,6 +31,9 @@ def load(
 ) -> Callable[..., Engine]:
     """Loads an engine from a build with these providers, of which `chosen` then runs."""
 
+    def preload_dlls() -> None:
+        asked["preloaded"] = "after torch" if sys.modules.get("torch") else "alone"
+
     def start(available: list[str], chosen: list[str], **placement: Any) -> Engine:
         class Session:
             def __init__(self, path: str, options: object, providers: list[Any]) -> None:
@@ -34,7 +44,7 @@ def load(
 
         monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: available)
         monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
-        monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: asked.update(preloaded=True))
+        monkeypatch.setattr(onnxruntime, "preload_dlls", preload_dlls)
         return load_engine("onnxruntime", small_model_dir, 1, Placement(**placement))
 
     return start
@@ -87,6 +97,45 @@ def test_falling_back_to_another_provider_is_a_reason(
 ) -> None:
     with pytest.raises(EngineUnavailableError, match=f"fell back to {fallen_to}"):
         load([TENSORRT, CUDA, *CPU_ONLY], [fallen_to], device="cuda", tensorrt=True)
+
+
+def test_pytorch_has_loaded_its_cuda_libraries_before_they_are_looked_for(
+    load: Callable[..., Engine],
+    asked: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    # A stand-in: torch itself was loaded by other tests of this process.
+    (tmp_path / "torch.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    del sys.modules["torch"]
+    load([CUDA, *CPU_ONLY], [CUDA, *CPU_ONLY], device="cuda")
+    assert asked["preloaded"] == "after torch"
+
+
+def test_without_pytorch_the_libraries_are_looked_for_all_the_same(
+    load: Callable[..., Engine], asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    load([CUDA, *CPU_ONLY], [CUDA, *CPU_ONLY], device="cuda")
+    assert asked["preloaded"] == "alone"
+
+
+def test_an_accelerator_that_fails_is_a_reason_with_the_first_line_of_its_error(
+    load: Callable[..., Engine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Fail(Exception):
+        """Like those of ONNX Runtime, of no base but Exception."""
+
+    def fail(*_: object) -> dict[str, str]:
+        raise Fail("CUDA failure 35: driver version is insufficient\nand more")
+
+    monkeypatch.setattr(onnxruntime_engine, "_provider_options", fail)
+    with pytest.raises(EngineUnavailableError, match="found 'CUDA failure 35: [^\n]*insufficient'"):
+        load([CUDA, *CPU_ONLY], [CUDA, *CPU_ONLY], device="cuda")
+    with pytest.raises(Fail):  # a broken model.onnx is no lack of the host
+        load(CPU_ONLY, CPU_ONLY)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from servers.contract import LENGTH_BUCKETS
 from servers.discovery import OptionValue
 from servers.fastapi_service import tuned
 from servers.fastapi_service.__main__ import build_app
+from servers.fastapi_service.published import PublishedClassifier
 from servers.http_service import Counters
 from servers.launch_args import LaunchArgs
 
@@ -119,3 +121,20 @@ def test_the_published_service_refuses_a_device_that_is_not_to_be_had(
 ) -> None:
     with pytest.raises(EngineUnavailableError, match=found):
         build_app(launch_args(tmp_path, "published", device=device), Counters())
+
+
+def test_the_published_service_counts_tokens_before_they_are_on_the_device() -> None:
+    class Tokens(dict[str, torch.Tensor]):
+        """What a tokenizer returns; once moved it has no values to count: that would be a wait."""
+
+        def to(self, device: torch.device) -> "Tokens":
+            return Tokens({name: tensor.to("meta") for name, tensor in self.items()})
+
+    counters = Counters()
+    served = PublishedClassifier.__new__(PublishedClassifier)
+    served._counters, served._device = counters, torch.device("meta")
+    served._tokenizer = lambda *_, **__: Tokens(attention_mask=torch.tensor([[1, 1, 0]]))
+    served._model = lambda **_: SimpleNamespace(logits=torch.tensor([[0.0, 1.0]]))
+    served._model.config = SimpleNamespace(id2label={1: "invoice"})
+    assert served.predict(["hello"], 128)[0].label == "invoice"
+    assert (counters.snapshot().real_tokens, counters.snapshot().padded_tokens) == (2, 3)

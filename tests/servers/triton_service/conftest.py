@@ -157,8 +157,8 @@ def start_triton(start_contender: Callable[..., Any]) -> StartTriton:
 
 @pytest.fixture(scope="session")
 def triton(start_triton: StartTriton) -> RunningTriton:
-    """One server that all tests without side effects share."""
-    running = start_triton()
+    """One server that all tests without side effects share: the classifier and its neighbours."""
+    running = start_triton(neighbours="small")
     running.wait_until_ready()
     return running
 

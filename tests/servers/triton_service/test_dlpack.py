@@ -1,5 +1,6 @@
 """Arrays through DLPack capsules, with numpy in the place of Triton."""
 
+import ctypes
 import gc
 import weakref
 from typing import Any
@@ -28,12 +29,34 @@ def test_an_array_comes_back_with_its_numbers_type_and_shape(array: np.ndarray[A
     assert np.array_equal(found, array)
 
 
-def test_what_is_read_is_a_copy() -> None:
+def test_what_is_read_is_a_copy_that_may_be_written_to() -> None:
     array = np.arange(4)
     found = copied_array(array)
     array[:] = 0
 
     assert found.tolist() == [0, 1, 2, 3]
+    assert found.flags.writeable  # PyTorch warns of arrays that are not
+
+
+@pytest.mark.parametrize(("device_type", "readable"), [(1, True), (2, False), (3, True)])
+def test_only_memory_of_the_host_is_read(device_type: int, readable: bool) -> None:
+    class Elsewhere:
+        """An array that says that it lies on a device of this type: CPU, CUDA, pinned host."""
+
+        def __dlpack__(self) -> Any:
+            capsule = np.arange(4).__dlpack__()
+            ctypes.pythonapi.PyCapsule_GetPointer.restype = ctypes.c_void_p
+            address = ctypes.pythonapi.PyCapsule_GetPointer(ctypes.py_object(capsule), b"dltensor")
+            ctypes.c_int32.from_address(
+                address + ctypes.sizeof(ctypes.c_void_p)
+            ).value = device_type
+            return capsule
+
+    if readable:
+        assert copied_array(Elsewhere()).tolist() == [0, 1, 2, 3]
+    else:
+        with pytest.raises(TypeError, match="in host memory, found device type 2"):
+            copied_array(Elsewhere())
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from servers.triton_service.installation import (
     SITE_VARIABLE,
+    UNUSABLE,
     byte_tensors_work,
     prepare_installation,
     stub_numpy,
@@ -64,3 +66,23 @@ def test_a_stub_looks_into_its_own_folder_first_then_where_this_process_does(
     packages = [folder for folder in sys.path if folder.endswith("site-packages")]
     assert packages
     assert folders.index(str(site)) < min(folders.index(folder) for folder in packages)
+
+
+@pytest.mark.parametrize("foreign_numpy", [False, True])
+def test_beside_another_numpy_a_stub_sees_no_package_that_fails_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, foreign_numpy: bool
+) -> None:
+    site = site_with_numpy(tmp_path / "site", "1.26.4")
+    monkeypatch.setenv(SITE_VARIABLE, str(site) if foreign_numpy else "")
+    environment = prepare_installation(tmp_path / "triton").environment
+
+    # transformers asks find_spec before it imports what it can do without.
+    code = (
+        f"from importlib.util import find_spec; print([find_spec(n) is None for n in {UNUSABLE}])"
+    )
+    python = f"{environment['PATH'].split(':')[0]}/python3"
+    found = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, check=True)
+
+    here = [find_spec(name) is None for name in UNUSABLE]
+    assert not all(here)
+    assert found.stdout.strip() == str([True] * len(UNUSABLE) if foreign_numpy else here)

@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 
+from servers.triton_service.process import Ports, TritonServer
+
 pytestmark = pytest.mark.live
+
+
+def test_triton_does_not_poll_the_gpu_that_telemetry_samples_for_every_contender() -> None:
+    server = TritonServer(Path("repository"), Path("work"), "127.0.0.1", Ports(1, 2, 3))
+    assert "--allow-gpu-metrics=false" in server._arguments(Path("backends"))
 
 
 @pytest.mark.parametrize(

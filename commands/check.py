@@ -1,0 +1,33 @@
+"""`study check`: what a run of an experiment will find on this machine."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from commands.common import CACHE, ModelOption, TextsOption, console, say
+from loadtests.artefacts import prepare
+from loadtests.contenders import resolve_contenders
+from loadtests.cores import available_cores, split_cores
+from loadtests.experiment_changes import with_overrides
+from loadtests.experiment_file import read_experiment
+from loadtests.nvml import Gpu
+from loadtests.preflight import gpu_in_words, preflight
+
+
+def check(
+    experiment: Annotated[Path, typer.Argument(help="An experiment file.")],
+    model: ModelOption = None,
+    texts: TextsOption = None,
+) -> None:
+    """Start every contender of an experiment once: which can be had here, and why others cannot."""
+    chosen = with_overrides(read_experiment(experiment), model, texts)
+    contenders = resolve_contenders(chosen)
+    gpu = Gpu.find()
+    say(gpu_in_words(gpu.describe() if gpu else None))
+    console.print("Preparing the model and the traffic")
+    artefacts = prepare(chosen.model, chosen.texts, chosen.seed, CACHE)
+    cores = split_cores(available_cores(), chosen.load.workers)["server"]
+    named = [contenders[name] for name in chosen.contenders]
+    for finding in preflight(named, artefacts, cores, chosen.parity_tolerance):
+        say(finding.in_words())
