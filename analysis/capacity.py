@@ -12,7 +12,7 @@ from analysis.points import grouped, pooled_outcome
 from analysis.sample import Sample
 from analysis.trials import JudgedTrial
 from analysis.values import Value, over
-from loadtests.slo import certified, miss_is_proven
+from loadtests.slo import SloOutcome, certified, miss_is_proven
 
 
 class Judgement(StrEnum):
@@ -104,8 +104,7 @@ def capacities(judged: Sequence[JudgedTrial], experiment: Experiment) -> list[Ca
 
 def capacity(contender: str, slo: Slo, trials: Sequence[JudgedTrial]) -> Capacity:
     """The capacity of one contender; trials: its open-loop trials."""
-    by_rate = grouped(trials, lambda t: t.result.rate_rps or 0.0)
-    rates = [_judge(rate_rps, by_rate[rate_rps], slo) for rate_rps in sorted(by_rate)]
+    rates = _judge_all(trials, slo)
     not_met = next((r for r in rates if r.judgement is Judgement.NOT_MET), None)
     below = [r for r in rates if not_met is None or r.rate_rps < not_met.rate_rps]
     sure = [r for r in below if r.judgement is Judgement.CERTIFIED]
@@ -149,9 +148,34 @@ def missed(n_requests: int, n_over: int, percentile: float, confidence: float = 
     return bool(bdtrc(n_over - 1, n_requests, 1 - percentile / 100) <= 1 - confidence)
 
 
-def _judge(rate_rps: float, trials: Sequence[JudgedTrial], slo: Slo) -> CapacityRate:
+def _judge_all(trials: Sequence[JudgedTrial], slo: Slo) -> list[CapacityRate]:
+    """Every rate, ascending. What misses the SLO at one rate does so at a higher one: windows that
+    missed it are evidence there too, unless a rate between them met it."""
+    by_rate = grouped(trials, lambda t: t.result.rate_rps or 0.0)
+    rates, n_missed_below = [], 0
+    for rate_rps in sorted(by_rate):
+        rates.append(_judge(rate_rps, by_rate[rate_rps], slo, n_missed_below))
+        samples = _usable_samples(by_rate[rate_rps])
+        if samples and pooled_outcome(samples, slo).met:
+            n_missed_below = 0
+        else:
+            n_missed_below += sum(not window.met for window in _windows(samples, slo))
+    return rates
+
+
+def _usable_samples(trials: Sequence[JudgedTrial]) -> list[Sample]:
+    return [t.sample for t in trials if t.result.usable and t.sample]
+
+
+def _windows(samples: Sequence[Sample], slo: Slo) -> list[SloOutcome]:
+    return [pooled_outcome([sample], slo) for sample in samples]
+
+
+def _judge(
+    rate_rps: float, trials: Sequence[JudgedTrial], slo: Slo, n_missed_below: int
+) -> CapacityRate:
     usable = [t for t in trials if t.result.usable and t.sample]
-    samples = [t.sample for t in usable if t.sample]
+    samples = _usable_samples(trials)
     n_requests = sum(s.n_offered for s in samples)
     judgement, n_over = Judgement.UNDECIDED, 0
     if samples:
@@ -161,8 +185,8 @@ def _judge(rate_rps: float, trials: Sequence[JudgedTrial], slo: Slo) -> Capacity
             n_requests, n_over, slo.percentile
         )
         if any(t.result.saturated for t in usable) or (certain and not outcome.met):
-            windows = [pooled_outcome([sample], slo) for sample in samples]
-            judgement = Judgement.NOT_MET if miss_is_proven(windows) else Judgement.UNDECIDED
+            proven = miss_is_proven(_windows(samples, slo), n_missed_below)
+            judgement = Judgement.NOT_MET if proven else Judgement.UNDECIDED
         elif not _certain_with_the_doubtful(trials, samples, slo):
             judgement = Judgement.UNDECIDED
         elif outcome.met and certified(n_requests, n_over, slo.percentile):

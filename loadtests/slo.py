@@ -73,15 +73,17 @@ def judge_slo(
     )
 
 
-def miss_is_proven(windows: Sequence[SloOutcome]) -> bool:
-    """Whether steady states at one rate, each judged by itself, show that it misses the SLO: two
-    did, or one with more than half of its requests over.
+def miss_is_proven(windows: Sequence[SloOutcome], n_missed_below: int = 0) -> bool:
+    """Whether steady states at one rate, each judged by itself, show that it misses the SLO: one
+    did, and another one or one of n_missed_below at lower rates; or one with more than half of its
+    requests over.
 
     What stops a machine for a moment delays every request of that moment, and never makes an answer
     come sooner: one window with some requests over may be the machine's, two are the server's.
     """
     missed = [window for window in windows if not window.met]
-    return len(missed) > 1 or any(2 * w.n_over > w.n_offered for w in missed)
+    several = len(missed) + n_missed_below > 1
+    return any(several or 2 * window.n_over > window.n_offered for window in missed)
 
 
 def certified(n_requests: int, n_over: int, percentile: float, confidence: float = 0.95) -> bool:

@@ -48,6 +48,13 @@ def test_one_window_proves_a_miss_only_with_most_of_its_requests_over():
     assert judged(trial(100, 501)) == [Judgement.NOT_MET]
 
 
+def test_a_window_that_missed_at_a_lower_rate_is_evidence_at_a_higher_one():
+    lower = trial(100, 5, n=300)
+    assert judged(lower, trial(150, 100)) == [Judgement.UNDECIDED, Judgement.NOT_MET]
+    between = [lower, trial(120, 0), trial(150, 100)]
+    assert judged(*between) == [Judgement.UNDECIDED, Judgement.CERTIFIED, Judgement.UNDECIDED]
+
+
 def test_trials_of_one_rate_are_judged_together():
     assert judged(trial(100, 5), trial(100, 3)) == [Judgement.CERTIFIED]  # 8 of 2,000
 

@@ -69,6 +69,12 @@ def test_one_window_with_some_requests_over_proves_nothing_and_two_do(
     assert miss_is_proven(windows) is proven
 
 
+def test_a_window_that_missed_at_a_lower_rate_counts_where_another_missed() -> None:
+    clean, missed = (judge_slo(SLO, latencies(100 - n, n), 100, 100) for n in (0, 20))
+    assert miss_is_proven([missed], n_missed_below=1)
+    assert not miss_is_proven([clean], n_missed_below=2)
+
+
 @pytest.mark.parametrize(
     ("n_requests", "n_over", "percentile", "confidence", "expected"),
     [
