@@ -23,6 +23,7 @@ from servers.discovery import Contender, EngineName, OptionValue, discover
 
 START_DEADLINE_S = 60.0
 STOP_DEADLINE_S = 15.0
+COUNTED_DEADLINE_S = 10.0
 VARIANTS: dict[str, tuple[str, EngineName, dict[str, OptionValue]]] = {
     "litserve-torch": ("litserve", "torch", {}),
     "triton-torch-alone": ("triton", "torch", {"batcher": False, "instances": 2}),
@@ -135,6 +136,16 @@ class RunningServer:
         if self.contender.protocol == "http-json":
             return HttpClient(f"http://{self.address}")
         return GrpcClient(self.address)
+
+    def answered(self) -> int:
+        """Inferences since the start, once two readings agree: Triton counts after answering."""
+        client = self.client()
+        deadline_s = time.monotonic() + COUNTED_DEADLINE_S
+        last, now = -1, client.answered()
+        while now != last and time.monotonic() < deadline_s:
+            time.sleep(0.1)
+            last, now = now, client.answered()
+        return int(now)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
