@@ -173,6 +173,12 @@ LONGEST_FIRST = (
 """What starts servers or a study comes first, so that no process is left with it at the end."""
 
 
+def pytest_configure() -> None:
+    """Started in the background of a script, the suite would hand down that Ctrl-C is ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     def rank(item: pytest.Item) -> int:
