@@ -131,9 +131,12 @@ def test_telemetry_covers_the_steady_state_of_server_and_load_generator(
     samples = read_telemetry(folder)
     assert samples["t_s"].min() < 0.2
     assert samples["t_s"].max() > 0.5
+    # A process that is just starting or ending has next to no memory.
+    running = samples[samples["t_s"].between(0, 0.5)]
     for role in ("server", "load"):
         assert samples[f"{role}_cpu_s"].dropna().is_monotonic_increasing
-        assert (samples[f"{role}_rss_bytes"].dropna() > 1_000_000).all()
+        assert running[f"{role}_rss_bytes"].notna().any()
+        assert (running[f"{role}_rss_bytes"].dropna() > 1_000_000).all()
     assert samples["gpu_busy_pct"].isna().all()  # no GPU was given: null, never zero
     assert len(read_requests(folder)) > 0
 
