@@ -22,7 +22,7 @@ smoke: $(INSTALLED)  ## Install and run every contender once, in about two minut
 	$(BIN)/study smoke
 
 test: check  ## Install, check and run the test suite
-	$(BIN)/python -m pytest -n 3 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(INSTALLED)  ## Format, lint, types
 	$(BIN)/ruff format --check .

