@@ -1,6 +1,7 @@
 """The highest arrival rate at which a contender meets an SLO, and how surely that is known."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 
 from pydantic import Field
@@ -148,58 +149,68 @@ def missed(n_requests: int, n_over: int, percentile: float, confidence: float = 
     return bool(bdtrc(n_over - 1, n_requests, 1 - percentile / 100) <= 1 - confidence)
 
 
+@dataclass(frozen=True)
+class _Tried:
+    """The trials at one rate: the usable ones judged together, and each by itself."""
+
+    rate_rps: float
+    trials: Sequence[JudgedTrial]
+    usable: Sequence[JudgedTrial]
+    samples: Sequence[Sample]
+    outcome: SloOutcome | None
+    windows: Sequence[SloOutcome]
+
+    @property
+    def n_missed(self) -> int:
+        return sum(not window.met for window in self.windows)
+
+
 def _judge_all(trials: Sequence[JudgedTrial], slo: Slo) -> list[CapacityRate]:
     """Every rate, ascending. What misses the SLO at one rate does so at a higher one: windows that
     missed it are evidence there too, unless a rate between them met it."""
     by_rate = grouped(trials, lambda t: t.result.rate_rps or 0.0)
     rates, n_missed_below = [], 0
     for rate_rps in sorted(by_rate):
-        rates.append(_judge(rate_rps, by_rate[rate_rps], slo, n_missed_below))
-        samples = _usable_samples(by_rate[rate_rps])
-        if samples and pooled_outcome(samples, slo).met:
-            n_missed_below = 0
-        else:
-            n_missed_below += sum(not window.met for window in _windows(samples, slo))
+        tried = _tried(rate_rps, by_rate[rate_rps], slo)
+        rates.append(_judge(tried, slo, n_missed_below))
+        met = tried.outcome is not None and tried.outcome.met
+        n_missed_below = 0 if met else n_missed_below + tried.n_missed
     return rates
 
 
-def _usable_samples(trials: Sequence[JudgedTrial]) -> list[Sample]:
-    return [t.sample for t in trials if t.result.usable and t.sample]
-
-
-def _windows(samples: Sequence[Sample], slo: Slo) -> list[SloOutcome]:
-    return [pooled_outcome([sample], slo) for sample in samples]
-
-
-def _judge(
-    rate_rps: float, trials: Sequence[JudgedTrial], slo: Slo, n_missed_below: int
-) -> CapacityRate:
+def _tried(rate_rps: float, trials: Sequence[JudgedTrial], slo: Slo) -> _Tried:
     usable = [t for t in trials if t.result.usable and t.sample]
-    samples = _usable_samples(trials)
-    n_requests = sum(s.n_offered for s in samples)
+    samples = [t.sample for t in usable if t.sample]
+    windows = [pooled_outcome([sample], slo) for sample in samples]
+    outcome = pooled_outcome(samples, slo) if samples else None
+    return _Tried(rate_rps, trials, usable, samples, outcome, windows)
+
+
+def _judge(tried: _Tried, slo: Slo, n_missed_below: int) -> CapacityRate:
+    outcome = tried.outcome
+    n_requests = sum(s.n_offered for s in tried.samples)
     judgement, n_over = Judgement.UNDECIDED, 0
-    if samples:
-        outcome = pooled_outcome(samples, slo)
+    if outcome is not None:
         n_over = outcome.n_over
         certain = n_requests >= least_successes(slo.percentile) or missed(
             n_requests, n_over, slo.percentile
         )
-        if any(t.result.saturated for t in usable) or (certain and not outcome.met):
-            proven = miss_is_proven(_windows(samples, slo), n_missed_below)
+        if any(t.result.saturated for t in tried.usable) or (certain and not outcome.met):
+            proven = miss_is_proven(tried.windows, n_missed_below)
             judgement = Judgement.NOT_MET if proven else Judgement.UNDECIDED
-        elif not _certain_with_the_doubtful(trials, samples, slo):
+        elif not _certain_with_the_doubtful(tried.trials, tried.samples, slo):
             judgement = Judgement.UNDECIDED
         elif outcome.met and certified(n_requests, n_over, slo.percentile):
             judgement = Judgement.CERTIFIED
         elif outcome.met:
             judgement = Judgement.MET
     return CapacityRate(
-        rate_rps=rate_rps,
+        rate_rps=tried.rate_rps,
         judgement=judgement,
         n_requests=n_requests,
         n_over=n_over,
-        n_invalid=len(trials) - len(usable),
-        trial_ids=[t.result.trial_id for t in usable],
+        n_invalid=len(tried.trials) - len(tried.usable),
+        trial_ids=[t.result.trial_id for t in tried.usable],
     )
 
 

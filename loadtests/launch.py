@@ -19,16 +19,13 @@ from loadtests.probe import Address, ProbeError, open_probe
 from loadtests.wire import header_problem
 from servers.confine import confined
 from servers.discovery import Contender
-from servers.launch_args import LaunchArgs
+from servers.launch_args import READY_WITHIN_S, LaunchArgs
 
 HOST = "127.0.0.1"
 CANARY_TEXT = "Where is my order?"
 LOG_TAIL_LINES = 20
 REFUSED = 2
 """Exit code of a contender that was asked for what cannot be had; its last line says what."""
-READY_WITHIN_S = 300.0
-"""On a GPU four instances read PyTorch and capture graphs on shared cores, and TensorRT builds its
-engines at the start. One that hangs is given up all the same."""
 
 _EXCEPTION = re.compile(r"[\w.]*(Error|Exception|Interrupt)\b.*")
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterator
 
-from loadtests.launch import READY_WITHIN_S, LaunchError, RunningServer, launched
+from loadtests.launch import LaunchError, RunningServer, launched
 from loadtests.parity import Compared, check_answers, expected_answers
 from loadtests.plan import PlannedTrial
 from loadtests.probe import ProbeError
 from loadtests.records import TrialRecord
 from loadtests.timetable import Limits, cut_off
 from loadtests.trial import RunContext, run_trial, save_failed
+from servers.launch_args import READY_WITHIN_S
 
 Finished = Callable[[PlannedTrial, TrialRecord], None]
 

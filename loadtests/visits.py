@@ -5,12 +5,12 @@ from typing import Protocol as Interface
 
 from loadtests import plan
 from loadtests.forecast import Forecast
-from loadtests.launch import READY_WITHIN_S
 from loadtests.plan import PlannedTrial
 from loadtests.records import Dropped, EngineFacts, TrialRecord
 from loadtests.timetable import Limits, TimeUp
 from loadtests.trial import RunContext
 from loadtests.visit import run_visit
+from servers.launch_args import READY_WITHIN_S
 
 PATIENCE_S = 120.0
 """What a start may take at most within a budget of time, or twice what starts took so far: one that

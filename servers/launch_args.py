@@ -10,6 +10,11 @@ from typing import NoReturn
 
 from servers.discovery import EngineName, OptionValue
 
+READY_WITHIN_S = 300.0
+"""What a contender may take to answer. On a GPU four instances read PyTorch and capture graphs on
+shared cores, and TensorRT builds its engines at the start. One that hangs is given up all the
+same."""
+
 
 @dataclass(frozen=True)
 class LaunchArgs:

@@ -19,12 +19,11 @@ from tritonclient.utils import InferenceServerException
 
 from servers.classifier.placement import EngineUnavailableError
 from servers.confine import confined
+from servers.launch_args import READY_WITHIN_S
 from servers.triton_service.installation import prepare_installation
 from servers.triton_service.server_log import cause_of_end, engine_refusal, is_error
 
 SHARED_MEMORY_DIR = Path("/dev/shm")
-READY_WITHIN_S = 300.0
-"""As long as the launcher waits: on a GPU four instances load PyTorch and record their graphs."""
 EXIT_TIMEOUT_S = 5
 KILL_AFTER_S = 7.0
 LOG_END_S = 1.0

@@ -18,6 +18,7 @@ import psutil
 import pytest
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
+from loadtests.probe import Address, settled_counters
 from servers.contract import MODEL_NAME
 from servers.discovery import Contender, EngineName, OptionValue, discover
 
@@ -50,11 +51,9 @@ class RefusedError(Exception):
 
 
 class Client(Protocol):
-    """One caller. answered counts inferences, ok and failed requests, since the start."""
+    """One caller."""
 
     def classify(self, text: str) -> Answer: ...
-
-    def answered(self) -> int: ...
 
 
 class HttpClient:
@@ -85,9 +84,6 @@ class HttpClient:
         status, counters = self.send("/stats")
         assert status == 200, counters
         return dict(counters)
-
-    def answered(self) -> int:
-        return self.counters()["requests_ok"]
 
 
 class GrpcClient:
@@ -120,11 +116,6 @@ class GrpcClient:
         confidence: float = struct.unpack("<f", raw["CONFIDENCE"])[0]
         return Answer(raw["LABEL"][4:].decode(), confidence)
 
-    def answered(self) -> int:
-        request = service_pb2.ModelStatisticsRequest(name=MODEL_NAME)
-        statistics = self.stub.ModelStatistics(request, timeout=30).model_stats[0]
-        return int(statistics.inference_stats.success.count)
-
 
 @dataclass(frozen=True)
 class RunningServer:
@@ -138,14 +129,13 @@ class RunningServer:
         return GrpcClient(self.address)
 
     def answered(self) -> int:
-        """Inferences since the start, once two readings agree: Triton counts after answering."""
-        client = self.client()
-        deadline_s = time.monotonic() + COUNTED_DEADLINE_S
-        last, now = -1, client.answered()
-        while now != last and time.monotonic() < deadline_s:
-            time.sleep(0.1)
-            last, now = now, client.answered()
-        return int(now)
+        """Inferences since the start, once they are counted: Triton counts after answering."""
+        host, port = self.address.split(":")
+        address = Address(self.contender.protocol, host, int(port))
+        counters = settled_counters(address, COUNTED_DEADLINE_S)
+        assert counters is not None
+        assert counters["requests_ok"] is not None
+        return counters["requests_ok"]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
