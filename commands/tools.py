@@ -64,7 +64,7 @@ def crosscheck_clients(
     model: ModelOption = None,
     results: ResultsOption = RESULTS,
 ) -> None:
-    """Measure running contenders with perf_analyzer and wrk too, in about two minutes."""
+    """Measure running contenders with perf_analyzer and wrk too, in two to three minutes."""
     if fetch_perf_analyzer:
         console.print("Fetching perf_analyzer")
         perf_analyzer_tool.fetch(TOOLS)
