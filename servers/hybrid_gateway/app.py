@@ -21,6 +21,7 @@ from servers.contract import (
     PredictResponse,
     ServerCounters,
 )
+from servers.grpc_channel import GRPC_CHANNEL_OPTIONS
 from servers.http_service import Counters, CountRequests, refuse_bad_input
 from servers.hybrid_gateway.triton_model import Refused, TritonModel, Unavailable
 
@@ -68,7 +69,9 @@ def create_app(settings: GatewaySettings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         # One client for the whole process: its one HTTP/2 connection carries all requests at once.
-        async with InferenceServerClient(settings.grpc_url) as client:
+        async with InferenceServerClient(
+            settings.grpc_url, channel_args=GRPC_CHANNEL_OPTIONS
+        ) as client:
             app.state.gateway = Gateway(
                 Encoder(settings.model_dir),
                 read_labels(settings.model_dir),

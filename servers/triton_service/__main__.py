@@ -7,6 +7,7 @@ from tritonclient.grpc import InferenceServerClient, InferInput
 from tritonclient.utils import InferenceServerException
 
 from servers.contract import MODEL_NAME
+from servers.grpc_channel import GRPC_CHANNEL_OPTIONS
 from servers.launch_args import LaunchArgs, parse_launch_args, refuse_to_start
 from servers.triton_service.embedded import START_ERRORS, UNAVAILABLE, embedded_triton
 from servers.triton_service.process import Ports, TritonError, exit_on_signals
@@ -19,7 +20,7 @@ def answer_canary(grpc_url: str) -> None:
     text = InferInput("TEXT", [1, 1], "BYTES")
     text.set_data_from_numpy(np.array([["canary"]], dtype=object))
     try:
-        with InferenceServerClient(grpc_url) as client:
+        with InferenceServerClient(grpc_url, channel_args=GRPC_CHANNEL_OPTIONS) as client:
             client.infer(MODEL_NAME, [text], client_timeout=CANARY_TIMEOUT_S)
     except InferenceServerException as error:
         raise TritonError(f"expected an answer to a first text, found: {error}.") from error

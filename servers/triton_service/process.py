@@ -19,6 +19,7 @@ from tritonclient.utils import InferenceServerException
 
 from servers.classifier.placement import EngineUnavailableError
 from servers.confine import confined
+from servers.grpc_channel import GRPC_CHANNEL_OPTIONS
 from servers.launch_args import READY_WITHIN_S
 from servers.triton_service.installation import prepare_installation
 from servers.triton_service.server_log import cause_of_end, engine_refusal, is_error
@@ -103,7 +104,7 @@ class TritonServer:
         """Returns when every model is loaded; TritonError when the server ends before that,
         EngineUnavailableError when it does because the classifier's engine cannot be had."""
         deadline_s = time.monotonic() + timeout_s
-        with InferenceServerClient(self.grpc_url) as client:
+        with InferenceServerClient(self.grpc_url, channel_args=GRPC_CHANNEL_OPTIONS) as client:
             while not self._answers_ready(client):
                 if self._process.poll() is not None:
                     raise self.ended()

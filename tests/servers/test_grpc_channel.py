@@ -1,0 +1,53 @@
+"""Clients of a server on this machine reach it whatever proxy the environment names."""
+
+import ast
+import threading
+from collections.abc import Iterator
+from concurrent import futures
+from pathlib import Path
+
+import grpc
+import pytest
+from tritonclient.grpc import InferenceServerClient, service_pb2, service_pb2_grpc
+
+import servers
+from servers.grpc_channel import GRPC_CHANNEL_OPTIONS
+
+
+class Ready(service_pb2_grpc.GRPCInferenceServiceServicer):
+    def ServerReady(self, *_: object) -> service_pb2.ServerReadyResponse:
+        return service_pb2.ServerReadyResponse(ready=True)
+
+
+@pytest.fixture
+def address() -> Iterator[str]:
+    server = grpc.server(futures.ThreadPoolExecutor(1))
+    service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(Ready(), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    yield f"127.0.0.1:{port}"
+    stopped: threading.Event = server.stop(None)
+    stopped.wait()
+
+
+@pytest.mark.parametrize("variable", ["http_proxy", "https_proxy", "grpc_proxy"])
+def test_a_proxy_in_the_environment_is_not_asked(
+    address: str, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, "http://127.0.0.1:9")
+
+    with InferenceServerClient(address, channel_args=GRPC_CHANNEL_OPTIONS) as client:
+        assert client.is_server_ready(client_timeout=5.0)
+
+
+def test_every_client_of_a_server_folder_opens_its_channel_with_these_options() -> None:
+    openers = {"InferenceServerClient", "insecure_channel"}
+    without = [
+        f"{path}:{call.lineno}"
+        for path in Path(servers.__file__).parent.rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call)
+        and ast.unparse(call.func).rpartition(".")[2] in openers
+        and "GRPC_CHANNEL_OPTIONS" not in ast.unparse(call)
+    ]
+    assert without == []
