@@ -1,9 +1,13 @@
 """The wire contract: what every contender accepts and answers, and the limits all of them share."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from servers.text_rule import MAX_TEXT_CHARS as MAX_TEXT_CHARS
+from servers.text_rule import TextError, checked_text
 
 MODEL_NAME = "text_classifier"
 """Name of the served model on the KServe v2 protocol."""
@@ -12,10 +16,17 @@ DEFAULT_HTTP_PORT = 8000
 DEFAULT_GRPC_PORT = 8001
 """Triton's customary ports, used wherever a person starts a contender by hand."""
 
-MAX_TEXT_CHARS = 2000
 MAX_BATCH_TEXTS = 64
 MAX_LENGTH_TOKENS = 128
 MIN_LENGTH_TOKENS = 8
+
+_MAX_JSON_BYTES_PER_CHAR = 12
+"""Of a character beyond U+FFFF, written as two escapes of six bytes each."""
+_JSON_AROUND_TEXTS_BYTES = 65_536
+MAX_BODY_BYTES = (
+    MAX_BATCH_TEXTS * MAX_TEXT_CHARS * _MAX_JSON_BYTES_PER_CHAR + _JSON_AROUND_TEXTS_BYTES
+)
+"""The largest request that the limits above allow, with room for blanks around its texts."""
 
 LENGTH_BUCKETS = (16, 32, 64, 128)
 """Padded lengths, in tokens. Batching servers pad to one of these: Triton only batches requests
@@ -27,8 +38,18 @@ def bucket_length(n_tokens: int, buckets: Sequence[int] = LENGTH_BUCKETS) -> int
     return next((bucket for bucket in buckets if n_tokens <= bucket), buckets[-1])
 
 
+def _checked(given: str) -> str:
+    try:
+        return checked_text(given)
+    except TextError as error:
+        # The models' own errors would be prefixed by "Value error, ".
+        raise PydanticCustomError("text", "{reason}", {"reason": str(error)}) from None
+
+
 Text = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TEXT_CHARS)
+    str,
+    AfterValidator(_checked),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": MAX_TEXT_CHARS}),
 ]
 MaxLength = Annotated[int, Field(ge=MIN_LENGTH_TOKENS, le=MAX_LENGTH_TOKENS)]
 
@@ -65,6 +86,16 @@ class BatchItem(Wire):
 class BatchPredictResponse(Wire):
     predictions: list[BatchItem]
     latency_ms: float
+
+
+class Problem(Wire):
+    """Every answer that refuses a request: one sentence says why."""
+
+    detail: str
+
+
+class Health(Wire):
+    status: Literal["live", "ready", "not ready"]
 
 
 class ServerCounters(Wire):

@@ -12,15 +12,18 @@ from fastapi import Body, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from servers.contract import BatchPredictRequest, PredictRequest, ServerCounters
+from servers.http_limits import DRAIN_S, LimitBody, PatientProtocol
+from servers.http_openapi import describe_refusals
 from servers.launch_args import LaunchArgs, refuse_to_start
 
 COUNTED_PATHS = frozenset({"/predict", "/batch_predict"})
 UVICORN_OPTIONS: dict[str, Any] = {
     "loop": "uvloop",
-    "http": "httptools",
+    "http": PatientProtocol,
     "ws": "none",
     "access_log": False,
     "log_level": "warning",
@@ -127,7 +130,11 @@ def add_health_and_stats(
 
 
 def refuse_bad_input(app: FastAPI) -> None:
-    """Answers every malformed request with 422 and one sentence that names the field."""
+    """Answers every malformed request with one sentence that names the field, and says so in the
+    app's OpenAPI document."""
+    # Last in the list is innermost: what it refuses is counted too.
+    app.user_middleware.append(Middleware(LimitBody))
+    describe_refusals(app)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
@@ -169,4 +176,10 @@ def exit_on_sigterm() -> None:
 def serve(app: FastAPI, args: LaunchArgs) -> None:
     """Serves app on the given host and port until SIGTERM or SIGINT, in this one process."""
     exit_on_sigterm()
-    uvicorn.run(app, host=args.host, port=args.port, timeout_graceful_shutdown=5, **UVICORN_OPTIONS)
+    uvicorn.run(
+        app,
+        host=args.host,
+        port=args.port,
+        timeout_graceful_shutdown=DRAIN_S,
+        **UVICORN_OPTIONS,
+    )

@@ -7,6 +7,7 @@ import sys
 
 import uvicorn
 
+from servers.http_limits import DRAIN_S
 from servers.http_service import UVICORN_OPTIONS
 from servers.hybrid_gateway.app import GatewaySettings, create_app
 from servers.launch_args import LaunchArgs, parse_launch_args, refuse_to_start
@@ -31,7 +32,13 @@ def serve(args: LaunchArgs, grpc_url: str) -> None:
         deadline_s=float(args.options["deadline_ms"]) / 1000,
         max_batch_size=int(args.options["max_batch_size"]),
     )
-    uvicorn.run(create_app(settings), host=args.host, port=args.port, **UVICORN_OPTIONS)
+    uvicorn.run(
+        create_app(settings),
+        host=args.host,
+        port=args.port,
+        timeout_graceful_shutdown=DRAIN_S,
+        **UVICORN_OPTIONS,
+    )
 
 
 if __name__ == "__main__":

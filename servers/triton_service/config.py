@@ -9,7 +9,7 @@ from typing import Literal
 from tritonclient.grpc import model_config_pb2 as pb
 
 from servers.classifier.placement import CPU, EngineName, Placement
-from servers.contract import LENGTH_BUCKETS, MAX_LENGTH_TOKENS, MAX_TEXT_CHARS, MODEL_NAME
+from servers.contract import LENGTH_BUCKETS, MAX_LENGTH_TOKENS, MODEL_NAME
 
 Form = Literal["embedded", "native-cpu", "native-tensorrt"]
 FORMS: tuple[Form, ...] = ("embedded", "native-cpu", "native-tensorrt")
@@ -71,7 +71,6 @@ def tokenizer_config(spec: RepositorySpec) -> pb.ModelConfig:
         parameters=_parameters(
             length_buckets=",".join(str(bucket) for bucket in spec.length_buckets),
             max_length_tokens=str(MAX_LENGTH_TOKENS),
-            max_text_chars=str(MAX_TEXT_CHARS),
         ),
     )
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tritonclient.grpc import model_config_pb2 as pb
 
+from servers import text_rule
 from servers.classifier import encoding
 from servers.contract import MAX_LENGTH_TOKENS
 from servers.triton_service.checks import ConfigError, check_repository, parse_config, to_text
@@ -63,6 +64,7 @@ def _files(config: pb.ModelConfig, model_dir: Path) -> Mapping[str, Path]:
         files["encoding.py"] = Path(encoding.__file__)
         files["config.json"] = model_dir / "config.json"
     if config.name == "tokenizer":
+        files["text_rule.py"] = Path(text_rule.__file__)
         files["tokenizer.json"] = model_dir / "tokenizer.json"
     elif config.backend == "onnxruntime":
         files["model.onnx"] = model_dir / "model.onnx"

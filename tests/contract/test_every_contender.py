@@ -38,7 +38,9 @@ def test_label_and_confidence_are_the_reference_answers(
 
 
 @pytest.mark.parametrize(
-    "text", ["我的快递到哪里了", "Where is my parcel?", "太慢了😡 please help 🙏", "a", "\n\tpad  "]
+    "text",
+    ["我的快递到哪里了", "Where is my parcel?", "太慢了😡 please help 🙏", "a", "\n\tpad  "]
+    + ["\ufeffhello", "a\x00b", "\U0001faea", "é\x1f"],
 )
 def test_any_language_is_answered(server: Any, text: str) -> None:
     answer = server.client().classify(text)
@@ -50,7 +52,12 @@ def test_the_longest_allowed_text_is_answered(server: Any) -> None:
     assert server.client().classify("好" * MAX_TEXT_CHARS).label
 
 
-@pytest.mark.parametrize("text", ["", " \n\t ", "好" * (MAX_TEXT_CHARS + 1)])
+@pytest.mark.parametrize(
+    "text",
+    ["", " \n\t ", "好" * (MAX_TEXT_CHARS + 1), "\x1f", "\x1c \x1d", "\x00", "\x85", "\x7f\x1b"]
+    + ["\ufeff", "\u200b", "\u2060\u200d", "\ufe0f", "\u3000\u2028", "\xad"],
+    ids=ascii,
+)
 def test_a_blank_or_too_long_text_is_refused_with_a_reason(server: Any, text: str) -> None:
     with pytest.raises(Exception, match="character|text") as refusal:
         server.client().classify(text)

@@ -9,12 +9,10 @@ import triton_python_backend_utils as pb_utils
 
 if TYPE_CHECKING:
     from servers.classifier.encoding import Encoder, padded_length
+    from servers.text_rule import TextError, checked_text
 else:
-    from encoding import Encoder, padded_length  # copied beside this file
-
-
-class TextError(ValueError):
-    """A text that is not accepted."""
+    from encoding import Encoder, padded_length  # copied beside this file, as is text_rule
+    from text_rule import TextError, checked_text
 
 
 class TritonPythonModel:
@@ -26,7 +24,6 @@ class TritonPythonModel:
         self.encoder = Encoder(Path(args["model_repository"]) / args["model_version"])
         self.buckets = tuple(int(bucket) for bucket in parameters["length_buckets"].split(","))
         self.max_length_tokens = int(parameters["max_length_tokens"])
-        self.max_text_chars = int(parameters["max_text_chars"])
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """Encodes the texts of all requests in one call; a refused text fails its own request."""
@@ -55,20 +52,14 @@ class TritonPythonModel:
 
     def _texts(self, request: Any) -> list[str]:
         given = pb_utils.get_input_tensor_by_name(request, "TEXT").as_numpy()
-        return [self._checked(text) for text in given.reshape(-1)]
+        return [_decoded(text) for text in given.reshape(-1)]
 
-    def _checked(self, raw: bytes) -> str:
-        try:
-            text = raw.decode("utf-8").strip()
-        except UnicodeDecodeError:
-            raise TextError("expected UTF-8 text, found other bytes.") from None
-        if not text:
-            raise TextError("expected a text, found an empty or blank one.")
-        if len(text) > self.max_text_chars:
-            raise TextError(
-                f"expected a text of at most {self.max_text_chars} characters, found {len(text)}."
-            )
-        return text
+
+def _decoded(raw: bytes) -> str:
+    try:
+        return checked_text(raw.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise TextError("expected UTF-8 text, found other bytes.") from None
 
 
 def _tensor(name: str, rows: np.ndarray[Any, np.dtype[np.int64]]) -> Any:

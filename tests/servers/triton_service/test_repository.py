@@ -42,7 +42,8 @@ def test_a_written_repository_holds_every_file_its_models_need(
 
     assert write(artefacts, target, form) == 0
 
-    expected = {"tokenizer": PYTHON_FILES | {"tokenizer.json"}, "text_classifier": set()}
+    of_tokenizer = PYTHON_FILES | {"text_rule.py", "tokenizer.json"}
+    expected = {"tokenizer": of_tokenizer, "text_classifier": set()}
     if form == "embedded":
         expected |= {"classifier": {"model.py"}}  # it reads the folder of the model itself
     else:
