@@ -28,11 +28,12 @@ ResultsOption = Annotated[
     Path, typer.Option(help="Where runs are kept.", show_default="results/ of the project")
 ]
 
-console = Console()
+# What services, files and folders are called is printed as it is: "[/]" is no markup there.
+console = Console(markup=False, highlight=False, emoji=False)
 
 
 def say(text: str) -> None:
-    console.print(text, soft_wrap=True, highlight=False, markup=False)
+    console.print(text, soft_wrap=True)
 
 
 def contender_named(name: str) -> Contender:

@@ -74,6 +74,11 @@ class Load:
         return [entries[text_id].text for text_id in self.schedule.text_ids]
 
 
+def _without_proxies(environment: Mapping[str, str]) -> dict[str, str]:
+    # perf_analyzer's gRPC would go through a proxy, to loopback too, and measure that.
+    return {k: v for k, v in environment.items() if not k.lower().endswith("_proxy")}
+
+
 def run_tool(
     tool: Tool, arguments: Sequence[str], cores: Sequence[int], log: Path, within_s: float
 ) -> str:
@@ -84,7 +89,7 @@ def run_tool(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **tool.environment},
+            env={**_without_proxies(os.environ), **tool.environment},
             start_new_session=True,
         )
     try:

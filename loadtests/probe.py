@@ -24,6 +24,7 @@ from loadtests.wire import (
 )
 from servers.contract import MODEL_NAME, ServerCounters
 from servers.discovery import Protocol
+from servers.grpc_channel import GRPC_CHANNEL_OPTIONS
 
 
 class ProbeError(RuntimeError):
@@ -72,12 +73,13 @@ class _HttpProbe:
         return ServerCounters.model_validate_json(self._exchange("GET", "/stats"))
 
     def _exchange(self, method: str, path: str, body: bytes | None = None) -> bytes:
+        wire = self._wire
         self._connection.request(method, path, body, self._headers)
         response = self._connection.getresponse()
         content = response.read()
         if response.status != 200:
             target = response.getheader("location")
-            found = f"a redirect to {target}" if target else shown(content)
+            found = f"a redirect to {shown(target, wire)}" if target else shown(content, wire)
             raise ProbeError(
                 f"expected HTTP 200 from {method} {path}, found {response.status}: {found}"
             )
@@ -92,7 +94,9 @@ class _GrpcProbe:
         self._wire = wire
         self._metadata = tuple(resolved_headers(wire).items())
         self._timeout_s = timeout_s
-        self._channel = grpc.insecure_channel(f"{address.host}:{address.port}")
+        self._channel = grpc.insecure_channel(
+            f"{address.host}:{address.port}", GRPC_CHANNEL_OPTIONS
+        )
         self._infer = self._channel.unary_unary(GRPC_METHOD)
         self._service = service_pb2_grpc.GRPCInferenceServiceStub(self._channel)
 
@@ -134,17 +138,18 @@ def open_probe(address: Address, timeout_s: float = 10.0) -> Iterator[Probe]:
         yield probe
     except (OSError, http.client.HTTPException, ValueError, ProbeError, grpc.RpcError) as error:
         whose = f"{address.name} at {address.url}: " if address.name else ""
-        raise ProbeError(without_secrets(whose + _sentence(error), wire)) from None
+        raise ProbeError(whose + _sentence(error, wire)) from None
     finally:
         probe.close()
 
 
-def _sentence(error: Exception) -> str:
+def _sentence(error: Exception, wire: Wire) -> str:
     if isinstance(error, grpc.RpcError):
-        return f"expected an answer, found gRPC {error.code().name}: {error.details()}"
+        said = shown(error.details() or "", wire)
+        return f"expected an answer, found gRPC {error.code().name}: {said}"
     if isinstance(error, ProbeError | AnswerError):
-        return str(error)
-    return f"expected an answer, found {type(error).__name__}: {error}"
+        return without_secrets(str(error), wire)
+    return f"expected an answer, found {type(error).__name__}: {shown(str(error), wire)}"
 
 
 def read_counters(address: Address, timeout_s: float = 10.0) -> dict[str, int | None]:

@@ -59,14 +59,15 @@ class RunProgress:
     def trial_finished(self, trial: PlannedTrial, record: TrialRecord, left_s: float) -> None:
         repeated = len(record.attempts_send_lag_p99_ms) - 1
         done = f"done at attempt {repeated + 1}, client was late" if repeated > 0 else "done"
-        outcome = done if record.status == "completed" else f"failed: {record.reason}"
+        outcome = done if record.status == "completed" else f"failed: {escape(str(record.reason))}"
         colour = "green" if record.status == "completed" else "red"
-        self._console.print(f"  [{colour}]{trial.trial_id}[/] {outcome}", highlight=False)
+        line = f"  [{colour}]{trial.trial_id}[/] {outcome}"
+        self._console.print(line, highlight=False, soft_wrap=True)
         self._show(trial.contender.name, left_s)
 
     def dropped(self, what: Dropped) -> None:
         whose = what.contender or (f"block {what.repeat}" if what.repeat else "everywhere")
-        line = f"  [yellow]dropped[/] {whose}: {what.detail}"
+        line = f"  [yellow]dropped[/] {whose}: {escape(what.detail)}"
         self._console.print(line, highlight=False, soft_wrap=True)
 
     def _show(self, description: str, left_s: float) -> None:

@@ -24,6 +24,7 @@ from loadtests.traffic import encode_request, read_traffic
 from loadtests.wire import HTTP_PATH
 from servers.contract import MODEL_NAME
 from servers.discovery import Protocol
+from servers.grpc_channel import GRPC_CHANNEL_OPTIONS
 
 # Without this call gRPC blocks the whole process on each request: one call at a time, with
 # latencies that look perfect. It must come after gevent's patching and before any channel.
@@ -100,7 +101,9 @@ class StockGrpc(_Stock):
 
     def on_start(self) -> None:
         super().on_start()
-        self._client = tritonclient.grpc.InferenceServerClient(str(self.host).rpartition("/")[2])
+        self._client = tritonclient.grpc.InferenceServerClient(
+            str(self.host).rpartition("/")[2], channel_args=GRPC_CHANNEL_OPTIONS
+        )
 
     def on_stop(self) -> None:
         # Left to the interpreter's shutdown, a channel under gevent blocks it for ever.

@@ -6,8 +6,9 @@ Every contender of the study speaks CONTRACT_WIRES; an external one declares its
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -31,6 +32,8 @@ TEXT_PLACE = "{text}"
 
 _ENVIRONMENT = "env:"
 _LEAST_SECRET_CHARS = 6
+_SHOWN_CHARS = 200
+_READ_CHARS = 65_536
 
 
 class AnswerError(ValueError):
@@ -74,8 +77,8 @@ class JsonWire:
         try:
             answer = json.loads(reply)
         except ValueError as error:
-            raise AnswerError(f"expected JSON, found {shown(reply)}") from error
-        return _answer(self.label, self.confidence, lambda path: _at(answer, path), reply)
+            raise AnswerError(f"expected JSON, found {shown(reply, self)}") from error
+        return _answer(self, lambda path: _at(answer, path), reply)
 
 
 @dataclass(frozen=True)
@@ -111,8 +114,10 @@ class InferWire:
         try:
             outputs = _outputs(service_pb2.ModelInferResponse.FromString(reply))
         except (ValueError, TypeError, DecodeError) as error:
-            raise AnswerError(f"expected a ModelInferResponse, found {shown(reply)}") from error
-        return _answer(self.label, self.confidence, lambda name: outputs[name], reply)
+            raise AnswerError(
+                f"expected a ModelInferResponse, found {shown(reply, self)}"
+            ) from error
+        return _answer(self, lambda name: outputs[name], reply)
 
 
 @dataclass(frozen=True)
@@ -137,7 +142,9 @@ class PreparedWire(InferWire):
             elements = next(iter(_outputs(response).values()))
             return Answer(response.model_name, float(max(elements)))
         except (ValueError, TypeError, DecodeError, StopIteration) as error:
-            raise AnswerError(f"expected a ModelInferResponse, found {shown(reply)}") from error
+            raise AnswerError(
+                f"expected a ModelInferResponse, found {shown(reply, self)}"
+            ) from error
 
 
 Wire = JsonWire | InferWire
@@ -174,13 +181,27 @@ def header_problem(wire: Wire) -> str | None:
 
 
 def without_secrets(message: str, wire: Wire) -> str:
-    """The message with what came from the environment blotted out: services echo bad tokens."""
+    """The message with what came from the environment blotted out: services echo bad tokens.
+
+    A piece of a secret counts as well: a service may cut or escape what it echoes.
+    """
+    hidden = [False] * len(message)
+    for secret in _secrets(wire):
+        for start in range(len(secret) - _LEAST_SECRET_CHARS + 1):
+            piece = secret[start : start + _LEAST_SECRET_CHARS]
+            at = message.find(piece)
+            while at >= 0:
+                hidden[at : at + len(piece)] = [True] * len(piece)
+                at = message.find(piece, at + 1)
+    runs = groupby(zip(message, hidden, strict=True), key=lambda pair: pair[1])
+    return "".join("***" if secret else "".join(c for c, _ in run) for secret, run in runs)
+
+
+def _secrets(wire: Wire) -> Iterator[str]:
+    """The words of the header values that come from the environment, but for a scheme's name."""
     for variable in _variables(wire).values():
-        value = os.environ[variable]
-        for part in (value, *value.split()):
-            if len(part) >= _LEAST_SECRET_CHARS:
-                message = message.replace(part, "***")
-    return message
+        words = os.environ.get(variable, "").split()
+        yield from words[1:] if len(words) > 1 and words[0].isalpha() else words
 
 
 def _variables(wire: Wire) -> dict[str, str]:
@@ -192,35 +213,42 @@ def _variables(wire: Wire) -> dict[str, str]:
     }
 
 
-def shown(reply: bytes) -> str:
-    """The beginning of a reply as one line of text."""
-    return " ".join(reply[:200].decode(errors="replace").split()) or "nothing"
+def shown(reply: bytes | str, wire: Wire) -> str:
+    """The beginning of what a service said, as one line of printable text without secrets.
+
+    Secrets go before the line is cut: half of one that the cut leaves is not recognised any more.
+    """
+    read = reply[:_READ_CHARS]
+    text = read.decode(errors="replace") if isinstance(read, bytes) else read
+    line = without_secrets(" ".join(text.split()), wire)[:_SHOWN_CHARS]
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line) or "nothing"
 
 
-def _answer(label: str, confidence: str | None, find: Callable[[str], Any], reply: bytes) -> Answer:
-    found_label = _found(label, find, reply)
+def _answer(wire: "JsonWire | InferWire", find: Callable[[str], Any], reply: bytes) -> Answer:
+    label, confidence = wire.label, wire.confidence
+    found_label = _found(label, find, reply, wire)
     if not isinstance(found_label, str | int):
-        raise _unexpected("a label", label, reply)
+        raise _unexpected("a label", label, reply, wire)
     if confidence is None:
         return Answer(str(found_label))
-    found_confidence = _found(confidence, find, reply)
+    found_confidence = _found(confidence, find, reply, wire)
     if isinstance(found_confidence, bool) or not isinstance(found_confidence, int | float):
-        raise _unexpected("a number", confidence, reply)
+        raise _unexpected("a number", confidence, reply, wire)
     return Answer(str(found_label), float(found_confidence))
 
 
-def _found(where: str, find: Callable[[str], Any], reply: bytes) -> Any:
+def _found(where: str, find: Callable[[str], Any], reply: bytes, wire: Wire) -> Any:
     try:
         value = find(where)
     except (LookupError, TypeError, ValueError) as error:
-        raise _unexpected("something", where, reply) from error
+        raise _unexpected("something", where, reply, wire) from error
     while isinstance(value, list) and len(value) == 1:
         value = value[0]
     return value
 
 
-def _unexpected(kind: str, where: str, reply: bytes) -> AnswerError:
-    return AnswerError(f"expected {kind} at `{where}` of the answer, found {shown(reply)}")
+def _unexpected(kind: str, where: str, reply: bytes, wire: Wire) -> AnswerError:
+    return AnswerError(f"expected {kind} at `{where}` of the answer, found {shown(reply, wire)}")
 
 
 def _at(answer: Any, path: str) -> Any:

@@ -129,3 +129,32 @@ def test_header_values_come_from_the_environment(monkeypatch: pytest.MonkeyPatch
     assert resolved_headers(wire) == {"authorization": "Bearer s3cret-t0ken", "x-team": "search"}
     message = "search: s3cret-t0ken is no token"
     assert without_secrets(message, wire) == "search: *** is no token"
+
+
+@pytest.mark.parametrize("before", [0, 100, 145, 190, 199])
+def test_a_long_secret_that_is_echoed_leaves_no_piece_wherever_the_message_is_cut(
+    before: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = "".join(chr(ord("a") + k % 26) + str(k % 10) for k in range(32))
+    monkeypatch.setenv("STUDY_TOKEN", f"Bearer {token}")
+    wire = JsonWire(headers={"authorization": "env:STUDY_TOKEN"})
+    reply = "." * before + " " + token + " is wrong"
+    with pytest.raises(AnswerError) as caught:
+        wire.decode(reply.encode())
+    pieces = {token[k : k + 6] for k in range(len(token) - 5)}
+    assert not [piece for piece in pieces if piece in str(caught.value)]
+
+
+def test_a_secret_that_the_service_itself_cut_is_blotted_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("STUDY_TOKEN", "Bearer s3cret-t0ken-of-mine")
+    wire = JsonWire(headers={"authorization": "env:STUDY_TOKEN"})
+    assert without_secrets("bad Bearer s3cret-t0k...", wire) == "bad Bearer ***..."
+    assert without_secrets("ends in n-of-mine.", wire) == "ends in ***."
+
+
+def test_control_characters_of_an_answer_do_not_reach_the_terminal() -> None:
+    with pytest.raises(AnswerError) as caught:
+        JsonWire().decode(b"\x1b[2Jgone")
+    assert str(caught.value) == "expected JSON, found \N{REPLACEMENT CHARACTER}[2Jgone"

@@ -10,6 +10,7 @@ import grpc
 import pytest
 from tritonclient.grpc import InferenceServerClient, service_pb2, service_pb2_grpc
 
+import loadtests
 import servers
 from servers.grpc_channel import GRPC_CHANNEL_OPTIONS
 
@@ -40,11 +41,12 @@ def test_a_proxy_in_the_environment_is_not_asked(
         assert client.is_server_ready(client_timeout=5.0)
 
 
-def test_every_client_of_a_server_folder_opens_its_channel_with_these_options() -> None:
+def test_every_client_of_servers_and_load_opens_its_channel_with_these_options() -> None:
     openers = {"InferenceServerClient", "insecure_channel"}
     without = [
         f"{path}:{call.lineno}"
-        for path in Path(servers.__file__).parent.rglob("*.py")
+        for package in (servers, loadtests)
+        for path in Path(package.__file__).parent.rglob("*.py")
         for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(call, ast.Call)
         and ast.unparse(call.func).rpartition(".")[2] in openers
