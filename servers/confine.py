@@ -19,17 +19,22 @@ def confined(argv: Sequence[str], cpus: Collection[int]) -> list[str]:
     return [sys.executable, "-m", "servers.confine", "--cpus", cpu_list, "--", *argv]
 
 
+def end_with_parent(parent: int, how: int = signal.SIGTERM) -> None:
+    """Has this process sent the signal when parent, which started it, dies. Linux only."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, how)
+        if os.getppid() != parent:  # it died before the line above could be told of it
+            sys.exit(1)
+
+
 def main(argv: Sequence[str]) -> None:
     flag, cpu_list, separator, *command = argv
     if flag != "--cpus" or separator != "--" or not command:
         sys.exit(__doc__)
     parent = os.getppid()
-    if sys.platform == "linux":
-        if cpu_list:
-            os.sched_setaffinity(0, {int(cpu) for cpu in cpu_list.split(",")})
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:  # the parent died before the line above could be told of it
-            sys.exit(1)
+    if sys.platform == "linux" and cpu_list:
+        os.sched_setaffinity(0, {int(cpu) for cpu in cpu_list.split(",")})
+    end_with_parent(parent)
     os.execvp(command[0], command)
 
 

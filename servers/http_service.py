@@ -3,7 +3,7 @@
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, MutableSequence
+from collections.abc import Awaitable, Callable, Iterable, MutableSequence
 from contextlib import AbstractContextManager
 from typing import Annotated, Any, Literal, NoReturn
 
@@ -108,10 +108,16 @@ class CountRequests:
         await self._app(scope, receive, counted_send)
 
 
+async def _always() -> bool:
+    return True
+
+
 def add_health_and_stats(
-    app: FastAPI, counters: Counters, is_ready: Callable[[], bool] = lambda: True
+    app: FastAPI, counters: Counters, is_ready: Callable[[], Awaitable[bool]] = _always
 ) -> None:
-    """Adds /health/live, /health/ready, /stats, and the counting of predict requests."""
+    """Adds /health/live, /health/ready, /stats, and the counting of predict requests.
+
+    Where the model runs in the process that answers, to answer is to be ready."""
     app.add_middleware(CountRequests, counters=counters)
 
     @app.get("/health/live", tags=["operations"], summary="The process answers")
@@ -120,7 +126,7 @@ def add_health_and_stats(
 
     @app.get("/health/ready", tags=["operations"], summary="The model is loaded and answers")
     async def ready() -> JSONResponse:
-        if is_ready():
+        if await is_ready():
             return JSONResponse({"status": "ready"})
         return JSONResponse({"status": "not ready"}, status_code=503)
 
@@ -147,7 +153,7 @@ def refuse_bad_input(app: FastAPI) -> None:
     async def refused(_: Request, error: HTTPException) -> JSONResponse:
         # FastAPI answers 400 for a body that is not even text; the contract has one code.
         status = 422 if error.status_code == 400 else error.status_code
-        return JSONResponse({"detail": str(error.detail)}, status_code=status)
+        return JSONResponse({"detail": str(error.detail)}, status, error.headers)
 
 
 def require_engine(args: LaunchArgs) -> Literal["torch", "onnxruntime"]:

@@ -1,5 +1,7 @@
 """What LitServe runs in its inference worker: texts in, batches through the model, answers out."""
 
+import multiprocessing
+import signal
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +20,8 @@ from servers.classifier import (
     load_classifier,
 )
 from servers.classifier.encoding import padded_length
-from servers.contract import LENGTH_BUCKETS
+from servers.confine import end_with_parent
+from servers.contract import LENGTH_BUCKETS, MIN_LENGTH_TOKENS
 from servers.http_service import Counters
 from servers.launch_args import refuse_to_start
 from servers.litserve_service.loop import BlockingBatchLoop
@@ -65,6 +68,7 @@ class BatchingClassifier(ls.LitAPI):  # type: ignore[misc]  # LitServe ships no 
         self._counters = counters
 
     def setup(self, device: str) -> None:
+        end_with_main_process()
         settings = self._settings
         try:
             self._classifier = load_classifier(
@@ -75,6 +79,10 @@ class BatchingClassifier(ls.LitAPI):  # type: ignore[misc]  # LitServe ships no 
         for n_texts in WARM_UP_BATCHES:
             for length in LENGTH_BUCKETS:
                 self._classifier.predict(["warm " * length] * n_texts, length, LENGTH_BUCKETS)
+
+    def probe(self) -> None:
+        """One forward pass of nobody's text; it is not counted."""
+        self._classifier.predict(["probe"], MIN_LENGTH_TOKENS, LENGTH_BUCKETS)
 
     def decode_request(self, request: Query) -> Encoded:
         return self._classifier.encode([request.text], request.max_length)
@@ -95,6 +103,13 @@ class BatchingClassifier(ls.LitAPI):  # type: ignore[misc]  # LitServe ships no 
 
     def encode_response(self, output: Prediction) -> Prediction:
         return output
+
+
+def end_with_main_process() -> None:
+    """Ends this process of LitServe when its main process is killed, even while it is stopped."""
+    main = multiprocessing.parent_process()
+    if main is not None and main.pid is not None:
+        end_with_parent(main.pid, signal.SIGKILL)
 
 
 def batches_by_bucket(rows: Sequence[Encoded], buckets: Sequence[int]) -> list[Batch]:

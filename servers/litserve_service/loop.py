@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from queue import Empty, Queue
 from typing import Any
 
@@ -11,9 +11,14 @@ from litserve.loops.base import LitLoop
 from litserve.transport.base import MessageTransport
 from litserve.utils import LitAPIStatus, LoopResponseType
 
+from servers.litserve_service.spec import REQUEST_WITHIN_S
+
 logger = logging.getLogger(__name__)
 Entry = tuple[int, str, float, Any]
-"""Of the request queue: response_queue_id, uid, time put (monotonic seconds), request."""
+"""Of the request queue: response_queue_id, uid, time put (monotonic seconds), request.
+
+The request None asks whether the worker can answer; nobody waits any more for one that is older
+than REQUEST_WITHIN_S."""
 
 
 class BlockingBatchLoop(LitLoop):  # type: ignore[misc]  # LitServe ships no types
@@ -34,15 +39,36 @@ class BlockingBatchLoop(LitLoop):  # type: ignore[misc]  # LitServe ships no typ
         callback_runner: Any,
     ) -> None:
         entries = list(gather(request_queue, lit_api.max_batch_size, lit_api.batch_timeout))
-        try:
-            inputs = [lit_api.decode_request(request) for _, _, _, request in entries]
+        oldest_s = time.monotonic() - REQUEST_WITHIN_S
+        queries = [entry for entry in entries if entry[3] is not None and entry[2] > oldest_s]
+        probes = [entry for entry in entries if entry[3] is None]
+
+        def answer_queries() -> list[Any]:
+            inputs = [lit_api.decode_request(request) for _, _, _, request in queries]
             outputs = lit_api.unbatch(lit_api.predict(lit_api.batch(inputs)))
-            answers = [(lit_api.encode_response(output), LitAPIStatus.OK) for output in outputs]
-        except Exception as error:
-            logger.exception("a batch of %d texts failed", len(entries))
-            answers = [(repr(error), LitAPIStatus.ERROR)] * len(entries)
-        for (queue_id, uid, _, _), (answer, status) in zip(entries, answers, strict=True):
-            self.put_response(transport, queue_id, uid, answer, status, LoopResponseType.REGULAR)
+            return [lit_api.encode_response(output) for output in outputs]
+
+        def answer_probes() -> list[Any]:
+            return [lit_api.probe()] * len(probes)
+
+        for asked, work in ((queries, answer_queries), (probes, answer_probes)):
+            for (queue_id, uid, _, _), (answer, status) in zip(
+                asked, _attempt(work, len(asked)), strict=True
+            ):
+                self.put_response(
+                    transport, queue_id, uid, answer, status, LoopResponseType.REGULAR
+                )
+
+
+def _attempt(work: Callable[[], list[Any]], count: int) -> list[tuple[Any, LitAPIStatus]]:
+    """count answers of work, or its one error for each; nothing is done for nobody."""
+    if count == 0:
+        return []
+    try:
+        return [(answer, LitAPIStatus.OK) for answer in work()]
+    except Exception as error:
+        logger.exception("a batch of %d texts failed", count)
+        return [(repr(error), LitAPIStatus.ERROR)] * count
 
 
 def gather(queue: "Queue[Entry]", max_size: int, timeout_s: float) -> Iterator[Entry]:

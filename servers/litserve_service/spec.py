@@ -12,6 +12,10 @@ from litserve.utils import LitAPIStatus, ResponseBufferItem
 from servers.classifier import Prediction
 from servers.contract import BatchItem, BatchPredictResponse, PredictResponse
 from servers.http_service import BatchPredictBody, PredictBody
+from servers.litserve_service.pulse import SILENT_AFTER_S, Pulse
+
+REQUEST_WITHIN_S = 30.0
+"""Beyond any experiment's own limit: it ends what would wait for ever."""
 
 
 class Query(NamedTuple):
@@ -27,6 +31,7 @@ class ClassifierSpec(LitSpec):  # type: ignore[misc]  # LitServe ships no types
 
     def __init__(self) -> None:
         super().__init__()
+        self.pulse = Pulse(self._probe)
         self.api_path = "/predict"
         self.add_endpoint("/predict", self.predict, ["POST"])
         self.add_endpoint("/batch_predict", self.batch_predict, ["POST"])
@@ -49,6 +54,25 @@ class ClassifierSpec(LitSpec):  # type: ignore[misc]  # LitServe ships no types
         return BatchPredictResponse(predictions=items, latency_ms=latency_ms)
 
     async def _answer(self, query: Query) -> Prediction:
+        if self.pulse.is_silent():
+            raise _unavailable(f"has answered nothing for {SILENT_AFTER_S:g} s")
+        try:
+            async with asyncio.timeout(REQUEST_WITHIN_S):
+                answer, status = await self._through_worker(query)
+        except TimeoutError:
+            self.pulse.ask()  # so that later requests need not wait as long
+            raise _unavailable(f"did not answer within {REQUEST_WITHIN_S:g} s") from None
+        if status == LitAPIStatus.ERROR:
+            raise HTTPException(500, "the inference worker failed; its log has the cause")
+        prediction: Prediction = answer
+        return prediction
+
+    async def _probe(self) -> bool:
+        _, status = await self._through_worker(None)
+        return bool(status == LitAPIStatus.OK)
+
+    async def _through_worker(self, query: Query | None) -> tuple[Any, LitAPIStatus]:
+        """The worker's answer and status; without a query it is asked whether it can answer."""
         uid = uuid.uuid4().hex
         event = asyncio.Event()
         self.response_buffer[uid] = ResponseBufferItem(event=event)
@@ -57,14 +81,18 @@ class ClassifierSpec(LitSpec):  # type: ignore[misc]  # LitServe ships no types
             await event.wait()
         finally:
             item = self.response_buffer.pop(uid)
-        answer: Prediction
         answer, status = item.response
-        if status == LitAPIStatus.ERROR:
-            raise HTTPException(500, "the inference worker failed; its log has the cause")
-        return answer
+        if status == LitAPIStatus.OK:
+            self.pulse.answered()
+        return answer, status
 
     def decode_request(self, request: Any, context_kwargs: Any = None) -> Any:
         return request
 
     def encode_response(self, output: Any, context_kwargs: Any = None) -> Any:
         return output
+
+
+def _unavailable(what: str) -> HTTPException:
+    detail = f"The inference worker {what}: try again later."
+    return HTTPException(503, detail, {"Retry-After": "1"})

@@ -1,15 +1,19 @@
 import queue
 import threading
+import time
 from typing import Any
 
 import pytest
 from litserve.utils import LitAPIStatus
 
 from servers.litserve_service.loop import BlockingBatchLoop, Entry, gather
+from servers.litserve_service.spec import REQUEST_WITHIN_S
+
+NOW_S = time.monotonic()
 
 
-def entry(number: int) -> Entry:
-    return (0, f"uid-{number}", 0.0, number)
+def entry(number: int | None, put_s: float = NOW_S) -> Entry:
+    return (0, f"uid-{number}", put_s, number)
 
 
 def filled(count: int) -> "queue.Queue[Entry]":
@@ -54,6 +58,9 @@ class FakeApi:
 
     encode_response = batch = unbatch = decode_request
 
+    def probe(self) -> None:
+        pass
+
     def predict(self, numbers: list[int]) -> list[int]:
         if 13 in numbers:
             raise ValueError("thirteen")
@@ -89,3 +96,17 @@ def test_a_failed_batch_fails_its_requests_and_not_the_worker(
     sent = run_once(entries)
     assert {status for _, status in sent.values()} == {LitAPIStatus.ERROR}
     assert "thirteen" in caplog.text
+
+
+def test_a_probe_is_answered_beside_a_failed_batch() -> None:
+    entries = filled(0)
+    entries.put(entry(13))
+    entries.put(entry(None))
+    statuses = {uid: status for uid, (_, status) in run_once(entries).items()}
+    assert statuses == {"uid-13": LitAPIStatus.ERROR, "uid-None": LitAPIStatus.OK}
+
+
+def test_nothing_is_computed_for_callers_who_wait_no_longer() -> None:
+    entries = filled(1)
+    entries.put(entry(13, NOW_S - REQUEST_WITHIN_S - 1))
+    assert run_once(entries) == {"uid-0": (0, LitAPIStatus.OK)}
