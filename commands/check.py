@@ -16,7 +16,7 @@ from loadtests.preflight import gpu_in_words, preflight
 
 
 def check(
-    experiment: Annotated[Path, typer.Argument(help="An experiment file.")],
+    experiment: Annotated[Path, typer.Argument(help="An experiment file, or its name.")],
     model: ModelOption = None,
     texts: TextsOption = None,
 ) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from loadtests.strict import Strict
+from loadtests.strict import Number, Strict
 
 Times = NDArray[np.float64]
 
@@ -37,7 +37,7 @@ class Gamma(Strict):
     """Bursts: gamma gaps with mean 1 / rate and coefficient of variation cv (1 is Poisson)."""
 
     kind: Literal["gamma"]
-    cv: Annotated[float, Field(gt=0, le=10)]
+    cv: Annotated[Number, Field(gt=0, le=10)]
 
     def times_s(self, rate_rps: float, duration_s: float, rng: np.random.Generator) -> Times:
         # A gamma variable of shape k has cv = 1 / sqrt(k).
@@ -46,8 +46,8 @@ class Gamma(Strict):
 
 
 class Step(Strict):
-    relative_rate: Annotated[float, Field(ge=0)]
-    duration_s: Annotated[float, Field(gt=0)]
+    relative_rate: Annotated[Number, Field(ge=0, le=1_000_000)]
+    duration_s: Annotated[Number, Field(gt=0, le=86_400)]
 
 
 class Steps(Strict):

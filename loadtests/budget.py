@@ -9,7 +9,7 @@ from loadtests.scope import Rung, fitting
 CLOSING_S = 4.0
 """Kept free for stopping the last server and writing what there is."""
 
-UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3600}
+UNITS_S = {"s": 1, "m": 60, "min": 60, "h": 3600}
 
 
 class BudgetError(ValueError):
@@ -44,12 +44,15 @@ def report_s(imports_s: float) -> float:
 
 
 def seconds(text: str) -> float:
-    """The length that `540`, `540s`, `9m` or `1h` names; BudgetError where it names none."""
-    parts = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|m|min|h|)\s*", text)
+    """The length that `540s`, `9m` or `1h` names; BudgetError where it names none.
+
+    A bare number is refused: 9 was meant as minutes and read as seconds.
+    """
+    parts = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|min|m|h)\s*", text)
     length_s = float(parts[1]) * UNITS_S[parts[2]] if parts else 0.0
     if length_s <= 0:
         raise BudgetError(
-            f"expected a time budget such as 540, 540s, 9m or 1h, found {text!r}; "
+            f"expected a time budget with its unit, such as 540s, 9m or 1h, found {text!r}; "
             "correct --time-budget."
         )
     return length_s

@@ -1,6 +1,7 @@
 """Reads an experiment from its TOML file, or says in one sentence what is wrong with it."""
 
 import difflib
+import stat
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,21 +24,28 @@ from loadtests.spec import (
 )
 from servers.discovery import ContenderError
 
+SHIPPED = Path(__file__).parent / "experiments"
+MOST_BYTES = 2**20
+
 
 class SpecError(ValueError):
     """An experiment file that cannot be run, as one sentence for its author."""
 
 
 def read_experiment(path: Path) -> Experiment:
-    """The experiment in a TOML file; SpecError says what is wrong with it, and where."""
+    """The experiment in a TOML file, or one that comes with the study by its name; SpecError says
+    what is wrong with it, and where."""
+    path = _shipped(path) or path
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        raw = tomllib.loads(_content(path))
     except OSError as error:
         raise SpecError(
             f"cannot read the experiment {path} ({error.strerror}): "
             "`study list` names the experiments that come with the study."
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError as error:
+        raise SpecError(f"{path} is not an experiment: its tables are nested too deep.") from error
+    except ValueError as error:  # no TOML, no UTF-8, or a number of thousands of digits
         raise SpecError(f"{path} is not a TOML file: {error}.") from error
     try:
         experiment = Experiment.model_validate(raw, context={"folder": path.parent})
@@ -47,6 +55,23 @@ def read_experiment(path: Path) -> Experiment:
     except ContenderError as error:
         raise SpecError(f"{path}: {error}") from error
     return experiment
+
+
+def _shipped(path: Path) -> Path | None:
+    """The experiment of that name, where the path is a bare name and no file."""
+    shipped = SHIPPED / f"{path}.toml"
+    bare = path.name == str(path) and not path.suffix and not path.exists()
+    return shipped if bare and shipped.is_file() else None
+
+
+def _content(path: Path) -> str:
+    status = path.stat()  # before it is opened: a pipe would be waited for without end
+    if not stat.S_ISREG(status.st_mode) or status.st_size > MOST_BYTES:
+        raise SpecError(
+            f"expected a TOML file of at most {MOST_BYTES:,} bytes, found {path}, which is none: "
+            "`study list` names the experiments that come with the study."
+        )
+    return path.read_text(encoding="utf-8-sig")
 
 
 def stored_experiment(raw: Mapping[str, Any]) -> Experiment:

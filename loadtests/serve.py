@@ -14,17 +14,31 @@ from loadtests.launch import CANARY_TEXT, Ports, RunningServer, busy_port, launc
 from servers.contract import DEFAULT_GRPC_PORT, DEFAULT_HTTP_PORT, MODEL_NAME
 from servers.discovery import Contender
 
+HIGHEST_PORT = 65_535
+
 
 class ServeError(RuntimeError):
     """A contender that cannot be served as asked."""
 
 
 def default_ports(contender: Contender, port: int | None) -> Ports:
-    """Triton's customary 8000, 8001 and 8002, or consecutive ones after the port given."""
+    """Triton's customary 8000, 8001 and 8002, or those beside the port given; ServeError where one
+    of them is no port."""
+    ports = _ports_beside(contender, port)
+    wrong = [each for each in (ports.main, *ports.extra.values()) if not 1 <= each <= HIGHEST_PORT]
+    if wrong:
+        raise ServeError(
+            f"expected ports of 1 to {HIGHEST_PORT} for {contender.name}, found {wrong[0]}: "
+            "give another --port."
+        )
+    return ports
+
+
+def _ports_beside(contender: Contender, port: int | None) -> Ports:
     if contender.protocol == "http-json":
-        main, first = port or DEFAULT_HTTP_PORT, (port or DEFAULT_HTTP_PORT) + 1
-        return Ports(main, {name: first + k for k, name in enumerate(contender.extra_ports)})
-    main = port or DEFAULT_GRPC_PORT
+        main = DEFAULT_HTTP_PORT if port is None else port
+        return Ports(main, {name: main + 1 + k for k, name in enumerate(contender.extra_ports)})
+    main = DEFAULT_GRPC_PORT if port is None else port
     customary = {"http": main - 1, "metrics": main + 1}
     others = [name for name in contender.extra_ports if name not in customary]
     extra = {name: customary[name] for name in contender.extra_ports if name in customary}

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 from loadtests.arrival_processes import Arrivals, Poisson, Trace
 from loadtests.external import ExternalSpec
 from loadtests.records import Level
-from loadtests.strict import Strict
+from loadtests.strict import Count, Number, Strict
 from servers.contract import (
     LENGTH_BUCKETS,
     MAX_BATCH_TEXTS,
@@ -18,8 +18,11 @@ from servers.contract import (
 from servers.discovery import EngineName, OptionValue
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=40)]
-PositiveRate = Annotated[float, Field(gt=0, le=1_000_000)]
-PositiveCount = Annotated[int, Field(gt=0, le=10_000)]
+PositiveRate = Annotated[Number, Field(ge=0.01, le=1_000_000)]
+PositiveCount = Annotated[Count, Field(gt=0, le=10_000)]
+LengthS = Annotated[Number, Field(gt=0, le=86_400)]
+WarmupS = Annotated[Number, Field(ge=0, le=86_400)]
+Place = Annotated[str, Field(pattern=r"^[^\x00]+$")]
 LengthTokens = Annotated[int, Field(ge=MIN_LENGTH_TOKENS, le=MAX_LENGTH_TOKENS)]
 BatchSize = Annotated[int, Field(ge=1, le=MAX_BATCH_TEXTS)]
 
@@ -31,8 +34,8 @@ class Slo(Strict):
     """The service level objective: a percentile of latency and a share of errors."""
 
     percentile: float = 99
-    latency_ms: Annotated[float, Field(gt=0)] = 100.0
-    max_error_ratio: Annotated[float, Field(ge=0, lt=1)] = 0.001
+    latency_ms: Annotated[Number, Field(gt=0, le=3_600_000)] = 100.0
+    max_error_ratio: Annotated[Number, Field(ge=0, lt=1)] = 0.001
 
     @field_validator("percentile")
     @classmethod
@@ -51,12 +54,22 @@ class LoadSpec(Strict):
 
     rates_rps: tuple[PositiveRate, ...] = ()
     concurrency: tuple[PositiveCount, ...] = ()
-    warmup_s: Annotated[float, Field(ge=0)] = 2.0
-    steady_s: Annotated[float, Field(gt=0)] = 10.0
-    min_requests: Annotated[int, Field(ge=0)] = 0
-    request_timeout_s: Annotated[float, Field(gt=0)] = 10.0
-    workers: Annotated[int, Field(ge=1, le=64)] = 1
+    warmup_s: WarmupS = 2.0
+    steady_s: LengthS = 10.0
+    min_requests: Annotated[Count, Field(ge=0, le=10_000_000)] = 0
+    request_timeout_s: LengthS = 10.0
+    workers: Annotated[Count, Field(ge=1, le=64)] = 1
     arrivals: Arrivals = Poisson()
+
+    @model_validator(mode="after")
+    def _levels_have_names_of_their_own(self) -> "LoadSpec":
+        labels = [level.label for level in self.levels()]
+        twice = [label for label in labels if labels.count(label) > 1]
+        if twice:
+            raise ValueError(
+                f"expected each load level once, to six digits, found {twice[0]!r} twice"
+            )
+        return self
 
     @model_validator(mode="after")
     def _rate_is_that_of_the_trace(self) -> "LoadSpec":
@@ -88,8 +101,8 @@ class CalibrationSpec(Strict):
 
     contenders: tuple[Name, ...] = ("null-http", "null-grpc")
     concurrency: PositiveCount = 16
-    warmup_s: Annotated[float, Field(ge=0)] = 1.0
-    steady_s: Annotated[float, Field(gt=0)] = 3.0
+    warmup_s: WarmupS = 1.0
+    steady_s: LengthS = 3.0
 
 
 class CapacitySpec(Strict):
@@ -102,10 +115,10 @@ class CapacitySpec(Strict):
     start_rps: PositiveRate = 50
     min_rps: PositiveRate = 5
     max_rps: PositiveRate = 5000
-    resolution: Annotated[float, Field(ge=1.02, le=2)] = 1.19
-    warmup_s: Annotated[float, Field(ge=0)] = 1.0
-    steady_s: Annotated[float, Field(gt=0)] = 4.0
-    budget_s: Annotated[float, Field(gt=0)] = 300
+    resolution: Annotated[Number, Field(ge=1.02, le=2)] = 1.19
+    warmup_s: WarmupS = 1.0
+    steady_s: LengthS = 4.0
+    budget_s: LengthS = 300
 
     @model_validator(mode="after")
     def _starts_within_its_range(self) -> "CapacitySpec":
@@ -129,7 +142,7 @@ class PriceSpec(Strict):
     """What an hour of a machine with the server's cores and GPU costs; source names it and its
     date."""
 
-    server_per_hour: Annotated[float, Field(gt=0)]
+    server_per_hour: Annotated[Number, Field(gt=0, le=1_000_000)]
     currency: Annotated[str, Field(min_length=1)]
     source: Annotated[str, Field(min_length=1)]
 
@@ -151,16 +164,16 @@ class Experiment(Strict):
 
     name: Name
     description: str = ""
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 20261121
-    repeats: Annotated[int, Field(ge=1, le=100)] = 1
+    seed: Annotated[Count, Field(ge=0, lt=2**32)] = 20261121
+    repeats: Annotated[Count, Field(ge=1, le=100)] = 1
     reference: Name = "fastapi"
     contenders: Annotated[tuple[Name, ...], Field(min_length=1)]
-    model: str = "small"
-    texts: str | None = None
-    parity_tolerance: Annotated[float, Field(gt=0, le=1)] = 0.001
+    model: Place = "small"
+    texts: Place | None = None
+    parity_tolerance: Annotated[Number, Field(gt=0, le=1)] = 0.001
     slo: Slo = Slo()
     more_slos: tuple[Slo, ...] = ()
-    min_difference: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    min_difference: Annotated[Number, Field(ge=0, lt=1)] = 0.05
     noise_floor: Name | None = None
     capacity: CapacitySpec | None = None
     load: LoadSpec

@@ -1,5 +1,6 @@
 """Experiment files: what is accepted, and the one sentence for what is not."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -51,7 +52,10 @@ def test_the_experiments_that_come_with_the_study_are_valid(root: Path, name: st
     [
         ("rates_rps = [10, 20]\nratesrps = [1]", "load.ratesrps is not a setting"),
         ("rates_rps = [10, 20]\nwarmup = 1", "did you mean 'warmup_s'?"),
-        ("rates_rps = [0]", "load.rates_rps.0: input should be greater than 0 (found 0)"),
+        (
+            "rates_rps = [0]",
+            "load.rates_rps.0: input should be greater than or equal to 0.01 (found 0)",
+        ),
         ("rates_rps = []", "expected at least one entry in load.rates_rps or load.concurrency"),
         ('rates_rps = ["fast"]', "load.rates_rps.0: input should be a valid number"),
         ("concurrency = [-1]", "load.concurrency.0: input should be greater than 0 (found -1)"),
@@ -210,3 +214,73 @@ def test_a_trace_replayed_as_it_is_cannot_be_searched_for_capacity(
     (tmp_path / "trace.csv").write_text("0\n0.2\n1.0\n", encoding="utf-8")
     text = CAPACITY.replace("[load]", '[load]\narrivals = { kind = "trace", file = "trace.csv" }\n')
     assert "whose rate the capacity search can change" in problem(experiment_file(text))
+
+
+@pytest.mark.parametrize(
+    ("line", "where"),
+    [
+        *[(f"steady_s = {value}", "steady_s") for value in ("inf", "nan", "1e12", "true")],
+        *[(f"warmup_s = {value}", "warmup_s") for value in ("inf", "nan", "1e12", "-1")],
+        *[(f"request_timeout_s = {value}", "request_timeout_s") for value in ("inf", "0", "true")],
+        *[(f"workers = {value}", "workers") for value in ("true", "10000000000")],
+        ("min_requests = 1000000000000", "min_requests"),
+    ],
+)
+def test_a_length_or_count_without_a_sensible_bound_is_refused_by_name(
+    line: str, where: str, experiment_file
+) -> None:
+    sentence = problem(experiment_file(GOOD + line))
+    assert f"load.{where}" in sentence
+    assert "\n" not in sentence
+
+
+@pytest.mark.parametrize("rate", ["1e-300", "0.0001", "true", "inf", "nan", "-5"])
+def test_a_rate_at_which_nothing_can_be_measured_is_refused(rate: str, experiment_file) -> None:
+    sentence = problem(experiment_file(GOOD.replace("[10, 20]", f"[{rate}]")))
+    assert "load.rates_rps" in sentence
+
+
+@pytest.mark.parametrize("rates", ["10, 10", "33.33333, 33.333333"])
+def test_rates_that_give_trials_the_same_name_are_refused(rates: str, experiment_file) -> None:
+    assert "each load level once" in problem(experiment_file(GOOD.replace("10, 20", rates)))
+
+
+@pytest.mark.parametrize("field", ["model", "texts"])
+def test_a_path_with_a_null_character_is_refused(field: str, experiment_file) -> None:
+    content = GOOD.replace("[load]", f'{field} = "a\\u0000b"\n[load]')
+    assert problem(experiment_file(content)).startswith(f"{experiment_file(content)}: {field}")
+
+
+@pytest.mark.parametrize(
+    "bomb",
+    ["x = " + "[" * 5000 + "]" * 5000, "seed = " + "9" * 10_000],
+    ids=["nested", "ten thousand digits"],
+)
+def test_a_file_made_to_break_the_parser_is_refused_in_one_sentence(
+    bomb: str, experiment_file
+) -> None:
+    sentence = problem(experiment_file(bomb))
+    assert "experiment.toml is not " in sentence
+    assert len(sentence) < 500
+
+
+def test_what_is_no_regular_file_is_refused_without_reading_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.toml")
+    for path in (Path("/dev/zero"), tmp_path, tmp_path / "pipe.toml"):
+        assert "expected a TOML file of at most" in problem(path)
+
+
+def test_a_file_larger_than_any_experiment_is_refused(experiment_file) -> None:
+    assert "1,048,576 bytes" in problem(experiment_file("#" * 2**20 + "\n" + GOOD))
+
+
+def test_a_byte_order_mark_is_no_part_of_an_experiment(experiment_file) -> None:
+    assert read_experiment(experiment_file("\ufeff" + GOOD)).name == "tiny"
+
+
+def test_an_experiment_that_comes_with_the_study_is_found_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert read_experiment(Path("default")).name == "default"
+    assert "cannot read the experiment defalt" in problem(Path("defalt"))
