@@ -30,19 +30,31 @@ class NoiseFloor(Value):
     def margins(self, level: str, least: float) -> dict[Metric, float]:
         """The least difference that matters at a level: least, or the spread there if larger.
 
-        Where a level was not measured twice, the largest spread of the other levels stands in.
+        Where a figure is not known twice at a level, its largest spread at the others stands in.
         """
+        return {metric: max(least, self.spread_at(level, metric) or 0.0) for metric in Metric}
+
+    def spread_at(self, level: str, metric: Metric) -> float | None:
+        """How far the contender differed from itself in a figure at a level, or at the others where
+        it is not known there; None: nowhere."""
         here = [found for found in self.levels if found.level == level]
-        ratios = [ratio for found in (here or self.levels) for ratio in found.ratios]
-        return {
-            metric: max([least, *(spread(r.ratio) for r in ratios if r.metric is metric)])
-            for metric in Metric
-        }
+        spreads = _spreads(here, metric) or _spreads(self.levels, metric)
+        return max(spreads, default=None)
+
+    def largest(self) -> dict[Metric, float]:
+        """How far the contender differed from itself at most, over all levels, by known figure."""
+        spreads = {metric: _spreads(self.levels, metric) for metric in Metric}
+        return {metric: max(known) for metric, known in spreads.items() if known}
 
 
-def spread(ratio: float | None) -> float:
+def spread(ratio: float | None) -> float | None:
     """How far a ratio is from 1, in either direction: 0.1 for 1.1 and for 1 / 1.1."""
-    return max(ratio, 1 / ratio) - 1 if ratio else 0.0
+    return max(ratio, 1 / ratio) - 1 if ratio else None
+
+
+def _spreads(levels: Iterable[NoiseLevel], metric: Metric) -> list[float]:
+    ratios = [ratio for level in levels for ratio in level.ratios if ratio.metric is metric]
+    return [known for ratio in ratios if (known := spread(ratio.ratio)) is not None]
 
 
 def noise_floor(repeats: Repeats, experiment: Experiment) -> NoiseFloor | None:
@@ -72,6 +84,8 @@ def noise_checks(floor: NoiseFloor | None, levels: Iterable[str], least: float) 
 def _noise(floor: NoiseFloor | None, level: str, least: float) -> Measured:
     if floor is None:
         return Measured(None, "no contender was run against itself")
-    found = floor.margins(level, 0.0)[Metric.P99]
+    found = floor.spread_at(level, Metric.P99)
+    if found is None:
+        return Measured(None, f"no P99 of {floor.contender} is known twice at one level")
     detail = f"P99 of {floor.contender} differs from its own by {found:.1%}, bound {least:.1%}"
     return Measured(found > least, detail, found, least, "ratio")

@@ -9,7 +9,6 @@ from pathlib import Path
 from analysis.bootstrap import Metric
 from analysis.load import load_run
 from analysis.summary import Summary, summarise
-from analysis.views import largest_spread
 from analysis.wording import capacity_interval, count, percent, rate, times_within, verdict
 
 BEGIN, END = "<!-- numbers: begin -->", "<!-- numbers: end -->"
@@ -91,8 +90,10 @@ def _certified(summary: Summary) -> str:
     floor = summary.noise_floor
     if floor is None:
         return text
-    spread = percent(largest_spread(floor)[Metric.P99])
-    return f"{text} `{floor.contender}` against itself: P99 differed by at most {spread}."
+    found = floor.largest().get(Metric.P99)
+    if found is None:
+        return f"{text} `{floor.contender}` against itself: no P99 is known twice."
+    return f"{text} `{floor.contender}` against itself: P99 differed by at most {percent(found)}."
 
 
 def _table(header: list[str], rows: list[list[str]]) -> str:

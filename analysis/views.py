@@ -4,12 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from analysis.bootstrap import Metric
 from analysis.capacity import Capacity
 from analysis.certificate import Check, Outcome
 from analysis.compare import Comparison
 from analysis.manifest import Slo
-from analysis.noise import NoiseFloor, spread
 from analysis.points import Point
 from analysis.summary import Summary
 from analysis.trials import TrialResult
@@ -170,15 +168,6 @@ def by_level(comparisons: Sequence[Comparison]) -> dict[str, list[Comparison]]:
     ordered = sorted(comparisons, key=lambda comparison: comparison.rate_rps)
     levels = dict.fromkeys(comparison.level for comparison in ordered)
     return {level: [c for c in ordered if c.level == level] for level in levels}
-
-
-def largest_spread(floor: NoiseFloor) -> dict[Metric, float]:
-    """How far a contender differed from itself at most, over all levels, by figure."""
-    ratios = [ratio for level in floor.levels for ratio in level.ratios]
-    return {
-        metric: max(spread(ratio.ratio) for ratio in ratios if ratio.metric is metric)
-        for metric in dict.fromkeys(ratio.metric for ratio in ratios)
-    }
 
 
 def widest_gap(summary: Summary) -> Point | None:

@@ -47,7 +47,8 @@ from servers.discovery import Contender
 
 def run(
     experiment: Annotated[
-        Path | None, typer.Argument(help="An experiment file, or the name of one that `study list` shows.")
+        Path | None,
+        typer.Argument(help="An experiment file, or the name of one that `study list` shows."),
     ] = None,
     resume: Annotated[
         Path | None,

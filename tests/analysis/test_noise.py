@@ -1,7 +1,8 @@
 import pytest
 
+from analysis.bootstrap import Metric
 from analysis.load import load_run
-from analysis.noise import spread
+from analysis.noise import noise_checks, spread
 from analysis.summary import summarise
 from analysis.validity import Reason
 from analysis.verdicts import Verdict
@@ -68,6 +69,25 @@ def test_the_twin_is_no_contender_of_the_answer(summarised):
     assert {c.contender for c in summary.capacities} == {"a", "b"}
 
 
-@pytest.mark.parametrize(("ratio", "expected"), [(1.0, 0.0), (1.1, 0.1), (1 / 1.1, 0.1), (None, 0)])
+def test_a_p99_that_is_not_known_twice_leaves_machine_noise_unjudged(summarised):
+    floor = summarised(twin_service_s=0.0036).noise_floor
+    level = floor.levels[0]
+    ratios = [
+        ratio.model_copy(update={"ratio": None}) if ratio.metric is Metric.P99 else ratio
+        for ratio in level.ratios
+    ]
+    unknown = floor.model_copy(update={"levels": [level.model_copy(update={"ratios": ratios})]})
+    check = noise_checks(unknown, ["100rps"], 0.05)["100rps"]
+    assert check.outcome == "not applicable"
+    assert Metric.P99 not in unknown.largest()
+    assert unknown.margins("100rps", 0.05)[Metric.P99] == 0.05
+    assert unknown.margins("100rps", 0.05)[Metric.MEAN] > 0.05
+
+
+@pytest.mark.parametrize(("ratio", "expected"), [(1.0, 0.0), (1.1, 0.1), (1 / 1.1, 0.1)])
 def test_spread_is_the_distance_from_one_in_either_direction(ratio, expected):
     assert spread(ratio) == pytest.approx(expected)
+
+
+def test_the_spread_of_an_unknown_ratio_is_unknown():
+    assert spread(None) is None
