@@ -147,7 +147,8 @@ def refuse_bad_input(app: FastAPI) -> None:
         # The input itself is left out: it may hold what JSON cannot carry (a lone surrogate).
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
-        return JSONResponse({"detail": f"{field}: {first['msg']}."}, status_code=422)
+        sentence = str(first["msg"]).removesuffix(".")
+        return JSONResponse({"detail": f"{field}: {sentence}."}, status_code=422)
 
     @app.exception_handler(HTTPException)
     async def refused(_: Request, error: HTTPException) -> JSONResponse:

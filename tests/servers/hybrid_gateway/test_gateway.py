@@ -77,7 +77,7 @@ def test_a_blank_text_is_refused_and_counted(hybrid: Any) -> None:
     status, body = hybrid.send("/predict", {"text": "  "})
 
     assert status == 422
-    assert "at least 1 character" in body["detail"]
+    assert body["detail"] == "body.text: expected a text, found an empty or blank one."
     assert hybrid.counted_since(before)["requests_failed"] == 1
 
 
