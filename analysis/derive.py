@@ -1,6 +1,5 @@
 """From a run folder to everything derived from it. The one entry point of this package."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -11,6 +10,7 @@ from analysis.manifest import Price
 from analysis.plots import png_figures, write_png
 from analysis.report import render_decision, render_report
 from analysis.summary import Summary, summarise, write_summary
+from loadtests.result_folder import replacing
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,6 @@ def _write(path: Path, text: str) -> None:
 
 
 def _replace(path: Path, write: Callable[[Path], None]) -> Path:
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    write(unfinished)
-    os.replace(unfinished, path)
+    with replacing(path) as unfinished:
+        write(unfinished)
     return path

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 import jupytext
@@ -12,6 +13,7 @@ from nbclient.exceptions import CellExecutionError
 
 from analysis.manifest import read_manifest
 from loadtests.records import RecordError
+from loadtests.result_folder import replacing
 
 NOTEBOOK_PATH = Path(__file__).parent / "notebooks" / "study.py"
 CELL_TIMEOUT_S = 300
@@ -39,12 +41,17 @@ def execute_notebook(run_dir: Path, output_path: Path) -> Path:
     """
     read_manifest(run_dir)
     notebook = jupytext.read(NOTEBOOK_PATH)
-    client = NotebookClient(notebook, timeout=CELL_TIMEOUT_S, kernel_manager_class=_Kernel)
-    try:
-        client.execute(env={**os.environ, "STUDY_RUN": str(run_dir.resolve())})
-    except CellExecutionError as error:
-        raise NotebookError(
-            f"the notebook failed on {run_dir}: {error.ename}: {error.evalue}"
-        ) from error
-    jupytext.write(notebook, output_path)
+    # Its sockets would lie in the working directory, which may be read-only or shared by another
+    # report's kernel.
+    with tempfile.TemporaryDirectory(prefix="study-kernel-") as sockets:
+        kernel = type("_KernelOfItsOwn", (_Kernel,), {"ip": f"{sockets}/ipc"})
+        client = NotebookClient(notebook, timeout=CELL_TIMEOUT_S, kernel_manager_class=kernel)
+        try:
+            client.execute(env={**os.environ, "STUDY_RUN": str(run_dir.resolve())})
+        except CellExecutionError as error:
+            raise NotebookError(
+                f"the notebook failed on {run_dir}: {error.ename}: {error.evalue}"
+            ) from error
+    with replacing(output_path) as unfinished:
+        unfinished.write_text(jupytext.writes(notebook, fmt="ipynb") + "\n", encoding="utf-8")
     return output_path

@@ -6,7 +6,6 @@ engine that crashes must not end the run.
 
 import json
 import math
-import os
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,7 @@ from typing import Any
 
 from loadtests.launch import cause_in
 from loadtests.records import SCHEMA_VERSION, EngineFacts, write_json
+from loadtests.result_folder import replacing
 from loadtests.spec import EnginesSpec
 from servers.classifier.placement import CPU
 from servers.confine import confined
@@ -89,10 +89,9 @@ def measured_engines(
 
 def write_engines(run_dir: Path, facts: Sequence[EngineFacts]) -> None:
     """Writes engines.json, complete or not at all."""
-    partial = run_dir / f".{ENGINES_FILE}"
     engines = [asdict(each) for each in facts]
-    write_json(partial, {"schema_version": SCHEMA_VERSION, "engines": engines})
-    os.replace(partial, run_dir / ENGINES_FILE)
+    with replacing(run_dir / ENGINES_FILE) as unfinished:
+        write_json(unfinished, {"schema_version": SCHEMA_VERSION, "engines": engines})
 
 
 def in_words(facts: EngineFacts) -> str:

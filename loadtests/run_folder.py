@@ -1,11 +1,11 @@
 """What is changed in the folder of a run beside its trials."""
 
-import os
 import shutil
 from pathlib import Path
 from typing import Any
 
 from loadtests.records import read_json, read_trial, trial_folders, write_json
+from loadtests.result_folder import replacing
 
 
 def forget_failed(run_dir: Path) -> None:
@@ -28,6 +28,6 @@ def remove_unfinished(run_dir: Path) -> None:
 
 
 def update_json(path: Path, **changes: Any) -> None:
-    partial = path.with_name(f".{path.name}")
-    write_json(partial, read_json(path) | changes)
-    os.replace(partial, path)
+    changed = read_json(path) | changes
+    with replacing(path) as unfinished:
+        write_json(unfinished, changed)

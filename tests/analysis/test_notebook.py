@@ -36,3 +36,9 @@ def test_the_notebook_script_asks_for_the_run_it_lacks():
     assert ran.returncode == 1
     assert "STUDY_RUN" in ran.stderr
     assert "Traceback" not in ran.stderr
+
+
+def test_the_notebook_needs_nothing_of_the_working_directory(searched_run, tmp_path, monkeypatch):
+    monkeypatch.chdir("/proc")  # nobody can create a socket there, not even root
+    path = execute_notebook(searched_run.resolve(), tmp_path / "study.ipynb")
+    assert "recommendation" in path.read_text(encoding="utf-8").lower()

@@ -1,10 +1,11 @@
 """A result is there whole or not at all."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from loadtests.result_folder import whole_or_gone
+from loadtests.result_folder import replacing, whole_or_gone
 
 
 def test_it_has_its_name_only_once_it_is_whole(tmp_path: Path) -> None:
@@ -24,3 +25,28 @@ def test_nothing_is_left_of_one_that_was_cut_short(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No space"):
         cut_short()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_replaced_file_is_whole_or_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "summary.json"
+    path.write_text("old")
+    with suppress(RuntimeError), replacing(path) as unfinished:
+        unfinished.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    with replacing(path) as unfinished:
+        unfinished.write_text("new")
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_planted_link_is_replaced_and_what_it_leads_to_is_left_alone(tmp_path: Path) -> None:
+    victim, path = tmp_path / "victim", tmp_path / "summary.json"
+    victim.write_text("mine")
+    for planted in (path, tmp_path / ".summary.json.unfinished", tmp_path / ".summary.json"):
+        planted.symlink_to(victim)
+    with replacing(path) as unfinished:
+        unfinished.write_text("new")
+    assert victim.read_text() == "mine"
+    assert not path.is_symlink()
+    assert path.read_text() == "new"

@@ -1,3 +1,4 @@
+import math
 import queue
 import threading
 import time
@@ -9,10 +10,10 @@ from litserve.utils import LitAPIStatus
 from servers.litserve_service.loop import BlockingBatchLoop, Entry, gather
 from servers.litserve_service.spec import REQUEST_WITHIN_S
 
-NOW_S = time.monotonic()
+STILL_WAITED_FOR_S = math.inf
 
 
-def entry(number: int | None, put_s: float = NOW_S) -> Entry:
+def entry(number: int | None, put_s: float = STILL_WAITED_FOR_S) -> Entry:
     return (0, f"uid-{number}", put_s, number)
 
 
@@ -108,5 +109,5 @@ def test_a_probe_is_answered_beside_a_failed_batch() -> None:
 
 def test_nothing_is_computed_for_callers_who_wait_no_longer() -> None:
     entries = filled(1)
-    entries.put(entry(13, NOW_S - REQUEST_WITHIN_S - 1))
+    entries.put(entry(13, time.monotonic() - REQUEST_WITHIN_S - 1))
     assert run_once(entries) == {"uid-0": (0, LitAPIStatus.OK)}
