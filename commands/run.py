@@ -90,7 +90,11 @@ def capacity(
     ],
     budget_s: Annotated[
         float | None,
-        typer.Option(min=1, help="Seconds for search and certification; else the experiment's."),
+        typer.Option(
+            min=1,
+            max=86_400,
+            help="Seconds for search and certification; else the experiment's.",
+        ),
     ] = None,
     slo: Annotated[
         list[str] | None,

@@ -1,5 +1,6 @@
 """A budget of time for a whole command: how it is read, and what is said of it. Pure."""
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -50,7 +51,7 @@ def seconds(text: str) -> float:
     """
     parts = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|min|m|h)\s*", text)
     length_s = float(parts[1]) * UNITS_S[parts[2]] if parts else 0.0
-    if length_s <= 0:
+    if not 0 < length_s < math.inf:
         raise BudgetError(
             f"expected a time budget with its unit, such as 540s, 9m or 1h, found {text!r}; "
             "correct --time-budget."

@@ -35,14 +35,16 @@ class SpecError(ValueError):
 def read_experiment(path: Path) -> Experiment:
     """The experiment in a TOML file, or one that comes with the study by its name; SpecError says
     what is wrong with it, and where."""
-    path = _shipped(path) or path
     try:
-        raw = tomllib.loads(_content(path))
+        path = _shipped(path) or path
+        content = _content(path)
     except OSError as error:
         raise SpecError(
             f"cannot read the experiment {path} ({error.strerror}): "
             "`study list` names the experiments that come with the study."
         ) from error
+    try:
+        raw = tomllib.loads(content.decode("utf-8-sig"))
     except RecursionError as error:
         raise SpecError(f"{path} is not an experiment: its tables are nested too deep.") from error
     except ValueError as error:  # no TOML, no UTF-8, or a number of thousands of digits
@@ -64,14 +66,14 @@ def _shipped(path: Path) -> Path | None:
     return shipped if bare and shipped.is_file() else None
 
 
-def _content(path: Path) -> str:
+def _content(path: Path) -> bytes:
     status = path.stat()  # before it is opened: a pipe would be waited for without end
     if not stat.S_ISREG(status.st_mode) or status.st_size > MOST_BYTES:
         raise SpecError(
             f"expected a TOML file of at most {MOST_BYTES:,} bytes, found {path}, which is none: "
             "`study list` names the experiments that come with the study."
         )
-    return path.read_text(encoding="utf-8-sig")
+    return path.read_bytes()
 
 
 def stored_experiment(raw: Mapping[str, Any]) -> Experiment:

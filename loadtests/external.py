@@ -14,7 +14,7 @@ from urllib.parse import quote, urlsplit
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from loadtests.probe import Address
-from loadtests.strict import Strict
+from loadtests.strict import Count, Strict
 from loadtests.wire import TEXT_PLACE, InferWire, JsonWire, Wire
 from servers.discovery import Contender
 
@@ -47,7 +47,7 @@ class _Service(Strict):
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=40)]
     url: str
     compare: bool
-    moving_parts: Annotated[int, Field(ge=1)]
+    moving_parts: Annotated[Count, Field(ge=1)]
     batching: bool = False
     headers: Mapping[str, str] = {}
     i_may_load_this: str | None = None

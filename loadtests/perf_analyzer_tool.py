@@ -17,6 +17,7 @@ import numpy as np
 
 from loadtests.arrivals import Schedule
 from loadtests.outside_tools import SUCCESSES_FOR_P99, Load, Measured, Tool, ToolError, run_tool
+from loadtests.result_folder import replacing
 from servers.contract import MODEL_NAME
 
 WHEEL = "tritonclient-2.51.0-py3-none-manylinux1_x86_64.whl"
@@ -65,10 +66,9 @@ def fetch(folder: Path) -> None:
         link = folder / "lib" / name
         link.unlink(missing_ok=True)
         link.symlink_to(library)
-    partial = folder / ".perf_analyzer"
-    partial.write_bytes(content)
-    partial.chmod(0o755)
-    partial.rename(folder / "perf_analyzer")
+    with replacing(folder / "perf_analyzer") as unfinished:
+        unfinished.write_bytes(content)
+        unfinished.chmod(0o755)
 
 
 def _download(work: Path) -> Path:

@@ -1,8 +1,7 @@
 """A file or a folder of results that appears whole, or not at all."""
 
-import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,14 +26,10 @@ def replacing(path: Path) -> Iterator[Path]:
     Its name cannot be foreseen and it is created, never opened: a link that somebody planted in a
     results folder is not written through.
     """
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    unfinished = Path(name)
+    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    unfinished.touch(exist_ok=False)
     try:
-        umask = os.umask(0)
-        os.umask(umask)
-        os.fchmod(descriptor, 0o666 & ~umask)
-        os.close(descriptor)
         yield unfinished
-        os.replace(unfinished, path)
+        unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)

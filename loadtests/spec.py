@@ -23,8 +23,8 @@ PositiveCount = Annotated[Count, Field(gt=0, le=10_000)]
 LengthS = Annotated[Number, Field(gt=0, le=86_400)]
 WarmupS = Annotated[Number, Field(ge=0, le=86_400)]
 Place = Annotated[str, Field(pattern=r"^[^\x00]+$")]
-LengthTokens = Annotated[int, Field(ge=MIN_LENGTH_TOKENS, le=MAX_LENGTH_TOKENS)]
-BatchSize = Annotated[int, Field(ge=1, le=MAX_BATCH_TEXTS)]
+LengthTokens = Annotated[Count, Field(ge=MIN_LENGTH_TOKENS, le=MAX_LENGTH_TOKENS)]
+BatchSize = Annotated[Count, Field(ge=1, le=MAX_BATCH_TEXTS)]
 
 PERCENTILES = (50, 90, 95, 99, 99.9)
 TRACE_RATE_TOLERANCE = 0.02
@@ -33,7 +33,7 @@ TRACE_RATE_TOLERANCE = 0.02
 class Slo(Strict):
     """The service level objective: a percentile of latency and a share of errors."""
 
-    percentile: float = 99
+    percentile: Number = 99
     latency_ms: Annotated[Number, Field(gt=0, le=3_600_000)] = 100.0
     max_error_ratio: Annotated[Number, Field(ge=0, lt=1)] = 0.001
 

@@ -224,6 +224,7 @@ def test_a_trace_replayed_as_it_is_cannot_be_searched_for_capacity(
         *[(f"request_timeout_s = {value}", "request_timeout_s") for value in ("inf", "0", "true")],
         *[(f"workers = {value}", "workers") for value in ("true", "10000000000")],
         ("min_requests = 1000000000000", "min_requests"),
+        ("concurrency = [true]", "concurrency"),
     ],
 )
 def test_a_length_or_count_without_a_sensible_bound_is_refused_by_name(
@@ -232,6 +233,20 @@ def test_a_length_or_count_without_a_sensible_bound_is_refused_by_name(
     sentence = problem(experiment_file(GOOD + line))
     assert f"load.{where}" in sentence
     assert "\n" not in sentence
+
+
+@pytest.mark.parametrize(
+    ("table", "where"),
+    [
+        ("[slo]\npercentile = true", "slo.percentile"),
+        ("[engines]\nbatch_sizes = [true]", "engines.batch_sizes"),
+        ("[engines]\nlengths_tokens = [true]", "engines.lengths_tokens"),
+    ],
+)
+def test_true_is_no_number_in_any_table(table: str, where: str, experiment_file) -> None:
+    sentence = problem(experiment_file(GOOD + table))
+    assert where in sentence
+    assert "expected a number, found true" in sentence
 
 
 @pytest.mark.parametrize("rate", ["1e-300", "0.0001", "true", "inf", "nan", "-5"])
@@ -267,7 +282,14 @@ def test_a_file_made_to_break_the_parser_is_refused_in_one_sentence(
 def test_what_is_no_regular_file_is_refused_without_reading_it(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.toml")
     for path in (Path("/dev/zero"), tmp_path, tmp_path / "pipe.toml"):
-        assert "expected a TOML file of at most" in problem(path)
+        assert problem(path) == (
+            f"expected a TOML file of at most 1,048,576 bytes, found {path}, which is none: "
+            "`study list` names the experiments that come with the study."
+        )
+
+
+def test_a_name_that_no_file_can_have_is_refused_in_one_sentence() -> None:
+    assert "File name too long" in problem(Path("a" * 300))
 
 
 def test_a_file_larger_than_any_experiment_is_refused(experiment_file) -> None:
