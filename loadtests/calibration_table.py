@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from rich.table import Table
+from rich.text import Text
 
 from loadtests.calibration import Budget, Calibrated
 
@@ -47,9 +48,9 @@ def budgets_table(budgets: Sequence[Budget]) -> Table:
 
 
 _VERDICTS = {
-    True: "[green]met[/]",
-    False: "[red]missed[/]",
-    None: "not judged: the core was not quiet",
+    True: Text("met", "green"),
+    False: Text("missed", "red"),
+    None: Text("not judged: the core was not quiet"),
 }
 
 

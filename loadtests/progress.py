@@ -3,8 +3,8 @@
 from types import TracebackType
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from loadtests.budget import clock
 from loadtests.engine_facts import in_words
@@ -18,7 +18,7 @@ class RunProgress:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             TimeElapsedColumn(),
             TextColumn("{task.fields[left]}"),
@@ -49,8 +49,7 @@ class RunProgress:
 
     def engine_measured(self, facts: EngineFacts, left_s: float) -> None:
         colour = "green" if facts.available else "yellow"
-        line = f"  [{colour}]engine[/] {escape(in_words(facts))}"
-        self._console.print(line, highlight=False, soft_wrap=True)
+        self._tell("engine", colour, f" {in_words(facts)}")
         self._show("measuring engines", left_s)
 
     def visit_started(self, contender: str, left_s: float) -> None:
@@ -59,22 +58,25 @@ class RunProgress:
     def trial_finished(self, trial: PlannedTrial, record: TrialRecord, left_s: float) -> None:
         repeated = len(record.attempts_send_lag_p99_ms) - 1
         done = f"done at attempt {repeated + 1}, client was late" if repeated > 0 else "done"
-        outcome = done if record.status == "completed" else f"failed: {escape(str(record.reason))}"
+        outcome = done if record.status == "completed" else f"failed: {record.reason}"
         colour = "green" if record.status == "completed" else "red"
-        line = f"  [{colour}]{trial.trial_id}[/] {outcome}"
-        self._console.print(line, highlight=False, soft_wrap=True)
+        self._tell(trial.trial_id, colour, f" {outcome}")
         self._show(trial.contender.name, left_s)
 
     def dropped(self, what: Dropped) -> None:
         whose = what.contender or (f"block {what.repeat}" if what.repeat else "everywhere")
-        line = f"  [yellow]dropped[/] {whose}: {escape(what.detail)}"
+        self._tell("dropped", "yellow", f" {whose}: {what.detail}")
+
+    def _tell(self, what: str, colour: str, rest: str) -> None:
+        # No markup: what a service said may hold square brackets.
+        line = Text.assemble("  ", (what, colour), rest)
         self._console.print(line, highlight=False, soft_wrap=True)
 
     def _show(self, description: str, left_s: float) -> None:
         elapsed_s = self._bar.tasks[0].elapsed or 0.0
         self._bar.update(
             self._task,
-            description=escape(description),
+            description=description,
             completed=elapsed_s,
             total=elapsed_s + left_s,
             left=f"about {clock(left_s)} left",

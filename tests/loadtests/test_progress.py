@@ -1,23 +1,56 @@
 """What a person reads while a run measures."""
 
 import io
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from rich.console import Console
 
+from commands.common import console
+from loadtests.calibration import Budget
+from loadtests.calibration_table import budgets_table
 from loadtests.progress import RunProgress
 from loadtests.records import Dropped
 
 
-def printed(tell: Any) -> str:
-    out = io.StringIO()
-    with RunProgress(Console(file=out, width=40)) as progress:
-        tell(progress)
-    return out.getvalue()
+@pytest.fixture(params=[True, False], ids=["a console with markup", "the commands' console"])
+def printed(request: pytest.FixtureRequest) -> Callable[[Any], str]:
+    def tell_it(tell: Any) -> str:
+        out = io.StringIO()
+        with RunProgress(Console(file=out, width=40, markup=request.param)) as progress:
+            tell(progress)
+        return out.getvalue()
+
+    return tell_it
 
 
-def test_square_brackets_in_what_a_service_answered_are_printed_as_they_are() -> None:
+def test_a_finished_trial_is_one_plain_line(printed: Callable[[Any], str]) -> None:
+    trial: Any = SimpleNamespace(trial_id="r1-mine-5rps", contender=SimpleNamespace(name="mine"))
+    record: Any = SimpleNamespace(status="completed", reason=None, attempts_send_lag_p99_ms=(0.1,))
+    lines = printed(lambda p: p.trial_finished(trial, record, 1.0)).splitlines()
+    assert "  r1-mine-5rps done" in lines
+
+
+def test_the_commands_console_takes_no_markup() -> None:
+    with console.capture() as captured:
+        console.print("[/] :smile: [red]a[/red]")
+    assert captured.get() == "[/] :smile: [red]a[/red]\n"
+
+
+def test_a_budget_says_in_plain_words_whether_it_was_met() -> None:
+    rows = [Budget("lag", "ms", 1.0, 2.0, at_least=False, met=met) for met in (True, False, None)]
+    with console.capture() as captured:
+        console.print(budgets_table(rows))
+    assert "[green]" not in captured.get()
+    assert " met " in captured.get()
+    assert " missed " in captured.get()
+
+
+def test_square_brackets_in_what_a_service_answered_are_printed_as_they_are(
+    printed: Callable[[Any], str],
+) -> None:
     reason = "expected JSON, found [/]not markup[/red]"
     trial: Any = SimpleNamespace(trial_id="r1-mine-5rps", contender=SimpleNamespace(name="mine"))
     record: Any = SimpleNamespace(status="failed", reason=reason, attempts_send_lag_p99_ms=())
