@@ -27,6 +27,9 @@ MAX_BODY_BYTES = (
     MAX_BATCH_TEXTS * MAX_TEXT_CHARS * _MAX_JSON_BYTES_PER_CHAR + _JSON_AROUND_TEXTS_BYTES
 )
 """The largest request that the limits above allow, with room for blanks around its texts."""
+ARRIVES_WITHIN_S = 10.0
+"""From the first byte of a request to its last. A connection on which nothing has begun stays
+open: clients keep theirs between load levels."""
 
 LENGTH_BUCKETS = (16, 32, 64, 128)
 """Padded lengths, in tokens. Batching servers pad to one of these: Triton only batches requests

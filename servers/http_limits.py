@@ -7,16 +7,13 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from servers.contract import MAX_BODY_BYTES, Problem
+from servers.contract import ARRIVES_WITHIN_S, MAX_BODY_BYTES, Problem
 
-REQUEST_WITHIN_S = 10.0
-"""From the first byte of a request to its last. A connection on which nothing has begun stays as
-long as uvicorn's timeout_keep_alive: clients keep theirs between load levels."""
 DRAIN_S = 5
 """What requests under way may take after SIGTERM."""
 
 _TOO_LARGE = f"expected a body of at most {MAX_BODY_BYTES} bytes, found "
-_TOO_SLOW = f"expected a whole request within {REQUEST_WITHIN_S:g} s, found a part of one."
+_TOO_SLOW = f"expected a whole request within {ARRIVES_WITHIN_S:g} s, found a part of one."
 _NOT_UTF_8 = "expected JSON in UTF-8 without a byte-order mark, found "
 
 
@@ -70,7 +67,7 @@ class PatientProtocol(HttpToolsProtocol):
     A request that comes in one piece sets no timer.
     """
 
-    request_within_s = REQUEST_WITHIN_S
+    request_within_s = ARRIVES_WITHIN_S
     _look_again_s = 0.1
 
     _arriving = _head_arrived = False

@@ -4,11 +4,10 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from servers.contract import MAX_BODY_BYTES, Health, Problem
-from servers.http_limits import REQUEST_WITHIN_S
+from servers.contract import ARRIVES_WITHIN_S, MAX_BODY_BYTES, Health, Problem
 
 _REFUSALS = {
-    "408": f"The request did not arrive whole within {REQUEST_WITHIN_S:g} s.",
+    "408": f"The request did not arrive whole within {ARRIVES_WITHIN_S:g} s.",
     "413": f"The body has more than {MAX_BODY_BYTES} bytes.",
     "422": "The request is not valid; detail names the field.",
     "503": "The model cannot answer now.",

@@ -1,48 +1,41 @@
 """Just enough HTTP/1.1 around a simulated service, one request at a time on each connection."""
 
 import asyncio
-import json
-from typing import cast
 
-from servers.contract import BatchItem, BatchPredictResponse, PredictResponse
 from servers.law_service.service import Outcome, SimulatedService
-from servers.null_service.http import MAX_HEAD_BYTES, body_length
+from servers.raw_http import (
+    LIVE,
+    MAX_HEAD_BYTES,
+    NOT_FOUND,
+    READY,
+    RawHttp,
+    RefusedError,
+    answer_to_batch,
+    answer_to_one,
+    body_length,
+    response,
+)
 
 MAX_FILE_NUMBER = 1000
 """select() cannot watch file numbers from 1024 on; a connection above this is closed at once."""
 
-
-def response(status: str, body: str) -> bytes:
-    payload = body.encode()
-    head = f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {len(payload)}"
-    return head.encode() + b"\r\n\r\n" + payload
-
-
-_HEALTH = {
-    b"GET /health/live ": response("200 OK", '{"status":"live"}'),
-    b"GET /health/ready ": response("200 OK", '{"status":"ready"}'),
-}
+_HEALTH = {b"GET /health/live ": LIVE, b"GET /health/ready ": READY}
 _FAILED = response("500 Internal Server Error", '{"detail":"an error that the law asks for."}')
-_NOT_FOUND = response("404 Not Found", '{"detail":"Not Found"}')
-_NOT_A_BATCH = response("422 Unprocessable Content", '{"detail":"expected a list of texts."}')
-_NO_LENGTH = response(
-    "411 Length Required", '{"detail":"expected a content-length header: chunks are not read."}'
-)
 
 
-class LawHttp(asyncio.Protocol):
-    """One kept-alive connection; the next request is read once the last one was answered."""
+class LawHttp(RawHttp):
+    """The next request is read once the last one was answered."""
 
-    def __init__(self, service: SimulatedService, label: str) -> None:
+    def __init__(
+        self, service: SimulatedService, label: str, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        super().__init__(loop)
         self._service = service
         self._label = label
-        one = PredictResponse(label=label, confidence=1.0, latency_ms=0.0)
-        self._answer_to_one = response("200 OK", one.model_dump_json())
-        self._received = b""
-        self._busy = False
+        self._answer_to_one = answer_to_one(label)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
+        super().connection_made(transport)
         if self._transport.get_extra_info("socket").fileno() > MAX_FILE_NUMBER:
             self._transport.abort()
 
@@ -52,20 +45,22 @@ class LawHttp(asyncio.Protocol):
 
     def _read(self) -> None:
         while not self._busy and (head_end := self._received.find(b"\r\n\r\n")) >= 0:
-            length = body_length(self._received[: head_end + 2])
-            if length is None:
-                self._transport.write(_NO_LENGTH)
+            try:
+                end = head_end + 4 + body_length(self._received[: head_end + 2])
+            except RefusedError as refused:
+                self._transport.write(refused.answer)
                 self._transport.close()
                 return
-            end = head_end + 4 + length
             if end > len(self._received):
-                return
+                break
             request, self._received = self._received[:end], self._received[end:]
             self._answer(request[:40], request[head_end + 4 :])
-        if not self._busy and len(self._received) > MAX_HEAD_BYTES:
+        if b"\r\n\r\n" not in self._received and len(self._received) > MAX_HEAD_BYTES:
             self._transport.close()
+        self.watch_the_rest()
 
     def _answer(self, request_line: bytes, body: bytes) -> None:
+        self._n_answered += 1
         if request_line.startswith(b"POST /predict "):
             self._serve(self._answer_to_one)
         elif request_line.startswith(b"POST /batch_predict "):
@@ -77,18 +72,14 @@ class LawHttp(asyncio.Protocol):
             self._transport.write(response("200 OK", counters.model_dump_json()))
         else:
             path = request_line[: request_line.find(b" ", 5) + 1]
-            self._transport.write(_HEALTH.get(path, _NOT_FOUND))
+            self._transport.write(_HEALTH.get(path, NOT_FOUND))
 
     def _answer_batch(self, body: bytes) -> None:
         """Texts that come together are served as one request."""
         try:
-            n_texts = len(json.loads(body)["texts"])
-        except (ValueError, KeyError, TypeError):
-            self._transport.write(_NOT_A_BATCH)
-            return
-        items = [BatchItem(label=self._label, confidence=1.0)] * n_texts
-        batch = BatchPredictResponse(predictions=items, latency_ms=0.0)
-        self._serve(response("200 OK", batch.model_dump_json()))
+            self._serve(answer_to_batch(self._label, body)[1])
+        except RefusedError as refused:
+            self._transport.write(refused.answer)
 
     def _serve(self, answer: bytes) -> None:
         self._busy = True

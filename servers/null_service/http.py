@@ -1,34 +1,26 @@
 """The null HTTP server: just enough HTTP/1.1 to answer faster than any Python client can ask."""
 
 import asyncio
-import json
 from dataclasses import dataclass
-from typing import cast
 
-from servers.contract import BatchItem, BatchPredictResponse, PredictResponse, ServerCounters
+from servers.contract import ServerCounters
+from servers.raw_http import (
+    LIVE,
+    MAX_HEAD_BYTES,
+    NOT_FOUND,
+    READY,
+    RawHttp,
+    RefusedError,
+    answer_to_batch,
+    answer_to_one,
+    body_length,
+    response,
+)
 
 LABEL = "null"
 CONFIDENCE = 1.0
-MAX_HEAD_BYTES = 65_536
 
-
-def _response(status: str, body: str) -> bytes:
-    payload = body.encode()
-    head = f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {len(payload)}"
-    return head.encode() + b"\r\n\r\n" + payload
-
-
-_ANSWER = _response(
-    "200 OK",
-    PredictResponse(label=LABEL, confidence=CONFIDENCE, latency_ms=0.0).model_dump_json(),
-)
-_LIVE = _response("200 OK", '{"status":"live"}')
-_READY = _response("200 OK", '{"status":"ready"}')
-_NOT_FOUND = _response("404 Not Found", '{"detail":"Not Found"}')
-_NOT_A_BATCH = _response("422 Unprocessable Content", '{"detail":"expected a list of texts."}')
-_NO_LENGTH = _response(
-    "411 Length Required", '{"detail":"expected a content-length header: chunks are not read."}'
-)
+_ANSWER = answer_to_one(LABEL)
 
 
 @dataclass
@@ -46,47 +38,35 @@ class Totals:
         ).model_dump_json()
 
 
-def body_length(head: bytes) -> int | None:
-    """Bytes of body announced by a request head; None: chunked, or not a number."""
-    lower = head.lower()
-    start = lower.find(b"\r\ncontent-length:")
-    if start < 0:
-        return None if b"\r\ntransfer-encoding:" in lower else 0
-    value = lower[start + 17 :].split(b"\r\n", 1)[0].strip()
-    return int(value) if value.isdigit() else None
+class NullHttp(RawHttp):
+    """Requests that come together are answered in one write."""
 
-
-class NullHttp(asyncio.Protocol):
-    """One connection: keep-alive, pipelined and split requests with content-length bodies."""
-
-    def __init__(self, totals: Totals) -> None:
+    def __init__(self, totals: Totals, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
         self._totals = totals
-        self._received = b""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's transports have the methods of asyncio.Transport but do not inherit from it.
-        self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
         received = self._received + data if self._received else data
         answers: list[bytes] = []
         at = 0
         while (head_end := received.find(b"\r\n\r\n", at)) >= 0:
-            length = body_length(received[at : head_end + 2])
-            if length is None:
-                self._transport.write(b"".join((*answers, _NO_LENGTH)))
+            try:
+                end = head_end + 4 + body_length(received[at : head_end + 2])
+            except RefusedError as refused:
+                self._transport.write(b"".join((*answers, refused.answer)))
                 self._transport.close()
                 return
-            end = head_end + 4 + length
             if end > len(received):
                 break
             answers.append(self._answer(received[at : at + 40], received[head_end + 4 : end]))
             at = end
         self._received = received[at:]
         if answers:
+            self._n_answered += len(answers)
             self._transport.write(b"".join(answers))
         if head_end < 0 and len(self._received) > MAX_HEAD_BYTES:
             self._transport.close()
+        self.watch_the_rest()
 
     def _answer(self, request_line: bytes, body: bytes) -> bytes:
         if request_line.startswith(b"POST /predict "):
@@ -96,30 +76,28 @@ class NullHttp(asyncio.Protocol):
         if request_line.startswith(b"POST /batch_predict "):
             return self._answer_batch(body)
         if request_line.startswith(b"GET /stats "):
-            return _response("200 OK", self._totals.to_json())
+            return response("200 OK", self._totals.to_json())
         if request_line.startswith(b"GET /health/live "):
-            return _LIVE
+            return LIVE
         if request_line.startswith(b"GET /health/ready "):
-            return _READY
-        return _NOT_FOUND
+            return READY
+        return NOT_FOUND
 
     def _answer_batch(self, body: bytes) -> bytes:
         try:
-            n_texts = len(json.loads(body)["texts"])
-        except (ValueError, KeyError, TypeError):
+            n_texts, answer = answer_to_batch(LABEL, body)
+        except RefusedError as refused:
             self._totals.refused += 1
-            return _NOT_A_BATCH
+            return refused.answer
         self._totals.requests += 1
         self._totals.inferences += n_texts
-        items = [BatchItem(label=LABEL, confidence=CONFIDENCE)] * n_texts
-        batch = BatchPredictResponse(predictions=items, latency_ms=0.0)
-        return _response("200 OK", batch.model_dump_json())
+        return answer
 
 
 async def serve_http(host: str, port: int, stop: asyncio.Event) -> None:
     """Serves until stop is set."""
     totals = Totals()
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: NullHttp(totals), host, port, backlog=2048)
+    server = await loop.create_server(lambda: NullHttp(totals, loop), host, port, backlog=2048)
     await stop.wait()
     server.close()

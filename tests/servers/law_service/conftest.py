@@ -28,6 +28,9 @@ class SimulatedLoop:
     def call_at(self, when_s: float, callback: Callable[..., None], *args: Any) -> None:
         heapq.heappush(self._timers, (when_s, next(self._order), callback, args))
 
+    def call_later(self, delay_s: float, callback: Callable[..., None], *args: Any) -> None:
+        self.call_at(self.now_s + delay_s, callback, *args)
+
     def run(self, until_s: float = float("inf")) -> None:
         while self._timers and self._timers[0][0] <= until_s:
             when_s, _, callback, args = heapq.heappop(self._timers)
@@ -70,7 +73,7 @@ class Simulation:
         self.service = SimulatedService(law, self.loop)  # type: ignore[arg-type]  # what it uses
 
     def connect(self) -> tuple[LawHttp, FakeTransport]:
-        connection = LawHttp(self.service, self.law.answer)
+        connection = LawHttp(self.service, self.law.answer, self.loop)  # type: ignore[arg-type]
         transport = FakeTransport(self.loop)
         connection.connection_made(transport)
         return connection, transport

@@ -1,9 +1,8 @@
 import asyncio
 import json
+from unittest.mock import Mock
 
-import pytest
-
-from servers.null_service.http import NullHttp, Totals, body_length
+from servers.null_service.http import NullHttp, Totals
 
 PREDICT = b'POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: 13\r\n\r\n{"text": "a"}'
 STATS = b"GET /stats HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -24,7 +23,7 @@ class FakeTransport(asyncio.Transport):
 
 def connect() -> tuple[NullHttp, FakeTransport, Totals]:
     totals = Totals()
-    connection, transport = NullHttp(totals), FakeTransport()
+    connection, transport = NullHttp(totals, Mock()), FakeTransport()
     connection.connection_made(transport)
     return connection, transport, totals
 
@@ -93,17 +92,3 @@ def test_a_head_without_end_closes_the_connection() -> None:
     for _ in range(80):
         connection.data_received(b"x" * 1000)
     assert transport.closed
-
-
-@pytest.mark.parametrize(
-    ("head", "length"),
-    [
-        (b"GET / HTTP/1.1\r\n", 0),
-        (b"POST / HTTP/1.1\r\nCONTENT-LENGTH:  12 \r\n", 12),
-        (b"POST / HTTP/1.1\r\nX-Content-Length: 9\r\ncontent-length: 3\r\n", 3),
-        (b"POST / HTTP/1.1\r\ncontent-length: -3\r\n", None),
-        (b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n", None),
-    ],
-)
-def test_the_body_length_is_read_from_the_head(head: bytes, length: int | None) -> None:
-    assert body_length(head) == length
