@@ -30,8 +30,7 @@ class LimitBody:
             return
         declared = next((v for n, v in scope["headers"] if n == b"content-length"), b"0")
         if int(declared) > MAX_BODY_BYTES:
-            # The rest of the body is discarded as it comes, by uvicorn.
-            await _refuse(413, f"{_TOO_LARGE}{int(declared)}.", scope, receive, send)
+            await _refuse_the_rest(f"{_TOO_LARGE}{int(declared)}.", scope, receive, send)
             return
         body = bytearray()
         more = True
@@ -42,11 +41,12 @@ class LimitBody:
             body += message.get("body", b"")
             more = message.get("more_body", False)
             if len(body) > MAX_BODY_BYTES:
-                await _refuse(413, f"{_TOO_LARGE}more.", scope, receive, send)
+                rest = receive if more else _nothing_left
+                await _refuse_the_rest(f"{_TOO_LARGE}more.", scope, rest, send)
                 return
         encoding = json.detect_encoding(body)
         if body and encoding != "utf-8":
-            await _refuse(422, f"{_NOT_UTF_8}{encoding}.", scope, receive, send)
+            await _answer(422, f"{_NOT_UTF_8}{encoding}.")(scope, receive, send)
             return
         whole: list[Message] = [{"type": "http.request", "body": bytes(body), "more_body": False}]
 
@@ -56,9 +56,28 @@ class LimitBody:
         await self._app(scope, replay, send)
 
 
-async def _refuse(status: int, detail: str, scope: Scope, receive: Receive, send: Send) -> None:
-    answer = JSONResponse(Problem(detail=detail).model_dump(), status)
-    await answer(scope, receive, send)
+def _answer(status: int, detail: str) -> JSONResponse:
+    return JSONResponse(Problem(detail=detail).model_dump(), status)
+
+
+async def _nothing_left() -> Message:
+    return {"type": "http.request", "body": b"", "more_body": False}
+
+
+async def _refuse_the_rest(detail: str, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers 413 and discards the rest of the body before the end of the answer: a connection
+    closed with bytes unread is reset, and the caller may never see why."""
+
+    async def answer_then_discard(message: Message) -> None:
+        if message["type"] != "http.response.body":
+            await send(message)
+            return
+        await send({**message, "more_body": True})
+        while (part := await receive())["type"] == "http.request" and part.get("more_body"):
+            pass
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    await _answer(413, detail)(scope, receive, answer_then_discard)
 
 
 class PatientProtocol(HttpToolsProtocol):

@@ -4,9 +4,15 @@ import http.client
 import json
 from typing import Any
 
+import jsonschema
 import pytest
 
-from servers.contract import MAX_BATCH_TEXTS, MAX_LENGTH_TOKENS, MAX_TEXT_CHARS
+from servers.contract import (
+    MAX_BATCH_TEXTS,
+    MAX_BODY_BYTES,
+    MAX_LENGTH_TOKENS,
+    MAX_TEXT_CHARS,
+)
 from servers.discovery import Contender
 
 TEXTS = ["我的快递到哪里了", "Please refund the second payment.", "密码忘了😡 help", "thanks!"]
@@ -130,3 +136,32 @@ def test_the_api_is_described(server: Any) -> None:
     assert {"/predict", "/batch_predict", "/health/live", "/health/ready", "/stats"} <= set(
         schema["paths"]
     )
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/predict", b'{"text": "a"}'),
+        ("/predict", b"{not json"),
+        ("/predict", b'{"text": ""}'),
+        ("/predict", b" " * (MAX_BODY_BYTES + 1)),
+        ("/batch_predict", b'{"texts": ["a", "b"]}'),
+        ("/batch_predict", b'{"texts": [7]}'),
+        ("/stats", None),
+        ("/health/live", None),
+        ("/health/ready", None),
+    ],
+    ids=lambda value: str(value)[:32],
+)
+def test_an_answer_is_the_one_that_the_api_describes(
+    server: Any, path: str, body: bytes | None
+) -> None:
+    client = server.client()
+    _, document = client.send("/openapi.json")
+
+    status, answer = client.send(path, body)
+
+    described = document["paths"][path]["get" if body is None else "post"]["responses"]
+    schema = described[str(status)]["content"]["application/json"]["schema"]
+    jsonschema.validate(answer, {**schema, "components": document["components"]})
+    assert schema != {}

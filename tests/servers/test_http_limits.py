@@ -112,6 +112,23 @@ def test_a_body_that_does_not_say_its_size_is_refused_once_it_is_too_large(
     assert answer_on(connection)[0] == 413
 
 
+def test_a_caller_that_sends_all_of_a_refused_body_and_closes_sees_the_answer(
+    patient: Service,
+) -> None:
+    body = b" " * (20 * MAX_BODY_BYTES)
+    head = HEAD + b"connection: close\r\ncontent-length: %d\r\n\r\n" % len(body)
+    assert answer_on(patient.connect(head, body))[0] == 413
+
+
+def test_a_connection_serves_on_after_a_body_that_is_not_utf_8(patient: Service) -> None:
+    body = '{"text": "a"}'.encode("utf-16")
+    request = HEAD + b"content-length: %d\r\n\r\n" % len(body) + body
+    connection = patient.connect(request)
+    assert answer_on(connection)[0] == 422
+    connection.sendall(request)
+    assert answer_on(connection)[0] == 422
+
+
 def test_the_rest_of_a_refused_body_is_discarded_and_the_connection_serves_on(
     patient: Service,
 ) -> None:
