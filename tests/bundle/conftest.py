@@ -53,7 +53,7 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    monkeypatch.setenv("PIP_FIND_LINKS", folder.as_uri())  # pip splits the variable at blanks
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
     return folder
 
@@ -62,8 +62,9 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def committed(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The project as it lies here, committed in a repository of its own."""
     folder = tmp_path_factory.mktemp("committed") / "project"
+    trusted = ["-c", "safe.directory=*"]  # the clone may be another user's
     listed = subprocess.run(
-        ["git", "-C", str(root), "ls-files", "-z", "-co", "--exclude-standard"],
+        ["git", *trusted, "-C", str(root), "ls-files", "-z", "-co", "--exclude-standard"],
         capture_output=True,
         text=True,
         check=True,

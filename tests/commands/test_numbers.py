@@ -20,6 +20,6 @@ from study import app
 def test_a_number_without_an_end_is_refused_before_anything_starts(
     command: tuple[str, ...], value: str
 ) -> None:
-    done = CliRunner().invoke(app, [*command, value])
+    done = CliRunner().invoke(app, [*command, value], env={"COLUMNS": "200"})
     assert done.exit_code == 2
     assert f"Invalid value for '{command[-1]}'" in done.stderr
