@@ -11,7 +11,10 @@ from loadtests.serve import serve_until_stopped
 
 def serve(
     contender: Annotated[str, typer.Argument(help="A contender, as `study list` names them.")],
-    port: Annotated[int | None, typer.Option(help="Its main port.")] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(help="Its main port.", show_default="its own, which `study list` shows"),
+    ] = None,
     model: ModelOption = None,
 ) -> None:
     """Start one contender and keep it running, with its URL and a curl line to try."""

@@ -19,7 +19,7 @@ async def run(args: LaunchArgs) -> None:
     law = Law.from_options(args.options)
     service = SimulatedService(law, loop)
     server = await loop.create_server(
-        lambda: LawHttp(service, law.answer), args.host, args.port, backlog=2048
+        lambda: LawHttp(service, law.answer, args.contender), args.host, args.port, backlog=2048
     )
     print(f"simulated service, no model: {law!r}", flush=True)
     await stop.wait()

@@ -6,7 +6,7 @@ from typing import cast
 
 from servers.contract import BatchItem, BatchPredictResponse, PredictResponse
 from servers.law_service.service import Outcome, SimulatedService
-from servers.null_service.http import MAX_HEAD_BYTES, body_length
+from servers.null_service.http import MAX_HEAD_BYTES, body_length, live_answer
 
 MAX_FILE_NUMBER = 1000
 """select() cannot watch file numbers from 1024 on; a connection above this is closed at once."""
@@ -18,10 +18,7 @@ def response(status: str, body: str) -> bytes:
     return head.encode() + b"\r\n\r\n" + payload
 
 
-_HEALTH = {
-    b"GET /health/live ": response("200 OK", '{"status":"live"}'),
-    b"GET /health/ready ": response("200 OK", '{"status":"ready"}'),
-}
+_READY = response("200 OK", '{"status":"ready"}')
 _FAILED = response("500 Internal Server Error", '{"detail":"an error that the law asks for."}')
 _NOT_FOUND = response("404 Not Found", '{"detail":"Not Found"}')
 _NOT_A_BATCH = response("422 Unprocessable Content", '{"detail":"expected a list of texts."}')
@@ -33,8 +30,12 @@ _NO_LENGTH = response(
 class LawHttp(asyncio.Protocol):
     """One kept-alive connection; the next request is read once the last one was answered."""
 
-    def __init__(self, service: SimulatedService, label: str) -> None:
+    def __init__(self, service: SimulatedService, label: str, contender: str = "law") -> None:
         self._service = service
+        self._health = {
+            b"GET /health/live ": live_answer(contender),
+            b"GET /health/ready ": _READY,
+        }
         self._label = label
         one = PredictResponse(label=label, confidence=1.0, latency_ms=0.0)
         self._answer_to_one = response("200 OK", one.model_dump_json())
@@ -77,7 +78,7 @@ class LawHttp(asyncio.Protocol):
             self._transport.write(response("200 OK", counters.model_dump_json()))
         else:
             path = request_line[: request_line.find(b" ", 5) + 1]
-            self._transport.write(_HEALTH.get(path, _NOT_FOUND))
+            self._transport.write(self._health.get(path, _NOT_FOUND))
 
     def _answer_batch(self, body: bytes) -> None:
         """Texts that come together are served as one request."""

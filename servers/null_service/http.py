@@ -5,7 +5,13 @@ import json
 from dataclasses import dataclass
 from typing import cast
 
-from servers.contract import BatchItem, BatchPredictResponse, PredictResponse, ServerCounters
+from servers.contract import (
+    BatchItem,
+    BatchPredictResponse,
+    Health,
+    PredictResponse,
+    ServerCounters,
+)
 
 LABEL = "null"
 CONFIDENCE = 1.0
@@ -22,7 +28,6 @@ _ANSWER = _response(
     "200 OK",
     PredictResponse(label=LABEL, confidence=CONFIDENCE, latency_ms=0.0).model_dump_json(),
 )
-_LIVE = _response("200 OK", '{"status":"live"}')
 _READY = _response("200 OK", '{"status":"ready"}')
 _NOT_FOUND = _response("404 Not Found", '{"detail":"Not Found"}')
 _NOT_A_BATCH = _response("422 Unprocessable Content", '{"detail":"expected a list of texts."}')
@@ -59,8 +64,9 @@ def body_length(head: bytes) -> int | None:
 class NullHttp(asyncio.Protocol):
     """One connection: keep-alive, pipelined and split requests with content-length bodies."""
 
-    def __init__(self, totals: Totals) -> None:
+    def __init__(self, totals: Totals, live: bytes) -> None:
         self._totals = totals
+        self._live = live
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -98,7 +104,7 @@ class NullHttp(asyncio.Protocol):
         if request_line.startswith(b"GET /stats "):
             return _response("200 OK", self._totals.to_json())
         if request_line.startswith(b"GET /health/live "):
-            return _LIVE
+            return self._live
         if request_line.startswith(b"GET /health/ready "):
             return _READY
         return _NOT_FOUND
@@ -116,10 +122,15 @@ class NullHttp(asyncio.Protocol):
         return _response("200 OK", batch.model_dump_json())
 
 
-async def serve_http(host: str, port: int, stop: asyncio.Event) -> None:
+def live_answer(contender: str) -> bytes:
+    health = Health(status="live", contender=contender)
+    return _response("200 OK", health.model_dump_json())
+
+
+async def serve_http(contender: str, host: str, port: int, stop: asyncio.Event) -> None:
     """Serves until stop is set."""
-    totals = Totals()
+    totals, live = Totals(), live_answer(contender)
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: NullHttp(totals), host, port, backlog=2048)
+    server = await loop.create_server(lambda: NullHttp(totals, live), host, port, backlog=2048)
     await stop.wait()
     server.close()

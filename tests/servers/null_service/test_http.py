@@ -3,9 +3,10 @@ import json
 
 import pytest
 
-from servers.null_service.http import NullHttp, Totals, body_length
+from servers.null_service.http import NullHttp, Totals, body_length, live_answer
 
 PREDICT = b'POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: 13\r\n\r\n{"text": "a"}'
+LIVE = live_answer("null-http")
 STATS = b"GET /stats HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
@@ -24,7 +25,7 @@ class FakeTransport(asyncio.Transport):
 
 def connect() -> tuple[NullHttp, FakeTransport, Totals]:
     totals = Totals()
-    connection, transport = NullHttp(totals), FakeTransport()
+    connection, transport = NullHttp(totals, LIVE), FakeTransport()
     connection.connection_made(transport)
     return connection, transport, totals
 
