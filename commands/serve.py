@@ -4,9 +4,7 @@ from typing import Annotated
 
 import typer
 
-from commands.common import CACHE, SEED, ModelOption, console, contender_named
-from loadtests.artefacts import prepare
-from loadtests.serve import serve_until_stopped
+from commands.common import CACHE, ModelOption, console, contender_named
 
 
 def serve(
@@ -18,6 +16,10 @@ def serve(
     model: ModelOption = None,
 ) -> None:
     """Start one contender and keep it running, with its URL and a curl line to try."""
+    from loadtests.artefacts import prepare
+    from loadtests.seed import SEED
+    from loadtests.serve import serve_until_stopped
+
     chosen = contender_named(contender)
     artefacts = prepare(model or "small", None, SEED, CACHE)
     serve_until_stopped(chosen, artefacts, port, console)
