@@ -1,6 +1,8 @@
 """The study's command line: every command by its name, in the order in which help lists them."""
 
+import io
 import signal
+import sys
 from collections.abc import Callable, Mapping
 from types import FrameType
 
@@ -44,6 +46,10 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 def main() -> None:
     signal.signal(signal.SIGTERM, _interrupt)
+    # A name or a text that the terminal's encoding does not have is escaped: no traceback.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     app()
 
 

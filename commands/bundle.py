@@ -5,12 +5,7 @@ from typing import Annotated
 
 import typer
 
-from bundle.artefacts import read_sizes
-from bundle.gather import Order, gathered
-from bundle.pack import MIB, write_bundle
-from bundle.tables import contents_tables, files_table, remarks
-from bundle.target import read_target
-from commands.common import ROOT, SEED, console, say
+from commands.common import ROOT, console, say, status, writable
 
 
 def bundle_up(
@@ -42,6 +37,13 @@ def bundle_up(
     ] = False,
 ) -> None:
     """Pack wheels, project and models for a machine without a network."""
+    from bundle.artefacts import read_sizes
+    from bundle.gather import Order, gathered
+    from bundle.pack import MIB, write_bundle
+    from bundle.tables import contents_tables, files_table, remarks
+    from bundle.target import read_target
+    from loadtests.seed import SEED
+
     order = Order(
         root=ROOT,
         cache=ROOT / ".cache",
@@ -52,7 +54,9 @@ def bundle_up(
         seed=SEED,
     )
     part_bytes = part_mib * MIB if part_mib else None
-    with console.status("collecting"), gathered(order) as contents:
+    if not plan:
+        writable(out)
+    with status("collecting"), gathered(order) as contents:
         console.print(*contents_tables(contents, part_bytes))
         for remark in remarks(contents):
             say(remark)

@@ -6,13 +6,6 @@ from typing import Annotated
 import typer
 
 from commands.common import CACHE, ModelOption, TextsOption, console, say
-from loadtests.artefacts import prepare
-from loadtests.contenders import resolve_contenders
-from loadtests.cores import available_cores, split_cores
-from loadtests.experiment_changes import with_overrides
-from loadtests.experiment_file import read_experiment
-from loadtests.nvml import Gpu
-from loadtests.preflight import gpu_in_words, preflight
 
 
 def check(
@@ -21,6 +14,14 @@ def check(
     texts: TextsOption = None,
 ) -> None:
     """Start every contender of an experiment once: which can be had here, and why others cannot."""
+    from loadtests.artefacts import prepare
+    from loadtests.contenders import resolve_contenders
+    from loadtests.cores import available_cores, split_cores
+    from loadtests.experiment_changes import with_overrides
+    from loadtests.experiment_file import read_experiment
+    from loadtests.nvml import Gpu
+    from loadtests.preflight import gpu_in_words, preflight
+
     chosen = with_overrides(read_experiment(experiment), model, texts)
     contenders = resolve_contenders(chosen)
     gpu = Gpu.find()

@@ -8,22 +8,16 @@ import typer
 from commands.common import (
     CACHE,
     RESULTS,
-    SEED,
     ModelOption,
     ResultsOption,
     command_line,
-    console,
     contender_named,
     say,
+    status,
+    writable,
 )
 from commands.errors import stopped_without_a_trace
-from loadtests.artefacts import prepare
-from loadtests.coexist import coexist
-from loadtests.coexist_drive import Place
-from loadtests.coexist_plan import MODELS, CoexistSpec
-from loadtests.cores import available_cores, split_cores
-from loadtests.nvml import Gpu
-from servers.classifier.placement import Device, EngineName, Precision
+from servers.choices import Device, EngineName, Precision
 from servers.triton_service.neighbours.sizes import SizeName
 
 
@@ -45,15 +39,23 @@ def coexist_models(
     results: ResultsOption = RESULTS,
 ) -> None:
     """Measure what the classifier, a ResNet-50 and a recommender lose beside each other."""
-    from analysis.coexist_page import write_page  # its imports take seconds
+    from analysis.coexist_page import write_page
+    from loadtests.artefacts import prepare
+    from loadtests.coexist import coexist
+    from loadtests.coexist_drive import Place
+    from loadtests.coexist_plan import MODELS, CoexistSpec
+    from loadtests.cores import available_cores, split_cores
+    from loadtests.nvml import Gpu
+    from loadtests.seed import SEED
 
+    writable(results)
     spec = CoexistSpec(
         device, precision, engine, neighbours, seconds, callers, repeats, pairs, SEED
     )
     artefacts = prepare(model or "small", None, SEED, CACHE)
     cores = split_cores(available_cores(), len(MODELS))
-    with stopped_without_a_trace(), console.status("starting") as status:
-        place = Place(artefacts, cores, Gpu.find(), status.update)
+    with stopped_without_a_trace(), status("starting") as update:
+        place = Place(artefacts, cores, Gpu.find(), update)
         now = datetime.now(UTC)
         folder = coexist(contender_named("triton"), spec, place, results, command_line(), now)
     page = write_page(folder)

@@ -1,22 +1,28 @@
-"""Folders, options and the voice that the commands share."""
+"""Folders, options and the voice that the commands share.
+
+What takes long to import is imported by the commands themselves: help is given without it.
+"""
 
 import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
-from loadtests.spec import Experiment
-from servers.discovery import Contender, ContenderError, discover
+from commands.errors import FolderError
+
+if TYPE_CHECKING:
+    from servers.discovery import Contender
 
 ROOT = Path(__file__).parent.parent
 EXPERIMENTS = ROOT / "loadtests" / "experiments"
 RESULTS = ROOT / "results"
 CACHE = ROOT / ".cache" / "artefacts"
-
-SEED = int(Experiment.model_fields["seed"].default)
-"""Of the commands that take no experiment."""
 
 ModelOption = Annotated[
     str | None, typer.Option(help="small, base, a local model folder, or a model hub id.")
@@ -36,7 +42,28 @@ def say(text: str) -> None:
     console.print(text, soft_wrap=True)
 
 
-def contender_named(name: str) -> Contender:
+@contextmanager
+def status(text: str) -> Iterator[Callable[[str], None]]:
+    """A line that shows what goes on; the function given changes it. Rich would take a plain string
+    for markup here, whatever the console says."""
+    with console.status(Text(text)) as shown:
+        yield lambda changed: shown.update(Text(changed))
+
+
+def writable(folder: Path) -> None:
+    """Makes the folder where it is missing; FolderError where nothing can be written there: better
+    now than after the measurement."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise FolderError(folder, error) from error
+
+
+def contender_named(name: str) -> "Contender":
+    from servers.discovery import ContenderError, discover
+
     known = discover()
     if name not in known:
         raise ContenderError(

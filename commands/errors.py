@@ -5,38 +5,44 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
+from typing import NoReturn
 
 import typer
-
-from bundle.errors import BundleError
-from loadtests.artefacts import ArtefactError
-from loadtests.budget import BudgetError
-from loadtests.drive import DriveError
-from loadtests.experiment_file import SpecError
-from loadtests.launch import LaunchError
-from loadtests.outside_tools import ToolError
-from loadtests.probe import ProbeError
-from loadtests.records import RecordError
-from loadtests.serve import ServeError
-from servers.discovery import ContenderError
 
 DISK_ERRORS = (
     *(errno.ENOSPC, errno.EDQUOT, errno.EROFS),
     *(errno.EACCES, errno.EPERM, errno.ENOTDIR),
 )
-EXPECTED = (
-    SpecError,
-    BudgetError,
-    ContenderError,
-    ArtefactError,
-    RecordError,
-    ServeError,
-    LaunchError,
-    DriveError,
-    ToolError,
-    ProbeError,
-    BundleError,
-)
+
+
+class FolderError(RuntimeError):
+    """A folder in which nothing can be written."""
+
+    def __init__(self, folder: object, why: OSError) -> None:
+        super().__init__(
+            f"expected to write to {folder}, found: {why.strerror}; make room there or name "
+            "another folder."
+        )
+
+
+def expected_errors() -> tuple[type[Exception], ...]:
+    """Looked up when there is an error: what raises them takes a second to import."""
+    from bundle.errors import BundleError
+    from loadtests.artefacts import ArtefactError
+    from loadtests.budget import BudgetError
+    from loadtests.drive import DriveError
+    from loadtests.experiment_file import SpecError
+    from loadtests.launch import LaunchError
+    from loadtests.outside_tools import ToolError
+    from loadtests.probe import ProbeError
+    from loadtests.records import RecordError
+    from loadtests.serve import ServeError
+    from servers.discovery import ContenderError
+
+    return (
+        *(SpecError, BudgetError, ContenderError, ArtefactError, RecordError, ServeError),
+        *(LaunchError, DriveError, ToolError, ProbeError, BundleError, FolderError),
+    )
 
 
 def exits_with_a_sentence(command: Callable[..., None]) -> Callable[..., None]:
@@ -46,22 +52,25 @@ def exits_with_a_sentence(command: Callable[..., None]) -> Callable[..., None]:
     def wrapped(*args: object, **kwargs: object) -> None:
         try:
             command(*args, **kwargs)
-        except EXPECTED as error:
-            for line in getattr(error, "log_tail", ()):
-                print(f"  | {line}", file=sys.stderr)
-            print(f"study: {error}", file=sys.stderr)
-            raise typer.Exit(2) from error
+        except (typer.Exit, typer.Abort):
+            raise
         except OSError as error:
             if error.errno not in DISK_ERRORS:
                 raise
-            print(
-                f"study: expected to write to {error.filename or 'the disk'}, found: "
-                f"{error.strerror}; make room there or name another folder.",
-                file=sys.stderr,
-            )
-            raise typer.Exit(2) from error
+            _leave(FolderError(error.filename or "the disk", error))
+        except Exception as error:
+            if not isinstance(error, expected_errors()):
+                raise
+            _leave(error)
 
     return wrapped
+
+
+def _leave(error: Exception) -> NoReturn:
+    for line in getattr(error, "log_tail", ()):
+        print(f"  | {line}", file=sys.stderr)
+    print(f"study: {error}", file=sys.stderr)
+    raise typer.Exit(2) from error
 
 
 @contextmanager

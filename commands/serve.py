@@ -4,17 +4,22 @@ from typing import Annotated
 
 import typer
 
-from commands.common import CACHE, SEED, ModelOption, console, contender_named
-from loadtests.artefacts import prepare
-from loadtests.serve import serve_until_stopped
+from commands.common import CACHE, ModelOption, console, contender_named
 
 
 def serve(
     contender: Annotated[str, typer.Argument(help="A contender, as `study list` names them.")],
-    port: Annotated[int | None, typer.Option(help="Its main port.")] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(help="Its main port.", show_default="its own, which `study list` shows"),
+    ] = None,
     model: ModelOption = None,
 ) -> None:
     """Start one contender and keep it running, with its URL and a curl line to try."""
+    from loadtests.artefacts import prepare
+    from loadtests.seed import SEED
+    from loadtests.serve import serve_until_stopped
+
     chosen = contender_named(contender)
     artefacts = prepare(model or "small", None, SEED, CACHE)
     serve_until_stopped(chosen, artefacts, port, console)

@@ -9,39 +9,35 @@ from commands.common import (
     CACHE,
     RESULTS,
     ROOT,
-    SEED,
     ModelOption,
     ResultsOption,
     command_line,
     console,
     contender_named,
     say,
+    status,
+    writable,
 )
 from commands.errors import stopped_without_a_trace
-from loadtests import perf_analyzer_tool
-from loadtests.artefacts import prepare
-from loadtests.calibrate import calibrate, save_calibration
-from loadtests.calibration import budgets
-from loadtests.calibration_table import budgets_table, rows_tables
-from loadtests.cores import available_cores, split_cores
-from loadtests.crosscheck import (
-    DEFAULT_CONTENDERS,
-    CrosscheckSpec,
-    Place,
-    crosscheck,
-    find_tools,
-    write_crosscheck,
-)
 
 TOOLS = ROOT / ".cache" / "perf_analyzer"
+CROSSCHECKED = ("triton", "fastapi-onnx", "litserve")
 
 
 def calibrate_clients(results: ResultsOption = RESULTS) -> None:
     """Measure the load generator itself against servers that answer at once, in about a minute."""
+    from loadtests.artefacts import prepare
+    from loadtests.calibrate import calibrate, save_calibration
+    from loadtests.calibration import budgets
+    from loadtests.calibration_table import budgets_table, rows_tables
+    from loadtests.cores import available_cores, split_cores
+    from loadtests.seed import SEED
+
+    writable(results)
     artefacts = prepare("small", None, SEED, CACHE)
     cores = split_cores(available_cores(), 1)
-    with stopped_without_a_trace(), console.status("starting") as status:
-        rows = calibrate(artefacts.traffic_path, len(artefacts.texts), cores, SEED, status.update)
+    with stopped_without_a_trace(), status("starting") as update:
+        rows = calibrate(artefacts.traffic_path, len(artefacts.texts), cores, SEED, update)
     console.print(*rows_tables(rows), budgets_table(budgets(rows)))
     say(str(save_calibration(results, rows, cores, command_line(), datetime.now(UTC))))
 
@@ -49,7 +45,7 @@ def calibrate_clients(results: ResultsOption = RESULTS) -> None:
 def crosscheck_clients(
     contenders: Annotated[
         list[str] | None,
-        typer.Argument(help="Contenders.", show_default=" ".join(DEFAULT_CONTENDERS)),
+        typer.Argument(help="Contenders.", show_default=" ".join(CROSSCHECKED)),
     ] = None,
     rate_rps: Annotated[
         float, typer.Option(min=1, max=1_000_000, help="Arrivals per second at Triton.")
@@ -67,11 +63,24 @@ def crosscheck_clients(
     results: ResultsOption = RESULTS,
 ) -> None:
     """Measure running contenders with perf_analyzer and wrk too, in two to three minutes."""
+    from loadtests import perf_analyzer_tool
+    from loadtests.artefacts import prepare
+    from loadtests.cores import available_cores, split_cores
+    from loadtests.crosscheck import (
+        CrosscheckSpec,
+        Place,
+        crosscheck,
+        find_tools,
+        write_crosscheck,
+    )
+    from loadtests.seed import SEED
+
+    writable(results)
     if fetch_perf_analyzer:
         console.print("Fetching perf_analyzer")
         perf_analyzer_tool.fetch(TOOLS)
     spec = CrosscheckSpec(rate_rps=rate_rps, concurrency=concurrency, rounds=rounds, seed=SEED)
-    chosen = [contender_named(name) for name in contenders or DEFAULT_CONTENDERS]
+    chosen = [contender_named(name) for name in contenders or CROSSCHECKED]
     artefacts = prepare(model or "small", None, SEED, CACHE)
     place = Place(artefacts, split_cores(available_cores(), 1), say)
     tools = find_tools(TOOLS)

@@ -31,7 +31,6 @@ LEAST_STEADY_S = 6
 PARITY_TOLERANCE = 0.001
 SETTLE_WITHIN_S = 30.0
 
-DEFAULT_CONTENDERS = ("triton", "fastapi-onnx", "litserve")
 
 T = TypeVar("T")
 

@@ -1,26 +1,35 @@
 """For Locust by hand: one user class for each contender.
 
     study serve fastapi-tuned
-    locust -f loadtests/locustfile.py --class-picker            # web UI: choose the class there
+    locust -f loadtests/locustfile.py --class-picker --web-host 127.0.0.1    # choose it in the UI
     locust -f loadtests/locustfile.py FastapiTuned --headless --users 20 --run-time 30s
 
-Hosts default to where `study serve` puts a contender; --host changes them. These users are closed
-loop (each waits for its reply), so the study itself measures with loadtests/replay.py instead.
+Each class calls the port at which `study serve` puts its contender; --host changes it. The classes
+of the calibration's contenders have to be asked for, by name or with --calibration. These users are
+closed loop (each waits for its reply), so the study itself measures with loadtests/replay.py
+instead.
 """
 
+import argparse
+import logging
+import math
 import random
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import gevent
 import locust.stats
-from locust import FastHttpUser, User, constant, events, task
+from locust import FastHttpUser, User, events, task
 from locust.argument_parser import LocustArgumentParser
+from locust.env import Environment
+from locust.exception import StopUser
+from locust.runners import Runner, WorkerRunner
 
 from loadtests.gevent_clients import RequestFailedError, connect
+from loadtests.identity import Targets, host_and_port
 from loadtests.traffic import decode_answer, encode_request, read_traffic
-from loadtests.wire import CONTRACT_WIRES, AnswerError
-from servers.contract import DEFAULT_GRPC_PORT, DEFAULT_HTTP_PORT
+from loadtests.wire import CONTRACT_WIRES, HTTP_PATH, AnswerError
 from servers.discovery import Contender, discover
 
 SAMPLE_TEXTS = (
@@ -29,10 +38,24 @@ SAMPLE_TEXTS = (
     "I was charged twice for the same parcel, please refund one of them.",
     "我想修改收货地址，谢谢。",
 )
+BACK_OFF_S = 1.0
+"""How long a user waits that got no connection: else it would try again thousands of times."""
+
+WRONG_TARGET = "wrong target"
 
 # The stock buckets are whole milliseconds: as wide as a small model's latency.
 setattr(locust.stats, "bucket_response_time", lambda ms: round(ms, 1))  # noqa: B010 - typed int
 locust.stats.PERCENTILES_TO_CHART = [0.5, 0.95, 0.99]
+
+logger = logging.getLogger(__name__)
+
+
+def seconds(text: str) -> float:
+    """For argparse: a number of seconds above 0."""
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"expected seconds above 0, found {text}")
+    return value
 
 
 @events.init_command_line_parser.add_listener
@@ -43,13 +66,15 @@ def add_arguments(parser: LocustArgumentParser) -> None:
         help="traffic.jsonl of a study (.cache/artefacts/...); default: a few sample texts",
     )
     parser.add_argument(
-        "--timeout", type=float, default=10.0, help="seconds after which a request has failed"
+        "--timeout", type=seconds, default=10.0, help="seconds after which a request has failed"
     )
-
-
-def class_name(contender: str) -> str:
-    """fastapi-tuned -> FastapiTuned."""
-    return "".join(part.capitalize() for part in contender.split("-"))
+    parser.add_argument(
+        "--calibration",
+        action="store_true",
+        env_var="LOCUST_CALIBRATION",
+        include_in_web_ui=False,
+        help="offer the null servers and the simulated service beside the contenders, too",
+    )
 
 
 class _Messages:
@@ -66,49 +91,77 @@ class _Messages:
 
 
 _messages = _Messages()
+_targets = Targets()
 
 
-class HttpContender(FastHttpUser):
+class _OfContender(User):
     abstract = True
-    host = f"http://127.0.0.1:{DEFAULT_HTTP_PORT}"
-    wait_time = constant(0)
+    contender: ClassVar[Contender]
+    pause_s = 0.0
+
+    def wait_time(self) -> float:
+        return self.pause_s
+
+    def text(self) -> str:
+        """What to send next; ends the test where another contender would get it."""
+        options = self.environment.parsed_options
+        refusal = _targets.refusal(self.contender, str(self.host), options.timeout)
+        if refusal:
+            assert self.environment.runner is not None  # which runs this user
+            self.environment.runner.send_message(WRONG_TARGET, refusal)
+            raise StopUser
+        return _messages.any(options.traffic)
+
+
+class HttpContender(_OfContender, FastHttpUser):
+    abstract = True
+
+    def __init__(self, environment: Environment) -> None:
+        assert environment.parsed_options is not None  # the command line was read
+        # FastHttpUser makes its session of them.
+        self.network_timeout = self.connection_timeout = environment.parsed_options.timeout
+        super().__init__(environment)
 
     @task
     def predict(self) -> None:
-        text = _messages.any(self.environment.parsed_options.traffic)
-        with self.client.post("/predict", json={"text": text}, catch_response=True) as response:
-            if response.status_code == 200:
+        name, body = f"{self.contender.name} {HTTP_PATH}", {"text": self.text()}
+        with self.client.post(HTTP_PATH, name=name, json=body, catch_response=True) as response:
+            # Locust's status of a request without an answer is 0.
+            lost = not response.status_code and not isinstance(response.error, TimeoutError)
+            self.pause_s = BACK_OFF_S if lost else 0.0
+            if not response.status_code:
+                response.failure(f"no answer from {self.host}: {response.error}")
+            elif response.status_code == 200:
                 try:
                     decode_answer("http-json", response.content or b"")
                 except AnswerError as error:
                     response.failure(str(error))
 
 
-class GrpcContender(User):
+class GrpcContender(_OfContender):
     abstract = True
-    host = f"grpc://127.0.0.1:{DEFAULT_GRPC_PORT}"
-    wait_time = constant(0)
 
     def on_start(self) -> None:
-        host, _, port = str(self.host).rpartition("//")[2].partition(":")
+        host, port = host_and_port(str(self.host), self.contender.port)
         timeout_s = self.environment.parsed_options.timeout
-        wire = CONTRACT_WIRES["kserve-grpc"]
-        self._client = connect(wire, host, int(port or DEFAULT_GRPC_PORT), timeout_s)
+        self._client = connect(CONTRACT_WIRES["kserve-grpc"], host, port, timeout_s)
+        self._where = f"{host}:{port}"
 
     def on_stop(self) -> None:
         self._client.close()
 
     @task
     def predict(self) -> None:
-        text = _messages.any(self.environment.parsed_options.traffic)
-        body = encode_request("kserve-grpc", text)
+        body = encode_request("kserve-grpc", self.text())
         started_s = time.perf_counter()
         error: Exception | None = None
         reply = b""
+        self.pause_s = 0.0
         try:
             reply = self._client.send(body)
         except RequestFailedError as failure:
-            error = failure
+            error = ConnectionError(f"no answer from {self._where}: {failure.status}")
+            self.pause_s = BACK_OFF_S if failure.status == "connection" else 0.0
         elapsed_ms = (time.perf_counter() - started_s) * 1000
         if error is None:
             try:
@@ -117,7 +170,7 @@ class GrpcContender(User):
                 error = wrong
         self.environment.events.request.fire(
             request_type="gRPC",
-            name="ModelInfer",
+            name=f"{self.contender.name} ModelInfer",
             response_time=elapsed_ms,
             response_length=len(reply),
             exception=error,
@@ -125,10 +178,60 @@ class GrpcContender(User):
         )
 
 
+@events.init.add_listener
+def prepare(environment: Environment, runner: Runner, **_: Any) -> None:
+    if isinstance(runner, WorkerRunner):
+        return  # its master says which classes run, and ends the test
+    runner.register_message(WRONG_TARGET, end_test)
+    options = environment.parsed_options
+    assert options is not None  # the command line was read
+    if not options.calibration and not options.user_classes:
+        classes = environment.available_user_classes or {}
+        for name in [name for name, each in classes.items() if _calibrates(each)]:
+            del classes[name]
+        environment.user_classes = [u for u in environment.user_classes if not _calibrates(u)]
+
+
+@events.test_start.add_listener
+def forget_targets(**_: Any) -> None:
+    _targets.forget()
+
+
+def end_test(environment: Environment, msg: Any, **_: Any) -> None:
+    """Says once why the test cannot go on; without a web UI Locust ends with exit code 2."""
+    runner, options = environment.runner, environment.parsed_options
+    assert runner is not None  # it has called this
+    assert options is not None  # the command line was read
+    said = {row["msg"] for row in runner.exceptions.values()}
+    if msg.data in said:
+        return
+    logger.error(msg.data)
+    runner.log_exception("local", msg.data, msg.data)
+    if options.headless:
+        environment.process_exit_code = 2
+    if not said:
+        gevent.spawn(runner.quit if options.headless else runner.stop)
+
+
+def class_name(contender: str) -> str:
+    """fastapi-tuned -> FastapiTuned."""
+    return "".join(part.capitalize() for part in contender.split("-"))
+
+
+def _calibrates(user_class: object) -> bool:
+    contender = getattr(user_class, "contender", None)  # none: of another Locust file
+    return contender is not None and contender.setting == "calibration"
+
+
 def _user_class(contender: Contender) -> type[User]:
-    base = HttpContender if contender.protocol == "http-json" else GrpcContender
-    about: dict[str, Any] = {"__doc__": contender.summary, "__module__": __name__}
-    return type(class_name(contender.name), (base,), about)
+    http = contender.protocol == "http-json"
+    about: dict[str, Any] = {
+        "__doc__": contender.summary,
+        "__module__": __name__,
+        "contender": contender,
+        "host": f"{'http' if http else 'grpc'}://127.0.0.1:{contender.port}",
+    }
+    return type(class_name(contender.name), (HttpContender if http else GrpcContender,), about)
 
 
 for _contender in discover().values():

@@ -11,7 +11,7 @@ from rich.console import Console
 from loadtests.artefacts import Artefacts
 from loadtests.cores import available_cores
 from loadtests.launch import CANARY_TEXT, Ports, RunningServer, busy_port, launched
-from servers.contract import DEFAULT_GRPC_PORT, DEFAULT_HTTP_PORT, MODEL_NAME
+from servers.contract import MODEL_NAME
 from servers.discovery import Contender
 
 HIGHEST_PORT = 65_535
@@ -22,9 +22,9 @@ class ServeError(RuntimeError):
 
 
 def default_ports(contender: Contender, port: int | None) -> Ports:
-    """Triton's customary 8000, 8001 and 8002, or those beside the port given; ServeError where one
-    of them is no port."""
-    ports = _ports_beside(contender, port)
+    """Those of its server.toml, or those beside the port given; ServeError where one of them is no
+    port."""
+    ports = _ports_beside(contender, contender.port if port is None else port)
     wrong = [each for each in (ports.main, *ports.extra.values()) if not 1 <= each <= HIGHEST_PORT]
     if wrong:
         raise ServeError(
@@ -34,12 +34,10 @@ def default_ports(contender: Contender, port: int | None) -> Ports:
     return ports
 
 
-def _ports_beside(contender: Contender, port: int | None) -> Ports:
+def _ports_beside(contender: Contender, main: int) -> Ports:
     if contender.protocol == "http-json":
-        main = DEFAULT_HTTP_PORT if port is None else port
         return Ports(main, {name: main + 1 + k for k, name in enumerate(contender.extra_ports)})
-    main = DEFAULT_GRPC_PORT if port is None else port
-    customary = {"http": main - 1, "metrics": main + 1}
+    customary = {"http": main - 1, "metrics": main + 1}  # Triton's: 8000, 8001 and 8002
     others = [name for name in contender.extra_ports if name not in customary]
     extra = {name: customary[name] for name in contender.extra_ports if name in customary}
     return Ports(main, extra | {name: main + 2 + k for k, name in enumerate(others)})

@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 from loadtests.arrival_processes import Arrivals, Poisson, Trace
 from loadtests.external import ExternalSpec
 from loadtests.records import Level
+from loadtests.seed import SEED
 from loadtests.strict import Count, Number, Strict
 from servers.contract import (
     LENGTH_BUCKETS,
@@ -164,7 +165,7 @@ class Experiment(Strict):
 
     name: Name
     description: str = ""
-    seed: Annotated[Count, Field(ge=0, lt=2**32)] = 20261121
+    seed: Annotated[Count, Field(ge=0, lt=2**32)] = SEED
     repeats: Annotated[Count, Field(ge=1, le=100)] = 1
     reference: Name = "fastapi"
     contenders: Annotated[tuple[Name, ...], Field(min_length=1)]

@@ -12,10 +12,6 @@ from servers.text_rule import TextError, checked_text
 MODEL_NAME = "text_classifier"
 """Name of the served model on the KServe v2 protocol."""
 
-DEFAULT_HTTP_PORT = 8000
-DEFAULT_GRPC_PORT = 8001
-"""Triton's customary ports, used wherever a person starts a contender by hand."""
-
 MAX_BATCH_TEXTS = 64
 MAX_LENGTH_TOKENS = 128
 MIN_LENGTH_TOKENS = 8
@@ -98,7 +94,10 @@ class Problem(Wire):
 
 
 class Health(Wire):
+    """/health/live also names the contender, so that a load is not aimed at another one."""
+
     status: Literal["live", "ready", "not ready"]
+    contender: str | None = None
 
 
 class ServerCounters(Wire):

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 Protocol = Literal["http-json", "kserve-grpc"]
 EngineName = Literal["torch", "onnxruntime", "none", "external"]
@@ -30,11 +30,12 @@ class ContenderError(ValueError):
 class Contender:
     """A server build plus its configuration: the system under test.
 
-    server is the folder under servers/, started as `python -m servers.<server>`; extra_ports
-    names the ports it opens beside its main one; moving_parts counts the processes and artefacts
-    an operator must keep healthy, and breaks ties between contenders that are equally good.
-    main_process says whether the process started is the server, or a gateway in front of one: the
-    CPU time of a gateway is recorded on its own too. engines are those that a variant may choose.
+    server is the folder under servers/, started as `python -m servers.<server>`; port is its main
+    one where a person gives no other (0: it runs elsewhere), extra_ports names those it opens
+    beside; moving_parts counts the processes and artefacts an operator must keep healthy, and
+    breaks ties between contenders that are equally good. main_process says whether the process
+    started is the server, or a gateway in front of one: the CPU time of a gateway is recorded on
+    its own too. engines are those that a variant may choose.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Contender:
     batching: bool
     summary: str
     moving_parts: int
+    port: int = 0
     extra_ports: tuple[str, ...] = ()
     main_process: MainProcess = "server"
     engines: tuple[EngineName, ...] = ()
@@ -101,6 +103,7 @@ class _Declaration(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     protocol: Protocol
+    port: Annotated[int, Field(ge=1, le=65_535)]
     engine: EngineName
     setting: Setting
     batching: bool

@@ -113,7 +113,10 @@ async def _always() -> bool:
 
 
 def add_health_and_stats(
-    app: FastAPI, counters: Counters, is_ready: Callable[[], Awaitable[bool]] = _always
+    app: FastAPI,
+    contender: str,
+    counters: Counters,
+    is_ready: Callable[[], Awaitable[bool]] = _always,
 ) -> None:
     """Adds /health/live, /health/ready, /stats, and the counting of predict requests.
 
@@ -122,7 +125,7 @@ def add_health_and_stats(
 
     @app.get("/health/live", tags=["operations"], summary="The process answers")
     async def live() -> dict[str, str]:
-        return {"status": "live"}
+        return {"status": "live", "contender": contender}
 
     @app.get("/health/ready", tags=["operations"], summary="The model is loaded and answers")
     async def ready() -> JSONResponse:

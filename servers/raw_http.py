@@ -32,9 +32,12 @@ def _problem(status: str, detail: str) -> bytes:
     return response(status, Problem(detail=detail).model_dump_json())
 
 
-LIVE = response("200 OK", Health(status="live").model_dump_json())
-READY = response("200 OK", Health(status="ready").model_dump_json())
+READY = response("200 OK", '{"status":"ready"}')
 NOT_FOUND = _problem("404 Not Found", "Not Found")
+
+
+def live_answer(contender: str) -> bytes:
+    return response("200 OK", Health(status="live", contender=contender).model_dump_json())
 
 
 class RefusedError(Exception):
@@ -83,8 +86,9 @@ def answer_to_batch(label: str, body: bytes) -> tuple[int, bytes]:
 class RawHttp(asyncio.Protocol):
     """One connection: keep-alive, pipelined and split requests with content-length bodies."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, live: bytes) -> None:
         self._loop = loop
+        self._health = {b"GET /health/live ": live, b"GET /health/ready ": READY}
         self._received = b""
         self._n_answered = 0
         self._watched = False

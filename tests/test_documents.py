@@ -99,3 +99,11 @@ def test_every_path_in_code_marks_exists(name: str) -> None:
     )
     missing = [path for path in named if not (ROOT / path).exists()]
     assert missing == []
+
+
+def test_no_documented_command_opens_locusts_web_ui_to_the_network() -> None:
+    documents = (*DOCUMENTS, "compose/README.md", "loadtests/locustfile.py")
+    lines = [line for name in documents for line in text(name).splitlines()]
+    commands = [line for line in lines if "locust -f" in line and "--headless" not in line]
+    assert commands
+    assert [line for line in commands if "--web-host 127.0.0.1" not in line] == []

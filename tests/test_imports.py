@@ -13,7 +13,7 @@ PACKAGES = ("servers", "loadtests", "analysis", "bundle", "commands")
 LOCUST_FILES = {
     *("locustfile.py", "replay.py", "stock_users.py", "locust_command.py"),
     *("dispatcher.py", "gevent_clients.py", "gevent_socket.py", "calls.py", "http_client.py"),
-    *("grpc_client.py", "grpc_connection.py"),
+    *("grpc_client.py", "grpc_connection.py", "identity.py"),
 }
 
 ROOT_OF_COMPOSITION = {"study", "commands"}

@@ -3,11 +3,11 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
-EngineName = Literal["torch", "onnxruntime"]
-Device = Literal["cpu", "cuda"]
-Precision = Literal["fp32", "fp16"]
+from servers.choices import Device as Device
+from servers.choices import EngineName as EngineName
+from servers.choices import Precision as Precision
 
 
 class EngineUnavailableError(RuntimeError):

@@ -31,6 +31,6 @@ if __name__ == "__main__":
         app = build_app(launch_args, totals)
     except EngineUnavailableError as error:
         refuse_to_start(error)
-    add_health_and_stats(app, totals)
+    add_health_and_stats(app, launch_args.contender, totals)
     refuse_bad_input(app)
     serve(app, launch_args)

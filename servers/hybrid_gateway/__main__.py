@@ -31,6 +31,7 @@ def serve(args: LaunchArgs, grpc_url: str) -> None:
         model_dir=args.model_dir,
         deadline_s=float(args.options["deadline_ms"]) / 1000,
         max_batch_size=int(args.options["max_batch_size"]),
+        contender=args.contender,
     )
     uvicorn.run(
         create_app(settings),

@@ -34,6 +34,7 @@ class GatewaySettings:
     model_dir: Path
     deadline_s: float
     max_batch_size: int
+    contender: str = "hybrid"
 
 
 class Gateway:
@@ -89,7 +90,7 @@ def create_app(settings: GatewaySettings) -> FastAPI:
     refuse_bad_input(app)
     _add_error_answers(app)
     _add_predict_routes(app)
-    _add_operations_routes(app)
+    _add_operations_routes(app, settings.contender)
     return app
 
 
@@ -124,10 +125,10 @@ def _add_predict_routes(app: FastAPI) -> None:
         return BatchPredictResponse(predictions=items, latency_ms=latency_ms)
 
 
-def _add_operations_routes(app: FastAPI) -> None:
+def _add_operations_routes(app: FastAPI, contender: str) -> None:
     @app.get("/health/live", tags=["operations"], summary="The gateway answers")
     async def live() -> dict[str, str]:
-        return {"status": "live"}
+        return {"status": "live", "contender": contender}
 
     @app.get("/health/ready", tags=["operations"], summary="Triton's model is ready")
     async def ready(request: Request) -> JSONResponse:

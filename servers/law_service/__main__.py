@@ -9,6 +9,7 @@ from servers.launch_args import LaunchArgs, parse_launch_args
 from servers.law_service.http import LawHttp
 from servers.law_service.law import Law, LawError
 from servers.law_service.service import SimulatedService
+from servers.raw_http import live_answer
 
 
 async def run(args: LaunchArgs) -> None:
@@ -18,8 +19,9 @@ async def run(args: LaunchArgs) -> None:
         loop.add_signal_handler(number, stop.set)
     law = Law.from_options(args.options)
     service = SimulatedService(law, loop)
+    live = live_answer(args.contender)
     server = await loop.create_server(
-        lambda: LawHttp(service, law.answer, loop), args.host, args.port, backlog=2048
+        lambda: LawHttp(service, law.answer, loop, live), args.host, args.port, backlog=2048
     )
     print(f"simulated service, no model: {law!r}", flush=True)
     await stop.wait()

@@ -4,10 +4,8 @@ import asyncio
 
 from servers.law_service.service import Outcome, SimulatedService
 from servers.raw_http import (
-    LIVE,
     MAX_HEAD_BYTES,
     NOT_FOUND,
-    READY,
     RawHttp,
     RefusedError,
     answer_to_batch,
@@ -19,7 +17,6 @@ from servers.raw_http import (
 MAX_FILE_NUMBER = 1000
 """select() cannot watch file numbers from 1024 on; a connection above this is closed at once."""
 
-_HEALTH = {b"GET /health/live ": LIVE, b"GET /health/ready ": READY}
 _FAILED = response("500 Internal Server Error", '{"detail":"an error that the law asks for."}')
 
 
@@ -27,9 +24,13 @@ class LawHttp(RawHttp):
     """The next request is read once the last one was answered."""
 
     def __init__(
-        self, service: SimulatedService, label: str, loop: asyncio.AbstractEventLoop
+        self,
+        service: SimulatedService,
+        label: str,
+        loop: asyncio.AbstractEventLoop,
+        live: bytes,
     ) -> None:
-        super().__init__(loop)
+        super().__init__(loop, live)
         self._service = service
         self._label = label
         self._answer_to_one = answer_to_one(label)
@@ -72,7 +73,7 @@ class LawHttp(RawHttp):
             self._transport.write(response("200 OK", counters.model_dump_json()))
         else:
             path = request_line[: request_line.find(b" ", 5) + 1]
-            self._transport.write(_HEALTH.get(path, NOT_FOUND))
+            self._transport.write(self._health.get(path, NOT_FOUND))
 
     def _answer_batch(self, body: bytes) -> None:
         """Texts that come together are served as one request."""

@@ -141,7 +141,7 @@ def build_server(args: LaunchArgs, settings: ModelSettings, counters: Counters) 
     # Its own pages are not what its OpenAPI document declares, and say ready whatever happens.
     routes = server.app.router.routes
     routes[:] = [route for route in routes if getattr(route, "path", None) not in _OWN_PATHS]
-    add_health_and_stats(server.app, counters, api.spec.pulse.is_ready)
+    add_health_and_stats(server.app, args.contender, counters, api.spec.pulse.is_ready)
     refuse_bad_input(server.app)
     return server
 

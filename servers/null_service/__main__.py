@@ -23,7 +23,7 @@ async def run(args: LaunchArgs) -> None:
         from servers.null_service.grpc import serve_grpc as serve  # spares null-http the import
     else:
         from servers.null_service.http import serve_http as serve
-    await serve(args.host, args.port, stop)
+    await serve(args.contender, args.host, args.port, stop)
 
 
 if __name__ == "__main__":

@@ -55,13 +55,15 @@ def statistics_response(count: int) -> bytes:
 class NullInference:
     """The RPCs a load generator uses: path to serialised answer."""
 
-    def __init__(self) -> None:
+    def __init__(self, contender: str) -> None:
         self._count = 0
         self._answer = infer_response()
+        metadata = service_pb2.ServerMetadataResponse(name=contender).SerializeToString()
         ready = service_pb2.ServerReadyResponse(ready=True).SerializeToString()
         self._rpcs: dict[str, Callable[[], bytes]] = {
             f"{_SERVICE}ModelInfer": self._infer,
             f"{_SERVICE}ModelStatistics": lambda: statistics_response(self._count),
+            f"{_SERVICE}ServerMetadata": lambda: metadata,
             f"{_SERVICE}ServerLive": lambda: ready,  # the three messages are alike: field 1, true
             f"{_SERVICE}ServerReady": lambda: ready,
             f"{_SERVICE}ModelReady": lambda: ready,
@@ -178,9 +180,9 @@ class NullGrpc(asyncio.Protocol):
         )
 
 
-async def serve_grpc(host: str, port: int, stop: asyncio.Event) -> None:
+async def serve_grpc(contender: str, host: str, port: int, stop: asyncio.Event) -> None:
     """Serves until stop is set."""
-    inference = NullInference()
+    inference = NullInference(contender)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: NullGrpc(inference), host, port, backlog=2048)
     await stop.wait()

@@ -5,15 +5,14 @@ from dataclasses import dataclass
 
 from servers.contract import ServerCounters
 from servers.raw_http import (
-    LIVE,
     MAX_HEAD_BYTES,
     NOT_FOUND,
-    READY,
     RawHttp,
     RefusedError,
     answer_to_batch,
     answer_to_one,
     body_length,
+    live_answer,
     response,
 )
 
@@ -41,8 +40,8 @@ class Totals:
 class NullHttp(RawHttp):
     """Requests that come together are answered in one write."""
 
-    def __init__(self, totals: Totals, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(loop)
+    def __init__(self, totals: Totals, loop: asyncio.AbstractEventLoop, live: bytes) -> None:
+        super().__init__(loop, live)
         self._totals = totals
 
     def data_received(self, data: bytes) -> None:
@@ -77,11 +76,8 @@ class NullHttp(RawHttp):
             return self._answer_batch(body)
         if request_line.startswith(b"GET /stats "):
             return response("200 OK", self._totals.to_json())
-        if request_line.startswith(b"GET /health/live "):
-            return LIVE
-        if request_line.startswith(b"GET /health/ready "):
-            return READY
-        return NOT_FOUND
+        path = request_line[: request_line.find(b" ", 5) + 1]
+        return self._health.get(path, NOT_FOUND)
 
     def _answer_batch(self, body: bytes) -> bytes:
         try:
@@ -94,10 +90,12 @@ class NullHttp(RawHttp):
         return answer
 
 
-async def serve_http(host: str, port: int, stop: asyncio.Event) -> None:
+async def serve_http(contender: str, host: str, port: int, stop: asyncio.Event) -> None:
     """Serves until stop is set."""
-    totals = Totals()
+    totals, live = Totals(), live_answer(contender)
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: NullHttp(totals, loop), host, port, backlog=2048)
+    server = await loop.create_server(
+        lambda: NullHttp(totals, loop, live), host, port, backlog=2048
+    )
     await stop.wait()
     server.close()

@@ -50,7 +50,7 @@ def embedded_triton(args: LaunchArgs, ports: Ports, texts: bool) -> TritonServer
     repository = args.work_dir / "repository"
     write_repository(repository, spec)
     write_neighbours(repository, args.options, args.threads)
-    return TritonServer(repository, args.work_dir / "triton", args.host, ports)
+    return TritonServer(repository, args.work_dir / "triton", args.host, ports, args.contender)
 
 
 def _engine(args: LaunchArgs) -> EngineName:

@@ -50,14 +50,17 @@ class TritonServer:
     It lives in a process group of its own, so that Ctrl-C or a signal to the group reaches only
     this process, which then stops it in order: a Python stub that is interrupted before its
     server makes that server wait for its whole exit timeout. It is told to stop when this process
-    dies. work_dir is a folder of its own.
+    dies. work_dir is a folder of its own; name is what its metadata says that it is.
     """
 
-    def __init__(self, repository: Path, work_dir: Path, host: str, ports: Ports) -> None:
+    def __init__(
+        self, repository: Path, work_dir: Path, host: str, ports: Ports, name: str = "triton"
+    ) -> None:
         self._repository = repository
         self._work_dir = work_dir
         self._host = host
         self._ports = ports
+        self._name = name
         self._shared_memory_prefix = f"study_triton_{uuid4().hex[:12]}_"
         self._error_lines: list[str] = []
 
@@ -147,6 +150,7 @@ class TritonServer:
 
     def _arguments(self, backends_dir: Path) -> list[str]:
         return [
+            f"--id={self._name}",
             f"--model-repository={self._repository}",
             f"--backend-directory={backends_dir}",
             f"--backend-config=python,shm-region-prefix-name={self._shared_memory_prefix}",

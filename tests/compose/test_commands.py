@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
-from servers.contract import DEFAULT_GRPC_PORT, DEFAULT_HTTP_PORT
 from servers.discovery import SERVERS_DIR, Contender, discover
 from servers.launch_args import LaunchArgs, parse_launch_args
 from servers.triton_service.installation import prepare_installation
 
 CONTENDERS = discover()
+HTTP_PORT, GRPC_PORT = 8000, 8001
+"""Inside a container, where nothing else listens."""
+
 # Compose runs Triton's own image for this one instead of the folder's launcher.
 LAUNCHED = [contender for contender in CONTENDERS.values() if contender.name != "triton"]
 Merge = Callable[..., dict[str, Any]]
@@ -63,7 +65,7 @@ def test_a_contender_listens_for_other_containers_on_the_port_that_is_published(
     contender: Contender, services: dict[str, Any]
 ) -> None:
     http = contender.protocol == "http-json"
-    port = DEFAULT_HTTP_PORT if http else DEFAULT_GRPC_PORT
+    port = HTTP_PORT if http else GRPC_PORT
     args = launch_args(services[contender.name])
     assert (args.host, args.port) == ("0.0.0.0", port)
     assert published(services[contender.name]) == {port}
@@ -132,7 +134,7 @@ def test_triton_publishes_the_ports_it_opens(services: dict[str, Any]) -> None:
     }
     assert len(opened) == 3
     assert published(services["triton"]) == opened
-    assert DEFAULT_GRPC_PORT in opened
+    assert GRPC_PORT in opened
 
 
 def test_prepare_understands_its_arguments(project: Merge, prepare: ModuleType) -> None:

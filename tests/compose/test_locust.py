@@ -15,7 +15,6 @@ from urllib.request import urlopen
 import pytest
 
 from loadtests.launch import free_ports
-from servers.contract import DEFAULT_GRPC_PORT, DEFAULT_HTTP_PORT
 from servers.discovery import discover
 
 ROOT = Path(__file__).parents[2]
@@ -34,7 +33,7 @@ def test_each_class_calls_the_service_of_its_contender(hosts: dict[str, str]) ->
     for contender in discover().values():
         camel_case = "".join(part.capitalize() for part in contender.name.split("-"))
         http = contender.protocol == "http-json"
-        scheme, port = ("http", DEFAULT_HTTP_PORT) if http else ("grpc", DEFAULT_GRPC_PORT)
+        scheme, port = ("http", 8000) if http else ("grpc", 8001)
         expected[camel_case] = f"{scheme}://{contender.name}:{port}"
     assert hosts == expected
 
@@ -78,6 +77,7 @@ def test_a_class_chosen_in_the_web_ui_loads_its_own_host(project: Merge, tmp_pat
                 "locust-master",
                 *("--web-host=127.0.0.1", f"--web-port={web}"),
                 *("--master-bind-host=127.0.0.1", f"--master-bind-port={bus}"),
+                "--calibration",
             ),
             moved_here("locust-worker", "--master-host=127.0.0.1", f"--master-port={bus}"),
         ):
@@ -90,7 +90,9 @@ def test_a_class_chosen_in_the_web_ui_loads_its_own_host(project: Merge, tmp_pat
 
         def predictions() -> list[dict[str, Any]]:
             stats = _get(f"{url}/stats/requests")["stats"]
-            return [row for row in stats if row["name"] == "/predict" and row["num_requests"]]
+            return [
+                row for row in stats if row["name"] == "null-http /predict" and row["num_requests"]
+            ]
 
         (row,) = _until(predictions)
         assert row["num_failures"] == 0

@@ -119,7 +119,10 @@ class GrpcClient:
 
 @dataclass(frozen=True)
 class RunningServer:
+    """started_as: the contender's name, or that of the one it is a variant of."""
+
     contender: Contender
+    started_as: str
     address: str
     process: subprocess.Popen[bytes]
 
@@ -155,7 +158,7 @@ def server(
     base, engine, options = VARIANTS.get(request.param, (request.param, None, {}))
     started = start_contender(base, engine=engine, **options)
     address = f"127.0.0.1:{started.ports.main}"
-    running = RunningServer(CONTENDERS[request.param], address, started.process)
+    running = RunningServer(CONTENDERS[request.param], base, address, started.process)
     try:
         _wait_for_a_canary(running, started.log)
         yield running

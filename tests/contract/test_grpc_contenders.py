@@ -19,6 +19,11 @@ def test_server_and_model_say_they_are_ready(server: Any) -> None:
     assert stub.ModelReady(service_pb2.ModelReadyRequest(name=MODEL_NAME)).ready
 
 
+def test_the_servers_metadata_say_who_it_is(server: Any) -> None:
+    metadata = server.client().stub.ServerMetadata(service_pb2.ServerMetadataRequest())
+    assert metadata.name == server.started_as
+
+
 def test_the_outputs_are_one_label_and_one_confidence(server: Any) -> None:
     response = server.client().infer("hello")
     assert response.model_name == MODEL_NAME

@@ -113,9 +113,10 @@ def test_counters_reconcile_with_the_requests_sent(server: Any) -> None:
         assert 0 < grown["real_tokens"] <= grown["padded_tokens"]
 
 
-def test_health_says_live_and_ready(server: Any) -> None:
+def test_health_says_live_who_it_is_and_ready(server: Any) -> None:
     client = server.client()
-    assert client.send("/health/live")[0] == 200
+    live = {"status": "live", "contender": server.started_as}
+    assert client.send("/health/live") == (200, live)
     assert client.send("/health/ready") == (200, {"status": "ready"})
 
 

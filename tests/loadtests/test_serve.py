@@ -6,6 +6,13 @@ from loadtests.serve import ServeError, default_ports
 from servers.discovery import discover
 
 
+def test_contenders_served_at_the_same_time_have_ports_of_their_own() -> None:
+    ports = [default_ports(each, None) for each in discover().values()]
+    numbers = [number for each in ports for number in (each.main, *each.extra.values())]
+    assert len(numbers) > len(ports)
+    assert len(set(numbers)) == len(numbers)
+
+
 def test_a_contender_gets_tritons_customary_ports() -> None:
     ports = default_ports(discover()["triton"], None)
     assert (ports.extra["http"], ports.main, ports.extra["metrics"]) == (8000, 8001, 8002)

@@ -38,7 +38,7 @@ class Service:
         async def predict(body: PredictBody) -> str:
             return body.text
 
-        add_health_and_stats(app, self.counters)
+        add_health_and_stats(app, "one", self.counters)
         refuse_bad_input(app)
         options = {**UVICORN_OPTIONS, "http": protocol}  # and no bound for the drain
         self._server = uvicorn.Server(uvicorn.Config(app, **options))

@@ -22,12 +22,12 @@ PREDICT = b'POST /predict HTTP/1.1\r\ncontent-length: 13\r\n\r\n{"text": "a"}'
 
 
 def null_protocol(loop: asyncio.AbstractEventLoop) -> asyncio.Protocol:
-    return NullHttp(Totals(), loop)
+    return NullHttp(Totals(), loop, b"")
 
 
 def law_protocol(loop: asyncio.AbstractEventLoop) -> asyncio.Protocol:
     law = Law.from_options(discover()["law"].options)
-    return LawHttp(SimulatedService(law, loop), law.answer, loop)
+    return LawHttp(SimulatedService(law, loop), law.answer, loop, b"")
 
 
 @pytest.fixture(params=[null_protocol, law_protocol], ids=["null", "law"])

@@ -73,7 +73,7 @@ class Simulation:
         self.service = SimulatedService(law, self.loop)  # type: ignore[arg-type]  # what it uses
 
     def connect(self) -> tuple[LawHttp, FakeTransport]:
-        connection = LawHttp(self.service, self.law.answer, self.loop)  # type: ignore[arg-type]
+        connection = LawHttp(self.service, self.law.answer, self.loop, b"")  # type: ignore[arg-type]
         transport = FakeTransport(self.loop)
         connection.connection_made(transport)
         return connection, transport

@@ -23,7 +23,7 @@ class FakeTransport(asyncio.Transport):
 
 def connect() -> tuple[NullHttp, FakeTransport, Totals]:
     totals = Totals()
-    connection, transport = NullHttp(totals, Mock()), FakeTransport()
+    connection, transport = NullHttp(totals, Mock(), b""), FakeTransport()
     connection.connection_made(transport)
     return connection, transport, totals
 

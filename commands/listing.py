@@ -1,0 +1,54 @@
+"""What `study list` shows, in lines that are never cut: a path must be there to be copied."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from commands.common import EXPERIMENTS
+from loadtests.experiment_file import read_experiment
+from loadtests.records import read_json, trial_folders
+from servers.discovery import discover
+
+
+def listed(results: Path) -> Iterator[str]:
+    """Contenders, experiments and the runs in results, one a line."""
+    yield "Contenders"
+    yield from _aligned(
+        (each.name, f"port {each.port}", each.engine, each.setting, each.summary)
+        for each in discover().values()
+    )
+    yield f"\nExperiments (study run NAME), in {EXPERIMENTS}"
+    yield from _aligned(
+        (path.stem, read_experiment(path).description)
+        for path in sorted(EXPERIMENTS.glob("*.toml"))
+    )
+    yield f"\nRuns in {results}"
+    yield from _aligned(_run(path.parent) for path in sorted(results.glob("*/manifest.json")))
+
+
+def _run(folder: Path) -> Sequence[str]:
+    manifest = folder / "manifest.json"
+    try:
+        if not manifest.is_file():
+            raise ValueError("its manifest.json is not a file")
+        finished = read_json(manifest)["finished_at"]
+        n_trials = len(trial_folders(folder))
+    # A folder that somebody damaged, or that is no run at all, must not hide the others.
+    except Exception as error:
+        return str(folder), f"cannot be read: {error!s}"
+    if finished is None:
+        finished = "unfinished (study run --resume continues it)"
+    return str(folder), f"{n_trials} trials", f"{finished}"
+
+
+def _aligned(rows: Iterator[Sequence[str]]) -> Iterator[str]:
+    """Each column as wide as its longest entry, the last one as long as it is."""
+    table = list(rows)
+    widths = [max(len(row[k]) for row in table if k < len(row)) for k in range(_n_columns(table))]
+    for row in table:
+        *first, last = row
+        padded = (text.ljust(width) for text, width in zip(first, widths, strict=False))
+        yield "  " + "  ".join((*padded, last))
+
+
+def _n_columns(table: Sequence[Sequence[str]]) -> int:
+    return max((len(row) for row in table), default=0)

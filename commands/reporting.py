@@ -1,0 +1,18 @@
+"""Writes what a run's records say, and shows the recommendation."""
+
+from pathlib import Path
+
+from analysis.cost import price_given
+from analysis.derive import derive
+from analysis.notebook import execute_notebook
+from analysis.terminal import recommendation_table
+from commands.common import console, say
+
+
+def write_report(folder: Path, price_per_hour: float | None = None, currency: str = "") -> None:
+    outputs = derive(folder, price_given(price_per_hour, currency))
+    notebook = folder / "study.ipynb"
+    execute_notebook(folder, notebook)
+    console.print(recommendation_table(outputs.summary))
+    for path in (outputs.report_path, outputs.decision_path, outputs.summary_path, notebook):
+        say(str(path))

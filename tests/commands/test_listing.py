@@ -1,0 +1,96 @@
+"""What `study list` prints: whole paths, whatever the terminal and the folders are like."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from loadtests.records import SCHEMA_VERSION
+from servers.discovery import discover
+
+ROOT = Path(__file__).parents[2]
+LONG = "a-run-whose-name-is-as-long-as-those-that-the-study-itself-gives-20261121-120000-abcdef"
+
+
+def listed(results: Path, **environment: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "study", "list", "--results", str(results)],
+        cwd=ROOT,
+        env={**os.environ, "COLUMNS": "80", **environment},
+        capture_output=True,
+        check=True,
+    )
+    return done.stdout.decode(environment.get("PYTHONIOENCODING", "utf-8"))
+
+
+def run_in(results: Path, name: str, finished: str | None = "2026-11-21T12:00:00+00:00") -> Path:
+    folder = results / name
+    (folder / "trials").mkdir(parents=True)
+    manifest = {"schema_version": SCHEMA_VERSION, "finished_at": finished}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
+def test_a_path_is_printed_whole_however_narrow_the_terminal_is(tmp_path: Path) -> None:
+    run = run_in(tmp_path, LONG)
+
+    lines = listed(tmp_path, COLUMNS="40").splitlines()
+
+    (line,) = (line for line in lines if LONG in line)
+    assert line.split()[0] == str(run)
+
+
+def test_every_contender_is_listed_with_its_port(tmp_path: Path) -> None:
+    lines = [line.split() for line in listed(tmp_path).splitlines()]
+
+    for name, contender in discover().items():
+        assert any(line[:3] == [name, "port", str(contender.port)] for line in lines)
+
+
+def test_what_an_ascii_terminal_does_not_have_is_escaped(tmp_path: Path) -> None:
+    run_in(tmp_path, "réseau-张")
+
+    assert "r\\xe9seau-\\u5f20" in listed(tmp_path, PYTHONIOENCODING="ascii")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xff\xfe",
+        b"[1, 2]",
+        b"{}",
+        b"not json",
+        b"[" * 100_000,
+        json.dumps({"schema_version": SCHEMA_VERSION}).encode(),
+        json.dumps({"schema_version": 1}).encode(),
+    ],
+    ids=["no text", "a list", "no fields", "no JSON", "nested deep", "no end", "another version"],
+)
+def test_an_odd_manifest_is_named_and_hides_no_other_run(tmp_path: Path, content: bytes) -> None:
+    odd = run_in(tmp_path, "a-odd")
+    (odd / "manifest.json").write_bytes(content)
+    run_in(tmp_path, "b-good")
+
+    lines = listed(tmp_path).splitlines()
+
+    assert any(str(odd) in line and "cannot be read: " in line for line in lines)
+    assert any("b-good" in line and "2026-11-21" in line for line in lines)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["a pipe", "a folder"])
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path, make: object) -> None:
+    odd = run_in(tmp_path, "odd") / "manifest.json"
+    odd.unlink()
+    assert callable(make)
+    make(odd)
+
+    assert "cannot be read: its manifest.json is not a file" in listed(tmp_path)
+
+
+def test_an_unfinished_run_says_how_it_goes_on(tmp_path: Path) -> None:
+    run_in(tmp_path, "stopped", finished=None)
+
+    assert "study run --resume continues it" in listed(tmp_path)
