@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -11,6 +14,25 @@ from servers.contract import ARRIVES_WITHIN_S, MAX_BODY_BYTES, Problem
 
 DRAIN_S = 5
 """What requests under way may take after SIGTERM."""
+
+ARRIVAL = "arrival"
+"""Where the state of a request's scope holds its Arrival."""
+
+
+@dataclass(slots=True)
+class Arrival:
+    """A request that came whole at received_s (monotonic seconds), and whether its caller has gone
+    away since; on_gone is called when that happens."""
+
+    received_s: float
+    gone: bool = False
+    on_gone: Callable[[], None] | None = None
+
+    def leave(self) -> None:
+        self.gone = True
+        if self.on_gone is not None:
+            self.on_gone()
+
 
 _TOO_LARGE = f"expected a body of at most {MAX_BODY_BYTES} bytes, found "
 _TOO_SLOW = f"expected a whole request within {ARRIVES_WITHIN_S:g} s, found a part of one."
@@ -114,11 +136,14 @@ class PatientProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._arriving = False
         self._forget_deadline()
+        self.scope["state"][ARRIVAL] = Arrival(time.monotonic())
         super().on_message_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._forget_deadline()
         super().connection_lost(exc)
+        if self.cycle is not None and (arrival := self.cycle.scope["state"].get(ARRIVAL)):
+            arrival.leave()
 
     def shutdown(self) -> None:
         """Nobody waits at the stop for a request that has not arrived."""

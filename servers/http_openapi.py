@@ -10,7 +10,7 @@ _REFUSALS = {
     "408": f"The request did not arrive whole within {ARRIVES_WITHIN_S:g} s.",
     "413": f"The body has more than {MAX_BODY_BYTES} bytes.",
     "422": "The request is not valid; detail names the field.",
-    "503": "The model cannot answer now.",
+    "503": "The model cannot answer now; the header Retry-After says in how many seconds it may.",
 }
 _FASTAPIS_OWN = ("HTTPValidationError", "ValidationError")
 """FastAPI's 422 carries a list; what is sent here is one sentence."""

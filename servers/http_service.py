@@ -32,6 +32,8 @@ UVICORN_OPTIONS: dict[str, Any] = {
     # charged for the reconnects of the next level.
     "timeout_keep_alive": 75,
 }
+TRY_AGAIN = {"Retry-After": "1"}
+"""Goes with every answer 503."""
 _FIELDS = tuple(ServerCounters.model_fields)
 
 _EXAMPLE_TEXTS = ["我的快递到哪里了?", "I was charged twice, please refund one of the payments."]
@@ -131,7 +133,7 @@ def add_health_and_stats(
     async def ready() -> JSONResponse:
         if await is_ready():
             return JSONResponse({"status": "ready"})
-        return JSONResponse({"status": "not ready"}, status_code=503)
+        return JSONResponse({"status": "not ready"}, 503, TRY_AGAIN)
 
     @app.get("/stats", tags=["operations"], summary="Totals since the server started")
     async def stats() -> ServerCounters:

@@ -1,6 +1,7 @@
 """The classifier in Triton, as the gateway calls it."""
 
 import asyncio
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,13 +11,18 @@ from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
 from servers.classifier.encoding import Encoded
+from servers.hybrid_gateway.pulse import CANARY_WITHIN_S, Late, Pulse, Unavailable
 
 MODEL = "classifier"
+LATE = "Triton did not answer within the deadline: try again later."
+RECONNECTION = [
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.min_reconnect_backoff_ms", 1000),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+]
+"""Channel options: gRPC's own pauses between attempts to connect grow to two minutes, and for so
+long a Triton that was started again would not be found."""
 _OUTPUTS = [InferRequestedOutput("logits")]
-
-
-class Unavailable(RuntimeError):
-    """Triton did not answer in time, or not at all."""
 
 
 class Refused(ValueError):
@@ -32,30 +38,36 @@ class Executions:
 
 
 class TritonModel:
-    """Calls Triton through one client; deadline_s bounds each call."""
+    """Calls Triton through one client. Callers bound and cancel infer by asyncio's own means;
+    canary is the smallest request there is."""
 
     def __init__(
-        self, client: InferenceServerClient, deadline_s: float, max_batch_size: int
+        self,
+        client: InferenceServerClient,
+        canary: Encoded,
+        deadline_s: float,
+        max_batch_size: int,
     ) -> None:
         self._client = client
+        self._canary = canary
         self._deadline_s = deadline_s
         self._max_batch_size = max_batch_size
+        self.pulse = Pulse(self._ask_canary, silent_after_s=deadline_s)
 
     async def infer(self, encoded: Encoded) -> NDArray[np.float32]:
         """logits float32[batch, labels]; in one request up to Triton's largest batch."""
-        starts = range(0, len(encoded.lengths), self._max_batch_size)
-        parts = await asyncio.gather(
-            *(self._infer(encoded, slice(at, at + self._max_batch_size)) for at in starts)
-        )
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
-
-    async def is_ready(self) -> bool:
+        asked_s = time.monotonic()
         try:
-            return bool(await self._client.is_model_ready(MODEL, client_timeout=self._deadline_s))
-        except InferenceServerException:
-            return False
+            if len(encoded.lengths) <= self._max_batch_size:
+                return await self._infer(encoded, slice(None))
+            return await self._infer_parts(encoded)
+        except Unavailable:
+            self.pulse.doubt(asked_s)
+            raise
 
     async def executions(self) -> Executions:
+        if self.pulse.down is not None:
+            raise Unavailable(self.pulse.down)
         try:
             answer = await self._client.get_inference_statistics(
                 MODEL, client_timeout=self._deadline_s
@@ -65,17 +77,38 @@ class TritonModel:
         (statistics,) = answer.model_stats
         return Executions(statistics.inference_count, statistics.execution_count)
 
-    async def _infer(self, encoded: Encoded, rows: slice) -> NDArray[np.float32]:
+    async def _infer_parts(self, encoded: Encoded) -> NDArray[np.float32]:
+        starts = range(0, len(encoded.lengths), self._max_batch_size)
+        parts = [
+            asyncio.create_task(self._infer(encoded, slice(at, at + self._max_batch_size)))
+            for at in starts
+        ]
+        try:
+            return np.concatenate(await asyncio.gather(*parts))
+        finally:
+            for part in parts:
+                part.cancel()  # where one has failed, nobody waits for the others
+
+    async def _ask_canary(self) -> None:
+        try:
+            await self._infer(self._canary, slice(None), within_s=CANARY_WITHIN_S)
+        except Refused as error:
+            raise Unavailable(str(error)) from error
+
+    async def _infer(
+        self, encoded: Encoded, rows: slice, within_s: float | None = None
+    ) -> NDArray[np.float32]:
         inputs = [
             _int64_input("input_ids", encoded.input_ids[rows]),
             _int64_input("attention_mask", encoded.attention_mask[rows]),
         ]
         try:
             answer = await self._client.infer(
-                MODEL, inputs, outputs=_OUTPUTS, client_timeout=self._deadline_s
+                MODEL, inputs, outputs=_OUTPUTS, client_timeout=within_s
             )
         except InferenceServerException as error:
             raise _translated(error) from error
+        self.pulse.answered()
         logits: NDArray[np.float32] = answer.as_numpy("logits")
         return logits
 
@@ -90,5 +123,5 @@ def _translated(error: InferenceServerException) -> Unavailable | Refused:
     if error.status() == "StatusCode.INVALID_ARGUMENT":
         return Refused(f"Triton refused the request: {error.message()}")
     if error.status() == "StatusCode.DEADLINE_EXCEEDED":
-        return Unavailable("Triton did not answer within the deadline: try again later.")
+        return Late(LATE)
     return Unavailable(f"Triton is not available ({error.message()}): try again later.")

@@ -11,7 +11,7 @@ from litserve.utils import LitAPIStatus, ResponseBufferItem
 
 from servers.classifier import Prediction
 from servers.contract import BatchItem, BatchPredictResponse, PredictResponse
-from servers.http_service import BatchPredictBody, PredictBody
+from servers.http_service import TRY_AGAIN, BatchPredictBody, PredictBody
 from servers.litserve_service.pulse import SILENT_AFTER_S, Pulse
 
 REQUEST_WITHIN_S = 30.0
@@ -95,4 +95,4 @@ class ClassifierSpec(LitSpec):  # type: ignore[misc]  # LitServe ships no types
 
 def _unavailable(what: str) -> HTTPException:
     detail = f"The inference worker {what}: try again later."
-    return HTTPException(503, detail, {"Retry-After": "1"})
+    return HTTPException(503, detail, TRY_AGAIN)
