@@ -86,7 +86,8 @@ def _conditions(manifest: Manifest, rates: Sequence[float]) -> list[str]:
         f"request, {_ARRIVALS.get(arrivals, arrivals)} arrivals.",
         f"Arrival rates tested: {covered} rps; planned repeats of each planned rate: "
         f"{experiment.repeats}. A contender that meets the SLO at one rate is taken to meet it at "
-        "every lower one; nothing is said about rates above or between those tested.",
+        "every lower one, and one that misses it to miss it at every higher one; nothing is said "
+        "about rates above or between those tested.",
     ]
 
 

@@ -93,7 +93,7 @@ def test_without_a_gpu_the_server_s_cores_are_named(searched_summary):
 
 
 def test_a_trial_that_is_saturated_is_never_said_to_have_answered_what_was_asked(collapsing):
-    """Of two repeats at 200 rps one did not keep up: together they answered 97 % of the arrivals."""
+    """One of two repeats did not keep up; together they answered 97 % of the arrivals."""
     summary = collapsing({200.0: (0.001, 0.00535)}, cpu=0.5)
     (point,) = summary.points
     assert point.saturated
