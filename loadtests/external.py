@@ -101,6 +101,7 @@ class _Service(Strict):
             summary=f"A service that runs already, at {self.url}: not started by the study; the "
             f"CPU of its host and its counters are not measured.{own_model}",
             moving_parts=self.moving_parts,
+            form="external",
             address=Address(wire.protocol, host, port, wire, self.name),
             compare=self.compare,
         )

@@ -14,6 +14,7 @@ Protocol = Literal["http-json", "kserve-grpc"]
 EngineName = Literal["torch", "onnxruntime", "none", "external"]
 Setting = Literal["as-published", "tuned", "calibration", "external"]
 MainProcess = Literal["server", "gateway"]
+Form = Literal["embedded", "gateway", "external"]
 OptionValue = str | int | float | bool
 
 SERVERS_DIR = Path(__file__).parent
@@ -35,6 +36,7 @@ class Contender:
     an operator must keep healthy, and breaks ties between contenders that are equally good.
     main_process says whether the process started is the server, or a gateway in front of one: the
     CPU time of a gateway is recorded on its own too. engines are those that a variant may choose.
+    form says what the study starts: all of it (embedded), the gateway alone, or nothing (external).
     """
 
     name: str
@@ -49,6 +51,7 @@ class Contender:
     main_process: MainProcess = "server"
     engines: tuple[EngineName, ...] = ()
     options: Mapping[str, OptionValue] = field(default_factory=dict)
+    form: Form = "embedded"
 
     def variant(
         self,
@@ -80,6 +83,7 @@ class Contender:
             + (engine == "onnxruntime")
             - (self.engine == "onnxruntime"),
             options={**self.options, **options},
+            form="gateway" if options.get("triton_url") else self.form,
         )
 
     def _summary_with(self, options: Mapping[str, OptionValue], engine: EngineName) -> str:

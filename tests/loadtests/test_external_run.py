@@ -98,6 +98,7 @@ def test_a_running_service_is_measured_beside_a_contender_of_the_study(
 
     record = trials[mine]
     assert (record.contender["engine"], record.contender["setting"]) == ("external", "external")
+    assert (record.contender["form"], trials[null].contender["form"]) == ("external", "embedded")
     assert (record.startup_s, record.counters_before, record.counters_after) == (None, None, None)
     assert set(record.cores) == {"load"}
     assert record.parity is not None

@@ -39,6 +39,14 @@ def test_a_variant_without_its_batcher_does_not_batch() -> None:
     assert KNOWN["hybrid"].variant("batched", {"batcher": True}).batching
 
 
+def test_a_gateway_before_a_triton_that_runs_elsewhere_is_the_only_part_that_the_study_starts() -> (
+    None
+):
+    assert KNOWN["hybrid"].form == "embedded"
+    assert KNOWN["hybrid"].variant("before", {"triton_url": "127.0.0.1:8001"}).form == "gateway"
+    assert KNOWN["hybrid"].variant("own", {"triton_url": ""}).form == "embedded"
+
+
 def test_a_contender_without_changes_is_the_same() -> None:
     for name, contender in KNOWN.items():
         assert contender.variant(name) == contender
