@@ -21,6 +21,9 @@ class ContenderFacts(Value):
     setting: str = Field(description="as-published or tuned.")
     batching: bool = Field(description="Whether it batches requests of different callers.")
     moving_parts: int = Field(description="Processes and artefacts that must be kept healthy.")
+    parts: list[str] = Field(
+        description="Their names; empty: recorded before they were named, or nobody's to know."
+    )
     form: str = Field(
         description="What the study started: all of it (embedded), the gateway alone, or nothing "
         "(external)."
@@ -59,8 +62,14 @@ def facts_of(declared: Mapping[str, Any]) -> ContenderFacts:
     """The facts in a contender's declaration, as trial.json holds it."""
     fields = {field: declared.get(field) for field in ContenderFacts.model_fields}
     options = declared.get("options") or {}
+    parts = declared.get("moving_parts")
+    named = [] if isinstance(parts, int) else list(parts or ())
     texts = {name: _text(value) for name, value in options.items()}
-    return ContenderFacts.model_validate(fields | {"form": _form(declared), "options": texts})
+    return ContenderFacts.model_validate(
+        fields
+        | {"moving_parts": len(named) or parts, "parts": named}
+        | {"form": _form(declared), "options": texts}
+    )
 
 
 def _form(declared: Mapping[str, Any]) -> str:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 Protocol = Literal["http-json", "kserve-grpc"]
 EngineName = Literal["torch", "onnxruntime", "none", "external"]
@@ -23,6 +23,12 @@ ENGINE_WORDS: Mapping[str, str] = {"torch": "PyTorch", "onnxruntime": "ONNX Runt
 """How summaries name an engine."""
 
 
+EXPORTED_NETWORK = "exported network"
+"""The moving part that ONNX Runtime adds: model.onnx, made again whenever the model changes."""
+
+MovingParts = Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
+
+
 class ContenderError(ValueError):
     """A contender is unknown, or a server.toml cannot be read."""
 
@@ -32,8 +38,8 @@ class Contender:
     """A server build plus its configuration: the system under test.
 
     server is the folder under servers/, started as `python -m servers.<server>`; extra_ports
-    names the ports it opens beside its main one; moving_parts counts the processes and artefacts
-    an operator must keep healthy, and breaks ties between contenders that are equally good.
+    names the ports it opens beside its main one; moving_parts names the processes and artefacts
+    an operator must keep healthy, and their number decides between contenders that meet the SLO.
     main_process says whether the process started is the server, or a gateway in front of one: the
     CPU time of a gateway is recorded on its own too. engines are those that a variant may choose.
     form says what the study starts: all of it (embedded), the gateway alone, or nothing (external).
@@ -46,7 +52,7 @@ class Contender:
     setting: Setting
     batching: bool
     summary: str
-    moving_parts: int
+    moving_parts: tuple[str, ...]
     extra_ports: tuple[str, ...] = ()
     main_process: MainProcess = "server"
     engines: tuple[EngineName, ...] = ()
@@ -78,13 +84,14 @@ class Contender:
             engine=engine,
             batching=self.batching and options.get("batcher") is not False,
             summary=self._summary_with(options, engine),
-            # ONNX Runtime needs the exported network beside the checkpoint.
-            moving_parts=self.moving_parts
-            + (engine == "onnxruntime")
-            - (self.engine == "onnxruntime"),
+            moving_parts=self._parts_with(engine),
             options={**self.options, **options},
             form="gateway" if options.get("triton_url") else self.form,
         )
+
+    def _parts_with(self, engine: EngineName) -> tuple[str, ...]:
+        others = tuple(part for part in self.moving_parts if part != EXPORTED_NETWORK)
+        return (*others, EXPORTED_NETWORK) if engine == "onnxruntime" else others
 
     def _summary_with(self, options: Mapping[str, OptionValue], engine: EngineName) -> str:
         own, other = (ENGINE_WORDS.get(e, e) for e in (self.engine, engine))
@@ -109,7 +116,7 @@ class _Declaration(BaseModel):
     setting: Setting
     batching: bool
     summary: str
-    moving_parts: int
+    moving_parts: MovingParts
     extra_ports: list[str] = []
     main_process: MainProcess = "server"
     engines: list[EngineName] = []
@@ -144,6 +151,7 @@ def _read(path: Path) -> list[Contender]:
             server=path.parent.name,
             **{
                 **entry.model_dump(),
+                "moving_parts": tuple(entry.moving_parts),
                 "extra_ports": tuple(entry.extra_ports),
                 "engines": tuple(entry.engines),
             },

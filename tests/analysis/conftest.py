@@ -16,12 +16,13 @@ from loadtests.records import Level
 from .synthetic import SyntheticContender, SyntheticRun, open_loop_rows, rows
 from .synthetic_gpu import build_gpu_run, engine_record
 
+TRITON_PARTS = ["tritonserver", "one stub", "another", "repository", "network"]
 CONTENDERS = (
     SyntheticContender("fastapi", 0.0072, 0.004, engine="torch"),
     SyntheticContender("fastapi-tuned", 0.0058, 0.003, engine="torch"),
     SyntheticContender("fastapi-onnx", 0.0021, 0.002, moving_parts=3),
     SyntheticContender("litserve", 0.0008, 0.012, moving_parts=4, mean_batch=3.2),
-    SyntheticContender("triton", 0.0007, 0.008, "kserve-grpc", moving_parts=5, mean_batch=4.4),
+    SyntheticContender("triton", 0.0007, 0.008, "kserve-grpc", TRITON_PARTS, mean_batch=4.4),
     SyntheticContender("hybrid", 0.0009, 0.011, moving_parts=7, mean_batch=4.1),
     SyntheticContender("broken", 0.001, moving_parts=9, fails="exited with code 1 while starting"),
 )

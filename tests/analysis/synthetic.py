@@ -35,7 +35,7 @@ class SyntheticContender:
     service_s: float
     overhead_s: float = 0.001
     protocol: str = "http-json"
-    moving_parts: int = 2
+    moving_parts: int | list[str] = 2
     mean_batch: float = 1.0
     fails: str | None = None
     send_lag_s: float = 0.0001

@@ -149,6 +149,14 @@ def test_each_slo_has_its_capacities_with_interval_and_ratio(outputs, html):
     assert "not certified" in row_of(html, 'data-capacity="broken"')
 
 
+def test_moving_parts_are_named_in_report_and_decision_where_the_record_names_them(outputs, html):
+    named = "5: tritonserver, one stub, another, repository, network"
+    assert named in text_of(html)
+    decision = outputs.decision_path.read_text(encoding="utf-8")
+    assert f"onnxruntime, {named.replace(':', ' moving parts:')}): Synthetic" in decision
+    assert "2, not named in this record" in text_of(html)
+
+
 def test_every_comparison_shows_its_verdicts_in_words_with_intervals(outputs, html):
     for compared in outputs.summary.comparison:
         row = row_of(html, f'data-comparison="{compared.contender} {compared.level}"')

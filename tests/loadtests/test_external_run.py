@@ -80,7 +80,7 @@ def service(url: str, **changes: Any) -> HttpJsonService:
         "body": '{"inputs": ["{text}"]}',
         "label": "predictions[0].label",
         "compare": False,
-        "moving_parts": 2,
+        "moving_parts": ["service", "model"],
     }
     return HttpJsonService(**{**fields, **changes})
 
@@ -165,7 +165,7 @@ def experiment_with(folder: Path, url: str) -> Path:
         body = '{{"inputs": ["{{text}}"]}}'
         label = "predictions[0].name"
         compare = false
-        moving_parts = 1
+        moving_parts = ["service"]
         """,
         encoding="utf-8",
     )
