@@ -75,6 +75,10 @@ class Capacity(Value):
             return Judgement.MET
         return Judgement.UNDECIDED
 
+    def measured_at(self, rate_rps: float) -> bool:
+        """Whether a usable trial had this very rate."""
+        return any(rate.rate_rps == rate_rps and rate.trial_ids for rate in self.rates)
+
     def __str__(self) -> str:
         if self.certified_rps is None:
             met = "no rate certified"

@@ -11,7 +11,7 @@ from analysis.metrics import Metrics
 from analysis.sample import Sample
 from analysis.validity import Reason
 from loadtests.records import CEILING_SHARE, SEND_LAG_SHARE, TrialRecord
-from loadtests.slo import SATURATED_BELOW
+from loadtests.slo import SATURATED_BELOW, is_saturated
 
 SEND_LAG_SHARE_SATURATED = 1.0
 """SEND_LAG_SHARE for a saturated point: it states no latency, what counts is that load arrived."""
@@ -51,8 +51,7 @@ class Evidence:
 
     @property
     def saturated(self) -> bool:
-        metrics = self.metrics
-        return self.open_loop and metrics.throughput_rps < SATURATED_BELOW * metrics.offered_rps
+        return self.open_loop and is_saturated(len(self.sample.done_s), self.sample.n_offered)
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ def choose(
     """The answers by range of arrival rates, ascending; neighbours with one answer are merged."""
     singles = [_choose(candidates, rate_rps, cpu_verdict) for rate_rps in sorted(rates_rps)]
     groups = groupby(singles, key=lambda c: (c.answer, c.contender, tuple(c.equals)))
-    return [_merged(list(group)) for _, group in groups]
+    return [_merged(candidates, list(group)) for _, group in groups]
 
 
 def _choose(candidates: Candidates, rate_rps: float, cpu_verdict: CpuVerdict) -> Choice:
@@ -76,12 +76,7 @@ def _choose(candidates: Candidates, rate_rps: float, cpu_verdict: CpuVerdict) ->
         because = f"no contender is shown to meet the SLO, and {', '.join(unsure)} might"
         return _answer(rate_rps, Answer.NOT_ENOUGH_EVIDENCE, because)
     if not sure:
-        because = (
-            "every contender was measured"
-            if standing
-            else "every contender gave wrong answers or never started"
-        )
-        return _answer(rate_rps, Answer.NONE_MEETS_SLO, because)
+        return _answer(rate_rps, Answer.NONE_MEETS_SLO, _who_missed(candidates, [rate_rps]))
     fewest = min(parts.get(name, 0) for name in sure)
     simplest = [name for name in sure if parts.get(name, 0) == fewest]
     best, equals = _least_cpu(simplest, rate_rps, cpu_verdict)
@@ -120,8 +115,38 @@ def _why(sure: Sequence[str], simplest: Sequence[str], equals: Sequence[str], fe
     return f"{why}; {', '.join(equals)} would do as well"
 
 
-def _merged(same: Sequence[Choice]) -> Choice:
+def _who_missed(candidates: Candidates, rates_rps: Sequence[float]) -> str:
+    """At which of the rates, which nobody meets, each contender was measured."""
+    by_rates: dict[tuple[float, ...], list[str]] = {}
+    for capacity in candidates.capacities:
+        if capacity.contender not in candidates.out:
+            measured = tuple(rate for rate in rates_rps if capacity.measured_at(rate))
+            by_rates.setdefault(measured, []).append(capacity.contender)
+    if not by_rates:
+        return "every contender gave wrong answers or never started"
+    if set(by_rates) == {tuple(rates_rps)} and not candidates.out:
+        return f"every contender was {_where(rates_rps, rates_rps)}"
+    found = [
+        f"{_where(measured, rates_rps)}: {', '.join(names)}"
+        for measured, names in sorted(by_rates.items(), key=lambda item: -len(item[0]))
+    ]
+    if candidates.out:
+        found.append(f"gave wrong answers or never started: {', '.join(sorted(candidates.out))}")
+    return "; ".join(found)
+
+
+def _where(measured: Sequence[float], rates_rps: Sequence[float]) -> str:
+    if not measured:
+        return "missed the SLO at a lower rate"
+    if len(measured) == len(rates_rps):
+        return "measured here" if len(rates_rps) == 1 else "measured at each of these rates"
+    return f"measured only at {', '.join(f'{rate:.4g}' for rate in measured)} rps of these"
+
+
+def _merged(candidates: Candidates, same: Sequence[Choice]) -> Choice:
     reasons = list(dict.fromkeys(choice.because for choice in same))
+    if same[0].answer is Answer.NONE_MEETS_SLO:
+        reasons = [_who_missed(candidates, [choice.from_rps for choice in same])]
     return same[0].model_copy(update={"to_rps": same[-1].to_rps, "because": "; ".join(reasons)})
 
 

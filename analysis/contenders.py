@@ -21,6 +21,13 @@ class ContenderFacts(Value):
     setting: str = Field(description="as-published or tuned.")
     batching: bool = Field(description="Whether it batches requests of different callers.")
     moving_parts: int = Field(description="Processes and artefacts that must be kept healthy.")
+    parts: list[str] = Field(
+        description="Their names; empty: recorded before they were named, or nobody's to know."
+    )
+    form: str = Field(
+        description="What the study started: all of it (embedded), the gateway alone, or nothing "
+        "(external)."
+    )
     summary: str = Field(description="What it is.")
     options: dict[str, str] = Field(default={}, description="Its options, as text.")
 
@@ -55,9 +62,23 @@ def facts_of(declared: Mapping[str, Any]) -> ContenderFacts:
     """The facts in a contender's declaration, as trial.json holds it."""
     fields = {field: declared.get(field) for field in ContenderFacts.model_fields}
     options = declared.get("options") or {}
+    parts = declared.get("moving_parts")
+    named = [] if isinstance(parts, int) else list(parts or ())
+    texts = {name: _text(value) for name, value in options.items()}
     return ContenderFacts.model_validate(
-        fields | {"options": {name: _text(value) for name, value in options.items()}}
+        fields
+        | {"moving_parts": len(named) or parts, "parts": named}
+        | {"form": _form(declared), "options": texts}
     )
+
+
+def _form(declared: Mapping[str, Any]) -> str:
+    """As recorded; older records do not name it, and one value was true of all but two cases."""
+    if "form" in declared:
+        return str(declared["form"])
+    if declared.get("server") == "external":
+        return "external"
+    return "gateway" if (declared.get("options") or {}).get("triton_url") else "embedded"
 
 
 def _text(value: object) -> str:

@@ -80,7 +80,7 @@ def _contenders(axes: Axes, summary: Summary) -> list[EndLabel]:
             reach.throughput_rps,
             style.marker,
             color=style.color,
-            markerfacecolor=style.color if reach.saturated else PAGE,
+            markerfacecolor=style.color if reach.saturated_at else PAGE,
         )
         ends.append(EndLabel(reach.contender, batch, reach.throughput_rps, style.color))
     return ends

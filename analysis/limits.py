@@ -7,12 +7,11 @@ from enum import StrEnum
 from pydantic import Field
 
 from analysis.points import Point
-from analysis.reach import Reach, highest_loads
+from analysis.reach import Reach, fell_at, highest_loads, saturated_at
 from analysis.trials import Ceiling
 from analysis.values import Value
 from analysis.wording import number, percent
 from loadtests.records import CEILING_SHARE, SEND_LAG_SHARE
-from loadtests.slo import SATURATED_BELOW
 
 FULL = 0.9
 """Share at which cores, a core or an engine count as full: with a tenth left the wait in front of
@@ -55,19 +54,21 @@ MEANINGS: Mapping[Limit, str] = {
     "on the same cores as the front: CPU time alone does not tell the two apart.",
     Limit.SCHEDULE: "Nothing was full, and what was asked was answered: the load asked for no "
     "more.",
-    Limit.UNKNOWN: "It was saturated, and nothing that was measured is full: a lock, a queue "
-    "setting, copies, cores that something else took, or what was not measured.",
+    Limit.UNKNOWN: "It was saturated, there or at a higher load, and nothing that was measured "
+    "there is full: a lock, a queue setting, copies, cores that something else took, or what was "
+    "not measured.",
 }
 
 
 @dataclass(frozen=True)
 class LoadFacts:
     """One contender at one load. offered_rps None: a closed loop; other None: not measured.
-    server_cpu and sm_active are shares; server_cores_used and gateway_cores_used CPU seconds a
-    second."""
+    saturated: there, or at a higher load; server_cpu and sm_active are shares; server_cores_used
+    and gateway_cores_used CPU seconds a second."""
 
     offered_rps: float | None
     throughput_rps: float
+    saturated: bool = False
     ceiling_rps: float | None = None
     send_lag_p99_ms: float | None = None
     send_lag_bound_ms: float | None = None
@@ -78,11 +79,6 @@ class LoadFacts:
     engine_share: float | None = None
     sm_active: float | None = None
     gpu_busy: float | None = None
-
-    @property
-    def saturated(self) -> bool:
-        offered_rps = self.offered_rps
-        return offered_rps is not None and self.throughput_rps < SATURATED_BELOW * offered_rps
 
 
 class LimitFound(Value):
@@ -95,6 +91,9 @@ class LimitFound(Value):
         "unknown."
     )
     because: str = Field(description="What was measured there.")
+    fell: str | None = Field(
+        description="How few it answered when it was asked for more; null: no fewer."
+    )
 
 
 def find_limit(facts: LoadFacts) -> tuple[Limit, str]:
@@ -129,10 +128,22 @@ def find_limits(
         facts = _facts(point, ceilings.get(name), n_cores, slo_latency_ms)
         if facts is None:
             continue
-        limit, because = find_limit(
-            replace(facts, engine_share=shares.get(name), on_gpu=on_gpu.get(name, False))
+        facts = replace(
+            facts,
+            saturated=saturated_at(points, point) is not None,
+            engine_share=shares.get(name),
+            on_gpu=on_gpu.get(name, False),
         )
-        found.append(LimitFound(contender=name, level=point.level, limit=limit, because=because))
+        limit, because = find_limit(facts)
+        found.append(
+            LimitFound(
+                contender=name,
+                level=point.level,
+                limit=limit,
+                because=because,
+                fell=_fell(fell_at(points, point)),
+            )
+        )
     return found
 
 
@@ -159,6 +170,15 @@ def _facts(
         sm_active=metrics.gpu_sm_active_ratio,
         gpu_busy=metrics.gpu_busy_ratio,
     )
+
+
+def _fell(point: Point | None) -> str | None:
+    if point is None or point.metrics is None:
+        return None
+    metrics, cpu = point.metrics, point.metrics.server_cpu_utilisation
+    used = "" if cpu is None else f", server CPU {percent(cpu)}"
+    answered = f"{number(metrics.throughput_rps)} of {number(metrics.offered_rps)} rps"
+    return f"{answered} at {point.level}{used}"
 
 
 def _client(facts: LoadFacts) -> str | None:

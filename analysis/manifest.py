@@ -183,7 +183,6 @@ class Manifest(_Part):
     model: Model = Field(description="The classifier.")
     traffic: Traffic = Field(description="The texts sent.")
     cores: dict[str, list[int]] = Field(description="Core numbers given to server and load.")
-    form: str = Field(description="How servers were started: embedded or docker.")
     dropped: list[Dropped] = Field(default=[], description="What was left out for lack of time.")
 
     def planned_repeats(self, contender: str) -> int:

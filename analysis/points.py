@@ -52,6 +52,9 @@ class Point(Value):
     )
     certificate: list[Check] = Field(description="Checks of all repeats together.")
     findings: list[Finding] = Field(description="Failed checks of its trials and of the whole.")
+    saturated: bool = Field(
+        description="True: in one of the trials behind metrics the server did not keep up."
+    )
     trial_ids: list[str] = Field(description="The trials behind it.")
 
     @property
@@ -64,10 +67,6 @@ class Point(Value):
         return self.metrics is not None and not any(
             finding.meaning.effect.unusable for finding in self.findings
         )
-
-    @property
-    def saturated(self) -> bool:
-        return Reason.SATURATED in self.reasons
 
     @property
     def stated_p99_ms(self) -> float | None:
@@ -155,8 +154,9 @@ def _point(
     planned: bool,
 ) -> Point:
     slo = experiment.slo
-    usable = [t.sample for t in trials if t.sample and t.result.usable]
-    merged = usable or [t.sample for t in trials if t.sample]
+    measured = [t for t in trials if t.sample]
+    behind = [t for t in measured if t.result.usable] or measured
+    merged = [t.sample for t in behind if t.sample]
     metrics = measure(merged, slo) if merged else None
     certificate = list(checks)
     if metrics:
@@ -165,7 +165,7 @@ def _point(
     findings += [check.finding for check in certificate if check.failed]
     outcome = pooled_outcome(merged, slo) if merged and level.mode == "open" else None
     verdict = slo_verdict(metrics, outcome, findings, slo) if level.mode == "open" else None
-    saturated = any(finding.reason is Reason.SATURATED for finding in findings)
+    saturated = any(t.result.saturated for t in behind)
     return Point(
         contender=contender,
         level=level.label,
@@ -179,6 +179,7 @@ def _point(
         certified=verdict is SloVerdict.MET and _certified(metrics, outcome, slo),
         certificate=certificate,
         findings=findings,
+        saturated=saturated,
         trial_ids=[t.result.trial_id for t in trials],
     )
 

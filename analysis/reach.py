@@ -8,6 +8,7 @@ from analysis.engines import Engine, engine_of
 from analysis.points import Point
 from analysis.validity import Reason
 from analysis.values import Value, over
+from loadtests.slo import is_saturated
 
 REACH_BUDGET = 0.9
 """Share of its engine's own rate that a server should reach at saturation (design budget, set for
@@ -22,7 +23,10 @@ class Reach(Value):
 
     contender: str = Field(description="Name of the contender.")
     level: str = Field(description="The load level at which it answered the most.")
-    saturated: bool = Field(description="False: it was asked for no more; the shares are bounds.")
+    saturated_at: str | None = Field(
+        description="The load level, this or a higher one, at which it was saturated; null: it was "
+        "asked for no more, and the shares are bounds."
+    )
     engine: str = Field(description="Its engine and where that runs.")
     throughput_rps: float = Field(description="Answered per second there.")
     mean_batch: float = Field(description="Mean batch there; 1 where the contender does not batch.")
@@ -40,17 +44,50 @@ class Reach(Value):
 
 
 def highest_loads(points: Sequence[Point]) -> dict[str, Point]:
-    """By contender, the point at which it answered the most, of those whose counts are right; of
-    its saturated points, where there is one: only those show what stops it."""
+    """By contender, the point at which it answered the most, of those whose counts are right."""
     best: dict[str, Point] = {}
-    for point in points:
-        unusable = {f.reason for f in point.findings if f.meaning.effect.unusable}
-        if point.metrics is None or not unusable <= _STILL_COUNTS:
-            continue
+    for point in _counted(points):
         so_far = best.get(point.contender)
-        if so_far is None or _load(point) > _load(so_far):
+        if so_far is None or _answered_rps(point) > _answered_rps(so_far):
             best[point.contender] = point
     return best
+
+
+def saturated_at(points: Sequence[Point], highest: Point) -> Point | None:
+    """The point that shows a contender's highest load to be the most that it can answer: that load
+    itself, else the lowest one above it at which it was saturated; None: it was asked for no more.
+    """
+    if highest.saturated:
+        return highest
+    return min(_beyond(points, highest), key=_offered_rps, default=None)
+
+
+def fell_at(points: Sequence[Point], highest: Point) -> Point | None:
+    """The point, of those asked for more than the highest load answered, at which the contender
+    answered the least; None: it answered as much at all of them."""
+    least = min(_beyond(points, highest), key=_answered_rps, default=None)
+    if least is None or not is_saturated(_answered_rps(least), _answered_rps(highest)):
+        return None
+    return least
+
+
+def _counted(points: Sequence[Point]) -> list[Point]:
+    return [
+        point
+        for point in points
+        if point.metrics
+        and {f.reason for f in point.findings if f.meaning.effect.unusable} <= _STILL_COUNTS
+    ]
+
+
+def _beyond(points: Sequence[Point], highest: Point) -> list[Point]:
+    return [
+        point
+        for point in _counted(points)
+        if point.contender == highest.contender
+        and point.saturated
+        and _offered_rps(point) > _answered_rps(highest)
+    ]
 
 
 def reaches(
@@ -60,13 +97,14 @@ def reaches(
     found = []
     for contender, point in highest_loads(points).items():
         engine = engine_of(engines, contender)
-        reach = _reach(point, engine, batching.get(contender, True)) if engine else None
+        stopped = saturated_at(points, point)
+        reach = _reach(point, stopped, engine, batching.get(contender, True)) if engine else None
         if reach:
             found.append(reach)
     return found
 
 
-def _reach(point: Point, engine: Engine, batches: bool) -> Reach | None:
+def _reach(point: Point, stopped: Point | None, engine: Engine, batches: bool) -> Reach | None:
     metrics = point.metrics
     if metrics is None or metrics.mean_padded_tokens is None:
         return None
@@ -82,7 +120,7 @@ def _reach(point: Point, engine: Engine, batches: bool) -> Reach | None:
     return Reach(
         contender=point.contender,
         level=point.level,
-        saturated=point.saturated,
+        saturated_at=stopped.level if stopped else None,
         engine=engine.title,
         throughput_rps=metrics.throughput_rps,
         mean_batch=mean_batch,
@@ -94,5 +132,9 @@ def _reach(point: Point, engine: Engine, batches: bool) -> Reach | None:
     )
 
 
-def _load(point: Point) -> tuple[bool, float]:
-    return point.saturated, point.metrics.throughput_rps if point.metrics else 0.0
+def _answered_rps(point: Point) -> float:
+    return point.metrics.throughput_rps if point.metrics else 0.0
+
+
+def _offered_rps(point: Point) -> float:
+    return point.metrics.offered_rps if point.metrics else 0.0

@@ -7,6 +7,7 @@ from pydantic import Field
 from analysis.bootstrap import Metric
 from analysis.capacity import Capacity
 from analysis.choose import Answer, Candidates, Choice, CpuVerdict, choose
+from analysis.contenders import ContenderFacts
 from analysis.manifest import Manifest, Slo
 from analysis.noise import NoiseFloor, margins
 from analysis.points import Point, SloVerdict
@@ -16,6 +17,11 @@ from analysis.values import Value
 from analysis.verdicts import Repeats, Verdict
 from analysis.wording import number
 
+_FORMS = {
+    "embedded": "embedded (started by the study, as processes of this machine)",
+    "gateway": "gateway embedded, the Triton behind it external",
+    "external": "external (it ran already, and the study did not start it)",
+}
 _ARRIVALS = {"poisson": "Poisson", "trace": "recorded"}
 
 
@@ -28,14 +34,18 @@ class Recommendation(Value):
 
 
 def recommend(
-    candidates: Candidates, points: Sequence[Point], cpu_verdict: CpuVerdict, manifest: Manifest
+    candidates: Candidates,
+    points: Sequence[Point],
+    cpu_verdict: CpuVerdict,
+    manifest: Manifest,
+    contenders: Sequence[ContenderFacts],
 ) -> Recommendation:
     """The recommendation over all tested arrival rates."""
     tested = {rate.rate_rps for capacity in candidates.capacities for rate in capacity.rates}
     choices = choose(candidates, sorted(tested), cpu_verdict)
     return Recommendation(
         choices=choices,
-        conditions=_conditions(manifest, sorted(tested)),
+        conditions=_conditions(manifest, contenders, sorted(tested)),
         reversals=_reversals(choices, candidates.capacities, points, manifest.experiment.slo),
     )
 
@@ -71,7 +81,9 @@ def cpu_verdicts(repeats: Repeats, floor: NoiseFloor | None, least: float) -> Cp
     return verdict
 
 
-def _conditions(manifest: Manifest, rates: Sequence[float]) -> list[str]:
+def _conditions(
+    manifest: Manifest, contenders: Sequence[ContenderFacts], rates: Sequence[float]
+) -> list[str]:
     experiment, model = manifest.experiment, manifest.model
     arrivals = experiment.load.arrivals.kind
     covered = ", ".join(f"{rate:.4g}" for rate in rates) or "none"
@@ -79,15 +91,24 @@ def _conditions(manifest: Manifest, rates: Sequence[float]) -> list[str]:
     return [
         f"Machine: {manifest.machine}; cores given to the server: {cores.get('server', 0)}, to "
         f"the load generator: {cores.get('load', 0)}.",
-        f"Form: {manifest.form}.",
+        _forms(contenders),
         f"Model: {model.name}, {model.weights} weights, digest {model.digest[:12]}.",
         f"SLO: {experiment.slo}; latency counts from the scheduled time of arrival.",
         f"Traffic: {manifest.traffic.source}, {manifest.traffic.n_texts:,} texts, one text a "
         f"request, {_ARRIVALS.get(arrivals, arrivals)} arrivals.",
         f"Arrival rates tested: {covered} rps; planned repeats of each planned rate: "
         f"{experiment.repeats}. A contender that meets the SLO at one rate is taken to meet it at "
-        "every lower one; nothing is said about rates above or between those tested.",
+        "every lower one, and one that misses it to miss it at every higher one; nothing is said "
+        "about rates above or between those tested.",
     ]
+
+
+def _forms(contenders: Sequence[ContenderFacts]) -> str:
+    by_form: dict[str, list[str]] = {}
+    for contender in contenders:
+        by_form.setdefault(_FORMS.get(contender.form, contender.form), []).append(contender.name)
+    named = [f"{form}: {', '.join(names)}" for form, names in by_form.items()]
+    return f"Form: {'; '.join(by_form if len(by_form) == 1 else named) or 'nothing was started'}."
 
 
 def _reversals(

@@ -135,6 +135,7 @@ def _facts(contender: str) -> dict[str, object]:
         "setting": "simulated",
         "batching": False,
         "moving_parts": 1,
+        "form": "simulated",
         "summary": "Simulated rows: nothing was measured.",
     }
 
@@ -177,7 +178,6 @@ def _manifest(run_id: str) -> dict[str, object]:
         model=Model(name="none", digest="", weights="none"),
         traffic=Traffic(source="simulated", digest="", n_texts=1000),
         cores={"server": [0], "load": [1]},
-        form="simulated",
     )
     return {"schema_version": SCHEMA_VERSION} | manifest.model_dump()
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from analysis.capacity import Capacity
 from analysis.claims import Reading
 from analysis.compare import Bound
+from analysis.contenders import ContenderFacts
 from analysis.verdicts import Ratio
 
 NONE = "–"
@@ -102,6 +103,13 @@ def verdict(ratio: Ratio | None) -> str:
     if ratio.ratio is None:
         return str(ratio.verdict)
     return f"{ratio.verdict}: {times(ratio.ratio)} ({interval(ratio.low, ratio.high)})"
+
+
+def named_parts(contender: ContenderFacts) -> str:
+    """What follows the number of moving parts: their names."""
+    if not contender.parts:
+        return ", not named in this record"
+    return f": {', '.join(contender.parts)}"
 
 
 def reading(found: Reading, unit: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from loadtests.outside_tools import Measured
 from loadtests.records import Level
-from loadtests.slo import SATURATED_BELOW
+from loadtests.slo import SATURATED_BELOW, is_saturated
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def _saturated(pairs: Sequence[Pair]) -> list[str]:
     beyond = dict.fromkeys(
         f"{pair.contender}, round {pair.round}"
         for pair in pairs
-        if pair.own.throughput_rps < SATURATED_BELOW * (pair.level.rate_rps or 0.0)
+        if is_saturated(pair.own.throughput_rps, pair.level.rate_rps or 0.0)
     )
     return [
         f"The server answered fewer than {SATURATED_BELOW:.0%} of the arrivals ({where}): its "

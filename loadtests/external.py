@@ -14,9 +14,9 @@ from urllib.parse import quote, urlsplit
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from loadtests.probe import Address
-from loadtests.strict import Count, Strict
+from loadtests.strict import Strict
 from loadtests.wire import TEXT_PLACE, InferWire, JsonWire, Wire
-from servers.discovery import Contender
+from servers.discovery import Contender, MovingParts
 
 _PROBE_TEXT = 'a "quoted" \\ line\nand 中文 🙂'
 _HEADER_NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, section 5.6.2
@@ -40,14 +40,14 @@ class _Service(Strict):
     """What every external contender declares.
 
     i_may_load_this repeats the host of url where that is not this machine, so that a typing error
-    does not put a load on a stranger's service. moving_parts is counted as in each server.toml.
+    does not put a load on a stranger's service. moving_parts names them, as each server.toml does.
     A header's value "env:NAME" is that environment variable, and is never written anywhere.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=40)]
     url: str
     compare: bool
-    moving_parts: Annotated[Count, Field(ge=1)]
+    moving_parts: MovingParts
     batching: bool = False
     headers: Mapping[str, str] = {}
     i_may_load_this: str | None = None
@@ -100,7 +100,8 @@ class _Service(Strict):
             batching=self.batching,
             summary=f"A service that runs already, at {self.url}: not started by the study; the "
             f"CPU of its host and its counters are not measured.{own_model}",
-            moving_parts=self.moving_parts,
+            moving_parts=tuple(self.moving_parts),
+            form="external",
             address=Address(wire.protocol, host, port, wire, self.name),
             compare=self.compare,
         )

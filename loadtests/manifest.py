@@ -43,7 +43,6 @@ def describe_run(
         "created_at": now.isoformat(timespec="seconds"),
         "finished_at": None,
         "command": command,
-        "form": "embedded",
         "experiment": described,
         "machine": describe_machine(),
         "versions": installed_versions(),

@@ -36,6 +36,11 @@ class SloOutcome:
     n_offered: int
 
 
+def is_saturated(answered: float, offered: float) -> bool:
+    """Whether so few answers (or so low a rate of them) mean that the server did not keep up."""
+    return answered < SATURATED_BELOW * offered
+
+
 def nearest_rank(values: NDArray[np.float64], percentile: float) -> float | None:
     """The smallest observed value that percentile percent of the values do not exceed."""
     if not len(values):
@@ -61,7 +66,7 @@ def judge_slo(
     at_percentile_s = nearest_rank(latency_s, slo.percentile)
     n_failed = n_offered - len(latency_s)
     error_ratio = n_failed / n_offered if n_offered else 0.0
-    saturated = n_done_in_window < SATURATED_BELOW * n_offered
+    saturated = is_saturated(n_done_in_window, n_offered)
     within = at_percentile_s is not None and at_percentile_s * 1000 <= slo.latency_ms
     return SloOutcome(
         met=within and not saturated and error_ratio <= slo.max_error_ratio,

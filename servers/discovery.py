@@ -14,12 +14,19 @@ Protocol = Literal["http-json", "kserve-grpc"]
 EngineName = Literal["torch", "onnxruntime", "none", "external"]
 Setting = Literal["as-published", "tuned", "calibration", "external"]
 MainProcess = Literal["server", "gateway"]
+Form = Literal["embedded", "gateway", "external"]
 OptionValue = str | int | float | bool
 
 SERVERS_DIR = Path(__file__).parent
 
 ENGINE_WORDS: Mapping[str, str] = {"torch": "PyTorch", "onnxruntime": "ONNX Runtime"}
 """How summaries name an engine."""
+
+
+EXPORTED_NETWORK = "exported network"
+"""The moving part that ONNX Runtime adds: model.onnx, made again whenever the model changes."""
+
+MovingParts = Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
 
 
 class ContenderError(ValueError):
@@ -30,12 +37,21 @@ class ContenderError(ValueError):
 class Contender:
     """A server build plus its configuration: the system under test.
 
-    server is the folder under servers/, started as `python -m servers.<server>`; port is its main
-    one where a person gives no other (0: it runs elsewhere), extra_ports names those it opens
-    beside; moving_parts counts the processes and artefacts an operator must keep healthy, and
-    breaks ties between contenders that are equally good. main_process says whether the process
-    started is the server, or a gateway in front of one: the CPU time of a gateway is recorded on
-    its own too. engines are those that a variant may choose.
+    <<<<<<< HEAD
+        server is the folder under servers/, started as `python -m servers.<server>`; port is its main
+        one where a person gives no other (0: it runs elsewhere), extra_ports names those it opens
+        beside; moving_parts counts the processes and artefacts an operator must keep healthy, and
+        breaks ties between contenders that are equally good. main_process says whether the process
+        started is the server, or a gateway in front of one: the CPU time of a gateway is recorded on
+        its own too. engines are those that a variant may choose.
+    =======
+        server is the folder under servers/, started as `python -m servers.<server>`; extra_ports
+        names the ports it opens beside its main one; moving_parts names the processes and artefacts
+        an operator must keep healthy, and their number decides between contenders that meet the SLO.
+        main_process says whether the process started is the server, or a gateway in front of one: the
+        CPU time of a gateway is recorded on its own too. engines are those that a variant may choose.
+        form says what the study starts: all of it (embedded), the gateway alone, or nothing (external).
+    >>>>>>> words
     """
 
     name: str
@@ -45,12 +61,13 @@ class Contender:
     setting: Setting
     batching: bool
     summary: str
-    moving_parts: int
+    moving_parts: tuple[str, ...]
     port: int = 0
     extra_ports: tuple[str, ...] = ()
     main_process: MainProcess = "server"
     engines: tuple[EngineName, ...] = ()
     options: Mapping[str, OptionValue] = field(default_factory=dict)
+    form: Form = "embedded"
 
     def variant(
         self,
@@ -77,12 +94,14 @@ class Contender:
             engine=engine,
             batching=self.batching and options.get("batcher") is not False,
             summary=self._summary_with(options, engine),
-            # ONNX Runtime needs the exported network beside the checkpoint.
-            moving_parts=self.moving_parts
-            + (engine == "onnxruntime")
-            - (self.engine == "onnxruntime"),
+            moving_parts=self._parts_with(engine),
             options={**self.options, **options},
+            form="gateway" if options.get("triton_url") else self.form,
         )
+
+    def _parts_with(self, engine: EngineName) -> tuple[str, ...]:
+        others = tuple(part for part in self.moving_parts if part != EXPORTED_NETWORK)
+        return (*others, EXPORTED_NETWORK) if engine == "onnxruntime" else others
 
     def _summary_with(self, options: Mapping[str, OptionValue], engine: EngineName) -> str:
         own, other = (ENGINE_WORDS.get(e, e) for e in (self.engine, engine))
@@ -108,7 +127,7 @@ class _Declaration(BaseModel):
     setting: Setting
     batching: bool
     summary: str
-    moving_parts: int
+    moving_parts: MovingParts
     extra_ports: list[str] = []
     main_process: MainProcess = "server"
     engines: list[EngineName] = []
@@ -143,6 +162,7 @@ def _read(path: Path) -> list[Contender]:
             server=path.parent.name,
             **{
                 **entry.model_dump(),
+                "moving_parts": tuple(entry.moving_parts),
                 "extra_ports": tuple(entry.extra_ports),
                 "engines": tuple(entry.engines),
             },

@@ -14,6 +14,7 @@ from typer.main import get_command
 from analysis.load import load_run
 from analysis.readme import numbers, with_numbers
 from analysis.summary import fields_markdown, summarise
+from servers.discovery import discover
 from study import app
 
 ROOT = Path(__file__).parent.parent
@@ -64,6 +65,19 @@ def test_a_number_that_differs_by_more_than_rounding_is_a_difference() -> None:
     assert differences(committed, {**rounded, "n": 4}) == ["n: 3, 4"]
     assert differences(committed, {**rounded, "rates": [75.0, 0.0]}) == ["rates.1: None, 0.0"]
     assert differences(committed, {**rounded, "more": 1}) == ["keys: ['more']"]
+
+
+def test_the_moving_parts_in_the_readme_are_those_that_decide() -> None:
+    known = {name: list(found.moving_parts) for name, found in discover().items()}
+    # hybrid's row names only what it has beside triton.
+    behind = known["triton"]
+    own = [*(part for part in known["hybrid"] if part not in behind), "and those of `triton`"]
+    for name, parts in known.items():
+        if name.startswith(("null", "law")):
+            continue
+        shown = own if name == "hybrid" else parts
+        row = rf"^\|[^|]*`{name}`[^|]*\| {len(parts)}: {re.escape(', '.join(shown))} \|$"
+        assert re.search(row, text("README.md"), re.MULTILINE), name
 
 
 def test_every_field_of_the_summary_is_documented() -> None:

@@ -30,9 +30,19 @@ from analysis.load import load_run
 from analysis.plots import figures
 from analysis.sample import take_sample
 from analysis.summary import summarise
-from analysis.wording import capacity_interval, interval, rate, reading, times_within, verdict
+from analysis.wording import (
+    capacity_interval,
+    interval,
+    named_parts,
+    rate,
+    reading,
+    times_within,
+    verdict,
+)
 
 PERCENTILES = [0.5, 0.9, 0.95, 0.99]
+for cut in ("max_colwidth", "max_columns", "max_rows"):
+    pd.set_option(f"display.{cut}", None)  # a reason is read to its end, a table to its last row
 
 if "STUDY_RUN" not in os.environ:
     raise SystemExit("expected the folder of a run in STUDY_RUN, found none: set it and try again.")
@@ -63,6 +73,20 @@ display(
 display(Markdown("\n".join(f"* {text}" for text in recommendation.conditions)))
 display(Markdown("It would be reversed by:\n"))
 display(Markdown("\n".join(f"* {text}" for text in recommendation.reversals)))
+
+# %% [markdown]
+# ## What each contender is
+
+# %%
+pd.DataFrame(
+    {
+        "contender": contender.name,
+        "what it is": contender.summary,
+        "form": contender.form,
+        "moving parts": f"{contender.moving_parts}{named_parts(contender)}",
+    }
+    for contender in summary.contenders
+)
 
 # %% [markdown]
 # ## What each contender sustains

@@ -1,8 +1,9 @@
 """Fixtures over synthetic runs: nothing here was measured."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -15,12 +16,13 @@ from loadtests.records import Level
 from .synthetic import SyntheticContender, SyntheticRun, open_loop_rows, rows
 from .synthetic_gpu import build_gpu_run, engine_record
 
+TRITON_PARTS = ["tritonserver", "one stub", "another", "repository", "network"]
 CONTENDERS = (
     SyntheticContender("fastapi", 0.0072, 0.004, engine="torch"),
     SyntheticContender("fastapi-tuned", 0.0058, 0.003, engine="torch"),
     SyntheticContender("fastapi-onnx", 0.0021, 0.002, moving_parts=3),
     SyntheticContender("litserve", 0.0008, 0.012, moving_parts=4, mean_batch=3.2),
-    SyntheticContender("triton", 0.0007, 0.008, "kserve-grpc", moving_parts=5, mean_batch=4.4),
+    SyntheticContender("triton", 0.0007, 0.008, "kserve-grpc", TRITON_PARTS, mean_batch=4.4),
     SyntheticContender("hybrid", 0.0009, 0.011, moving_parts=7, mean_batch=4.1),
     SyntheticContender("broken", 0.001, moving_parts=9, fails="exited with code 1 while starting"),
 )
@@ -44,6 +46,31 @@ def new_run(tmp_path: Path) -> Callable[..., SyntheticRun]:
         return SyntheticRun(tmp_path / "synthetic-run", contenders, **changes)
 
     return start
+
+
+COLLAPSE = MappingProxyType({200.0: (0.001, 0.001), 400.0: (0.02, 0.02)})
+
+
+@pytest.fixture
+def collapsing(
+    new_run: Callable[..., SyntheticRun], contender: Callable[..., SyntheticContender]
+) -> Callable[..., Summary]:
+    """The summary of contender `a`, whose seconds of service a request depend on rate and repeat:
+    as given here it keeps up at 200 rps, and answers 50 of 400. cpu: share of the server's core."""
+
+    def simulate(
+        service_s: Mapping[float, Sequence[float]] = COLLAPSE, cpu: float = 0.95
+    ) -> Summary:
+        run = new_run(["a"], rates_rps=list(service_s), repeats=2, steady_s=8.0)
+        run.telemetry_changes = {"server_cpu_s": lambda frame: frame["t_s"] * cpu}
+        run.calibrate("null-http", "http-json", 4000)
+        for rate_rps, each_s in service_s.items():
+            for repeat, one_s in enumerate(each_s, start=1):
+                requests = open_loop_rows(contender("a", one_s), rate_rps, run.steady_s, repeat)
+                run.add(contender("a", one_s), requests, Level("open", rate_rps=rate_rps), repeat)
+        return summarise(load_run(run.folder))
+
+    return simulate
 
 
 def build_full_run(folder: Path) -> Path:

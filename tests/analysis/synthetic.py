@@ -35,7 +35,7 @@ class SyntheticContender:
     service_s: float
     overhead_s: float = 0.001
     protocol: str = "http-json"
-    moving_parts: int = 2
+    moving_parts: int | list[str] = 2
     mean_batch: float = 1.0
     fails: str | None = None
     send_lag_s: float = 0.0001
@@ -43,6 +43,7 @@ class SyntheticContender:
     engine: str = "onnxruntime"
     setting: str = "tuned"
     options: dict[str, Any] = field(default_factory=dict)
+    form: str | None = None
     telemetry: dict[str, Any] = field(default_factory=dict)
 
 
@@ -58,7 +59,7 @@ def facts(contender: SyntheticContender) -> dict[str, Any]:
         "moving_parts": contender.moving_parts,
         "extra_ports": [],
         "options": contender.options,
-    }
+    } | ({"form": contender.form} if contender.form else {})
 
 
 def open_loop_rows(
@@ -163,7 +164,6 @@ class SyntheticRun:
             },
             "traffic": {"source": "synthetic", "digest": "b" * 64, "n_texts": 100},
             "cores": {"server": [0], "load": [1]},
-            "form": "embedded",
         } | changes
         self.save()
 

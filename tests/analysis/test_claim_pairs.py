@@ -15,6 +15,7 @@ def contender(name: str, server: str = "triton_service", **changes: object) -> C
             "setting": "tuned",
             "batching": True,
             "moving_parts": 1,
+            "form": "embedded",
             "summary": "",
             "options": {"device": "cuda", "precision": "fp16", "batcher": "true"},
         }

@@ -4,7 +4,7 @@ import pytest
 
 from analysis.engines import Engine, engine_of, read_engines
 from analysis.load import load_run
-from analysis.reach import highest_loads, reaches
+from analysis.reach import fell_at, highest_loads, reaches, saturated_at
 from loadtests.records import RecordError
 
 
@@ -82,11 +82,26 @@ def test_a_contender_stands_beside_its_engine_at_its_own_batch_and_length(gpu_su
     assert found["fastapi"].mean_batch == 1
 
 
-def test_only_a_saturated_point_says_what_a_contender_can_do(gpu_summary):
-    highest = highest_loads(gpu_summary.points)
-    assert highest["fastapi"].saturated
-    assert not highest["triton-x2"].saturated
-    assert highest["triton-x2"].level == "3200rps"
+def test_the_highest_load_is_where_most_was_answered_saturated_or_not(collapsing):
+    summary = collapsing()
+    highest = highest_loads(summary.points)["a"]
+    assert highest.level == "200rps"
+    assert not highest.saturated
+    assert saturated_at(summary.points, highest).level == "400rps"
+    assert fell_at(summary.points, highest).level == "400rps"
+
+
+def test_a_contender_that_kept_up_everywhere_was_asked_for_no_more(gpu_summary):
+    highest = highest_loads(gpu_summary.points)["triton-x2"]
+    assert highest.level == "3200rps"
+    assert saturated_at(gpu_summary.points, highest) is None
+    assert fell_at(gpu_summary.points, highest) is None
+
+
+def test_a_contender_that_answers_as_much_at_every_load_above_its_limit_did_not_fall(gpu_summary):
+    highest = highest_loads(gpu_summary.points)["fastapi"]
+    assert saturated_at(gpu_summary.points, highest) is highest
+    assert fell_at(gpu_summary.points, highest) is None
 
 
 def test_a_point_with_doubtful_counts_is_no_highest_load(gpu_summary):

@@ -129,7 +129,7 @@ def test_each_contender_is_set_beside_its_engine(summary, html):
     for reach in summary.reaches:
         row = row_of(html, f'data-reach="{reach.contender}"')
         assert reach.engine in row
-        assert "saturated" in row if reach.saturated else "asked for no more" in row
+        assert "saturated" in row if reach.saturated_at else "asked for no more" in row
 
 
 def test_precision_as_found_is_shown_with_its_agreement(html):

@@ -27,8 +27,8 @@ def facts(throughput_rps: float = 100.0, **changes: object) -> LoadFacts:
         (Limit.SCHEDULE, facts(server_cpu=0.89, engine_share=0.89, ceiling_rps=200.0)),
         (Limit.SCHEDULE, facts(offered_rps=None)),
         (Limit.SCHEDULE, facts(**IDLE)),
-        (Limit.UNKNOWN, facts(90.0, server_cpu=0.5)),
-        (Limit.UNKNOWN, facts(90.0, **IDLE)),
+        (Limit.UNKNOWN, facts(90.0, saturated=True, server_cpu=0.5)),
+        (Limit.UNKNOWN, facts(90.0, saturated=True, **IDLE)),
     ],
 )
 def test_the_limit_is_what_was_full(limit, measured):
@@ -48,12 +48,14 @@ def test_the_limit_is_what_was_full(limit, measured):
     ],
 )
 def test_front_and_network_that_share_one_core_are_told_apart_by_the_engine_s_share(limit, changes):
-    one_core = IDLE | {"server_cpu": 0.12, "server_cores_used": 1.0}
+    one_core = IDLE | {"saturated": True, "server_cpu": 0.12, "server_cores_used": 1.0}
     assert find_limit(facts(40.0, **one_core | changes))[0] is limit
 
 
 def test_time_busy_alone_never_makes_the_model_the_limit():
-    busy = facts(40.0, on_gpu=True, gpu_busy=1.0, server_cpu=0.2, server_cores_used=1.6)
+    busy = facts(
+        40.0, saturated=True, on_gpu=True, gpu_busy=1.0, server_cpu=0.2, server_cores_used=1.6
+    )
     limit, because = find_limit(busy)
     assert limit is Limit.UNKNOWN
     assert "GPU time busy 100" in because
@@ -88,3 +90,25 @@ def test_without_a_gpu_the_server_s_cores_are_named(searched_summary):
     found = {limit.contender: limit.limit for limit in searched_summary.limits}
     assert found["fastapi"] is Limit.SERVER_CORES
     assert "broken" not in found
+
+
+def test_a_trial_that_is_saturated_is_never_said_to_have_answered_what_was_asked(collapsing):
+    """One of two repeats did not keep up; together they answered 97 % of the arrivals."""
+    summary = collapsing({200.0: (0.001, 0.00535)}, cpu=0.5)
+    (point,) = summary.points
+    assert point.saturated
+    assert point.metrics.throughput_rps > 0.95 * point.metrics.offered_rps
+    (found,) = summary.limits
+    assert found.limit is Limit.UNKNOWN
+
+
+def test_a_contender_that_fell_at_a_higher_load_was_not_asked_for_too_little(collapsing):
+    (found,) = collapsing(cpu=0.5).limits
+    assert found.level == "200rps"
+    assert found.limit is Limit.UNKNOWN
+
+
+def test_how_few_a_contender_answered_beyond_its_highest_load_is_said_apart(collapsing):
+    (found,) = collapsing().limits
+    assert re.fullmatch(r"\d+ of \d+ rps answered; server CPU .*", found.because)
+    assert re.fullmatch(r"\d\d\.\d of \d+ rps at 400rps, server CPU .*", found.fell)

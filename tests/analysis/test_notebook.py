@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from html import unescape
 
 import nbformat
 import pytest
@@ -20,6 +21,14 @@ def test_the_notebook_executes_on_a_run_and_shows_its_recommendation(
     for choice in searched_summary.recommendation.choices:
         assert choice.rates in text
     assert "search-fastapi-71rps-0" in text
+    tables = [output["data"]["text/html"] for output in outputs if "text/html" in output["data"]]
+    words = " ".join(unescape(" ".join(tables)).split())
+    for choice in searched_summary.recommendation.choices:
+        assert choice.because in words
+    for trial in searched_summary.trials:
+        for finding in trial.findings:
+            assert finding.detail in words
+    assert "..." not in words, "a table was cut"
     shown = sum("image/svg+xml" in output.get("data", {}) for output in outputs)
     assert shown == len(figures(searched_summary))
 

@@ -1,10 +1,15 @@
+from dataclasses import replace
+
 import pytest
 
 from analysis.choose import Answer
+from analysis.contenders import facts_of
 from analysis.load import load_run
 from analysis.summary import Summary, summarise
 from analysis.wording import number
 from loadtests.records import Level
+
+from .synthetic import facts
 
 
 @pytest.fixture
@@ -114,6 +119,27 @@ def test_the_conditions_name_everything_the_answer_depends_on(summarised, conten
     for part in ("Synthetic CPU", "embedded", "small", "seeded", "P99 at most 100 ms", "50, 100"):
         assert part in text
     assert "nothing is said about rates above" in text
+
+
+def test_the_form_is_said_of_each_contender(summarised, contender):
+    started, mine = contender("a", 0.002, form="embedded"), contender("mine", 0.002)
+    summary = summarised([started, replace(mine, form="external")], [50.0])
+    (form,) = [text for text in summary.recommendation.conditions if text.startswith("Form: ")]
+    assert "embedded (started by the study, as processes of this machine): a" in form
+    assert "external (it ran already, and the study did not start it): mine" in form
+
+
+@pytest.mark.parametrize(
+    ("recorded", "form"),
+    [
+        ({"server": "triton_service"}, "embedded"),
+        ({"server": "external"}, "external"),
+        ({"server": "hybrid_gateway", "options": {"triton_url": "gpu-host:8001"}}, "gateway"),
+        ({"server": "external", "form": "external"}, "external"),
+    ],
+)
+def test_a_record_that_names_no_form_says_what_it_was(contender, recorded, form):
+    assert facts_of(facts(contender("a", 0.001)) | recorded).form == form
 
 
 def test_what_would_reverse_the_answer_names_the_threshold_and_what_was_measured(

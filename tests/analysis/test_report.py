@@ -149,6 +149,24 @@ def test_each_slo_has_its_capacities_with_interval_and_ratio(outputs, html):
     assert "not certified" in row_of(html, 'data-capacity="broken"')
 
 
+def test_moving_parts_are_named_in_report_and_decision_where_the_record_names_them(outputs, html):
+    named = "5: tritonserver, one stub, another, repository, network"
+    assert named in text_of(html)
+    decision = outputs.decision_path.read_text(encoding="utf-8")
+    assert f"onnxruntime, {named.replace(':', ' moving parts:')}): Synthetic" in decision
+    assert "2, not named in this record" in text_of(html)
+
+
+def test_each_limit_and_the_last_sentences_of_the_decision_have_lines_of_their_own(collapsing):
+    summary = collapsing()
+    other = summary.limits[0].model_copy(update={"contender": "other", "fell": None})
+    summary = summary.model_copy(update={"limits": [*summary.limits, other]})
+    lines = render_decision(summary).splitlines()
+    (first,) = [line for line in lines if line.startswith("* a at 200rps: **")]
+    assert "Asked for more it answered less: " in first
+    assert any(line.startswith("* other at 200rps: **") for line in lines)
+
+
 def test_every_comparison_shows_its_verdicts_in_words_with_intervals(outputs, html):
     for compared in outputs.summary.comparison:
         row = row_of(html, f'data-comparison="{compared.contender} {compared.level}"')
@@ -226,6 +244,11 @@ def test_nulls_are_kept_in_the_summary(outputs):
     )
     assert saturated["metrics"]["latency_p99_ms"] is None
     assert saturated["metrics"]["gpu_busy_ratio"] is None
+
+
+def test_the_decision_s_last_line_says_where_the_rest_is(outputs):
+    last = outputs.decision_path.read_text(encoding="utf-8").splitlines()[-1]
+    assert last.startswith("`report.html` beside this file")
 
 
 def test_the_decision_record_is_proposed_and_says_how_to_confirm_it(outputs):

@@ -13,6 +13,7 @@ def contender(name: str, engine: str = "torch", **options: str) -> ContenderFact
         setting="tuned",
         batching=True,
         moving_parts=1,
+        form="embedded",
         summary="",
         options=options,
     )

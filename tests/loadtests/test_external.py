@@ -46,7 +46,7 @@ JSON_TABLE = {
     "body": '{"inputs": ["{text}"]}',
     "label": "predictions[0].label",
     "compare": False,
-    "moving_parts": 2,
+    "moving_parts": ["service", "model"],
 }
 
 KSERVE_TABLE = {
@@ -57,7 +57,7 @@ KSERVE_TABLE = {
     "label": "LABEL",
     "confidence": "CONFIDENCE",
     "compare": True,
-    "moving_parts": 4,
+    "moving_parts": ["server", "stub", "repository", "network"],
 }
 
 TEXTS = [TrafficText(k, f"text {k}", 4, "elsewhere", 0.5) for k in range(50)]
@@ -108,6 +108,8 @@ def test_the_experiment_that_comes_with_the_study_is_valid(root: Path) -> None:
     [
         ({"url": "https://127.0.0.1:9"}, "https:// is not supported"),
         ({"url": "http://127.0.0.1"}, "expected http://HOST:PORT or HOST:PORT"),
+        ({"moving_parts": 2}, "moving_parts"),
+        ({"moving_parts": []}, "moving_parts"),
         ({"url": "http://127.0.0.1:9/v1"}, "expected http://HOST:PORT or HOST:PORT"),
         ({"url": "ftp://127.0.0.1:9"}, "expected http://HOST:PORT or HOST:PORT"),
         ({"url": "http://a:b@127.0.0.1:9"}, "expected http://HOST:PORT or HOST:PORT"),

@@ -80,7 +80,7 @@ def service(url: str, **changes: Any) -> HttpJsonService:
         "body": '{"inputs": ["{text}"]}',
         "label": "predictions[0].label",
         "compare": False,
-        "moving_parts": 2,
+        "moving_parts": ["service", "model"],
     }
     return HttpJsonService(**{**fields, **changes})
 
@@ -98,6 +98,7 @@ def test_a_running_service_is_measured_beside_a_contender_of_the_study(
 
     record = trials[mine]
     assert (record.contender["engine"], record.contender["setting"]) == ("external", "external")
+    assert (record.contender["form"], trials[null].contender["form"]) == ("external", "embedded")
     assert (record.startup_s, record.counters_before, record.counters_after) == (None, None, None)
     assert set(record.cores) == {"load"}
     assert record.parity is not None
@@ -164,7 +165,7 @@ def experiment_with(folder: Path, url: str) -> Path:
         body = '{{"inputs": ["{{text}}"]}}'
         label = "predictions[0].name"
         compare = false
-        moving_parts = 1
+        moving_parts = ["service"]
         """,
         encoding="utf-8",
     )

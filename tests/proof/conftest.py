@@ -133,7 +133,6 @@ def manifest(contenders: Sequence[str]) -> Manifest:
             "model": {"name": "none", "digest": "", "weights": "none"},
             "traffic": {"source": "none", "digest": "", "n_texts": 1},
             "cores": {},
-            "form": "embedded",
         }
     )
 

@@ -1,8 +1,10 @@
 """Variants of contenders: what changes with an option or an engine, and what is refused."""
 
+from pathlib import Path
+
 import pytest
 
-from servers.discovery import ContenderError, discover
+from servers.discovery import SERVERS_DIR, ContenderError, discover
 
 KNOWN = discover()
 
@@ -30,13 +32,48 @@ def test_a_variant_with_another_engine_says_so_and_needs_no_exported_network() -
     assert found.engine == "torch"
     assert "with PyTorch in its Python backend" in found.summary
     assert "ONNX Runtime" not in found.summary
-    assert found.moving_parts == KNOWN["triton"].moving_parts - 1
-    assert KNOWN["fastapi-tuned"].variant("a", engine="onnxruntime").moving_parts == 3
+    assert set(KNOWN["triton"].moving_parts) - set(found.moving_parts) == {"exported network"}
+    with_onnx = KNOWN["fastapi-tuned"].variant("a", engine="onnxruntime")
+    assert with_onnx.moving_parts == (*KNOWN["fastapi-tuned"].moving_parts, "exported network")
+
+
+def test_onnx_runtime_and_nothing_else_needs_the_exported_network() -> None:
+    for contender in KNOWN.values():
+        assert ("exported network" in contender.moving_parts) == (contender.engine == "onnxruntime")
+
+
+def test_what_triton_needs_has_no_launcher_and_the_gateway_needs_all_of_it() -> None:
+    triton, hybrid = KNOWN["triton"].moving_parts, KNOWN["hybrid"].moving_parts
+    assert triton == (
+        "tritonserver",
+        "Python stub of the tokenizer",
+        "Python stub of the classifier",
+        "model repository",
+        "exported network",
+    )
+    assert hybrid == ("gateway process", "model folder of the gateway", *triton)
+
+
+def test_a_number_of_moving_parts_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    declared = (SERVERS_DIR / "law_service/server.toml").read_text(encoding="utf-8")
+    counted = declared.replace('moving_parts = ["HTTP process"]', "moving_parts = 1")
+    (tmp_path / "one/server.toml").write_text(counted, encoding="utf-8")
+    with pytest.raises(ContenderError, match="moving_parts"):
+        discover(tmp_path)
 
 
 def test_a_variant_without_its_batcher_does_not_batch() -> None:
     assert not KNOWN["hybrid"].variant("alone", {"batcher": False}).batching
     assert KNOWN["hybrid"].variant("batched", {"batcher": True}).batching
+
+
+def test_a_gateway_before_a_triton_that_runs_elsewhere_is_the_only_part_that_the_study_starts() -> (
+    None
+):
+    assert KNOWN["hybrid"].form == "embedded"
+    assert KNOWN["hybrid"].variant("before", {"triton_url": "127.0.0.1:8001"}).form == "gateway"
+    assert KNOWN["hybrid"].variant("own", {"triton_url": ""}).form == "embedded"
 
 
 def test_a_contender_without_changes_is_the_same() -> None:
