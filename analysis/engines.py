@@ -1,17 +1,22 @@
 """engines.json: what each engine does on its own, without a server around it."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from loadtests.records import RecordError, read_json
+from loadtests.stored import Amount, Count, Name, Positive, Share, read_stored
+
+Size = Annotated[int, Field(gt=0, le=1_000_000)]
+Digits = Annotated[str, Field(pattern=r"^[0-9]{1,6}$")]
 
 
 class _Part(BaseModel):
     # As in manifest.json: fields this version does not know are left alone.
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
 class Placement(_Part):
@@ -35,21 +40,21 @@ class Proof(_Part):
     """An engine's answers beside those of the reference, on the held-out texts."""
 
     precision_found: str = Field(description="Precision read from what was loaded.")
-    n_texts: int = Field(description="Texts compared.")
-    labels_agree_ratio: float = Field(description="Share of them with the same label.")
-    max_abs_logit_difference: float = Field(description="Largest difference of any logit.")
+    n_texts: Count = Field(description="Texts compared.")
+    labels_agree_ratio: Share = Field(description="Share of them with the same label.")
+    max_abs_logit_difference: Amount = Field(description="Largest difference of any logit.")
     reference: str = Field(description="What it was compared with.")
 
 
 class CurvePoint(_Part):
     """One batch size and text length, back to back."""
 
-    batch: int = Field(gt=0, description="Texts in a batch.")
-    length_tokens: int = Field(gt=0, description="Tokens of each, padding included.")
-    latency_p50_ms: float = Field(description="Median time of a batch.")
-    latency_p99_ms: float | None = Field(description="P99 of it; null: too few repeats.")
-    rate_rps: float = Field(gt=0, description="Texts a second.")
-    repeats: int = Field(description="Batches timed.")
+    batch: Size = Field(description="Texts in a batch.")
+    length_tokens: Size = Field(description="Tokens of each, padding included.")
+    latency_p50_ms: Amount = Field(description="Median time of a batch.")
+    latency_p99_ms: Amount | None = Field(description="P99 of it; null: too few repeats.")
+    rate_rps: Positive = Field(description="Texts a second.")
+    repeats: Count = Field(description="Batches timed.")
 
 
 class Engine(_Part):
@@ -57,17 +62,17 @@ class Engine(_Part):
 
     engine: str = Field(description="What runs the network: torch, onnxruntime.")
     placement: Placement = Field(description="Where and how.")
-    used_by: list[str] = Field(description="Contenders that run it.")
+    used_by: list[Name] = Field(description="Contenders that run it.")
     available: bool = Field(description="False: it could not be had here.")
     reason: str = Field(default="", description="Why not; empty where it could.")
     version: str = Field(default="", description="Version of its library.")
     device_name: str = Field(default="", description="GPU or processor that ran it.")
     proof: Proof | None = Field(default=None, description="Its answers; null: not compared.")
     curve: list[CurvePoint] = Field(default=[], description="Its own rate by batch and length.")
-    flops_per_request: dict[str, float] = Field(
+    flops_per_request: dict[Digits, Amount] = Field(
         default={}, description="Floating-point operations of one text by its padded length."
     )
-    matmul_flops_per_s: float | None = Field(
+    matmul_flops_per_s: Amount | None = Field(
         default=None,
         description="Measured rate of large matrix products in that precision on that device.",
     )
@@ -106,6 +111,10 @@ class Engine(_Part):
         return float(np.interp(batch, batches, times_s)) * max(batch / batches[-1], 1.0)
 
 
+class _EnginesFile(_Part):
+    engines: tuple[Engine, ...]
+
+
 def engine_of(engines: Sequence[Engine], contender: str) -> Engine | None:
     """The engine that a contender runs, where it was measured."""
     return next((e for e in engines if e.available and contender in e.used_by), None)
@@ -114,14 +123,4 @@ def engine_of(engines: Sequence[Engine], contender: str) -> Engine | None:
 def read_engines(run_dir: Path) -> tuple[Engine, ...]:
     """Reads engines.json; none where the run has none. RecordError where it is damaged."""
     path = run_dir / "engines.json"
-    if not path.exists():
-        return ()
-    try:
-        return tuple(Engine.model_validate(raw) for raw in read_json(path).get("engines", []))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(step) for step in first["loc"])
-        raise RecordError(
-            f"{path}: {where}: {first['msg']}; the file is damaged or from another version: "
-            "run the experiment again."
-        ) from error
+    return read_stored(path, _EnginesFile).engines if os.path.lexists(path) else ()

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from analysis.engines import Engine, read_engines
 from analysis.manifest import Manifest, read_manifest
-from loadtests.records import Purpose, RecordError, TrialRecord, read_trial, trial_folders
+from loadtests.records import Purpose, RecordError, TrialRecord, read_trials
+from loadtests.stored import RESUME
+from loadtests.tables import REQUESTS_SCHEMA, TELEMETRY_SCHEMA, read_table
 
 REQUEST_COLUMNS = [
     *("request_index", "n_tokens", "phase", "scheduled_s", "sent_s", "done_s", "status"),
@@ -55,54 +55,38 @@ class Run:
 def load_run(run_dir: Path) -> Run:
     """Reads a run folder; RecordError, in one sentence, for anything missing or damaged."""
     manifest = read_manifest(run_dir)
-    trials = tuple(_read(folder) for folder in trial_folders(run_dir))
-    if not any(trial.record.purpose in ("measurement", "search") for trial in trials):
+    records = read_trials(run_dir, manifest.run_id)
+    if not any(record.purpose in ("measurement", "search") for record in records.values()):
         raise RecordError(
             f"expected at least one complete measurement in {run_dir / 'trials'}, found none: "
             f"run it again with `{manifest.command}`."
         )
+    trials = tuple(_with_tables(folder, record) for folder, record in records.items())
     return Run(run_dir, manifest, trials, read_engines(run_dir))
 
 
-def _read(folder: Path) -> Trial:
-    try:
-        record = read_trial(folder)
-    except (KeyError, TypeError) as error:
-        raise RecordError(
-            f"{folder / 'trial.json'} lacks or misnames a field ({error}): the trial is damaged; "
-            "delete its folder and resume the run."
-        ) from error
+def _with_tables(folder: Path, record: TrialRecord) -> Trial:
     if record.status == "failed":
         return Trial(
             record, pd.DataFrame(columns=REQUEST_COLUMNS), pd.DataFrame(columns=TELEMETRY_COLUMNS)
         )
-    if record.phases is None:
-        raise RecordError(
-            f"{folder / 'trial.json'} is completed but names no phases: the trial is damaged; "
-            "delete its folder and resume the run."
-        )
-    return Trial(
-        record,
-        _table(folder / "requests.parquet", REQUEST_COLUMNS),
-        _table(folder / "telemetry.parquet", TELEMETRY_COLUMNS),
+    # Text columns stay dictionary-coded: ten million rows then take 32 bytes each.
+    requests = read_table(
+        folder / "requests.parquet", REQUESTS_SCHEMA, REQUEST_COLUMNS, coded=("phase", "status")
     )
+    telemetry = read_table(folder / "telemetry.parquet", TELEMETRY_SCHEMA, TELEMETRY_COLUMNS)
+    problem = _contradiction(record, requests)
+    if problem:
+        raise RecordError(f"{folder / 'requests.parquet'} {problem}: it is damaged; {RESUME}")
+    return Trial(record, requests, telemetry)
 
 
-def _table(path: Path, columns: list[str]) -> pd.DataFrame:
-    try:
-        # Text columns stay dictionary-coded: ten million rows then take 32 bytes each.
-        texts = [name for name in columns if name in ("phase", "status")]
-        table = pq.read_table(path, columns=columns, read_dictionary=texts)
-    except FileNotFoundError:
-        problem = "is missing"
-    except (pa.ArrowException, OSError) as error:
-        problem = f"cannot be read ({str(error).splitlines()[0]})"
-    else:
-        missing = [name for name in columns if name not in table.column_names]
-        if not missing:
-            frame: pd.DataFrame = table.to_pandas()
-            return frame
-        problem = f"has no column {missing[0]!r}"
-    raise RecordError(
-        f"{path} {problem}: the trial is damaged; delete its folder and resume the run."
-    )
+def _contradiction(record: TrialRecord, requests: pd.DataFrame) -> str | None:
+    timeless = requests["sent_s"].isna() | requests["done_s"].isna()
+    if (timeless & (requests["status"] == "ok")).any():
+        return "has a success without the times at which it was sent and done"
+    assert record.phases is not None  # every completed trial has them
+    early = requests["scheduled_s"] < record.phases.warmup_s
+    if (early & (requests["phase"] == "steady")).any():
+        return "has a request of the steady state that was scheduled before it"
+    return None

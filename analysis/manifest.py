@@ -2,22 +2,34 @@
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from loadtests.records import RecordError, read_json
+from loadtests.stored import (
+    Amount,
+    Block,
+    Core,
+    Count,
+    LengthS,
+    Name,
+    Positive,
+    Share,
+    When,
+    WindowS,
+    read_stored,
+)
 
 
 class _Part(BaseModel):
     # Fields this version does not know are left alone, so that the load side may add some.
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
 class Slo(_Part):
     """The service level objective."""
 
     percentile: float = Field(gt=0, lt=100, description="Percentile of latency that is bounded.")
-    latency_ms: float = Field(gt=0, description="Bound on that percentile.")
-    max_error_ratio: float = Field(ge=0, description="Highest share of failed requests allowed.")
+    latency_ms: Positive = Field(description="Bound on that percentile.")
+    max_error_ratio: Share = Field(description="Highest share of failed requests allowed.")
 
     def __str__(self) -> str:
         return (
@@ -30,7 +42,7 @@ class Arrivals(_Part):
     """How requests arrive in the open loop."""
 
     kind: str = Field(description="poisson, constant, gamma, steps or trace.")
-    cv: float | None = Field(
+    cv: Amount | None = Field(
         default=None, description="Coefficient of variation of the gaps (gamma only)."
     )
 
@@ -43,13 +55,13 @@ class Arrivals(_Part):
 class Load(_Part):
     """The load levels of the experiment."""
 
-    rates_rps: list[float] = Field(description="Arrival rates of the open loop.")
-    concurrency: list[int] = Field(description="Numbers of callers of the closed loop.")
-    warmup_s: float = Field(description="Length of the warm-up.")
-    steady_s: float = Field(description="Least length of the steady state.")
-    min_requests: int = Field(description="Least number of requests in the steady state.")
-    request_timeout_s: float = Field(description="A reply later than this is a failure.")
-    workers: int = Field(description="Load generator processes.")
+    rates_rps: list[Positive] = Field(description="Arrival rates of the open loop.")
+    concurrency: list[Count] = Field(description="Numbers of callers of the closed loop.")
+    warmup_s: LengthS = Field(description="Length of the warm-up.")
+    steady_s: WindowS = Field(description="Least length of the steady state.")
+    min_requests: Count = Field(description="Least number of requests in the steady state.")
+    request_timeout_s: WindowS = Field(description="A reply later than this is a failure.")
+    workers: Count = Field(description="Load generator processes.")
     arrivals: Arrivals = Field(
         default=Arrivals(kind="poisson"), description="How requests arrive in the open loop."
     )
@@ -58,15 +70,15 @@ class Load(_Part):
 class Calibration(_Part):
     """How the client's ceiling was measured."""
 
-    contenders: list[str] = Field(description="Servers that answer at once, one a protocol.")
-    concurrency: int = Field(description="Callers of the closed loop.")
-    steady_s: float = Field(description="Length of the steady state.")
+    contenders: list[Name] = Field(description="Servers that answer at once, one a protocol.")
+    concurrency: Count = Field(description="Callers of the closed loop.")
+    steady_s: WindowS = Field(description="Length of the steady state.")
 
 
 class Price(_Part):
     """What an hour of the server's machine costs."""
 
-    server_per_hour: float = Field(
+    server_per_hour: Amount = Field(
         gt=0, description="An hour of a machine with the cores and the GPU given to the server."
     )
     currency: str = Field(description="Currency of the price.")
@@ -76,20 +88,20 @@ class Price(_Part):
 class Experiment(_Part):
     """The experiment as read from its TOML file."""
 
-    name: str = Field(description="Name of the experiment.")
+    name: Name = Field(description="Name of the experiment.")
     description: str = Field(description="What it asks.")
-    seed: int = Field(description="Seed of schedules and trial order.")
-    repeats: int = Field(ge=1, description="Repeats of each contender and level.")
-    reference: str = Field(description="Contender that ratios are taken against.")
-    contenders: list[str] = Field(description="Contenders in the order given.")
+    seed: Count = Field(description="Seed of schedules and trial order.")
+    repeats: Block = Field(ge=1, description="Repeats of each contender and level.")
+    reference: Name = Field(description="Contender that ratios are taken against.")
+    contenders: list[Name] = Field(description="Contenders in the order given.")
     slo: Slo = Field(description="The service level objective.")
     more_slos: list[Slo] = Field(
         default=[], description="Further objectives, judged from the same trials."
     )
-    min_difference: float = Field(
+    min_difference: Share = Field(
         default=0.05, description="Differences below this share have no practical meaning."
     )
-    noise_floor: str | None = Field(
+    noise_floor: Name | None = Field(
         default=None, description="Contender that was also run against itself; null: none."
     )
     load: Load = Field(description="The load levels.")
@@ -124,8 +136,8 @@ class Machine(_Part):
 
     platform: str = Field(description="Operating system.")
     cpu_model: str = Field(description="Processor.")
-    cpu_count: int = Field(description="Logical cores.")
-    memory_bytes: int = Field(description="Main memory.")
+    cpu_count: Count = Field(description="Logical cores.")
+    memory_bytes: Count = Field(description="Main memory.")
     gpu: Gpu | None = Field(description="The GPU; null: none.")
     python: str = Field(description="Python version.")
 
@@ -147,7 +159,7 @@ class Model(_Part):
     digest: str = Field(description="Digest of its files.")
     weights: str = Field(description="trained, loaded or seeded (seeded: random, speed only).")
     notes: list[str] = Field(default=[], description="What a reader must know about it.")
-    accuracy: float | None = Field(
+    accuracy: Share | None = Field(
         default=None, description="Share of held-out texts it gets right."
     )
 
@@ -157,24 +169,24 @@ class Traffic(_Part):
 
     source: str = Field(description="Where the texts come from.")
     digest: str = Field(description="Digest of the texts.")
-    n_texts: int = Field(description="Number of different texts.")
+    n_texts: Count = Field(description="Number of different texts.")
 
 
 class Dropped(_Part):
     """Trials that the run's budget of time left no room for."""
 
     purpose: str = Field(description="search, measurement, noise or engines (measured alone).")
-    repeat: int = Field(description="The block; 0: a search, or every block.")
-    contender: str | None = Field(description="Name of the contender; null: every contender.")
+    repeat: Block = Field(description="The block; 0: a search, or every block.")
+    contender: Name | None = Field(description="Name of the contender; null: every contender.")
     detail: str = Field(description="What was left out.")
 
 
 class Manifest(_Part):
     """manifest.json, as far as analysis reads it."""
 
-    run_id: str = Field(description="Name of the run and of its folder.")
-    created_at: str = Field(description="When the run began (ISO 8601).")
-    finished_at: str | None = Field(description="When it ended; null: it was not finished.")
+    run_id: Name = Field(description="Name of the run and of its folder.")
+    created_at: When = Field(description="When the run began (ISO 8601).")
+    finished_at: When | None = Field(description="When it ended; null: it was not finished.")
     command: str = Field(description="Command that repeats it.")
     experiment: Experiment = Field(description="What was run.")
     machine: Machine = Field(description="Where it was run.")
@@ -182,7 +194,7 @@ class Manifest(_Part):
     git: Git = Field(description="Version of the project.")
     model: Model = Field(description="The classifier.")
     traffic: Traffic = Field(description="The texts sent.")
-    cores: dict[str, list[int]] = Field(description="Core numbers given to server and load.")
+    cores: dict[str, list[Core]] = Field(description="Core numbers given to server and load.")
     dropped: list[Dropped] = Field(default=[], description="What was left out for lack of time.")
 
     def planned_repeats(self, contender: str) -> int:
@@ -199,12 +211,4 @@ class Manifest(_Part):
 
 def read_manifest(run_dir: Path) -> Manifest:
     """Reads manifest.json; RecordError where it is missing, damaged or incomplete."""
-    try:
-        return Manifest.model_validate(read_json(run_dir / "manifest.json"))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(step) for step in first["loc"])
-        raise RecordError(
-            f"{run_dir / 'manifest.json'}: {where}: {first['msg']}; the manifest is damaged or "
-            "from another version: run the experiment again."
-        ) from error
+    return read_stored(run_dir / "manifest.json", Manifest)

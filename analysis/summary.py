@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 from types import NoneType
-from typing import Any, get_args
+from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel, Field
 
@@ -161,6 +161,8 @@ def _fields(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str
 def _kind(annotation: Any) -> tuple[str, type[BaseModel] | None, bool]:
     """Name of a field's type, the model inside it if any, and whether it may be null."""
     args = get_args(annotation)
+    if get_origin(annotation) is Annotated:
+        return _kind(args[0])
     if NoneType in args:
         kind, inner, _ = _kind(next(arg for arg in args if arg is not NoneType))
         return kind, inner, True

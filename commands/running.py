@@ -25,7 +25,7 @@ from loadtests.launch import check_answering
 from loadtests.manifest import changed_since, describe_run
 from loadtests.nvml import Gpu
 from loadtests.progress import RunProgress
-from loadtests.records import RecordError, read_json, write_json
+from loadtests.records import RecordError, read_begun, read_json, write_json
 from loadtests.run import execute
 from loadtests.run_folder import forget_failed
 from loadtests.spec import Experiment
@@ -51,7 +51,7 @@ def run(
     if experiment:
         chosen = with_overrides(read_experiment(experiment), model, texts)
     elif resume:
-        chosen = stored_experiment(read_json(resume / "manifest.json")["experiment"])
+        chosen = stored_experiment(read_begun(resume).experiment)
     budget = None if length_s is None else _time_budget(length_s, report)
     folder = _execute(chosen, results, resume, budget)
     if report:
@@ -109,7 +109,8 @@ def _execute(
                 "its trials would not be comparable; start a new run."
             )
         forget_failed(resumed)
-    context = RunContext(folder, experiment, artefacts, cores, Gpu.find())
+    run_id = read_begun(folder).run_id if resumed else manifest["run_id"]
+    context = RunContext(folder, experiment, artefacts, cores, Gpu.find(), run_id)
     if budget:
         forecast = forecast_of(contenders, context, until_s)
         say(plan_in_words(forecast.rungs, forecast.lengths_s(), budget, time.monotonic()))

@@ -108,7 +108,7 @@ def forecast_of(
     """How the run stands that is in the context's folder (one that is not there has not begun) and
     that ends at until_s on the clock of time.monotonic."""
     experiment = context.experiment
-    history = History.read(context.folder, experiment)
+    history = History.read(context.folder, experiment, context.run_id)
     capacity = experiment.capacity
     time = Timetable(capacity.budget_s if capacity else None, history.spent_s(), until_s)
     search = CapacitySearch(experiment, capacity, contenders, history, time) if capacity else None

@@ -12,8 +12,7 @@ from loadtests.records import (
     CEILING_SHARE,
     SEND_LAG_SHARE,
     TrialRecord,
-    read_trial,
-    trial_folders,
+    read_trials,
 )
 from loadtests.slo import SloOutcome, judge_slo, miss_is_proven
 from loadtests.spec import Experiment, Slo
@@ -38,10 +37,10 @@ class History:
     _ceilings_rps: dict[str, float] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, folder: Path, experiment: Experiment) -> "History":
+    def read(cls, folder: Path, experiment: Experiment, run_id: str | None = None) -> "History":
         history = cls(folder, experiment)
-        for trial in trial_folders(folder):
-            history.add(read_trial(trial))
+        for record in read_trials(folder, run_id).values():
+            history.add(record)
         return history
 
     def add(self, record: TrialRecord) -> None:

@@ -120,12 +120,14 @@ def describe_git(folder: Path) -> dict[str, Any]:
 def changed_since(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
     """The first part of SAME_ON_RESUME that differs, as `found now X, the run has Y`."""
     for part in SAME_ON_RESUME:
-        if before[part] != now[part]:
-            return f"{part}: found now {_differing(now[part], before[part])}"
+        if before.get(part) != now[part]:
+            return f"{part}: found now {_differing(now[part], before.get(part))}"
     return None
 
 
-def _differing(now: Mapping[str, Any], before: Mapping[str, Any]) -> str:
+def _differing(now: Mapping[str, Any], before: Any) -> str:
+    if not isinstance(before, Mapping):
+        return f"some, the run has {before!r}"
     for key in before.keys() | now.keys():
         if before.get(key) != now.get(key):
             return f"{key} = {now.get(key)!r}, the run has {before.get(key)!r}"

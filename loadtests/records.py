@@ -4,12 +4,30 @@ This module holds what is JSON; loadtests/tables.py the Parquet beside it.
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, astuple, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-SCHEMA_VERSION = 2
+from pydantic import BaseModel, ConfigDict, GetPydanticSchema
+from pydantic_core.core_schema import no_info_after_validator_function
+
+from loadtests.stored import (
+    RESUME,
+    Block,
+    Core,
+    Count,
+    Finite,
+    LengthS,
+    Name,
+    Number,
+    Positive,
+    WindowS,
+    read_stored,
+)
+from loadtests.stored import SCHEMA_VERSION as SCHEMA_VERSION
+from loadtests.stored import RecordError as RecordError
 
 SEND_LAG_SHARE = 0.1
 """Share of the SLO's latency by which requests may leave late (P99): beyond it a trial is repeated,
@@ -30,8 +48,12 @@ class Level:
     """One load level: an arrival rate (open loop) or a number of callers (closed loop)."""
 
     mode: Mode
-    rate_rps: float | None = None
-    concurrency: int | None = None
+    rate_rps: Positive | None = None
+    concurrency: Count | None = None
+
+    def __post_init__(self) -> None:
+        if (self.rate_rps is None) == (self.mode == "open"):
+            raise ValueError("expected rate_rps in the open loop, concurrency in the closed one")
 
     @property
     def label(self) -> str:
@@ -42,9 +64,9 @@ class Level:
 class Phases:
     """Seconds on the trial's clock: warm-up is [0, warmup_s), steady state the steady_s after."""
 
-    warmup_s: float
-    steady_s: float
-    drain_s: float = 0.0
+    warmup_s: LengthS
+    steady_s: WindowS
+    drain_s: LengthS = 0.0
 
 
 @dataclass(frozen=True)
@@ -55,11 +77,37 @@ class ParityRecord:
     max_confidence_gap None: no confidence was compared.
     """
 
-    checked: int
-    mismatches: int
-    max_confidence_gap: float | None
+    checked: Count
+    mismatches: Count
+    max_confidence_gap: Finite | None
     example: str | None = None
     against: Literal["reference", "consistency"] = "reference"
+
+
+class _Declared(BaseModel):
+    """What analysis reads of a contender's declaration; the rest is kept as it is."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: Name
+    server: str
+    protocol: Name
+    engine: str
+    setting: str
+    batching: bool
+    summary: str
+    moving_parts: Count
+    options: Mapping[str, str | bool | int | float | None] = {}
+
+
+Declaration = Annotated[
+    Mapping[str, Any],
+    GetPydanticSchema(
+        lambda _, handler: no_info_after_validator_function(
+            dict, handler.generate_schema(_Declared)
+        )
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -70,29 +118,30 @@ class TrialRecord:
     servers.contract.ServerCounters, read before the warm-up and after the drain. cores maps
     "server" and "load" to core numbers; telemetry_sources names where each column of
     telemetry.parquet came from (null: it has no value). attempts_send_lag_p99_ms has one entry an
-    attempt, the last one kept; null in a closed loop.
+    attempt, the last one kept; null in a closed loop. run_id None: made by an earlier version.
     """
 
-    trial_id: str
+    trial_id: Name
     purpose: Purpose
-    contender: Mapping[str, Any]
+    contender: Declaration
     level: Level
-    repeat: int
-    order: int
+    repeat: Block
+    order: Count
     status: TrialStatus
     reason: str | None = None
     log_tail: tuple[str, ...] = ()
     started_at: str = ""
-    startup_s: float | None = None
+    startup_s: LengthS | None = None
     phases: Phases | None = None
-    cores: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    workers: int = 1
+    cores: Mapping[str, tuple[Core, ...]] = field(default_factory=dict)
+    workers: Count = 1
     schedule_digest: str | None = None
-    attempts_send_lag_p99_ms: tuple[float | None, ...] = ()
+    attempts_send_lag_p99_ms: tuple[Number | None, ...] = ()
     parity: ParityRecord | None = None
-    counters_before: Mapping[str, int | None] | None = None
-    counters_after: Mapping[str, int | None] | None = None
+    counters_before: Mapping[str, Count | None] | None = None
+    counters_after: Mapping[str, Count | None] | None = None
     telemetry_sources: Mapping[str, str | None] = field(default_factory=dict)
+    run_id: Name | None = None
     schema_version: int = SCHEMA_VERSION
 
     @property
@@ -136,31 +185,24 @@ class EngineFacts:
     matmul_flops_per_s: float | None = None
 
 
-class RecordError(ValueError):
-    """A results folder cannot be read as one of this project's runs."""
-
-
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    try:
-        value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RecordError(
-            f"expected {path.name} in {path.parent}, found none: give the folder of a run, "
-            "as printed by `study list`."
-        ) from None
-    except json.JSONDecodeError as error:
-        raise RecordError(f"{path} is not JSON ({error}): the run is damaged.") from error
-    found = value.get("schema_version")
-    if found != SCHEMA_VERSION:
-        raise RecordError(
-            f"{path} has schema version {found}, this version of the study reads "
-            f"{SCHEMA_VERSION}: use the version that made the run."
-        )
-    return value
+    return read_stored(path, dict[str, Any])
+
+
+class Begun(BaseModel):
+    """What the load side reads again of the manifest of a run that it continues."""
+
+    run_id: Name | None = None
+    experiment: dict[str, Any] = {}
+    own_rates: dict[Name, tuple[Positive, ...]] | None = None
+
+
+def read_begun(run_dir: Path) -> Begun:
+    return read_stored(run_dir / "manifest.json", Begun)
 
 
 def write_trial(folder: Path, trial: TrialRecord) -> None:
@@ -168,16 +210,47 @@ def write_trial(folder: Path, trial: TrialRecord) -> None:
 
 
 def read_trial(folder: Path) -> TrialRecord:
-    raw = read_json(folder / "trial.json")
-    raw["level"] = Level(**raw["level"])
-    raw["phases"] = Phases(**raw["phases"]) if raw["phases"] else None
-    raw["parity"] = ParityRecord(**raw["parity"]) if raw["parity"] else None
-    raw["log_tail"] = tuple(raw["log_tail"])
-    raw["attempts_send_lag_p99_ms"] = tuple(raw["attempts_send_lag_p99_ms"])
-    raw["cores"] = {role: tuple(cores) for role, cores in raw["cores"].items()}
-    return TrialRecord(**raw)
+    path = folder / "trial.json"
+    trial = read_stored(path, TrialRecord, RESUME)
+    if trial.status == "completed" and trial.phases is None:
+        raise RecordError(f"{path} is completed but names no phases: it is damaged; {RESUME}")
+    return trial
 
 
 def trial_folders(run_dir: Path) -> list[Path]:
     """The complete trials of a run, in name order (a name starting with '.' is unfinished)."""
-    return sorted(p for p in (run_dir / "trials").glob("[!.]*") if (p / "trial.json").exists())
+    found = (run_dir / "trials").glob("[!.]*")
+    return sorted(p for p in found if os.path.lexists(p / "trial.json"))
+
+
+def read_trials(run_dir: Path, run_id: str | None = None) -> dict[Path, TrialRecord]:
+    """Every complete trial of a run by its folder; RecordError where one does not belong there.
+
+    A trial belongs to its run, name and place in the order, once: a copy is no further evidence.
+    """
+    found = {folder: read_trial(folder) for folder in trial_folders(run_dir)}
+    seen: dict[tuple[object, ...], Path] = {}
+    for folder, trial in found.items():
+        problem = None
+        if trial.trial_id != folder.name:
+            problem = f"is the trial {trial.trial_id}, found in the folder of another one"
+        elif run_id and trial.run_id and trial.run_id != run_id:
+            problem = f"is a trial of the run {trial.run_id}, found in {run_id}"
+        for once in _only_once(trial):
+            first = seen.setdefault(once, folder)
+            if first is not folder:
+                problem = problem or f"is the same trial as {first.name}"
+        if problem:
+            raise RecordError(
+                f"{folder / 'trial.json'} {problem}: a trial counts once, in its own run; remove "
+                "the copy."
+            )
+    return found
+
+
+def _only_once(trial: TrialRecord) -> Iterator[tuple[object, ...]]:
+    if trial.repeat:  # several probes of a search may have the same rate
+        level = astuple(trial.level)
+        yield trial.purpose, trial.contender_name, level, trial.repeat
+    if trial.order and trial.started_at:  # a resumed run of old may have used a position twice
+        yield trial.order, trial.started_at

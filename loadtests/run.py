@@ -18,7 +18,7 @@ from loadtests.engine_facts import (
 )
 from loadtests.forecast import forecast_of
 from loadtests.plan import OwnRates, PlannedTrial, Visit
-from loadtests.records import Dropped, read_json
+from loadtests.records import Dropped, read_begun
 from loadtests.run_folder import remove_unfinished, update_json
 from loadtests.scope import Scope, search_order
 from loadtests.trial import RunContext
@@ -151,7 +151,7 @@ class _Execution:
     def _decide_own_rates(self, search: CapacitySearch, probed: Container[str]) -> None:
         """Rates once decided are kept where the search has not gone on since."""
         manifest = self._context.folder / "manifest.json"
-        decided = read_json(manifest).get("own_rates") or {}
+        decided = read_begun(self._context.folder).own_rates or {}
         kept = {name: rates for name, rates in decided.items() if name not in probed}
         own_rates = {**search.affordable_rates(self._blocks_s), **kept}
         update_json(manifest, own_rates=own_rates)

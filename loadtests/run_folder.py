@@ -4,14 +4,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from loadtests.records import read_json, read_trial, trial_folders, write_json
+from loadtests.records import read_json, read_trials, write_json
 from loadtests.result_folder import replacing
 
 
 def forget_failed(run_dir: Path) -> None:
     """Removes the trials that failed, so that a resumed run makes them again."""
-    for folder in trial_folders(run_dir):
-        trial = read_trial(folder)
+    for folder, trial in read_trials(run_dir).items():
         if trial.status == "failed":
             shutil.rmtree(folder)
             if trial.purpose == "search":  # it goes on, and may find other rates to repeat
@@ -21,7 +20,7 @@ def forget_failed(run_dir: Path) -> None:
 def remove_unfinished(run_dir: Path) -> None:
     """What a killed run left half-written: hidden names, which no reader looks at."""
     for leftover in (run_dir / "trials").glob(".*"):
-        if leftover.is_dir():
+        if leftover.is_dir() and not leftover.is_symlink():
             shutil.rmtree(leftover)
         else:
             leftover.unlink()

@@ -41,6 +41,7 @@ class RunContext:
     artefacts: Artefacts
     cores: Mapping[str, tuple[int, ...]]
     gpu: Gpu | None
+    run_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -197,6 +198,7 @@ def _record(trial: PlannedTrial, context: RunContext) -> TrialRecord:
         phases=trial.phases,
         cores=_cores(trial, context),
         workers=context.experiment.load.workers,
+        run_id=context.run_id,
     )
 
 

@@ -37,21 +37,13 @@ class ContenderError(ValueError):
 class Contender:
     """A server build plus its configuration: the system under test.
 
-    <<<<<<< HEAD
-        server is the folder under servers/, started as `python -m servers.<server>`; port is its main
-        one where a person gives no other (0: it runs elsewhere), extra_ports names those it opens
-        beside; moving_parts counts the processes and artefacts an operator must keep healthy, and
-        breaks ties between contenders that are equally good. main_process says whether the process
-        started is the server, or a gateway in front of one: the CPU time of a gateway is recorded on
-        its own too. engines are those that a variant may choose.
-    =======
-        server is the folder under servers/, started as `python -m servers.<server>`; extra_ports
-        names the ports it opens beside its main one; moving_parts names the processes and artefacts
-        an operator must keep healthy, and their number decides between contenders that meet the SLO.
-        main_process says whether the process started is the server, or a gateway in front of one: the
-        CPU time of a gateway is recorded on its own too. engines are those that a variant may choose.
-        form says what the study starts: all of it (embedded), the gateway alone, or nothing (external).
-    >>>>>>> words
+    server is the folder under servers/, started as `python -m servers.<server>`; port is its main
+    one where a person gives no other (0: it runs elsewhere), extra_ports names those it opens
+    beside; moving_parts names the processes and artefacts an operator must keep healthy, and
+    their number decides between contenders that meet the SLO. main_process says whether the
+    process started is the server, or a gateway in front of one: the CPU time of a gateway is
+    recorded on its own too. engines are those that a variant may choose. form says what the study
+    starts: all of it (embedded), the gateway alone, or nothing (external).
     """
 
     name: str

@@ -60,7 +60,10 @@ def test_a_run_without_engines_has_none(full_run):
     [
         ("{", "is not JSON"),
         ('{"schema_version": 1}', "schema version 1"),
-        ('{"schema_version": 2, "engines": [{"engine": "torch"}]}', r"engines\.json: placement"),
+        (
+            '{"schema_version": 2, "engines": [{"engine": "torch"}]}',
+            r"engines\.json: engines\.0\.placement",
+        ),
     ],
 )
 def test_a_damaged_engines_file_is_one_sentence(tmp_path, text, problem):

@@ -65,7 +65,7 @@ def test_a_trial_record_that_lacks_a_field_is_refused(run):
     record = json.loads(path.read_text())
     del record["level"]
     path.write_text(json.dumps(record))
-    assert "lacks or misnames a field" in refusal(run.folder)
+    assert "level: Field required" in refusal(run.folder)
 
 
 def test_an_unfinished_trial_is_left_out(run):

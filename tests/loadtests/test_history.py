@@ -19,7 +19,16 @@ def record(name: str = "a", rate_rps: float = 100, **changes: object) -> TrialRe
     fields: dict[str, object] = {
         "trial_id": f"search-{name}-{rate_rps:g}rps",
         "purpose": "search",
-        "contender": {"name": name, "protocol": "http-json"},
+        "contender": {
+            "name": name,
+            "server": "s",
+            "protocol": "http-json",
+            "engine": "none",
+            "setting": "tuned",
+            "batching": False,
+            "summary": "A contender of these tests.",
+            "moving_parts": 1,
+        },
         "level": Level("open", rate_rps=rate_rps),
         "repeat": 0,
         "order": 1,
@@ -37,6 +46,7 @@ def rows(latency_s: float, lag_s: float = 0.001, n_paused: int = 0) -> pd.DataFr
     latency_s = latency_s + 0.2 * ((scheduled_s >= 2) & (scheduled_s < 2 + n_paused / 100))
     return pd.DataFrame(
         {
+            "request_index": np.arange(len(scheduled_s)),
             "scheduled_s": scheduled_s,
             "sent_s": scheduled_s + lag_s,
             "done_s": scheduled_s + latency_s,
