@@ -14,6 +14,7 @@ from commands.common import (
     command_line,
     console,
     contender_named,
+    machine_lock,
     say,
 )
 from commands.errors import stopped_without_a_trace
@@ -52,7 +53,7 @@ def coexist_models(
     )
     artefacts = prepare(model or "small", None, SEED, CACHE)
     cores = split_cores(available_cores(), len(MODELS))
-    with stopped_without_a_trace(), console.status("starting") as status:
+    with stopped_without_a_trace(), machine_lock(), console.status("starting") as status:
         place = Place(artefacts, cores, Gpu.find(), status.update)
         now = datetime.now(UTC)
         folder = coexist(contender_named("triton"), spec, place, results, command_line(), now)

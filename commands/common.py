@@ -1,12 +1,15 @@
 """Folders, options and the voice that the commands share."""
 
+import os
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from loadtests.locks import machine_lock_path, measuring
 from loadtests.spec import Experiment
 from servers.discovery import Contender, ContenderError, discover
 
@@ -17,6 +20,10 @@ CACHE = ROOT / ".cache" / "artefacts"
 
 SEED = int(Experiment.model_fields["seed"].default)
 """Of the commands that take no experiment."""
+
+MACHINE_LOCK_VARIABLE = "STUDY_MACHINE_LOCK"
+"""Environment variable: a file to lock in place of the machine's, for studies that are meant to run
+beside each other, on cores of their own."""
 
 ModelOption = Annotated[
     str | None, typer.Option(help="small, base, a local model folder, or a model hub id.")
@@ -34,6 +41,12 @@ console = Console(markup=False, highlight=False, emoji=False)
 
 def say(text: str) -> None:
     console.print(text, soft_wrap=True)
+
+
+def machine_lock() -> AbstractContextManager[None]:
+    """Held by every command that measures, from when it has what it needs until its end."""
+    given = os.environ.get(MACHINE_LOCK_VARIABLE)
+    return measuring(command_line(), say, Path(given) if given else machine_lock_path())
 
 
 def contender_named(name: str) -> Contender:

@@ -14,6 +14,7 @@ from loadtests.budget import BudgetError
 from loadtests.drive import DriveError
 from loadtests.experiment_file import SpecError
 from loadtests.launch import LaunchError
+from loadtests.locks import LockError
 from loadtests.outside_tools import ToolError
 from loadtests.probe import ProbeError
 from loadtests.records import RecordError
@@ -33,6 +34,7 @@ EXPECTED = (
     ServeError,
     LaunchError,
     DriveError,
+    LockError,
     ToolError,
     ProbeError,
     BundleError,
@@ -51,6 +53,9 @@ def exits_with_a_sentence(command: Callable[..., None]) -> Callable[..., None]:
                 print(f"  | {line}", file=sys.stderr)
             print(f"study: {error}", file=sys.stderr)
             raise typer.Exit(2) from error
+        except KeyboardInterrupt:
+            print("\nStopped.", file=sys.stderr)
+            raise typer.Exit(130) from None
         except OSError as error:
             if error.errno not in DISK_ERRORS:
                 raise

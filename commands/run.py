@@ -4,6 +4,8 @@ import math
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
@@ -21,11 +23,12 @@ from commands.common import (
     TextsOption,
     command_line,
     console,
+    machine_lock,
     say,
 )
 from commands.errors import DISK_ERRORS
 from commands.report import write_report
-from loadtests.artefacts import prepare
+from loadtests.artefacts import Artefacts, prepare
 from loadtests.budget import TimeBudget, plan_in_words, report_s, seconds
 from loadtests.contenders import resolve_contenders
 from loadtests.cores import available_cores, split_cores
@@ -34,12 +37,13 @@ from loadtests.experiment_file import SpecError, read_experiment, stored_experim
 from loadtests.external import describe_load, external_among
 from loadtests.forecast import forecast_of
 from loadtests.launch import check_answering
+from loadtests.locks import writing
 from loadtests.manifest import changed_since, describe_run
 from loadtests.nvml import Gpu
 from loadtests.progress import RunProgress
-from loadtests.records import RecordError, read_json, write_json
+from loadtests.records import RecordError, read_json
 from loadtests.run import execute
-from loadtests.run_folder import forget_failed
+from loadtests.run_folder import begin_run, forget_failed
 from loadtests.spec import Experiment
 from loadtests.trial import RunContext
 from servers.discovery import Contender
@@ -77,11 +81,7 @@ def run(
     elif resume:
         chosen = stored_experiment(read_json(resume / "manifest.json")["experiment"])
     budget = None if length_s is None else _time_budget(length_s, report)
-    folder = _execute(chosen, results, resume, budget)
-    if report:
-        write_report(folder)
-    else:
-        say(str(folder))
+    _run(chosen, results, resume, budget, report)
 
 
 def capacity(
@@ -106,7 +106,7 @@ def capacity(
 ) -> None:
     """Find each contender's highest arrival rate that meets the SLO, and certify it by repeats."""
     chosen = capacity_only(read_experiment(experiment), slo or [], budget_s)
-    write_report(_execute(with_overrides(chosen, model, texts), results))
+    _run(with_overrides(chosen, model, texts), results)
 
 
 def smoke(
@@ -114,23 +114,43 @@ def smoke(
 ) -> None:
     """Run every contender once, in about two minutes, to see that all parts work."""
     chosen = read_experiment(EXPERIMENTS / "smoke.toml")
-    write_report(_execute(with_overrides(chosen, model, texts), results))
+    _run(with_overrides(chosen, model, texts), results)
 
 
-def _execute(
+def _run(
     experiment: Experiment,
     results: Path,
     resumed: Path | None = None,
     budget: TimeBudget | None = None,
+    report: bool = True,
+) -> None:
+    with ExitStack() as locks:
+        if resumed:
+            locks.enter_context(writing(resumed, command_line()))
+        contenders = resolve_contenders(experiment)
+        external = external_among(contenders.values())
+        for service in external:
+            say(describe_load(service, experiment.load_in_words))
+        check_answering(external)
+        console.print("Preparing the model and the traffic")
+        until_s = budget.until_s if budget else math.inf
+        artefacts = prepare(experiment.model, experiment.texts, experiment.seed, CACHE, until_s)
+        locks.enter_context(machine_lock())  # the report loads the machine, too
+        folder = _execute(experiment, contenders, artefacts, results, resumed, budget)
+        if report:
+            write_report(folder)
+        else:
+            say(str(folder))
+
+
+def _execute(
+    experiment: Experiment,
+    contenders: Mapping[str, Contender],
+    artefacts: Artefacts,
+    results: Path,
+    resumed: Path | None,
+    budget: TimeBudget | None,
 ) -> Path:
-    contenders = resolve_contenders(experiment)
-    external = external_among(contenders.values())
-    for service in external:
-        say(describe_load(service, experiment.load_in_words))
-    check_answering(external)
-    console.print("Preparing the model and the traffic")
-    until_s = budget.until_s if budget else math.inf
-    artefacts = prepare(experiment.model, experiment.texts, experiment.seed, CACHE, until_s)
     cores = split_cores(available_cores(), experiment.load.workers)
     manifest = describe_run(experiment, artefacts, cores, command_line(), datetime.now(UTC))
     folder = resumed or results / manifest["run_id"]
@@ -142,14 +162,17 @@ def _execute(
                 "its trials would not be comparable; start a new run."
             )
         forget_failed(resumed)
+    until_s = budget.until_s if budget else math.inf
     context = RunContext(folder, experiment, artefacts, cores, Gpu.find())
     if budget:
         forecast = forecast_of(contenders, context, until_s)
         say(plan_in_words(forecast.rungs, forecast.lengths_s(), budget, time.monotonic()))
-    if not resumed:
-        folder.mkdir(parents=True)
-        write_json(folder / "manifest.json", manifest)
-    _measure(contenders, context, until_s)
+    if resumed:
+        _measure(contenders, context, until_s)
+        return resumed
+    folder = begin_run(results, manifest)
+    with writing(folder, command_line()):
+        _measure(contenders, replace(context, folder=folder), until_s)
     return folder
 
 

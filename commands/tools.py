@@ -15,6 +15,7 @@ from commands.common import (
     command_line,
     console,
     contender_named,
+    machine_lock,
     say,
 )
 from commands.errors import stopped_without_a_trace
@@ -40,7 +41,7 @@ def calibrate_clients(results: ResultsOption = RESULTS) -> None:
     """Measure the load generator itself against servers that answer at once, in about a minute."""
     artefacts = prepare("small", None, SEED, CACHE)
     cores = split_cores(available_cores(), 1)
-    with stopped_without_a_trace(), console.status("starting") as status:
+    with stopped_without_a_trace(), machine_lock(), console.status("starting") as status:
         rows = calibrate(artefacts.traffic_path, len(artefacts.texts), cores, SEED, status.update)
     console.print(*rows_tables(rows), budgets_table(budgets(rows)))
     say(str(save_calibration(results, rows, cores, command_line(), datetime.now(UTC))))
@@ -75,7 +76,7 @@ def crosscheck_clients(
     artefacts = prepare(model or "small", None, SEED, CACHE)
     place = Place(artefacts, split_cores(available_cores(), 1), say)
     tools = find_tools(TOOLS)
-    with stopped_without_a_trace():
+    with stopped_without_a_trace(), machine_lock():
         found = crosscheck(chosen, tools, spec, place)
     page = write_crosscheck(results, found, tools, spec, place, command_line(), datetime.now(UTC))
     say(page.read_text(encoding="utf-8"))
