@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from commands.common import CACHE, ModelOption, TextsOption, console, say
+from commands.common import CACHE, ModelOption, TextsOption, console, machine_lock, say
 
 
 def check(
@@ -30,5 +30,6 @@ def check(
     artefacts = prepare(chosen.model, chosen.texts, chosen.seed, CACHE)
     cores = split_cores(available_cores(), chosen.load.workers)["server"]
     named = [contenders[name] for name in chosen.contenders]
-    for finding in preflight(named, artefacts, cores, chosen.parity_tolerance):
-        say(finding.in_words())
+    with machine_lock():
+        for finding in preflight(named, artefacts, cores, chosen.parity_tolerance):
+            say(finding.in_words())

@@ -12,6 +12,7 @@ from commands.common import (
     ResultsOption,
     command_line,
     contender_named,
+    machine_lock,
     say,
     status,
     writable,
@@ -54,7 +55,7 @@ def coexist_models(
     )
     artefacts = prepare(model or "small", None, SEED, CACHE)
     cores = split_cores(available_cores(), len(MODELS))
-    with stopped_without_a_trace(), status("starting") as update:
+    with stopped_without_a_trace(), machine_lock(), status("starting") as update:
         place = Place(artefacts, cores, Gpu.find(), update)
         now = datetime.now(UTC)
         folder = coexist(contender_named("triton"), spec, place, results, command_line(), now)

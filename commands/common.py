@@ -3,10 +3,11 @@
 What takes long to import is imported by the commands themselves: help is given without it.
 """
 
+import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,6 +24,10 @@ ROOT = Path(__file__).parent.parent
 EXPERIMENTS = ROOT / "loadtests" / "experiments"
 RESULTS = ROOT / "results"
 CACHE = ROOT / ".cache" / "artefacts"
+
+MACHINE_LOCK_VARIABLE = "STUDY_MACHINE_LOCK"
+"""Environment variable: a file to lock in place of the machine's, for studies that are meant to run
+beside each other, on cores of their own."""
 
 ModelOption = Annotated[
     str | None, typer.Option(help="small, base, a local model folder, or a model hub id.")
@@ -59,6 +64,14 @@ def writable(folder: Path) -> None:
             pass
     except OSError as error:
         raise FolderError(folder, error) from error
+
+
+def machine_lock() -> AbstractContextManager[None]:
+    """Held by every command that measures, from when it has what it needs until its end."""
+    from loadtests.locks import machine_lock_path, measuring
+
+    given = os.environ.get(MACHINE_LOCK_VARIABLE)
+    return measuring(command_line(), say, Path(given) if given else machine_lock_path())
 
 
 def contender_named(name: str) -> "Contender":

@@ -33,6 +33,7 @@ def expected_errors() -> tuple[type[Exception], ...]:
     from loadtests.drive import DriveError
     from loadtests.experiment_file import SpecError
     from loadtests.launch import LaunchError
+    from loadtests.locks import LockError
     from loadtests.outside_tools import ToolError
     from loadtests.probe import ProbeError
     from loadtests.records import RecordError
@@ -41,7 +42,7 @@ def expected_errors() -> tuple[type[Exception], ...]:
 
     return (
         *(SpecError, BudgetError, ContenderError, ArtefactError, RecordError, ServeError),
-        *(LaunchError, DriveError, ToolError, ProbeError, BundleError, FolderError),
+        *(LaunchError, DriveError, LockError, ToolError, ProbeError, BundleError, FolderError),
     )
 
 
@@ -54,6 +55,9 @@ def exits_with_a_sentence(command: Callable[..., None]) -> Callable[..., None]:
             command(*args, **kwargs)
         except (typer.Exit, typer.Abort):
             raise
+        except KeyboardInterrupt:
+            print("\nStopped.", file=sys.stderr)
+            raise typer.Exit(130) from None
         except OSError as error:
             if error.errno not in DISK_ERRORS:
                 raise

@@ -4,6 +4,8 @@ import math
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
@@ -11,9 +13,9 @@ from pathlib import Path
 import psutil
 import typer
 
-from commands.common import CACHE, command_line, console, say, writable
+from commands.common import CACHE, command_line, console, machine_lock, say, writable
 from commands.errors import DISK_ERRORS
-from loadtests.artefacts import prepare
+from loadtests.artefacts import Artefacts, prepare
 from loadtests.budget import TimeBudget, plan_in_words, report_s, seconds
 from loadtests.contenders import resolve_contenders
 from loadtests.cores import available_cores, split_cores
@@ -22,12 +24,13 @@ from loadtests.experiment_file import SpecError, read_experiment, stored_experim
 from loadtests.external import describe_load, external_among
 from loadtests.forecast import forecast_of
 from loadtests.launch import check_answering
+from loadtests.locks import writing
 from loadtests.manifest import changed_since, describe_run
 from loadtests.nvml import Gpu
 from loadtests.progress import RunProgress
-from loadtests.records import RecordError, read_begun, read_json, write_json
+from loadtests.records import RecordError, read_begun, read_json
 from loadtests.run import execute
-from loadtests.run_folder import forget_failed
+from loadtests.run_folder import begin_run, forget_failed
 from loadtests.spec import Experiment
 from loadtests.trial import RunContext
 from servers.discovery import Contender
@@ -53,11 +56,7 @@ def run(
     elif resume:
         chosen = stored_experiment(read_begun(resume).experiment)
     budget = None if length_s is None else _time_budget(length_s, report)
-    folder = _execute(chosen, results, resume, budget)
-    if report:
-        _report(folder)
-    else:
-        say(str(folder))
+    _run(chosen, results, resume, budget, report)
 
 
 def capacity(
@@ -69,12 +68,12 @@ def capacity(
     results: Path,
 ) -> None:
     chosen = capacity_only(read_experiment(experiment), slos, budget_s)
-    _report(_execute(with_overrides(chosen, model, texts), results))
+    _run(with_overrides(chosen, model, texts), results)
 
 
 def smoke(model: str | None, texts: Path | None, results: Path) -> None:
     chosen = read_experiment(Path("smoke"))
-    _report(_execute(with_overrides(chosen, model, texts), results))
+    _run(with_overrides(chosen, model, texts), results)
 
 
 def _report(folder: Path) -> None:
@@ -83,21 +82,41 @@ def _report(folder: Path) -> None:
     write_report(folder)
 
 
-def _execute(
+def _run(
     experiment: Experiment,
     results: Path,
     resumed: Path | None = None,
     budget: TimeBudget | None = None,
-) -> Path:
+    report: bool = True,
+) -> None:
     writable(resumed or results)
-    contenders = resolve_contenders(experiment)
-    external = external_among(contenders.values())
-    for service in external:
-        say(describe_load(service, experiment.load_in_words))
-    check_answering(external)
-    console.print("Preparing the model and the traffic")
-    until_s = budget.until_s if budget else math.inf
-    artefacts = prepare(experiment.model, experiment.texts, experiment.seed, CACHE, until_s)
+    with ExitStack() as locks:
+        if resumed:
+            locks.enter_context(writing(resumed, command_line()))
+        contenders = resolve_contenders(experiment)
+        external = external_among(contenders.values())
+        for service in external:
+            say(describe_load(service, experiment.load_in_words))
+        check_answering(external)
+        console.print("Preparing the model and the traffic")
+        until_s = budget.until_s if budget else math.inf
+        artefacts = prepare(experiment.model, experiment.texts, experiment.seed, CACHE, until_s)
+        locks.enter_context(machine_lock())  # the report loads the machine, too
+        folder = _execute(experiment, contenders, artefacts, results, resumed, budget)
+        if report:
+            _report(folder)
+        else:
+            say(str(folder))
+
+
+def _execute(
+    experiment: Experiment,
+    contenders: Mapping[str, Contender],
+    artefacts: Artefacts,
+    results: Path,
+    resumed: Path | None,
+    budget: TimeBudget | None,
+) -> Path:
     cores = split_cores(available_cores(), experiment.load.workers)
     manifest = describe_run(experiment, artefacts, cores, command_line(), datetime.now(UTC))
     folder = resumed or results / manifest["run_id"]
@@ -109,15 +128,18 @@ def _execute(
                 "its trials would not be comparable; start a new run."
             )
         forget_failed(resumed)
+    until_s = budget.until_s if budget else math.inf
     run_id = read_begun(folder).run_id if resumed else manifest["run_id"]
     context = RunContext(folder, experiment, artefacts, cores, Gpu.find(), run_id)
     if budget:
         forecast = forecast_of(contenders, context, until_s)
         say(plan_in_words(forecast.rungs, forecast.lengths_s(), budget, time.monotonic()))
-    if not resumed:
-        folder.mkdir(parents=True)
-        write_json(folder / "manifest.json", manifest)
-    _measure(contenders, context, until_s)
+    if resumed:
+        _measure(contenders, context, until_s)
+        return resumed
+    folder = begin_run(results, manifest)
+    with writing(folder, command_line()):
+        _measure(contenders, replace(context, folder=folder, run_id=folder.name), until_s)
     return folder
 
 

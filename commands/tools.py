@@ -14,6 +14,7 @@ from commands.common import (
     command_line,
     console,
     contender_named,
+    machine_lock,
     say,
     status,
     writable,
@@ -36,7 +37,7 @@ def calibrate_clients(results: ResultsOption = RESULTS) -> None:
     writable(results)
     artefacts = prepare("small", None, SEED, CACHE)
     cores = split_cores(available_cores(), 1)
-    with stopped_without_a_trace(), status("starting") as update:
+    with stopped_without_a_trace(), machine_lock(), status("starting") as update:
         rows = calibrate(artefacts.traffic_path, len(artefacts.texts), cores, SEED, update)
     console.print(*rows_tables(rows), budgets_table(budgets(rows)))
     say(str(save_calibration(results, rows, cores, command_line(), datetime.now(UTC))))
@@ -84,7 +85,7 @@ def crosscheck_clients(
     artefacts = prepare(model or "small", None, SEED, CACHE)
     place = Place(artefacts, split_cores(available_cores(), 1), say)
     tools = find_tools(TOOLS)
-    with stopped_without_a_trace():
+    with stopped_without_a_trace(), machine_lock():
         found = crosscheck(chosen, tools, spec, place)
     page = write_crosscheck(results, found, tools, spec, place, command_line(), datetime.now(UTC))
     say(page.read_text(encoding="utf-8"))

@@ -85,13 +85,12 @@ def save_calibration(
     now: datetime,
 ) -> Path:
     """Writes calibration.json into a folder of its own under results."""
-    folder = results / f"calibration-{now:%Y%m%d-%H%M%S}"
     content: dict[str, Any] = {
         **describe_measurement(command, cores, now),
         "rows": [asdict(row) for row in rows],
         "budgets": [asdict(budget) for budget in budgets(rows)],
     }
-    with whole_or_gone(folder) as unfinished:
+    with whole_or_gone(results / f"calibration-{now:%Y%m%d-%H%M%S}") as (unfinished, folder):
         write_json(unfinished / "calibration.json", content)
     return folder / "calibration.json"
 

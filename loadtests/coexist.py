@@ -45,8 +45,8 @@ def coexist(
     """
     _require_gpu(spec, place)
     contender = spec.contender(triton)
-    folder = results / f"coexist-{now:%Y%m%d-%H%M%S}"
-    with whole_or_gone(folder) as unfinished, running_on(place.cores["load"]):
+    named = results / f"coexist-{now:%Y%m%d-%H%M%S}"
+    with whole_or_gone(named) as (unfinished, folder), running_on(place.cores["load"]):
         with _loaded_triton(contender, spec, place, unfinished) as bench:
             measured = _measure_all(bench)
             facts = facts_of_neighbours(bench.server.log.read_text(errors="replace"))

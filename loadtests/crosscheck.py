@@ -214,8 +214,7 @@ def write_crosscheck(
         "pairs": [asdict(pair) for pair in pairs],
         "skipped": skipped,
     }
-    folder = results / f"crosscheck-{now:%Y%m%d-%H%M%S}"
-    with whole_or_gone(folder) as unfinished:
+    with whole_or_gone(results / f"crosscheck-{now:%Y%m%d-%H%M%S}") as (unfinished, folder):
         write_json(unfinished / "crosscheck.json", record)
         (unfinished / "crosscheck.md").write_text(markdown(record, pairs), encoding="utf-8")
     return folder / "crosscheck.md"

@@ -4,19 +4,52 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 
+def new_folder(folder: Path) -> Path:
+    """A folder of that name, made here, or of the first of -2, -3, ... that nobody has."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    for name in _names(folder):
+        try:
+            name.mkdir()
+        except FileExistsError:
+            continue
+        return name
+    raise AssertionError("there is a further name")
+
+
 @contextmanager
-def whole_or_gone(folder: Path) -> Iterator[Path]:
-    """A hidden folder that gets its name when the block ends well, and is removed otherwise."""
-    unfinished = folder.with_name(f".{folder.name}")
-    unfinished.mkdir(parents=True)
+def whole_or_gone(folder: Path) -> Iterator[tuple[Path, Path]]:
+    """A hidden folder that gets its name when the block ends well, and is removed otherwise; and
+    that name, which is as new_folder says."""
+    unfinished, folder = _reserved(folder)
     try:
-        yield unfinished
+        yield unfinished, folder
         unfinished.rename(folder)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _reserved(folder: Path) -> tuple[Path, Path]:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    for name in _names(folder):
+        unfinished = name.with_name(f".{name.name}")
+        try:
+            unfinished.mkdir()
+        except FileExistsError:
+            continue
+        if not name.exists():  # nobody can take it while the hidden one is there
+            return unfinished, name
+        unfinished.rmdir()
+    raise AssertionError("there is a further name")
+
+
+def _names(folder: Path) -> Iterator[Path]:
+    yield folder
+    for number in count(2):
+        yield folder.with_name(f"{folder.name}-{number}")
 
 
 @contextmanager

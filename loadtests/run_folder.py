@@ -1,11 +1,25 @@
 """What is changed in the folder of a run beside its trials."""
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from loadtests.records import read_json, read_trials, write_json
-from loadtests.result_folder import replacing
+from loadtests.result_folder import new_folder, replacing
+
+
+def begin_run(results: Path, manifest: Mapping[str, Any]) -> Path:
+    """A new folder under results with the manifest of a run, whose name it has: its run_id, or the
+    next one that nobody has."""
+    folder = new_folder(results / manifest["run_id"])
+    try:
+        with replacing(folder / "manifest.json") as unfinished:
+            write_json(unfinished, {**manifest, "run_id": folder.name})
+    except OSError:
+        folder.rmdir()
+        raise
+    return folder
 
 
 def forget_failed(run_dir: Path) -> None:

@@ -15,6 +15,7 @@ import psutil
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+from commands.common import MACHINE_LOCK_VARIABLE
 from loadtests.artefacts import Artefacts, prepare
 from loadtests.launch import Ports, free_ports
 from servers.discovery import EngineName, discover
@@ -27,6 +28,13 @@ ROOT = Path(__file__).parent.parent
 def root() -> Path:
     """The repository."""
     return ROOT
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _machine_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The suite's studies wait for no other, and let no other wait."""
+    lock = tmp_path_factory.mktemp("machine") / "lock"
+    os.environ[MACHINE_LOCK_VARIABLE] = str(lock)
 
 
 @pytest.fixture(scope="session")

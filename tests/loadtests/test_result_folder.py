@@ -5,20 +5,42 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.result_folder import replacing, whole_or_gone
+from loadtests.result_folder import new_folder, replacing, whole_or_gone
 
 
 def test_it_has_its_name_only_once_it_is_whole(tmp_path: Path) -> None:
     folder = tmp_path / "results" / "calibration-1"
-    with whole_or_gone(folder) as unfinished:
+    with whole_or_gone(folder) as (unfinished, _):
         (unfinished / "calibration.json").write_text("{}")
         assert not folder.exists()
     assert [path.name for path in folder.parent.rglob("*")] == [folder.name, "calibration.json"]
 
 
+def test_two_that_are_begun_with_one_name_both_get_one(tmp_path: Path) -> None:
+    wanted = tmp_path / "coexist-1"
+    with whole_or_gone(wanted) as (one, first), whole_or_gone(wanted) as (other, second):
+        (one / "coexist.json").write_text("first")
+        (other / "coexist.json").write_text("second")
+    with whole_or_gone(wanted) as (_, third):
+        pass
+    assert [path.name for path in (first, second, third)] == [
+        "coexist-1",
+        "coexist-1-2",
+        "coexist-1-3",
+    ]
+    assert (first / "coexist.json").read_text() == "first"
+    assert (second / "coexist.json").read_text() == "second"
+
+
+def test_a_new_folder_takes_the_next_name_that_nobody_has(tmp_path: Path) -> None:
+    wanted = tmp_path / "results" / "run"
+    made = [new_folder(wanted).name for _ in range(3)]
+    assert made == ["run", "run-2", "run-3"]
+
+
 def test_nothing_is_left_of_one_that_was_cut_short(tmp_path: Path) -> None:
     def cut_short() -> None:
-        with whole_or_gone(tmp_path / "a") as unfinished:
+        with whole_or_gone(tmp_path / "a") as (unfinished, _):
             (unfinished / "half").write_text("{")
             raise OSError("No space left on device")
 
