@@ -12,6 +12,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from servers.contract import ARRIVES_WITHIN_S, MAX_BODY_BYTES, Problem
 
+MAX_HEAD_BYTES = 65_536
+"""Of a request's line and headers that come after the first read of them."""
 DRAIN_S = 5
 """What requests under way may take after SIGTERM."""
 
@@ -36,6 +38,7 @@ class Arrival:
 
 _TOO_LARGE = f"expected a body of at most {MAX_BODY_BYTES} bytes, found "
 _TOO_SLOW = f"expected a whole request within {ARRIVES_WITHIN_S:g} s, found a part of one."
+_HEAD_TOO_LARGE = f"expected a request line and headers of {MAX_HEAD_BYTES} bytes, found more."
 _NOT_UTF_8 = "expected JSON in UTF-8 without a byte-order mark, found "
 
 
@@ -112,6 +115,7 @@ class PatientProtocol(HttpToolsProtocol):
     _look_again_s = 0.1
 
     _arriving = _head_arrived = False
+    _head_bytes = 0
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -121,12 +125,17 @@ class PatientProtocol(HttpToolsProtocol):
         )
 
     def data_received(self, data: bytes) -> None:
+        in_head = self._arriving and not self._head_arrived
         super().data_received(data)
+        if in_head and self._arriving and not self._head_arrived:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self._refuse_head()
         if self._deadline is None and (self._arriving or self._answered()):
             self._deadline = self.loop.call_later(self.request_within_s, self._look_again)
 
     def on_message_begin(self) -> None:
-        self._arriving, self._head_arrived = True, False
+        self._arriving, self._head_arrived, self._head_bytes = True, False, 0
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
@@ -178,6 +187,12 @@ class PatientProtocol(HttpToolsProtocol):
             self.transport.close()  # it was refused before it came to its end
         else:
             self._end(b"408 Request Timeout", _TOO_SLOW)
+
+    def _refuse_head(self) -> None:
+        if self._answered():
+            self._end(b"431 Request Header Fields Too Large", _HEAD_TOO_LARGE)
+        else:
+            self.transport.close()  # words of another answer may be on their way
 
     def _end(self, status: bytes, detail: str) -> None:
         body = Problem(detail=detail).model_dump_json().encode()

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tomllib
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,6 +21,9 @@ from loadtests.artefacts import Artefacts, prepare
 from loadtests.launch import Ports, free_ports
 from servers.discovery import EngineName, discover
 from servers.launch_args import LaunchArgs
+
+# What the suite asks is on this machine, whatever proxy the environment names.
+urllib.request.install_opener(urllib.request.build_opener(urllib.request.ProxyHandler({})))
 
 ROOT = Path(__file__).parent.parent
 

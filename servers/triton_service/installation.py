@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import shutil
 import sys
 import sysconfig
 from collections.abc import Mapping
@@ -9,6 +10,8 @@ from dataclasses import dataclass
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
+
+from servers.triton_service.plain_paths import InstallationError, plain_path
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 LIBPYTHON = f"libpython{PYTHON}.so.1.0"
@@ -25,10 +28,6 @@ transformers imports where it finds them; no model served here needs them."""
 PROJECT = Path(__file__).parents[2]
 
 
-class InstallationError(RuntimeError):
-    """The Triton binary, or a library it needs, is not on this machine."""
-
-
 @dataclass(frozen=True)
 class Installation:
     """What it takes to start tritonserver: its binary, a backend folder, its environment."""
@@ -39,10 +38,10 @@ class Installation:
 
 
 def prepare_installation(target: Path) -> Installation:
-    """Links Triton's Python backend and libraries into target, a new folder.
+    """Puts Triton's Python backend into target, a new folder with a plain name.
 
-    Links do: the libraries are found through LD_LIBRARY_PATH, and a program that is started
-    through a link looks beside its real file for those it brings along.
+    Copies, not links: Triton makes the stub executable where it is not, or where it cannot tell,
+    and through a link would do so to the file of the installed package.
     """
     package = _package_dir()
     server = package / "tritonserver"
@@ -58,16 +57,18 @@ def prepare_installation(target: Path) -> Installation:
                 f"expected {source}, found none: install nvidia-pytriton==0.7.0 for "
                 f"Python {PYTHON}."
             )
-        (backend_dir / source.name).symlink_to(source)
+        shutil.copyfile(source, backend_dir / source.name)
+    (backend_dir / "triton_python_backend_stub").chmod(0o755)
+    links = target / "links"
+    own_libraries = plain_path(package.parent / "nvidia_pytriton.libs", links)
     libraries = target / "lib"
     libraries.mkdir()
     _link_libpython(libraries)
     return Installation(
         binary=server / "bin" / "tritonserver",
         backends_dir=target / "backends",
-        environment=_environment(
-            _make_python(target / "python"), [libraries, package.parent / "nvidia_pytriton.libs"]
-        ),
+        environment=_environment(_make_python(target / "python", links), [libraries, own_libraries])
+        | {"TMPDIR": str(target)},  # it leaves an empty folder there when it is killed
     )
 
 
@@ -116,7 +117,7 @@ def _link_libpython(libraries: Path) -> None:
         ) from None
 
 
-def _make_python(target: Path) -> Path:
+def _make_python(target: Path, links: Path) -> Path:
     """A virtual environment for Triton's stubs: what this process can import, after the packages
     meant for them alone. Returns the folder to put on the PATH.
 
@@ -128,12 +129,14 @@ def _make_python(target: Path) -> Path:
     bin_dir.mkdir(parents=True)
     packages.mkdir(parents=True)
     (bin_dir / "python3").symlink_to(sys.executable)
-    (target / "pyvenv.cfg").write_text(f"home = {sys.base_prefix}/bin\n", encoding="utf-8")
-    lines = [str(folder) for folder in (_stub_site(), PROJECT, *sys.path) if folder]
+    home = plain_path(Path(sys.base_prefix), links)
+    (target / "pyvenv.cfg").write_text(f"home = {home}/bin\n", encoding="ascii")
+    folders = [Path(folder).absolute() for folder in (_stub_site(), PROJECT, *sys.path) if folder]
+    lines = [str(plain_path(folder, links)) for folder in folders]
     if _stub_site():
         # None in sys.modules is Python's own word for a package that is not there.
         lines.append(f"import sys; sys.modules.update(dict.fromkeys({UNUSABLE}))")
-    (packages / "study.pth").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (packages / "study.pth").write_text("\n".join(lines) + "\n", encoding="ascii")
     return bin_dir
 
 

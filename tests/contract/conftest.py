@@ -89,7 +89,9 @@ class HttpClient:
 class GrpcClient:
     def __init__(self, address: str) -> None:
         # A channel of its own: by default, channels to one address share a connection.
-        self._channel = grpc.insecure_channel(address, [("grpc.use_local_subchannel_pool", 1)])
+        self._channel = grpc.insecure_channel(
+            address, [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0)]
+        )
         self.stub = service_pb2_grpc.GRPCInferenceServiceStub(self._channel)
 
     def infer(self, text: str) -> Any:

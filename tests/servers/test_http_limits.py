@@ -1,5 +1,6 @@
 """Real sockets against a small app behind the limits that every HTTP contender shares."""
 
+import contextlib
 import http.client
 import json
 import socket
@@ -100,6 +101,17 @@ def test_a_body_declared_too_large_is_refused_before_a_byte_of_it_came(patient: 
         f"expected a body of at most {MAX_BODY_BYTES} bytes, found 100000000.",
     )
     assert patient.counters.snapshot().requests_failed == before + 1
+
+
+@pytest.mark.parametrize("part", [b"x" * 1000, b"n: v\r\n" * 100])
+def test_a_head_that_does_not_end_is_refused_once_it_is_too_large(
+    patient: Service, part: bytes
+) -> None:
+    connection = patient.connect(HEAD)
+    with contextlib.suppress(ConnectionError):  # it may be refused before all of it is sent
+        for _ in range(1_000_000 // len(part)):
+            connection.sendall(part)
+    assert answer_on(connection)[0] == 431
 
 
 def test_a_body_that_does_not_say_its_size_is_refused_once_it_is_too_large(

@@ -14,6 +14,7 @@ import triton_python_backend_utils as pb_utils
 
 from servers.classifier import Prediction, decode, load_engine, placement_from, read_labels
 from servers.triton_service.stub_tensors import input_array, output_tensor
+from servers.triton_service.token_limits import TokenLimits
 
 Logits = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -32,23 +33,22 @@ class TritonPythonModel:
             placement_from(json.loads(parameters["placement"])),
         )
         self.labels = read_labels(model_dir)
+        self.limits = TokenLimits.of_model(model_dir)
 
     def execute(self, requests: list[Any]) -> list[Any]:
-        """One engine run for each padded length among the requests, over all that have it."""
+        """One engine run for each padded length among the requests, over all that have it; a
+        request that is not valid fails alone."""
         ids = [input_array(request, "input_ids") for request in requests]
         masks = [input_array(request, "attention_mask") for request in requests]
-        by_length: dict[int, list[int]] = {}
-        for index, own in enumerate(ids):
-            by_length.setdefault(own.shape[1], []).append(index)
+        batches, problems = self.limits.batches(ids, masks)
         responses: list[Any] = [None] * len(requests)
-        for indices in by_length.values():
-            logits = self.engine.infer(
-                np.concatenate([ids[index] for index in indices]),
-                np.concatenate([masks[index] for index in indices]),
-            )
+        for index, problem in problems.items():
+            responses[index] = _refused(problem)
+        for batch in batches:
+            logits = self.engine.infer(batch.input_ids, batch.attention_mask)
             predictions = decode(logits, self.labels)
             end = 0
-            for index in indices:
+            for index in batch.indices:
                 start, end = end, end + len(ids[index])
                 responses[index] = _response(
                     requests[index], logits[start:end], predictions[start:end]
@@ -69,3 +69,8 @@ def _response(request: Any, logits: Logits, predictions: list[Prediction]) -> An
         confidences = np.array([[p.confidence] for p in predictions], dtype=np.float32)
         tensors.append(output_tensor("CONFIDENCE", confidences))
     return pb_utils.InferenceResponse(tensors)
+
+
+def _refused(message: str) -> Any:
+    error = pb_utils.TritonError(message, pb_utils.TritonError.INVALID_ARG)
+    return pb_utils.InferenceResponse(error=error)

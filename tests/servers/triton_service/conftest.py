@@ -14,7 +14,9 @@ from typing import Any
 import grpc
 import psutil
 import pytest
+from numpy.typing import NDArray
 from tritonclient.grpc import service_pb2, service_pb2_grpc
+from tritonclient.utils import np_to_triton_dtype
 
 from loadtests.launch import Ports
 from servers.contract import MODEL_NAME
@@ -54,6 +56,23 @@ class TritonClient:
             model_name=MODEL_NAME,
             inputs=[tensor(name="TEXT", datatype="BYTES", shape=[len(texts), 1])],
             raw_input_contents=[b"".join(struct.pack("<I", len(e)) + e for e in encoded)],
+        )
+        return self._stub.ModelInfer.future(request, timeout=30)
+
+    def send_tokens(self, ids: NDArray[Any], mask: NDArray[Any]) -> Any:
+        """Starts one request for logits at the model `classifier`."""
+        message = service_pb2.ModelInferRequest
+        given = {"input_ids": ids, "attention_mask": mask}
+        request = message(
+            model_name="classifier",
+            inputs=[
+                message.InferInputTensor(
+                    name=name, datatype=np_to_triton_dtype(array.dtype), shape=array.shape
+                )
+                for name, array in given.items()
+            ],
+            outputs=[message.InferRequestedOutputTensor(name="logits")],
+            raw_input_contents=[array.tobytes() for array in given.values()],
         )
         return self._stub.ModelInfer.future(request, timeout=30)
 
@@ -164,7 +183,20 @@ def triton(start_triton: StartTriton) -> RunningTriton:
 
 
 @pytest.fixture
-def client(triton: RunningTriton) -> Iterator[TritonClient]:
-    client = TritonClient(triton.address)
-    yield client
-    client.close()
+def client_of() -> Iterator[Callable[[RunningTriton], TritonClient]]:
+    clients = []
+
+    def client_of(running: RunningTriton) -> TritonClient:
+        clients.append(TritonClient(running.address))
+        return clients[-1]
+
+    yield client_of
+    for client in clients:
+        client.close()
+
+
+@pytest.fixture
+def client(
+    triton: RunningTriton, client_of: Callable[[RunningTriton], TritonClient]
+) -> TritonClient:
+    return client_of(triton)

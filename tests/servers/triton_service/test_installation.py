@@ -1,5 +1,6 @@
 """What Triton's Python processes find: their numpy, this project, the packages of this process."""
 
+import os
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -86,3 +87,31 @@ def test_beside_another_numpy_a_stub_sees_no_package_that_fails_with_it(
     here = [find_spec(name) is None for name in UNUSABLE]
     assert not all(here)
     assert found.stdout.strip() == str([True] * len(UNUSABLE) if foreign_numpy else here)
+
+
+def test_folders_that_an_ascii_interpreter_cannot_name_are_found_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = site_with_numpy(tmp_path / "é 张:" / "site", "1.26.4")
+    monkeypatch.setenv(SITE_VARIABLE, str(site))
+    environment = prepare_installation(tmp_path / "triton").environment
+
+    ascii_only = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    python = f"{environment['PATH'].split(':')[0]}/python3"
+    subprocess.run(
+        [python, "-I", "-c", "import only_for_stubs, servers, numpy"],
+        env=environment | ascii_only,
+        cwd="/",
+        check=True,
+    )
+
+
+def test_the_installed_package_is_not_linked_so_that_none_of_its_files_can_change(
+    tmp_path: Path,
+) -> None:
+    backend = prepare_installation(tmp_path / "triton").backends_dir / "python"
+
+    assert [path.name for path in backend.iterdir() if path.is_symlink()] == []
+    stub = backend / "triton_python_backend_stub"
+    assert stub.stat().st_nlink == 1
+    assert os.access(stub, os.X_OK)

@@ -3,6 +3,7 @@
 from typing import Any
 
 import grpc
+import numpy as np
 import pytest
 
 from servers.contract import LENGTH_BUCKETS, MAX_TEXT_CHARS, bucket_length
@@ -111,3 +112,33 @@ def test_a_text_that_is_not_utf8_is_refused(triton: Any, client: Any) -> None:
     error = client.send([Undecodable("")]).exception()
 
     assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+def ones(*shape: int) -> Any:
+    return np.ones(shape, dtype=np.int64)
+
+
+BAD_TOKENS = {
+    "no tokens": (ones(1, 0), ones(1, 0), "[batch, 1 to 128 tokens], found [1, 0]"),
+    "too many": (ones(1, 129), ones(1, 129), "[batch, 1 to 128 tokens], found [1, 129]"),
+    "two lengths": (ones(1, 16), ones(1, 15), "of one shape"),
+    "below the vocabulary": (-ones(1, 16), ones(1, 16), "expected input_ids of 0 to"),
+    "beyond the vocabulary": (ones(1, 16) * 2**40, ones(1, 16), "expected input_ids of 0 to"),
+    "mask of other numbers": (ones(1, 16), 2 * ones(1, 16), "an attention_mask of 0 and 1"),
+    "mask of another type": (ones(1, 16), np.ones((1, 16), np.int32), "data-type is 'INT32'"),
+}
+
+
+def test_token_ids_that_are_not_valid_fail_alone_and_say_what_was_expected(client: Any) -> None:
+    alone = client.send_tokens(ones(1, 16), ones(1, 16)).result().raw_output_contents[0]
+    bad, good = [], []
+    for ids, mask, problem in list(BAD_TOKENS.values()) * 20:
+        good += [client.send_tokens(ones(1, 16), ones(1, 16)) for _ in range(10)]
+        bad.append((client.send_tokens(ids, mask), problem))
+
+    for call in good:
+        found = np.frombuffer(call.result().raw_output_contents[0], np.float32)
+        assert found == pytest.approx(np.frombuffer(alone, np.float32), abs=1e-4)
+    for call, problem in bad:
+        assert call.exception().code() == grpc.StatusCode.INVALID_ARGUMENT
+        assert problem in call.exception().details()
