@@ -125,7 +125,7 @@ def _who_missed(candidates: Candidates, rates_rps: Sequence[float]) -> str:
     if not by_rates:
         return "every contender gave wrong answers or never started"
     if set(by_rates) == {tuple(rates_rps)} and not candidates.out:
-        return "every contender was measured here"
+        return f"every contender was {_where(rates_rps, rates_rps)}"
     found = [
         f"{_where(measured, rates_rps)}: {', '.join(names)}"
         for measured, names in sorted(by_rates.items(), key=lambda item: -len(item[0]))

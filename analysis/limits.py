@@ -54,9 +54,9 @@ MEANINGS: Mapping[Limit, str] = {
     "on the same cores as the front: CPU time alone does not tell the two apart.",
     Limit.SCHEDULE: "Nothing was full, and what was asked was answered: the load asked for no "
     "more.",
-    Limit.UNKNOWN: "It was saturated, there or at a higher load, and nothing that was measured is "
-    "full: a lock, a queue setting, copies, cores that something else took, or what was not "
-    "measured.",
+    Limit.UNKNOWN: "It was saturated, there or at a higher load, and nothing that was measured "
+    "there is full: a lock, a queue setting, copies, cores that something else took, or what was "
+    "not measured.",
 }
 
 
@@ -175,8 +175,10 @@ def _facts(
 def _fell(point: Point | None) -> str | None:
     if point is None or point.metrics is None:
         return None
-    answered_rps, offered_rps = point.metrics.throughput_rps, point.metrics.offered_rps
-    return f"{number(answered_rps)} of {number(offered_rps)} rps at {point.level}"
+    metrics, cpu = point.metrics, point.metrics.server_cpu_utilisation
+    used = "" if cpu is None else f", server CPU {percent(cpu)}"
+    answered = f"{number(metrics.throughput_rps)} of {number(metrics.offered_rps)} rps"
+    return f"{answered} at {point.level}{used}"
 
 
 def _client(facts: LoadFacts) -> str | None:

@@ -93,7 +93,7 @@ def test_who_was_measured_is_said_of_each_rate_at_which_none_meets_the_slo(misse
 def test_every_contender_was_measured_only_where_each_has_a_trial_at_each_rate(missed_at):
     found = missed_at(simple=[100, 200], other=[100, 200])
     (choice,) = choose(Candidates(found, PARTS), [100, 200], UNDECIDED)
-    assert choice.because == "every contender was measured here"
+    assert choice.because == "every contender was measured at each of these rates"
 
 
 def test_a_contender_that_never_started_is_not_among_those_measured(missed_at):

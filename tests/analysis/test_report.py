@@ -76,6 +76,17 @@ def test_the_report_loads_nothing_from_outside_itself(html, page):
     assert "@import" not in html
 
 
+def test_paper_shows_all_of_a_table_on_white_and_what_is_folded_on_the_screen(html):
+    style = re.search(r"<style>(.*?)</style>", html, re.DOTALL)[1]
+    screen, _, paper = style.partition("@media print")
+    colours = set(re.findall(r"(--[a-z-]+):", screen))
+    assert set(re.findall(r"(--[a-z-]+):", paper)) == colours, "a dark page's colour is printed"
+    assert "@media" not in paper, "a later block would undo it"
+    assert "--page: #ffffff" in paper
+    assert re.search(r"\.scroll[^{}]*\{ overflow: visible", paper)
+    assert re.search(r"details::details-content \{[^}]*content-visibility: visible", paper)
+
+
 def test_every_link_within_the_report_leads_somewhere(html):
     anchors = set(re.findall(r'<a href="#([^"]+)"', html))
     assert anchors
@@ -157,6 +168,16 @@ def test_moving_parts_are_named_in_report_and_decision_where_the_record_names_th
     assert "2, not named in this record" in text_of(html)
 
 
+def test_each_limit_and_the_last_sentences_of_the_decision_have_lines_of_their_own(collapsing):
+    summary = collapsing()
+    other = summary.limits[0].model_copy(update={"contender": "other", "fell": None})
+    summary = summary.model_copy(update={"limits": [*summary.limits, other]})
+    lines = render_decision(summary).splitlines()
+    (first,) = [line for line in lines if line.startswith("* a at 200rps: **")]
+    assert "Asked for more it answered less: " in first
+    assert any(line.startswith("* other at 200rps: **") for line in lines)
+
+
 def test_every_comparison_shows_its_verdicts_in_words_with_intervals(outputs, html):
     for compared in outputs.summary.comparison:
         row = row_of(html, f'data-comparison="{compared.contender} {compared.level}"')
@@ -234,6 +255,11 @@ def test_nulls_are_kept_in_the_summary(outputs):
     )
     assert saturated["metrics"]["latency_p99_ms"] is None
     assert saturated["metrics"]["gpu_busy_ratio"] is None
+
+
+def test_the_decision_s_last_line_says_where_the_rest_is(outputs):
+    last = outputs.decision_path.read_text(encoding="utf-8").splitlines()[-1]
+    assert last.startswith("`report.html` beside this file")
 
 
 def test_the_decision_record_is_proposed_and_says_how_to_confirm_it(outputs):
