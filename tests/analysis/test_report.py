@@ -76,6 +76,17 @@ def test_the_report_loads_nothing_from_outside_itself(html, page):
     assert "@import" not in html
 
 
+def test_paper_shows_all_of_a_table_on_white_and_what_is_folded_on_the_screen(html):
+    style = re.search(r"<style>(.*?)</style>", html, re.DOTALL)[1]
+    screen, _, paper = style.partition("@media print")
+    colours = set(re.findall(r"(--[a-z-]+):", screen))
+    assert set(re.findall(r"(--[a-z-]+):", paper)) == colours, "a dark page's colour is printed"
+    assert "@media" not in paper, "a later block would undo it"
+    assert "--page: #ffffff" in paper
+    assert re.search(r"\.scroll[^{}]*\{ overflow: visible", paper)
+    assert re.search(r"details::details-content \{[^}]*content-visibility: visible", paper)
+
+
 def test_every_link_within_the_report_leads_somewhere(html):
     anchors = set(re.findall(r'<a href="#([^"]+)"', html))
     assert anchors
