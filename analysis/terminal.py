@@ -1,4 +1,4 @@
-"""The recommendation as two short tables for the terminal."""
+"""The recommendation, or what a smoke run saw, as short tables for the terminal."""
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -6,7 +6,7 @@ from rich.text import Text
 
 from analysis.summary import Summary
 from analysis.views import SloCapacities, capacities_by_slo
-from analysis.wording import capacity_interval, rate, times_within
+from analysis.wording import capacity_interval, number, rate, times_within
 
 
 def recommendation_table(summary: Summary) -> RenderableType:
@@ -16,6 +16,26 @@ def recommendation_table(summary: Summary) -> RenderableType:
     reference = summary.manifest.experiment.reference
     tables = [_capacities(p, reference) for p in capacities_by_slo(summary.capacities)]
     return Group(*warnings, _choices(summary, f"Recommendation for {slo}"), *tables)
+
+
+def smoke_table(summary: Summary) -> Table:
+    """What each contender did at the planned rates: whether all parts work, and no capacity."""
+    columns = ("contender", "requests/s", "answered", "P50, ms", "longest, ms", "failed because")
+    title = "Every part was tried; so short a run measures nothing well"
+    table = Table(*columns, title=title, title_justify="left")
+    for point in summary.points:
+        if not point.planned or point.rate_rps is None:
+            continue
+        found = point.metrics
+        table.add_row(
+            point.contender,
+            rate(point.rate_rps),
+            f"{found.n_ok} of {found.n_offered}" if found else "none",
+            number(found.latency_p50_ms if found else None),
+            number(found.latency_max_ms if found else None),
+            "" if found else "; ".join(finding.detail for finding in point.findings),
+        )
+    return table
 
 
 def _choices(summary: Summary, title: str) -> Table:

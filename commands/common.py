@@ -56,11 +56,11 @@ def status(text: str) -> Iterator[Callable[[str], None]]:
 
 
 def writable(folder: Path) -> None:
-    """Makes the folder where it is missing; FolderError where nothing can be written there: better
-    now than after the measurement."""
+    """FolderError where nothing can be written in the folder, or in what there is of its path:
+    better now than after the measurement. Nothing is left there."""
+    existing = next(each for each in (folder, *folder.absolute().parents) if each.exists())
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
+        with tempfile.TemporaryFile(dir=existing):
             pass
     except OSError as error:
         raise FolderError(folder, error) from error

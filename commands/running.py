@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
@@ -28,10 +29,12 @@ from loadtests.locks import writing
 from loadtests.manifest import changed_since, describe_run
 from loadtests.nvml import Gpu
 from loadtests.progress import RunProgress
-from loadtests.records import RecordError, read_begun, read_json
+from loadtests.records import RecordError, TrialRecord, read_begun, read_json
 from loadtests.run import execute
 from loadtests.run_folder import begin_run, forget_failed
+from loadtests.seen import seen_in_words
 from loadtests.spec import Experiment
+from loadtests.tables import read_requests
 from loadtests.trial import RunContext
 from servers.discovery import Contender
 
@@ -73,13 +76,13 @@ def capacity(
 
 def smoke(model: str | None, texts: Path | None, results: Path) -> None:
     chosen = read_experiment(Path("smoke"))
-    _run(with_overrides(chosen, model, texts), results)
+    _run(with_overrides(chosen, model, texts), results, smoke=True)
 
 
-def _report(folder: Path) -> None:
+def _report(folder: Path, smoke: bool = False) -> None:
     from commands.reporting import write_report  # how long its imports take tells a budget of time
 
-    write_report(folder)
+    write_report(folder, smoke=smoke)
 
 
 def _run(
@@ -88,6 +91,7 @@ def _run(
     resumed: Path | None = None,
     budget: TimeBudget | None = None,
     report: bool = True,
+    smoke: bool = False,
 ) -> None:
     writable(resumed or results)
     with ExitStack() as locks:
@@ -104,7 +108,7 @@ def _run(
         locks.enter_context(machine_lock())  # the report loads the machine, too
         folder = _execute(experiment, contenders, artefacts, results, resumed, budget)
         if report:
-            _report(folder)
+            _report(folder, smoke)
         else:
             say(str(folder))
 
@@ -146,7 +150,7 @@ def _execute(
 def _measure(contenders: Mapping[str, Contender], context: RunContext, until_s: float) -> None:
     folder = context.folder
     try:
-        with RunProgress(console) as progress:
+        with RunProgress(console, partial(_seen, context)) as progress:
             execute(contenders, context, progress, until_s)
     except KeyboardInterrupt:
         print(f"\nStopped. Finished trials are kept: study run --resume {folder}", file=sys.stderr)
@@ -158,6 +162,11 @@ def _measure(contenders: Mapping[str, Contender], context: RunContext, until_s: 
             f"cannot write to {folder} ({error.strerror}); finished trials are kept: make room, "
             f"then continue with study run --resume {folder}"
         ) from error
+
+
+def _seen(context: RunContext, record: TrialRecord) -> str:
+    rows = read_requests(context.folder / "trials" / record.trial_id)
+    return seen_in_words((record, rows), context.experiment.slo)
 
 
 def _time_budget(length_s: float, report: bool) -> TimeBudget:

@@ -58,7 +58,7 @@ class History:
             self._trials.setdefault(key, []).append((record, rows))
         elif record.purpose == "calibration":
             protocol = str(record.contender["protocol"])
-            self._ceilings_rps[protocol] = _throughput_rps(rows, record)
+            self._ceilings_rps[protocol] = throughput_rps(rows, record)
 
     def probes(self, contender: str) -> list[dict[float, bool | None]]:
         """For each SLO, by rate that was probed: whether it was met; None: it cannot be told.
@@ -188,6 +188,7 @@ def _length_s(record: TrialRecord) -> float:
     return (once_s + AROUND_TRIAL_S) * max(1, len(record.attempts_send_lag_p99_ms))
 
 
-def _throughput_rps(rows: pd.DataFrame, record: TrialRecord) -> float:
+def throughput_rps(rows: pd.DataFrame, record: TrialRecord) -> float:
+    """Answers in the steady state, over its length."""
     assert record.phases is not None  # every completed trial has them
     return _n_done_in_window(rows, record) / record.phases.steady_s

@@ -1,5 +1,6 @@
 """Shows a run as it happens: one line a trial, and the time left."""
 
+from collections.abc import Callable
 from types import TracebackType
 
 from rich.console import Console
@@ -13,10 +14,12 @@ from loadtests.records import Dropped, EngineFacts, TrialRecord
 
 
 class RunProgress:
-    """A bar over the length of the run, as the run itself expects it."""
+    """A bar over the length of the run, as the run itself expects it; seen says what a completed
+    trial showed."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, seen: Callable[[TrialRecord], str]) -> None:
         self._console = console
+        self._seen = seen
         self._bar = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
@@ -56,16 +59,21 @@ class RunProgress:
         self._show(f"starting {contender}", left_s)
 
     def trial_finished(self, trial: PlannedTrial, record: TrialRecord, left_s: float) -> None:
-        repeated = len(record.attempts_send_lag_p99_ms) - 1
-        done = f"done at attempt {repeated + 1}, client was late" if repeated > 0 else "done"
-        outcome = done if record.status == "completed" else f"failed: {record.reason}"
-        colour = "green" if record.status == "completed" else "red"
-        self._tell(trial.trial_id, colour, f" {outcome}")
+        completed = record.status == "completed"
+        outcome = self._seen_of(record) if completed else f"failed: {record.reason}"
+        self._tell(trial.trial_id, "green" if completed else "red", f" {outcome}")
         self._show(trial.contender.name, left_s)
 
     def dropped(self, what: Dropped) -> None:
         whose = what.contender or (f"block {what.repeat}" if what.repeat else "everywhere")
         self._tell("dropped", "yellow", f" {whose}: {what.detail}")
+
+    def _seen_of(self, record: TrialRecord) -> str:
+        attempts = len(record.attempts_send_lag_p99_ms)
+        again = f" (attempt {attempts}: the client was late before)" if attempts > 1 else ""
+        parity = record.parity
+        other = f", {parity.mismatches} wrong answers" if parity and parity.mismatches else ""
+        return f"{self._seen(record)}{other}{again}"
 
     def _tell(self, what: str, colour: str, rest: str) -> None:
         # No markup: what a service said may hold square brackets.

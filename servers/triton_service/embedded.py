@@ -6,11 +6,11 @@ from servers.triton_service.checks import ConfigError
 from servers.triton_service.config import RepositorySpec
 from servers.triton_service.installation import (
     SITE_VARIABLE,
-    InstallationError,
     byte_tensors_work,
     stub_numpy,
 )
 from servers.triton_service.neighbours.repository import write_neighbours
+from servers.triton_service.plain_paths import InstallationError
 from servers.triton_service.process import Ports, TritonError, TritonServer
 from servers.triton_service.repository import count_labels, write_repository
 

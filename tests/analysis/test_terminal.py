@@ -3,7 +3,8 @@ import io
 import pytest
 from rich.console import Console
 
-from analysis.terminal import recommendation_table
+from analysis.terminal import recommendation_table, smoke_table
+from analysis.wording import number
 
 
 @pytest.fixture(scope="module")
@@ -32,3 +33,19 @@ def test_the_terminal_shows_each_capacity_for_each_slo_with_its_interval(summary
     expected = f"{found.certified_rps:g} to {found.not_met_rps:g}"
     assert any("fastapi-tuned" in line and expected in line for line in lines)
     assert any("broken" in line and "not certified" in line for line in lines)
+
+
+def test_a_smoke_run_shows_what_each_contender_answered_and_how_fast(summary):
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(smoke_table(summary))
+    lines = console.export_text().splitlines()
+    points = [point for point in summary.points if point.planned and point.rate_rps is not None]
+    assert any(point.metrics is None for point in points)
+    for point in points:
+        found = point.metrics
+        said = f"{found.n_ok} of {found.n_offered}" if found else point.findings[0].detail
+        assert any(point.contender in line and said in line for line in lines)
+    for point in points:
+        if point.metrics and point.metrics.latency_p50_ms:
+            p50 = number(point.metrics.latency_p50_ms)
+            assert any(point.contender in line and f" {p50} " in line for line in lines)

@@ -182,7 +182,7 @@ def test_results_that_cannot_be_written_are_one_sentence(
     what = [str(null_experiment)] if command == "run" else []
     done = CliRunner().invoke(app, [command, *what, "--results", str(tmp_path / "file" / "here")])
     assert done.exit_code == 2
-    assert done.stderr.startswith(f"study: expected to write to {tmp_path}/file/here/")
+    assert done.stderr.startswith(f"study: expected to write to {tmp_path}/file/here, ")
     assert len(done.stderr.splitlines()) == 1
 
 

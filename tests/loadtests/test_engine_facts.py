@@ -258,7 +258,7 @@ def test_without_the_table_no_engine_is_measured(run: Callable[..., Heard], tmp_
 
 def test_the_progress_prints_one_line_an_engine() -> None:
     printed = StringIO()
-    with RunProgress(Console(file=printed, width=40)) as progress:
+    with RunProgress(Console(file=printed, width=40), lambda _: "") as progress:
         progress.engine_underway("proof [of 42] ...", 10)
         progress.engine_measured(EngineFacts("torch", ON_CPU, ("[a]",), False, "no [GPU]."), 10)
     line = "engine torch on cpu, fp32 (for [a]): not to be had: no [GPU]."

@@ -19,7 +19,8 @@ from loadtests.records import Dropped
 def printed(request: pytest.FixtureRequest) -> Callable[[Any], str]:
     def tell_it(tell: Any) -> str:
         out = io.StringIO()
-        with RunProgress(Console(file=out, width=40, markup=request.param)) as progress:
+        console = Console(file=out, width=40, markup=request.param)
+        with RunProgress(console, lambda _: "20 rps: P99 8 ms, met") as progress:
             tell(progress)
         return out.getvalue()
 
@@ -28,9 +29,26 @@ def printed(request: pytest.FixtureRequest) -> Callable[[Any], str]:
 
 def test_a_finished_trial_is_one_plain_line(printed: Callable[[Any], str]) -> None:
     trial: Any = SimpleNamespace(trial_id="r1-mine-5rps", contender=SimpleNamespace(name="mine"))
-    record: Any = SimpleNamespace(status="completed", reason=None, attempts_send_lag_p99_ms=(0.1,))
+    record: Any = SimpleNamespace(
+        status="completed", reason=None, attempts_send_lag_p99_ms=(0.1,), parity=None
+    )
     lines = printed(lambda p: p.trial_finished(trial, record, 1.0)).splitlines()
-    assert "  r1-mine-5rps done" in lines
+    assert "  r1-mine-5rps 20 rps: P99 8 ms, met" in lines
+
+
+def test_a_trial_that_was_made_again_or_answered_wrongly_says_so(
+    printed: Callable[[Any], str],
+) -> None:
+    trial: Any = SimpleNamespace(trial_id="r1-mine-5rps", contender=SimpleNamespace(name="mine"))
+    record: Any = SimpleNamespace(
+        status="completed",
+        reason=None,
+        attempts_send_lag_p99_ms=(9.0, 0.1),
+        parity=SimpleNamespace(mismatches=3),
+    )
+    said = printed(lambda p: p.trial_finished(trial, record, 1.0))
+    expected = "P99 8 ms, met, 3 wrong answers (attempt 2: the client was late before)"
+    assert expected in said
 
 
 def test_the_commands_console_takes_no_markup() -> None:
