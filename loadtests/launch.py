@@ -16,6 +16,7 @@ import psutil
 
 from loadtests.external import ExternalContender
 from loadtests.probe import Address, ProbeError, open_probe
+from loadtests.readiness import Patience
 from loadtests.wire import header_problem
 from servers.confine import confined
 from servers.discovery import Contender
@@ -130,7 +131,7 @@ def launched(
     """The contender, ready; afterwards stopped, with nothing of it left running.
 
     An external contender is only asked whether it answers, and left running. Raises LaunchError
-    when the contender exits or does not answer a canary inference in time.
+    when the contender exits, refuses every canary inference, or does not answer one in time.
     """
     if isinstance(contender, ExternalContender):
         check_answering([contender])
@@ -187,7 +188,8 @@ def check_answering(contenders: Iterable[ExternalContender]) -> None:
 
 
 def _wait_until_ready(server: RunningServer, process: psutil.Popen, within_s: float) -> None:
-    deadline = time.monotonic() + within_s
+    began_s = time.monotonic()
+    patience = Patience(within_s, began_s)
     while True:
         code = process.poll()
         if code is not None:
@@ -195,15 +197,15 @@ def _wait_until_ready(server: RunningServer, process: psutil.Popen, within_s: fl
         try:
             # A canary inference, not a health URL: Triton says ready while its models cannot
             # answer (python stubs that died, 2.51).
-            patience_s = min(10.0, max(0.5, deadline - time.monotonic()))
+            patience_s = min(10.0, max(0.5, began_s + within_s - time.monotonic()))
             with open_probe(server.address, timeout_s=patience_s) as probe:
                 probe.predict(CANARY_TEXT)
             return
         except ProbeError as error:
-            if time.monotonic() > deadline:
+            ended = patience.ends(error.definite, time.monotonic())
+            if ended:
                 raise LaunchError(
-                    f"{server.contender.name} did not answer a canary inference within "
-                    f"{within_s:g} s (last: {error}); its log says why.",
+                    f"{server.contender.name} {ended} (last: {error}); its log says why.",
                     server.log_tail(),
                 ) from error
         time.sleep(0.1)

@@ -26,9 +26,23 @@ from servers.contract import MODEL_NAME, ServerCounters
 from servers.discovery import Protocol
 from servers.grpc_channel import GRPC_CHANNEL_OPTIONS
 
+_PASSING_STATUS = (408, 429, 503)
+_DEFINITE_CODES = (
+    grpc.StatusCode.INTERNAL,
+    grpc.StatusCode.UNKNOWN,
+    grpc.StatusCode.UNIMPLEMENTED,
+    grpc.StatusCode.INVALID_ARGUMENT,
+    grpc.StatusCode.UNAUTHENTICATED,
+    grpc.StatusCode.PERMISSION_DENIED,
+)
+
 
 class ProbeError(RuntimeError):
-    """The contender did not answer as its wire says."""
+    """The contender did not answer as its wire says; definite where waiting does not help."""
+
+    def __init__(self, message: str, definite: bool = False) -> None:
+        super().__init__(message)
+        self.definite = definite
 
 
 @dataclass(frozen=True)
@@ -81,7 +95,8 @@ class _HttpProbe:
             target = response.getheader("location")
             found = f"a redirect to {shown(target, wire)}" if target else shown(content, wire)
             raise ProbeError(
-                f"expected HTTP 200 from {method} {path}, found {response.status}: {found}"
+                f"expected HTTP 200 from {method} {path}, found {response.status}: {found}",
+                definite=response.status not in _PASSING_STATUS,
             )
         return content
 
@@ -138,9 +153,15 @@ def open_probe(address: Address, timeout_s: float = 10.0) -> Iterator[Probe]:
         yield probe
     except (OSError, http.client.HTTPException, ValueError, ProbeError, grpc.RpcError) as error:
         whose = f"{address.name} at {address.url}: " if address.name else ""
-        raise ProbeError(whose + _sentence(error, wire)) from None
+        raise ProbeError(whose + _sentence(error, wire), _is_definite(error)) from None
     finally:
         probe.close()
+
+
+def _is_definite(error: Exception) -> bool:
+    if isinstance(error, grpc.RpcError):
+        return error.code() in _DEFINITE_CODES
+    return isinstance(error, AnswerError) or (isinstance(error, ProbeError) and error.definite)
 
 
 def _sentence(error: Exception, wire: Wire) -> str:

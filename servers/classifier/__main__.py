@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from servers.classifier.build import build_model
-from servers.classifier.errors import ClassifierError
+from servers.classifier.errors import ClassifierError, libraries_refuse
 from servers.classifier.model_info import read_model_info
 from servers.classifier.placement import Device, EngineName, Placement, Precision
 from servers.classifier.progress import say
@@ -28,9 +28,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     try:
-        result = _ACTIONS[given.command](given)
+        with libraries_refuse(f"`{given.command}` to end well", "check the files it was given"):
+            result = _ACTIONS[given.command](given)
     except ClassifierError as error:
         say(str(error))
+        sys.exit(2)
+    except OSError as error:
+        say(f"expected `{given.command}` to read and write its files, found {error}: correct it.")
         sys.exit(2)
     if result is not None:
         print(json.dumps(result, ensure_ascii=False))

@@ -24,6 +24,7 @@ from servers.classifier.model_specs import TrainingSpec
 from servers.classifier.progress import say
 
 _MADE_BY = ("corpus", "vocabulary", "model_specs", "training", "export", "making", "encoding")
+_LOADED_BY = ("loading", "model_config")
 
 
 def build_model(model: str, cache: Path, seed: int, training: TrainingSpec | None = None) -> Path:
@@ -48,7 +49,8 @@ def build_model(model: str, cache: Path, seed: int, training: TrainingSpec | Non
 def model_digest(source: ModelSource, seed: int, training: TrainingSpec) -> str:
     """Changes with anything that may change the artefacts."""
     here = Path(__file__).parent
-    code = [*(here / f"{module}.py" for module in _MADE_BY), *sorted(DATA_DIR.glob("*.toml"))]
+    made_by = _MADE_BY + (_LOADED_BY if isinstance(source, Checkpoint) else ())
+    code = [*(here / f"{module}.py" for module in made_by), *sorted(DATA_DIR.glob("*.toml"))]
     ingredients: dict[str, Any] = {
         "source": type(source).__name__,
         "seed": seed,

@@ -37,6 +37,7 @@ class Encoder:
 
     def __init__(self, model_dir: Path) -> None:
         self._tokenizer = Tokenizer.from_file(str(model_dir / "tokenizer.json"))
+        self._truncation_side = (self._tokenizer.truncation or {}).get("direction", "right")
         # Truncation set on the tokenizer itself would be shared by all threads, and padding would
         # add to the real lengths: both are done per call instead.
         self._tokenizer.no_truncation()
@@ -61,7 +62,7 @@ class Encoder:
     def _token_ids(self, text: str, max_length: int) -> list[int]:
         # One text at a time: encode_batch starts threads of its own, outside the core budget.
         encoding = self._tokenizer.encode(text, add_special_tokens=False)
-        encoding.truncate(max_length - self._n_special_tokens)
+        encoding.truncate(max_length - self._n_special_tokens, direction=self._truncation_side)
         ids: list[int] = self._tokenizer.post_process(encoding).ids
         return ids
 

@@ -18,8 +18,9 @@ _PARITY_SHAPES = ((1, 3), (1, 16), (3, 37), (8, 64), (2, 128))
 _ANSWERED_WARNINGS = (
     "You are using the legacy TorchScript-based ONNX export",
     "The feature will be removed",
-    "Converting a tensor to a Python boolean",
     "Exporting aten::index operator",
+    "Constant folding - Only steps=1",
+    "To copy construct from a tensor",
 )
 
 
@@ -47,6 +48,7 @@ def export_onnx(network: PreTrainedModel, path: Path) -> None:
     with warnings.catch_warnings(), torch.inference_mode():
         for message in _ANSWERED_WARNINGS:
             warnings.filterwarnings("ignore", message)
+        warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
         torch.onnx.export(
             _Logits(network),
             (example, example),

@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from servers.classifier.errors import ClassifierError
+from servers.classifier.model_config import is_classifier, labels_of, read_config
 from servers.classifier.model_specs import BASE, SMALL, NetworkSpec
 
 _BASE_HUB_IDS = ("bert-base-chinese", "google-bert/bert-base-chinese")
 _WEIGHT_FILES = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
 _TOKENIZER_FILES = ("tokenizer.json", "vocab.txt")
 _HUB_PATTERNS = ["*.json", "*.safetensors", "pytorch_model.bin", "vocab.txt"]
+_LFS_POINTER = b"version https://git-lfs"
 
 SEEDED_NOTE = "weights are seeded, not trained: labels carry no meaning, speed does"
 
@@ -66,6 +68,10 @@ def _from_hub(hub_id: str) -> ModelSource:
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
+        # Alone at first: a model of an unsupported family is refused before its weights are taken.
+        config_only = snapshot_download(hub_id, allow_patterns=["config.json"])
+        if (Path(config_only) / "config.json").is_file():
+            _require_supported(Path(config_only))
         folder = snapshot_download(hub_id, allow_patterns=_HUB_PATTERNS)
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError) as error:
         if hub_id in _BASE_HUB_IDS:
@@ -85,9 +91,29 @@ def _complete(checkpoint: Checkpoint) -> Checkpoint:
         ("weights", _WEIGHT_FILES),
         ("a tokenizer", _TOKENIZER_FILES),
     ):
-        if not any((checkpoint.folder / name).is_file() for name in names):
+        found = [name for name in names if (checkpoint.folder / name).is_file()]
+        if not found:
             raise ClassifierError(
                 f"expected {what} ({' or '.join(names)}) in {checkpoint.folder}, found none: give "
                 "a folder written by save_pretrained of both the model and its tokenizer."
             )
+        _require_no_pointer(checkpoint.folder / found[0])  # transformers takes the first, too
+    for shard in checkpoint.folder.glob("model-*-of-*.safetensors"):
+        _require_no_pointer(shard)
+    _require_supported(checkpoint.folder)
     return checkpoint
+
+
+def _require_no_pointer(path: Path) -> None:
+    with path.open("rb") as stream:
+        if stream.read(len(_LFS_POINTER)) == _LFS_POINTER:
+            raise ClassifierError(
+                f"expected the content of {path.name} in {path.parent}, found the pointer that "
+                "Git LFS puts in its place: run `git lfs pull` there."
+            )
+
+
+def _require_supported(folder: Path) -> None:
+    config = read_config(folder)
+    if is_classifier(config):
+        labels_of(config, folder)

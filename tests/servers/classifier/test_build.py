@@ -13,8 +13,10 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 from transformers import BertModel
 
 from servers.classifier import load_classifier
+from servers.classifier.__main__ import main
+from servers.classifier.artefacts import digest_of_files
 from servers.classifier.build import build_model, model_digest
-from servers.classifier.errors import ClassifierError
+from servers.classifier.errors import ClassifierError, libraries_refuse
 from servers.classifier.model_info import read_model_info
 from servers.classifier.model_sources import Checkpoint, Seeded, Trained, resolve_model
 from servers.classifier.model_specs import BASE, SMALL, NetworkSpec, TrainingSpec
@@ -140,7 +142,25 @@ def test_a_damaged_checkpoint_is_refused_in_one_line(
     with pytest.raises(ClassifierError, match="expected a text classifier") as refusal:
         build_model(str(folder), tmp_path / "cache", seed=1)
     assert "\n" not in str(refusal.value)
-    assert list((tmp_path / "cache").iterdir()) == []
+    assert list(tmp_path.glob("cache/*")) == []
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])
+def test_a_pointer_of_git_lfs_is_refused_with_the_command_that_fetches_the_file(
+    checkpoint: Callable[..., Path], name: str
+) -> None:
+    folder = checkpoint()
+    (folder / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n")
+    with pytest.raises(ClassifierError, match=rf"content of {name} .* run `git lfs pull` there"):
+        resolve_model(str(folder))
+
+
+def test_a_pointer_in_a_file_that_is_not_loaded_does_not_matter(
+    checkpoint: Callable[..., Path],
+) -> None:
+    folder = checkpoint()
+    (folder / "pytorch_model.bin").write_text("version https://git-lfs.github.com/spec/v1\n")
+    assert isinstance(resolve_model(str(folder)), Checkpoint)
 
 
 def test_a_network_for_too_few_tokens_is_refused(
@@ -209,6 +229,32 @@ def test_bad_input_is_one_sentence_and_exit_code_2(tmp_path: Path) -> None:
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr.count("\n") == 1
     assert ended.stderr.startswith("expected a configuration")
+
+
+def test_what_a_library_raises_for_a_strange_model_is_one_sentence_and_exit_code_2(
+    checkpoint: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    model_dir = build_model(str(checkpoint()), tmp_path / "cache", seed=1)
+    (model_dir / "tokenizer.json").write_text("{}")
+    arguments = ["--model-dir", str(model_dir), "--cache", str(tmp_path), "--seed", "1"]
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as ended:
+        main(["traffic", *arguments])
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith("expected `traffic` to end well, found Exception (")
+    assert said.count("\n") == 1
+
+
+def test_the_words_of_a_library_are_kept_and_a_mistake_of_this_project_stays_a_traceback() -> None:
+    refused = pytest.raises(ClassifierError, match="found JSONDecodeError .Expecting property")
+    with refused, libraries_refuse("a model", "use another"):
+        json.loads("{")
+    with pytest.raises(AttributeError), libraries_refuse("a model", "use another"):
+        digest_of_files([None])  # type: ignore[list-item]
 
 
 def test_a_stopped_build_leaves_nothing_behind(tmp_path: Path) -> None:
