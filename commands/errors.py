@@ -22,7 +22,7 @@ from servers.discovery import ContenderError
 
 DISK_ERRORS = (
     *(errno.ENOSPC, errno.EDQUOT, errno.EROFS),
-    *(errno.EACCES, errno.EPERM, errno.ENOTDIR),
+    *(errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR),
 )
 EXPECTED = (
     SpecError,
@@ -54,9 +54,10 @@ def exits_with_a_sentence(command: Callable[..., None]) -> Callable[..., None]:
         except OSError as error:
             if error.errno not in DISK_ERRORS:
                 raise
+            place = error.filename2 or error.filename or "the disk"
             print(
-                f"study: expected to write to {error.filename or 'the disk'}, found: "
-                f"{error.strerror}; make room there or name another folder.",
+                f"study: expected to write to {place}, found: {error.strerror}; make room there "
+                "or name another folder.",
                 file=sys.stderr,
             )
             raise typer.Exit(2) from error

@@ -31,6 +31,7 @@ from analysis.plots import figures
 from analysis.sample import take_sample
 from analysis.summary import summarise
 from analysis.wording import capacity_interval, interval, rate, reading, times_within, verdict
+from loadtests.markdown import code, inline
 
 PERCENTILES = [0.5, 0.9, 0.95, 0.99]
 
@@ -41,8 +42,9 @@ summary = summarise(run)
 manifest = summary.manifest
 
 # %%
-lines = [f"Run `{manifest.run_id}`, {manifest.created_at}, commit `{manifest.git.commit}`."]
-lines += [f"**{warning}**" for warning in summary.warnings]
+commit = code(manifest.git.commit)
+lines = [f"Run {code(manifest.run_id)}, {inline(manifest.created_at)}, commit {commit}."]
+lines += [f"**{inline(warning)}**" for warning in summary.warnings]
 display(Markdown("\n\n".join(lines)))
 
 # %% [markdown]
@@ -60,9 +62,9 @@ display(
         for choice in recommendation.choices
     )
 )
-display(Markdown("\n".join(f"* {text}" for text in recommendation.conditions)))
+display(Markdown("\n".join(f"* {inline(text)}" for text in recommendation.conditions)))
 display(Markdown("It would be reversed by:\n"))
-display(Markdown("\n".join(f"* {text}" for text in recommendation.reversals)))
+display(Markdown("\n".join(f"* {inline(text)}" for text in recommendation.reversals)))
 
 # %% [markdown]
 # ## What each contender sustains
