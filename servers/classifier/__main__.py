@@ -43,7 +43,9 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("--model", default="small", metavar="small|base|PATH|HUB_ID")
     traffic = commands.add_parser("traffic", help="write texts with their reference answers")
     traffic.add_argument("--model-dir", type=Path, required=True)
-    traffic.add_argument("--texts", type=Path, help="*.txt, one text a line, *.jsonl, *.json or *.csv")
+    traffic.add_argument(
+        "--texts", type=Path, help="*.txt, one text a line, *.jsonl, *.json or *.csv"
+    )
     for command in (build, traffic):
         command.add_argument("--cache", type=Path, required=True)
         command.add_argument("--seed", type=int, required=True)
