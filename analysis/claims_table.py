@@ -15,6 +15,7 @@ from analysis.coexist import coexistence
 from analysis.load import load_run
 from analysis.summary import summarise
 from analysis.wording import reading
+from loadtests.markdown import code, inline
 from loadtests.records import read_json
 
 BEGIN, END = "<!-- claims: begin -->", "<!-- claims: end -->"
@@ -60,8 +61,8 @@ def _row(claim: ClaimFound, run: str) -> list[str]:
     verdict = str(claim.verdict)
     if claim.only_when:
         verdict += f": {'; '.join(claim.only_when)}"
-    values = "<br>".join(f"{r.what}: {reading(r, claim.unit)}" for r in claim.readings)
-    return [claim.text, claim.where, claim.conditions, values, f"**{verdict}**", f"`{run}`"]
+    values = "<br>".join(f"{inline(r.what)}: {reading(r, claim.unit)}" for r in claim.readings)
+    return [claim.text, claim.where, claim.conditions, values, f"**{verdict}**", code(run)]
 
 
 def main(path: Path, run_dirs: Sequence[Path]) -> None:

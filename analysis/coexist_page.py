@@ -7,6 +7,7 @@ from typing import Any
 from analysis.coexist import Coexistence, Loss, coexistence
 from analysis.coexist_gpu import GpuUse
 from loadtests.records import read_json
+from loadtests.result_folder import replacing
 
 _HEAD = (
     "| model | beside | alone rps | together rps | loses | 95 % interval "
@@ -34,7 +35,9 @@ def write_page(folder: Path) -> Path:
     """coexist.md beside coexist.json; RecordError where folder holds no such measurement."""
     record = read_json(folder / "coexist.json")
     page = folder / "coexist.md"
-    page.write_text(markdown(record, coexistence(folder)), encoding="utf-8")
+    text = markdown(record, coexistence(folder))
+    with replacing(page) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
     return page
 
 

@@ -10,6 +10,7 @@ from analysis.bootstrap import Metric
 from analysis.load import load_run
 from analysis.summary import Summary, summarise
 from analysis.wording import capacity_interval, count, percent, rate, times_within, verdict
+from loadtests.markdown import code, inline
 
 BEGIN, END = "<!-- numbers: begin -->", "<!-- numbers: end -->"
 
@@ -22,7 +23,11 @@ def numbers(summary: Summary, run_path: str) -> str:
             _table(
                 ["arrival rate", "choose", "because"],
                 [
-                    [choice.rates, f"**{choice.contender or choice.answer}**", choice.because]
+                    [
+                        inline(choice.rates),
+                        f"**{inline(choice.contender or choice.answer)}**",
+                        inline(choice.because),
+                    ]
                     for choice in summary.recommendation.choices
                 ],
             ),
@@ -41,7 +46,7 @@ def _conditions(summary: Summary) -> str:
     manifest = summary.manifest
     experiment = manifest.experiment
     kind = experiment.load.arrivals.kind
-    return (
+    return inline(
         f"On {manifest.machine}; SLO: {experiment.slo}; {manifest.model.name} model; "
         f"{kind.capitalize()} arrivals, {experiment.repeats} repeats of each planned point:"
     )
@@ -55,11 +60,11 @@ def _capacity_table(summary: Summary) -> tuple[list[str], list[list[str]]]:
         "certified at",
         "interval, rps",
         "requests",
-        f"over {experiment.reference}",
+        f"over {inline(experiment.reference)}",
     ]
     return header, [
         [
-            f"`{c.contender}`",
+            code(c.contender),
             f"**{rate(c.certified_rps)}**" if c.certified_rps else "not certified",
             capacity_interval(c),
             count(c.n_requests),
@@ -74,9 +79,9 @@ def _capacity_table(summary: Summary) -> tuple[list[str], list[list[str]]]:
 def _ladder_table(summary: Summary) -> tuple[list[str], list[list[str]]]:
     return ["change", "from", "to", "capacity", "P99 latency at equal load"], [
         [
-            " and ".join(step.changes),
-            f"`{step.before}`",
-            f"`{step.after}`",
+            inline(" and ".join(step.changes)),
+            code(step.before),
+            code(step.after),
             times_within(step.capacity_ratio, step.capacity_low, step.capacity_high),
             f"{verdict(step.of(Metric.P99))}{f', {rate(step.rate_rps)}' if step.rate_rps else ''}",
         ]
@@ -92,8 +97,10 @@ def _certified(summary: Summary) -> str:
         return text
     found = floor.largest().get(Metric.P99)
     if found is None:
-        return f"{text} `{floor.contender}` against itself: no P99 is known twice."
-    return f"{text} `{floor.contender}` against itself: P99 differed by at most {percent(found)}."
+        return f"{text} {code(floor.contender)} against itself: no P99 is known twice."
+    return (
+        f"{text} {code(floor.contender)} against itself: P99 differed by at most {percent(found)}."
+    )
 
 
 def _table(header: list[str], rows: list[list[str]]) -> str:

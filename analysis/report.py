@@ -15,6 +15,7 @@ from analysis.metrics import STATED, least_successes
 from analysis.plots import figures
 from analysis.reach import REACH_BUDGET
 from analysis.summary import Summary
+from loadtests.markdown import code, code_block, inline
 from loadtests.records import CEILING_SHARE
 from loadtests.slo import SATURATED_BELOW
 
@@ -83,8 +84,14 @@ def _values(node: object, path: str) -> Iterator[tuple[str, BaseModel]]:
             yield from _values(item, f"{path}{i}.")
 
 
+def _as_markdown(value: object) -> object:
+    """What the templates of decision.md print, but for the code that they mark as such."""
+    return value if isinstance(value, Markup) else inline(value)
+
+
 def _template(name: str) -> Template:
     environment = Environment(
+        finalize=None if name.endswith(".html.j2") else _as_markdown,
         loader=FileSystemLoader(TEMPLATES_DIR),
         autoescape=name.endswith(".html.j2"),
         undefined=StrictUndefined,
@@ -93,6 +100,8 @@ def _template(name: str) -> Template:
         keep_trailing_newline=True,
     )
     environment.filters["colour"] = lambda word: _COLOURS.get(word or "", "doubt")
+    environment.filters["code"] = lambda text: Markup(code(text))
+    environment.filters["code_block"] = lambda text: Markup(code_block(text))
     environment.filters["mark"] = _MARKS.__getitem__
     environment.filters["capitalize_first"] = lambda text: text[:1].upper() + text[1:]
     environment.globals.update(

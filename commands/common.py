@@ -33,7 +33,8 @@ ModelOption = Annotated[
     str | None, typer.Option(help="small, base, a local model folder, or a model hub id.")
 ]
 TextsOption = Annotated[
-    Path | None, typer.Option(help="Your own traffic: a text file, one message a line, or JSONL.")
+    Path | None,
+    typer.Option(help="Your own traffic: .txt, one message a line, .jsonl, .json or .csv."),
 ]
 ResultsOption = Annotated[
     Path, typer.Option(help="Where runs are kept.", show_default="results/ of the project")

@@ -11,7 +11,7 @@ import typer
 
 DISK_ERRORS = (
     *(errno.ENOSPC, errno.EDQUOT, errno.EROFS),
-    *(errno.EACCES, errno.EPERM, errno.ENOTDIR),
+    *(errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR),
 )
 
 
@@ -61,7 +61,8 @@ def exits_with_a_sentence(command: Callable[..., None]) -> Callable[..., None]:
         except OSError as error:
             if error.errno not in DISK_ERRORS:
                 raise
-            _leave(FolderError(error.filename or "the disk", error))
+            place = error.filename2 or error.filename or "the disk"
+            _leave(FolderError(place, error))
         except Exception as error:
             if not isinstance(error, expected_errors()):
                 raise

@@ -3,7 +3,6 @@
 This module holds what is JSON; loadtests/tables.py the Parquet beside it.
 """
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, astuple, dataclass, field
@@ -28,6 +27,7 @@ from loadtests.stored import (
 )
 from loadtests.stored import SCHEMA_VERSION as SCHEMA_VERSION
 from loadtests.stored import RecordError as RecordError
+from servers.storable import storable_json
 
 SEND_LAG_SHARE = 0.1
 """Share of the SLO's latency by which requests may leave late (P99): beyond it a trial is repeated,
@@ -186,7 +186,7 @@ class EngineFacts:
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.write_text(storable_json(value, indent=2) + "\n", encoding="utf-8")
 
 
 def read_json(path: Path) -> dict[str, Any]:

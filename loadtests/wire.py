@@ -6,6 +6,7 @@ Every contender of the study speaks CONTRACT_WIRES; an external one declares its
 import json
 import os
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -17,6 +18,7 @@ from google.protobuf.message import DecodeError
 
 from servers.contract import MODEL_NAME
 from servers.discovery import Protocol
+from servers.storable import storable
 
 if TYPE_CHECKING:
     from tritonclient.grpc import service_pb2
@@ -34,6 +36,7 @@ _ENVIRONMENT = "env:"
 _LEAST_SECRET_CHARS = 6
 _SHOWN_CHARS = 200
 _READ_CHARS = 65_536
+_LARGEST = sys.float_info.max
 
 
 class AnswerError(ValueError):
@@ -76,7 +79,7 @@ class JsonWire:
         """Label and confidence in one reply; AnswerError says what was expected, and found."""
         try:
             answer = json.loads(reply)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise AnswerError(f"expected JSON, found {shown(reply, self)}") from error
         return _answer(self, lambda path: _at(answer, path), reply)
 
@@ -230,11 +233,17 @@ def _answer(wire: "JsonWire | InferWire", find: Callable[[str], Any], reply: byt
     if not isinstance(found_label, str | int):
         raise _unexpected("a label", label, reply, wire)
     if confidence is None:
-        return Answer(str(found_label))
+        return Answer(storable(str(found_label)))
     found_confidence = _found(confidence, find, reply, wire)
-    if isinstance(found_confidence, bool) or not isinstance(found_confidence, int | float):
+    if not _is_number(found_confidence):
         raise _unexpected("a number", confidence, reply, wire)
-    return Answer(str(found_label), float(found_confidence))
+    return Answer(storable(str(found_label)), float(found_confidence))
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return -_LARGEST <= value <= _LARGEST  # not NaN, and no integer beyond what float holds
 
 
 def _found(where: str, find: Callable[[str], Any], reply: bytes, wire: Wire) -> Any:
@@ -277,7 +286,11 @@ def _outputs(response: "service_pb2.ModelInferResponse") -> dict[str, list[Any]]
 
 
 def _text(element: Any) -> Any:
-    return element.decode() if isinstance(element, bytes) else element
+    return _told(element) if isinstance(element, bytes) else element
+
+
+def _told(element: bytes) -> str:
+    return element.decode(errors="backslashreplace")  # what is no UTF-8 is kept, escaped
 
 
 def _elements(datatype: str, raw: bytes) -> list[Any]:
@@ -290,6 +303,6 @@ def _elements(datatype: str, raw: bytes) -> list[Any]:
     found, at = [], 0
     while at < len(raw):
         end = at + 4 + int.from_bytes(raw[at : at + 4], "little")
-        found.append(raw[at + 4 : end].decode())
+        found.append(_told(raw[at + 4 : end]))
         at = end
     return found

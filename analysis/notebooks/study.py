@@ -39,6 +39,7 @@ from analysis.wording import (
     times_within,
     verdict,
 )
+from loadtests.markdown import code, inline
 
 PERCENTILES = [0.5, 0.9, 0.95, 0.99]
 for cut in ("max_colwidth", "max_columns", "max_rows"):
@@ -51,8 +52,9 @@ summary = summarise(run)
 manifest = summary.manifest
 
 # %%
-lines = [f"Run `{manifest.run_id}`, {manifest.created_at}, commit `{manifest.git.commit}`."]
-lines += [f"**{warning}**" for warning in summary.warnings]
+commit = code(manifest.git.commit)
+lines = [f"Run {code(manifest.run_id)}, {inline(manifest.created_at)}, commit {commit}."]
+lines += [f"**{inline(warning)}**" for warning in summary.warnings]
 display(Markdown("\n\n".join(lines)))
 
 # %% [markdown]
@@ -70,9 +72,9 @@ display(
         for choice in recommendation.choices
     )
 )
-display(Markdown("\n".join(f"* {text}" for text in recommendation.conditions)))
+display(Markdown("\n".join(f"* {inline(text)}" for text in recommendation.conditions)))
 display(Markdown("It would be reversed by:\n"))
-display(Markdown("\n".join(f"* {text}" for text in recommendation.reversals)))
+display(Markdown("\n".join(f"* {inline(text)}" for text in recommendation.reversals)))
 
 # %% [markdown]
 # ## What each contender is

@@ -2,7 +2,6 @@
 a file, because ONNX Runtime prints on stdout, too; progress on stderr."""
 
 import argparse
-import json
 import os
 import signal
 import sys
@@ -18,6 +17,7 @@ from servers.classifier.placement import Device, EngineName, Placement, Precisio
 from servers.classifier.progress import say
 from servers.classifier.traffic import build_traffic
 from servers.contract import LENGTH_BUCKETS, MAX_BATCH_TEXTS, MAX_LENGTH_TOKENS
+from servers.storable import storable_json
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         say(f"expected `{given.command}` to read and write its files, found {error}: correct it.")
         sys.exit(2)
     if result is not None:
-        print(json.dumps(result, ensure_ascii=False))
+        print(storable_json(result))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -47,7 +47,9 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("--model", default="small", metavar="small|base|PATH|HUB_ID")
     traffic = commands.add_parser("traffic", help="write texts with their reference answers")
     traffic.add_argument("--model-dir", type=Path, required=True)
-    traffic.add_argument("--texts", type=Path, help="plain text or *.jsonl, one text a line")
+    traffic.add_argument(
+        "--texts", type=Path, help="*.txt, one text a line, *.jsonl, *.json or *.csv"
+    )
     for command in (build, traffic):
         command.add_argument("--cache", type=Path, required=True)
         command.add_argument("--seed", type=int, required=True)
@@ -109,7 +111,7 @@ def _measure(given: argparse.Namespace) -> None:
         )
     )
     partial = given.out.with_name(f".{given.out.name}")
-    partial.write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    partial.write_text(storable_json(facts, indent=2) + "\n", encoding="utf-8")
     partial.replace(given.out)
 
 

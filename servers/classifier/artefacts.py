@@ -2,7 +2,6 @@
 
 import fcntl
 import hashlib
-import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -12,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from servers.classifier.progress import say
+from servers.storable import storable_json
 
 _UNFINISHED = ".unfinished-"
 
 
 def digest_of(ingredients: Mapping[str, Any]) -> str:
     """Sixteen hexadecimal digits that change with any ingredient."""
-    canonical = json.dumps(ingredients, sort_keys=True, ensure_ascii=False)
+    canonical = storable_json(ingredients, sort_keys=True)
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 

@@ -20,7 +20,7 @@ from servers.classifier.model_specs import TrainingSpec
 from servers.classifier.placement import EngineName, EngineUnavailableError, Placement
 from servers.classifier.progress import say
 from servers.classifier.proof import problem_of, prove, reference_logits
-from servers.classifier.texts import read_texts
+from servers.classifier.text_files import read_texts
 from servers.cpu_model import cpu_model
 
 

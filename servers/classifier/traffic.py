@@ -1,6 +1,5 @@
 """traffic.jsonl: the texts of a load with the reference answers that contenders must give."""
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -19,8 +18,10 @@ from servers.classifier.encoding import Encoded, Encoder, decode, read_labels, s
 from servers.classifier.engines import Engine, load_engine
 from servers.classifier.model_info import read_model_info
 from servers.classifier.progress import tracked
-from servers.classifier.texts import generated_texts, read_texts
+from servers.classifier.text_files import read_texts
+from servers.classifier.texts import generated_texts
 from servers.contract import MAX_LENGTH_TOKENS
+from servers.storable import storable_json
 
 _BATCH_TEXTS = 32
 _MADE_BY = ("traffic", "encoding", "torch_engine")
@@ -68,7 +69,7 @@ def build_traffic(
         # All cores: on one, the base model took over two minutes of a run's time budget.
         engine = load_engine("torch", model_dir, threads=os.cpu_count() or 1)
         answers = reference_answers(texts, Encoder(model_dir), engine, read_labels(model_dir))
-        rows = (json.dumps(asdict(answer), ensure_ascii=False) for answer in answers)
+        rows = (storable_json(asdict(answer)) for answer in answers)
         (folder / "traffic.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")
 
     folder = cached_folder(cache, f"traffic-{digest}", make)

@@ -11,10 +11,13 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+import typer
 
+from analysis.derive import derive
 from analysis.load import load_run
 from analysis.report import render_decision
 from analysis.summary import Summary, summarise
+from commands.errors import exits_with_a_sentence
 from loadtests.records import (
     SCHEMA_VERSION,
     Level,
@@ -173,3 +176,28 @@ def test_a_completed_trial_without_phases_is_refused(copy: Path) -> None:
     write_trial(folder, replace(read_trial(folder), phases=None))
     with pytest.raises(RecordError, match="is completed but names no phases"):
         load_run(copy)
+
+
+def test_the_decision_shows_what_others_named_as_text(copy: Path) -> None:
+    folder = copy / "trials/search-one-71rps-0"  # the last one says what its contender is
+    trial = read_trial(folder)
+    summary = "<img src=x onerror=alert(1)> | [click](http://there)"
+    write_trial(folder, replace(trial, contender={**trial.contender, "summary": summary}))
+    manifest = json.loads((copy / MANIFEST).read_text())
+    manifest["model"]["name"] = "<b>`base`</b>"
+    manifest["command"] = "study run\n```\n<script>alert(1)</script>"
+    write_json(copy / MANIFEST, manifest)
+    decision = render_decision(summarise(load_run(copy)))
+    assert r"&lt;img src=x onerror=alert(1)&gt; \| \[click\](http://there)" in decision
+    assert r"&lt;b&gt;\`base\`&lt;/b&gt;" in decision
+    assert "````\nstudy run\n```\n<script>alert(1)</script>\n````" in decision
+
+
+@pytest.mark.parametrize("name", ["summary.json", "decision.md"])
+def test_a_folder_in_the_place_of_a_report_is_one_sentence(
+    name: str, copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (copy / name).mkdir()
+    with pytest.raises(typer.Exit):
+        exits_with_a_sentence(derive)(copy)
+    assert f"expected to write to {copy / name}, found: Is a directory" in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """Arrival processes: the rate asked for, the burstiness asked for, and traces as recorded."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -87,6 +88,21 @@ def test_a_trace_is_replayed_as_recorded_from_its_first_arrival_on(trace_file) -
     assert trace.mean_rate_rps == pytest.approx(2 / 3)
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["\ufeff0.5\n1\n3.5\n", "\ufeffseconds\r\n0.5\r\n1\r\n3.5\r\n", "t,n\n5,1\n10,0\n35,2\n"],
+)
+def test_no_arrival_is_lost_to_a_byte_order_mark_or_a_heading(trace_file, text: str) -> None:
+    times = read_trace(trace_file(text))
+    assert (times / times[-1]).tolist() == pytest.approx([0.0, 1 / 6, 1.0])
+
+
+def test_a_pipe_is_no_trace_and_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "trace")
+    with pytest.raises(ValueError, match="cannot read the trace .*it is no regular file"):
+        read_trace(tmp_path / "trace")
+
+
 def test_a_trace_shorter_than_the_trial_starts_over_after_a_mean_gap(trace_file) -> None:
     trace = Trace(kind="trace", file=str(trace_file("0\n1\n4\n")))
     assert trace.times_s(1, 11, np.random.default_rng(0)).tolist() == [0, 1, 4, 6, 7, 10]
@@ -110,8 +126,12 @@ def test_a_scaled_trace_has_the_levels_rate_and_its_own_shape(trace_file) -> Non
         ("5\n", "expected at least two different timestamps"),
         ("5\n5\n", "expected at least two different timestamps"),
         ("", "expected at least two different timestamps"),
+        ("0,5;1\n1,5;2\n", "in line 1 of .*, found '0,5;1'; write 0.5,1 for 0,5;1"),
+        ("seconds;path\n0.5;/a\n", "commas between columns, in line 2 of .*, found '0.5;/a'"),
+        ("0,5\n1,25\n2,0\n", "decimal point in .*, found '0,5' in line 1 .*; write 0.5 for 0,5"),
+        ("1\n1700000000000\n", "expected seconds, .* in line 2 of .*, found '1700000000000'"),
     ],
-)
+)  # fmt: skip
 def test_a_trace_that_is_none_is_refused_with_the_line(trace_file, text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         read_trace(trace_file(text))

@@ -1,5 +1,6 @@
 """What a finished trial says of an SLO, and when it cannot say."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 from loadtests.history import History, missed_in_doubt, slo_met
 from loadtests.plan import AS_PLANNED, STARTUP_S
-from loadtests.records import Level, ParityRecord, Phases, TrialRecord, write_trial
+from loadtests.records import Level, ParityRecord, Phases, RecordError, TrialRecord, write_trial
 from loadtests.spec import Experiment, LoadSpec, Slo
 from loadtests.tables import REQUESTS_SCHEMA, write_table
 
@@ -203,3 +204,11 @@ def test_a_contender_whose_trials_all_failed_has_never_served(history) -> None:
     failed = record("b", status="failed", startup_s=None)
     found = history((record(), 0.05), (failed, 0.05))
     assert [found.never_served(name) for name in ("a", "b", "c")] == [False, True, False]
+
+
+def test_a_copied_trial_is_refused_before_the_search_counts_it(history, tmp_path: Path) -> None:
+    found = history((record(), 0.05))
+    trials = tmp_path / "trials"
+    shutil.copytree(trials / "search-a-100rps", trials / "search-a-100rps-2")
+    with pytest.raises(RecordError, match="a trial counts once"):
+        History.read(tmp_path, found.experiment)

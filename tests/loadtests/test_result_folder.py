@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from loadtests.result_folder import new_folder, replacing, whole_or_gone
+from loadtests.run_folder import remove_unfinished
 
 
 def test_it_has_its_name_only_once_it_is_whole(tmp_path: Path) -> None:
@@ -72,3 +73,16 @@ def test_a_planted_link_is_replaced_and_what_it_leads_to_is_left_alone(tmp_path:
     assert victim.read_text() == "mine"
     assert not path.is_symlink()
     assert path.read_text() == "new"
+
+
+def test_a_planted_link_is_removed_with_what_a_killed_run_left_and_not_followed(
+    tmp_path: Path,
+) -> None:
+    mine, trials = tmp_path / "mine", tmp_path / "run" / "trials"
+    for folder in (mine, trials / ".r1-a-30rps"):
+        folder.mkdir(parents=True)
+        (folder / "requests.parquet").touch()
+    (trials / ".planted").symlink_to(mine)
+    remove_unfinished(tmp_path / "run")
+    assert list(trials.iterdir()) == []
+    assert (mine / "requests.parquet").exists()

@@ -57,6 +57,7 @@ def run(tmp_path: Path, traffic_file: Path) -> Callable[..., Heard]:
         *contenders: str,
         rates_rps: tuple[float, ...] = (30,),
         heard: Heard | None = None,
+        run_id: str | None = None,
         **settings: object,
     ) -> Heard:
         experiment = Experiment(
@@ -70,7 +71,7 @@ def run(tmp_path: Path, traffic_file: Path) -> Callable[..., Heard]:
         )
         cores = dict.fromkeys(("server", "load"), available_cores())
         artefacts = Artefacts(tmp_path, traffic_file, read_traffic(traffic_file), {}, {})
-        context = RunContext(tmp_path, experiment, artefacts, cores, None)
+        context = RunContext(tmp_path, experiment, artefacts, cores, None, run_id)
         write_json(
             tmp_path / "manifest.json", {"schema_version": SCHEMA_VERSION, "finished_at": None}
         )
@@ -222,3 +223,8 @@ def test_send_lag_counts_requests_of_the_steady_state_only() -> None:
         }
     )
     assert send_lag_p99_ms(rows) == pytest.approx(4.0)
+
+
+def test_a_trial_bears_the_name_of_its_run(run, tmp_path: Path) -> None:
+    run("broken", run_id="mine")
+    assert trials(tmp_path)["r1-broken-30rps"].run_id == "mine"

@@ -158,3 +158,26 @@ def test_control_characters_of_an_answer_do_not_reach_the_terminal() -> None:
     with pytest.raises(AnswerError) as caught:
         JsonWire().decode(b"\x1b[2Jgone")
     assert str(caught.value) == "expected JSON, found \N{REPLACEMENT CHARACTER}[2Jgone"
+
+
+def test_a_label_that_no_file_can_hold_is_kept_as_an_escape() -> None:
+    reply = rb'{"label": "spam \ud800", "confidence": 0.5}'
+    assert JsonWire().decode(reply) == Answer(r"spam \ud800", 0.5)
+    response = service_pb2.ModelInferResponse()
+    response.outputs.add(name="LABEL", datatype="BYTES").contents.bytes_contents.append(
+        b"spam \xff"
+    )
+    wire = InferWire(confidence=None)
+    assert wire.decode(response.SerializeToString()) == Answer(r"spam \xff")
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999", "9" * 400])
+def test_a_confidence_that_is_no_finite_number_is_refused(number: str) -> None:
+    with pytest.raises(AnswerError, match="expected a number at `confidence`"):
+        JsonWire().decode(b'{"label": "a", "confidence": %s}' % number.encode())
+
+
+@pytest.mark.parametrize("reply", [b"[" * 100_000, b'{"label": %s}' % (b"9" * 5000)])
+def test_an_answer_that_json_cannot_hold_is_told(reply: bytes) -> None:
+    with pytest.raises(AnswerError, match="expected JSON, found"):
+        JsonWire().decode(reply)

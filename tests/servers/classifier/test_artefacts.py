@@ -86,3 +86,7 @@ def test_a_digest_changes_with_the_content_of_a_file(tmp_path: Path) -> None:
     before = digest_of_files([path])
     path.write_text("two")
     assert digest_of_files([path]) != before
+
+
+def test_a_digest_is_had_of_a_name_that_is_no_utf_8() -> None:
+    assert digest_of({"model": "a\udce9"}) != digest_of({"model": "a"})
