@@ -29,6 +29,7 @@ from loadtests.artefacts import prepare
 from loadtests.budget import TimeBudget, plan_in_words, report_s, seconds
 from loadtests.contenders import resolve_contenders
 from loadtests.cores import available_cores, split_cores
+from loadtests.disturbance import disturbances_in_words
 from loadtests.experiment_changes import capacity_only, with_overrides
 from loadtests.experiment_file import SpecError, read_experiment, stored_experiment
 from loadtests.external import describe_load, external_among
@@ -37,7 +38,7 @@ from loadtests.launch import check_answering
 from loadtests.manifest import changed_since, describe_run
 from loadtests.nvml import Gpu
 from loadtests.progress import RunProgress
-from loadtests.records import RecordError, read_json, write_json
+from loadtests.records import RecordError, read_json, read_trial, trial_folders, write_json
 from loadtests.run import execute
 from loadtests.run_folder import forget_failed
 from loadtests.spec import Experiment
@@ -81,6 +82,9 @@ def run(
     if report:
         write_report(folder)
     else:
+        disturbances = disturbances_in_words(map(read_trial, trial_folders(folder)))
+        if disturbances:
+            say(disturbances)
         say(str(folder))
 
 

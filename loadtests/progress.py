@@ -7,6 +7,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from loadtests.budget import clock
+from loadtests.disturbance import foreign_in_words, was_disturbed, why_repeated
 from loadtests.engine_facts import in_words
 from loadtests.plan import PlannedTrial
 from loadtests.records import Dropped, EngineFacts, TrialRecord
@@ -57,7 +58,9 @@ class RunProgress:
 
     def trial_finished(self, trial: PlannedTrial, record: TrialRecord, left_s: float) -> None:
         repeated = len(record.attempts_send_lag_p99_ms) - 1
-        done = f"done at attempt {repeated + 1}, client was late" if repeated > 0 else "done"
+        done = f"done at attempt {repeated + 1}, {why_repeated(record)}" if repeated > 0 else "done"
+        if was_disturbed(record):
+            done += f"; not used, others had {foreign_in_words(record.attempts_foreign_share[-1])}"
         outcome = done if record.status == "completed" else f"failed: {record.reason}"
         colour = "green" if record.status == "completed" else "red"
         self._tell(trial.trial_id, colour, f" {outcome}")

@@ -70,7 +70,8 @@ class TrialRecord:
     servers.contract.ServerCounters, read before the warm-up and after the drain. cores maps
     "server" and "load" to core numbers; telemetry_sources names where each column of
     telemetry.parquet came from (null: it has no value). attempts_send_lag_p99_ms has one entry an
-    attempt, the last one kept; null in a closed loop.
+    attempt, the last one kept; null in a closed loop. attempts_foreign_share likewise: by side
+    ("server", "load") the share of its cores that went to others (loadtests.disturbance).
     """
 
     trial_id: str
@@ -89,6 +90,7 @@ class TrialRecord:
     workers: int = 1
     schedule_digest: str | None = None
     attempts_send_lag_p99_ms: tuple[float | None, ...] = ()
+    attempts_foreign_share: tuple[Mapping[str, float | None], ...] = ()
     parity: ParityRecord | None = None
     counters_before: Mapping[str, int | None] | None = None
     counters_after: Mapping[str, int | None] | None = None
@@ -174,6 +176,7 @@ def read_trial(folder: Path) -> TrialRecord:
     raw["parity"] = ParityRecord(**raw["parity"]) if raw["parity"] else None
     raw["log_tail"] = tuple(raw["log_tail"])
     raw["attempts_send_lag_p99_ms"] = tuple(raw["attempts_send_lag_p99_ms"])
+    raw["attempts_foreign_share"] = tuple(raw.get("attempts_foreign_share", ()))
     raw["cores"] = {role: tuple(cores) for role, cores in raw["cores"].items()}
     return TrialRecord(**raw)
 

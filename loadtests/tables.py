@@ -1,5 +1,6 @@
 """The tables of a trial: one row a request, one row a telemetry sample (see results/README.md)."""
 
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,8 @@ REQUESTS_SCHEMA = pa.schema(
     ]
 )
 
+_CORE_TIMES = product(("server", "load"), ("busy", "idle", "irq", "steal"))
+
 TELEMETRY_SCHEMA = pa.schema(
     [
         ("t_s", pa.float64()),
@@ -38,6 +41,10 @@ TELEMETRY_SCHEMA = pa.schema(
         ("gateway_rss_bytes", pa.int64()),
         ("load_cpu_s", pa.float64()),
         ("load_rss_bytes", pa.int64()),
+        ("study_cpu_s", pa.float64()),  # of the study itself, which runs on the load's cores
+        *((f"{side}_cores_{what}_s", pa.float64()) for side, what in _CORE_TIMES),
+        ("server_wait_s", pa.float64()),  # its threads, in run queues
+        ("cpu_pressure_s", pa.float64()),  # of the whole machine
         ("gpu_busy_pct", pa.float64()),
         ("gpu_memory_bytes", pa.int64()),
         ("gpu_power_w", pa.float64()),

@@ -80,6 +80,7 @@ def test_loadtests_and_analysis_meet_only_in_the_records() -> None:
     }
     # Of the last one analysis takes only how a file is replaced.
     records = {"loadtests.records", "loadtests.slo", "loadtests.tables"}
+    records |= {"loadtests.disturbance", "loadtests.growth"}
     assert doors <= records | {"loadtests.result_folder"}
 
 
