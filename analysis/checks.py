@@ -10,6 +10,7 @@ from analysis.manifest import Experiment
 from analysis.metrics import Metrics
 from analysis.sample import Sample
 from analysis.validity import Reason
+from loadtests.disturbance import bound_share, disturbed, foreign_in_words
 from loadtests.records import CEILING_SHARE, SEND_LAG_SHARE, TrialRecord
 from loadtests.slo import SATURATED_BELOW, is_saturated
 
@@ -169,6 +170,19 @@ def _throttled(evidence: Evidence) -> Measured:
     return Measured(share > THROTTLED_SHARE, detail, share, THROTTLED_SHARE, "share")
 
 
+def _disturbed(evidence: Evidence) -> Measured:
+    shares, cores = evidence.sample.usage.foreign_share, evidence.record.cores
+    known = {side: share for side, share in shares.items() if share is not None}
+    if not known:
+        return Measured(None, "what others had of the cores was not recorded")
+    detail = f"others had {foreign_in_words(shares)}"
+    share, bound = max(
+        ((share, bound_share(len(cores[side]))) for side, share in known.items()),
+        key=lambda found: found[0] / found[1],
+    )
+    return Measured(disturbed(shares, cores), f"{detail}, bound {bound:.1%}", share, bound, "share")
+
+
 def _saturated(evidence: Evidence) -> Measured:
     if not evidence.open_loop:
         return Measured(None, "a closed loop cannot outrun its server")
@@ -204,6 +218,7 @@ TRIAL_CHECKS: Mapping[Reason, Callable[[Evidence], Measured]] = {
     Reason.LITTLES_LAW_VIOLATED: _little,
     Reason.DRIFT: _drift,
     Reason.CLOCKS_THROTTLED: _throttled,
+    Reason.MACHINE_DISTURBED: _disturbed,
     Reason.SATURATED: _saturated,
     Reason.ERRORS: _errors,
     Reason.CLIENT_UNCALIBRATED: _uncalibrated,

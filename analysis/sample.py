@@ -8,7 +8,8 @@ import numpy.typing as npt
 
 from analysis.load import Trial
 from analysis.rows import Rows, inspect
-from analysis.usage import FloatArray, Usage, growth, take_usage
+from analysis.usage import FloatArray, Usage, take_usage
+from loadtests.growth import growth
 from loadtests.tables import BUCKETS_TOKENS
 
 UNANSWERED = ("timeout", "connection")

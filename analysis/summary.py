@@ -26,6 +26,7 @@ from analysis.trials import Ceiling, TrialResult, ceilings, judge_trials
 from analysis.validity import MEANINGS, Meaning
 from analysis.values import Value
 from analysis.verdicts import Repeats
+from loadtests.disturbance import disturbances_in_words
 
 SUMMARY_SCHEMA_VERSION = 2
 
@@ -189,6 +190,8 @@ def _warnings(run: Run) -> list[str]:
         found.append(
             "The run is not finished: resume it (study run --resume RUN) before relying on it."
         )
+    if disturbances := disturbances_in_words(trial.record for trial in run.trials):
+        found.append(disturbances)
     if manifest.git.dirty:
         found.append("The code had uncommitted changes when the run was made.")
     return found

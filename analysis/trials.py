@@ -13,6 +13,7 @@ from analysis.metrics import Metrics, measure
 from analysis.sample import Sample, take_sample
 from analysis.validity import CLIENTS_FAULT, Finding, Reason
 from analysis.values import Value
+from loadtests.disturbance import was_disturbed
 from loadtests.records import CEILING_SHARE, Mode, Purpose
 
 
@@ -46,7 +47,10 @@ class TrialResult(Value):
     order: int = Field(description="Position in the run.")
     completed: bool = Field(description="False: it failed, and its certificate says why.")
     startup_s: float | None = Field(description="Time from start to the first right answer.")
-    n_attempts: int = Field(description="Attempts made because the client was late; 0: not noted.")
+    n_attempts: int = Field(
+        description="Attempts made, because the client was late or the machine disturbed; 0: not "
+        "noted."
+    )
     metrics: Metrics | None = Field(description="What it measured; null: it failed.")
     certificate: list[Check] = Field(description="Every check that a trial of its kind must pass.")
 
@@ -89,7 +93,8 @@ def ceilings(run: Run) -> list[Ceiling]:
     """The client's ceiling for each protocol that was calibrated."""
     found: dict[str, Ceiling] = {}
     for trial in run.having("calibration"):
-        if not trial.completed:
+        # A disturbed client does less than it can: such a ceiling would condemn sound trials.
+        if not trial.completed or was_disturbed(trial.record):
             continue
         protocol = str(trial.record.contender["protocol"])
         metrics = measure([take_sample(trial)], run.manifest.experiment.slo)

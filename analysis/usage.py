@@ -7,6 +7,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from loadtests.disturbance import foreign_shares
+from loadtests.growth import growth_per_s, values_of
+
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
@@ -44,7 +47,8 @@ class Cpu:
 class Usage:
     """Means over the steady state; None: not measured. gpu_sm_clock_mhz holds one value a sample.
     clock_events is the share of samples by name of CLOCK_EVENTS, of those that occurred;
-    throttled_ratio the share in which clocks were lowered for a reason of SLOWDOWN_BITS."""
+    throttled_ratio the share in which clocks were lowered for a reason of SLOWDOWN_BITS;
+    foreign_share what of the cores of "server" and "load" went to others."""
 
     server_cpu: Cpu
     gateway_cpu: Cpu
@@ -59,17 +63,18 @@ class Usage:
     gpu_sm_clock_mhz: FloatArray
     clock_events: dict[str, float] | None
     throttled_ratio: float | None
+    foreign_share: Mapping[str, float | None]
 
 
 def take_usage(
     telemetry: pd.DataFrame, cores: Mapping[str, Sequence[int]], start_s: float, end_s: float
 ) -> Usage:
     """Usage between two times of the trial's clock."""
-    t_s = _column(telemetry, "t_s")
+    t_s = values_of(telemetry, "t_s")
     inside = (t_s >= start_s) & (t_s <= end_s)
 
     def within(column: str) -> FloatArray:
-        values = _column(telemetry, column)[inside]
+        values = values_of(telemetry, column)[inside]
         known: FloatArray = values[~np.isnan(values)]
         return known
 
@@ -77,7 +82,7 @@ def take_usage(
     throttle = within("gpu_throttle_reasons").astype(np.int64)
 
     def per_s(column: str) -> float | None:
-        return _growth_per_s(telemetry, column, start_s, end_s)
+        return growth_per_s(telemetry, column, start_s, end_s)
 
     server_cores, load_cores = len(cores.get("server", ())), len(cores.get("load", ()))
     return Usage(
@@ -94,35 +99,8 @@ def take_usage(
         gpu_sm_clock_mhz=within("gpu_sm_clock_mhz"),
         clock_events=_clock_events(throttle),
         throttled_ratio=float((throttle & SLOWDOWN_BITS > 0).mean()) if len(throttle) else None,
+        foreign_share=foreign_shares(telemetry, cores, start_s, end_s),
     )
-
-
-def growth(telemetry: pd.DataFrame, column: str, edges_s: FloatArray) -> FloatArray | None:
-    """Growth of a running total between successive edges, interpolated; None: not measured.
-
-    Before the first and after the last sample nothing is known, and nothing grows.
-    """
-    values = _column(telemetry, column)
-    known = ~np.isnan(values)
-    if known.sum() < 2:
-        return None
-    return np.diff(np.interp(edges_s, _column(telemetry, "t_s")[known], values[known]))
-
-
-def _growth_per_s(
-    telemetry: pd.DataFrame, column: str, start_s: float, end_s: float
-) -> float | None:
-    known_s = _column(telemetry, "t_s")[~np.isnan(_column(telemetry, column))]
-    if len(known_s) < 2:
-        return None
-    first_s, last_s = max(start_s, known_s[0]), min(end_s, known_s[-1])
-    grown = growth(telemetry, column, np.array([first_s, last_s]))
-    return float(grown[0] / (last_s - first_s)) if grown is not None and last_s > first_s else None
-
-
-def _column(telemetry: pd.DataFrame, name: str) -> FloatArray:
-    values: FloatArray = telemetry[name].to_numpy(dtype=float, na_value=np.nan)
-    return values
 
 
 def _clock_events(masks: IntArray) -> dict[str, float] | None:

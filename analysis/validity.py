@@ -34,6 +34,7 @@ class Reason(StrEnum):
     LITTLES_LAW_VIOLATED = "Little's law violated"
     DRIFT = "drift"
     CLOCKS_THROTTLED = "clocks throttled"
+    MACHINE_DISTURBED = "machine disturbed"
     SATURATED = "saturated"
     ERRORS = "errors"
     TOO_FEW_REQUESTS = "too few requests"
@@ -49,6 +50,7 @@ CLIENTS_FAULT = frozenset(
         Reason.ARRIVALS_NOT_REPLAYED,
         Reason.LITTLES_LAW_VIOLATED,
         Reason.CLOCKS_THROTTLED,
+        Reason.MACHINE_DISTURBED,
     }
 )
 """Reasons that come about without the server's doing: a capacity may rest on the other trials of a
@@ -128,6 +130,13 @@ MEANINGS: Mapping[Reason, Meaning] = {
             Effect.INVALIDATES,
             "Heat or its power supply made the GPU lower its clocks.",
             "Cool the machine, lock the clocks below the limit (nvidia-smi -lgc) and run again.",
+        ),
+        (
+            Reason.MACHINE_DISTURBED,
+            Effect.INVALIDATES,
+            "Other programs, or other guests of the same host, used the cores of the server or of "
+            "the load generator during the steady state.",
+            "Stop them, keep them off these cores or take a machine of its own, and run again.",
         ),
         (
             Reason.SATURATED,

@@ -20,6 +20,7 @@ from loadtests.artefacts import Artefacts, prepare
 from loadtests.budget import TimeBudget, plan_in_words, report_s, seconds
 from loadtests.contenders import resolve_contenders
 from loadtests.cores import available_cores, split_cores
+from loadtests.disturbance import disturbances_in_words
 from loadtests.experiment_changes import capacity_only, with_overrides
 from loadtests.experiment_file import SpecError, read_experiment, stored_experiment
 from loadtests.external import describe_load, external_among
@@ -29,7 +30,7 @@ from loadtests.locks import writing
 from loadtests.manifest import changed_since, describe_run
 from loadtests.nvml import Gpu
 from loadtests.progress import RunProgress
-from loadtests.records import RecordError, TrialRecord, read_begun, read_json
+from loadtests.records import RecordError, TrialRecord, read_begun, read_json, read_trials
 from loadtests.run import execute
 from loadtests.run_folder import begin_run, forget_failed
 from loadtests.seen import seen_in_words
@@ -110,6 +111,9 @@ def _run(
         if report:
             _report(folder, smoke)
         else:
+            disturbances = disturbances_in_words(read_trials(folder).values())
+            if disturbances:
+                say(disturbances)
             say(str(folder))
 
 

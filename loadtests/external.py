@@ -75,7 +75,7 @@ class _Service(Strict):
     @model_validator(mode="after")
     def _may_be_loaded(self) -> "_Service":
         host, _ = host_and_port(self.url)
-        if not _is_loopback(host) and self.i_may_load_this != host:
+        if not is_loopback(host) and self.i_may_load_this != host:
             raise ValueError(
                 f"{self.name} is on {host}, another machine, and would be put under load: "
                 f'expected i_may_load_this = "{host}" as your confirmation, '
@@ -207,7 +207,7 @@ def describe_load(contender: ExternalContender, load: str) -> str:
     return f"{contender.name}: this load goes to {contender.address.url}{where}: {load}"
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

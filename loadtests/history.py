@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from loadtests.disturbance import was_disturbed
 from loadtests.plan import AROUND_TRIAL_S, Starts
 from loadtests.records import (
     CEILING_SHARE,
@@ -56,7 +57,7 @@ class History:
         if record.level.rate_rps is not None:
             key = record.contender_name, record.level.rate_rps
             self._trials.setdefault(key, []).append((record, rows))
-        elif record.purpose == "calibration":
+        elif record.purpose == "calibration" and not was_disturbed(record):
             protocol = str(record.contender["protocol"])
             self._ceilings_rps[protocol] = throughput_rps(rows, record)
 
@@ -128,12 +129,12 @@ class History:
 
 
 def slo_met(trials: Sequence[Trial], slo: Slo) -> bool | None:
-    """Whether the requests of trials at one rate met the SLO; None where late clients leave it
-    open.
+    """Whether the requests of trials at one rate met the SLO; None where late clients or a
+    disturbed machine leave it open.
 
     One window that missed it among MOST_WINDOWS is taken for noise of the machine. What a late
     client measured is partly its own delay. It proves only that the SLO was not met, and only where
-    the server missed it even counted from the time of sending.
+    the server missed it even counted from the time of sending. A disturbed trial proves nothing.
     """
     on_time = _sent_within(trials, SEND_LAG_SHARE * slo.latency_ms)
     if on_time:
@@ -165,7 +166,8 @@ def _windows(trials: Sequence[Trial], slo: Slo) -> list[SloOutcome]:
 
 
 def _sent_within(trials: Sequence[Trial], bound_ms: float) -> list[Trial]:
-    """The trials whose P99 send lag is within the bound."""
+    """The undisturbed trials whose P99 send lag is within the bound."""
+    trials = [trial for trial in trials if not was_disturbed(trial[0])]
     lags_ms = [record.attempts_send_lag_p99_ms[-1] for record, _ in trials]
     return [
         trial

@@ -8,6 +8,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from loadtests.budget import clock
+from loadtests.disturbance import foreign_in_words, was_disturbed, why_repeated
 from loadtests.engine_facts import in_words
 from loadtests.plan import PlannedTrial
 from loadtests.records import Dropped, EngineFacts, TrialRecord
@@ -70,7 +71,9 @@ class RunProgress:
 
     def _seen_of(self, record: TrialRecord) -> str:
         attempts = len(record.attempts_send_lag_p99_ms)
-        again = f" (attempt {attempts}: the client was late before)" if attempts > 1 else ""
+        again = f" (attempt {attempts}: {why_repeated(record)})" if attempts > 1 else ""
+        if was_disturbed(record):
+            again += f"; not used, others had {foreign_in_words(record.attempts_foreign_share[-1])}"
         parity = record.parity
         other = f", {parity.mismatches} wrong answers" if parity and parity.mismatches else ""
         return f"{self._seen(record)}{other}{again}"

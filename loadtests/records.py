@@ -118,7 +118,9 @@ class TrialRecord:
     servers.contract.ServerCounters, read before the warm-up and after the drain. cores maps
     "server" and "load" to core numbers; telemetry_sources names where each column of
     telemetry.parquet came from (null: it has no value). attempts_send_lag_p99_ms has one entry an
-    attempt, the last one kept; null in a closed loop. run_id None: made by an earlier version.
+    attempt, the last one kept; null in a closed loop. attempts_foreign_share likewise: by side
+    ("server", "load") the share of its cores that went to others (loadtests.disturbance).
+    run_id None: made by an earlier version.
     """
 
     trial_id: Name
@@ -137,6 +139,7 @@ class TrialRecord:
     workers: Count = 1
     schedule_digest: str | None = None
     attempts_send_lag_p99_ms: tuple[Number | None, ...] = ()
+    attempts_foreign_share: tuple[Mapping[str, Number | None], ...] = ()
     parity: ParityRecord | None = None
     counters_before: Mapping[str, Count | None] | None = None
     counters_after: Mapping[str, Count | None] | None = None

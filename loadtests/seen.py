@@ -15,8 +15,6 @@ def seen_in_words(trial: Trial, slo: Slo) -> str:
     if record.level.rate_rps is None:
         answered = f"{throughput_rps(rows, record):,.0f} answers/s"
         return f"{record.level.concurrency} callers: {answered}, {latency}{failed}"
-    verdict = {True: "met", False: "missed", None: "not judged, the client was late"}[
-        slo_met([trial], slo)
-    ]
+    verdict = {True: "met", False: "missed", None: "not judged"}[slo_met([trial], slo)]
     saturated = ", saturated" if found.saturated else ""
     return f"{record.level.rate_rps:g} rps: {latency}{failed}{saturated}, {verdict}"

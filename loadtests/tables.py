@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,13 @@ REQUESTS_SCHEMA = pa.schema(
     ]
 )
 
+_CORE_TIMES = tuple(
+    f"{side}_cores_{what}_s"
+    for side, what in product(("server", "load"), ("busy", "idle", "irq", "steal"))
+)
+LATER_COLUMNS = frozenset({"study_cpu_s", *_CORE_TIMES, "server_wait_s", "cpu_pressure_s"})
+"""Of the telemetry; runs of before these were read lack them."""
+
 TELEMETRY_SCHEMA = pa.schema(
     [
         ("t_s", pa.float64()),
@@ -43,6 +51,10 @@ TELEMETRY_SCHEMA = pa.schema(
         ("gateway_rss_bytes", pa.int64()),
         ("load_cpu_s", pa.float64()),
         ("load_rss_bytes", pa.int64()),
+        ("study_cpu_s", pa.float64()),  # of the study itself, which runs on the load's cores
+        *((name, pa.float64()) for name in _CORE_TIMES),
+        ("server_wait_s", pa.float64()),  # its threads, in run queues
+        ("cpu_pressure_s", pa.float64()),  # of the whole machine
         ("gpu_busy_pct", pa.float64()),
         ("gpu_memory_bytes", pa.int64()),
         ("gpu_power_w", pa.float64()),
@@ -92,11 +104,13 @@ def read_table(
 ) -> pd.DataFrame:
     """These columns of a table of schema; RecordError where they cannot be what they should.
 
-    The coded ones, texts of few values, stay dictionary-coded.
+    The coded ones, texts of few values, stay dictionary-coded. LATER_COLUMNS may be missing.
     """
     try:
         with open_regular(path, MOST_TABLE_BYTES) as stream:
             metadata = pq.read_metadata(stream)
+            there = metadata.schema.to_arrow_schema().names
+            columns = [name for name in columns if name in there or name not in LATER_COLUMNS]
             problem = _schema_problem(metadata, schema, columns)
             if problem is None:
                 file = pq.ParquetFile(stream, metadata=metadata, read_dictionary=list(coded))

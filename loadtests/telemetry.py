@@ -4,20 +4,23 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from types import TracebackType
+from dataclasses import asdict, dataclass
+from types import MappingProxyType, TracebackType
 
 import pandas as pd
 import psutil
 
-from loadtests import nvml
+from loadtests import machine, nvml
+from loadtests.machine import RunQueueWaits
 from loadtests.nvml import Gpu, GpuReadings, Value
 from servers.discovery import Contender
 
 SAMPLE_EVERY_S = 0.25
 LOOK_FOR_MEMBERS_EVERY = 8
+READ_WAITS_EVERY = 4
+"""Samples. Both take a file of every process or thread, read on the load generator's cores."""
 
 SOURCES: Mapping[str, str] = {
     "server_cpu_s": "psutil cpu_times, process tree",
@@ -26,6 +29,8 @@ SOURCES: Mapping[str, str] = {
     "gateway_rss_bytes": "psutil rss, one process",
     "load_cpu_s": "psutil cpu_times, process tree",
     "load_rss_bytes": "psutil rss, process tree",
+    "study_cpu_s": "time.process_time of the study itself",
+    **machine.SOURCES,
     **nvml.SOURCES,
 }
 """Every column of telemetry.parquet beside t_s, and where its values come from."""
@@ -33,7 +38,8 @@ SOURCES: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class TreeUsage:
-    """cpu_s: user plus system CPU seconds since each process started; rss_bytes: now."""
+    """cpu_s: user plus system CPU seconds since each process started, those of its children that
+    have ended among them; rss_bytes: now."""
 
     cpu_s: float
     rss_bytes: int
@@ -54,7 +60,7 @@ class ProcessTree:
         # Looking for new members reads every process of the machine, and does so on the load
         # generator's cores: seldom, or it delays requests.
         if self._samples % LOOK_FOR_MEMBERS_EVERY == 0:
-            self._family = self._members()
+            self._family = self._living()
         self._samples += 1
         cpu_s, rss_bytes = 0.0, 0
         for process in self._family:
@@ -63,16 +69,25 @@ class ProcessTree:
                     times = process.cpu_times()
                     rss_bytes += process.memory_info().rss
                     cpu_s += times.user + times.system
+                    if self._descend:
+                        cpu_s += times.children_user + times.children_system
             except psutil.NoSuchProcess:
                 continue
         return TreeUsage(cpu_s, rss_bytes) if rss_bytes else None
 
-    def _members(self) -> list[psutil.Process]:
+    @property
+    def pids(self) -> list[int]:
+        return [process.pid for process in self._family]
+
+    def _living(self) -> list[psutil.Process]:
         try:
             root = psutil.Process(self._root_pid)
-            return [root, *root.children(recursive=True)] if self._descend else [root]
+            found = [root, *root.children(recursive=True)] if self._descend else [root]
         except psutil.NoSuchProcess:
-            return []
+            found = []
+        # One whose parent has ended is nobody's descendant any more, but still works for the tree.
+        adopted = [p for p in self._family if p not in found and p.is_running()]
+        return found + adopted
 
 
 def process_roles(contender: Contender, server_pid: int | None, load_pid: int) -> dict[str, int]:
@@ -89,13 +104,20 @@ class Sampler:
     """Samples in a thread between enter and exit.
 
     roles is what process_roles returns: "server" and "load" are read with all their descendants,
-    "gateway" without.
+    "gateway" without. cores holds those of "server" and "load" that are watched.
     """
 
-    def __init__(self, roles: Mapping[str, int], gpu: Gpu | None) -> None:
+    def __init__(
+        self,
+        roles: Mapping[str, int],
+        gpu: Gpu | None,
+        cores: Mapping[str, Sequence[int]] = MappingProxyType({}),
+    ) -> None:
         self._watched = {
             role: ProcessTree(pid, descend=role != "gateway") for role, pid in roles.items()
         }
+        self._cores = cores
+        self._waits = RunQueueWaits()
         self._gpu = gpu
         self._rows: list[dict[str, Value]] = []
         self._stop = threading.Event()
@@ -130,7 +152,7 @@ class Sampler:
     def _run(self) -> None:
         if sys.platform == "linux":
             # This thread alone gives way to the load generator, whose cores it runs on.
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
         with ExitStack() as stack:
             gpu = stack.enter_context(self._gpu.readings()) if self._gpu else None
             while not self._stop.is_set():
@@ -139,9 +161,22 @@ class Sampler:
             self._rows.append(self._sample(gpu))
 
     def _sample(self, gpu: GpuReadings | None) -> dict[str, Value]:
-        row: dict[str, Value] = {"t_s": time.monotonic()}
+        row: dict[str, Value] = {"t_s": time.monotonic(), "study_cpu_s": time.process_time()}
+        row |= self._core_times()
         for role, processes in self._watched.items():
             usage = processes.usage()
             row[f"{role}_cpu_s"] = usage.cpu_s if usage else None
             row[f"{role}_rss_bytes"] = usage.rss_bytes if usage else None
+        row["cpu_pressure_s"] = machine.cpu_pressure_s()
+        if "server" in self._watched and len(self._rows) % READ_WAITS_EVERY == 0:
+            row["server_wait_s"] = self._waits.total_s(self._watched["server"].pids)
         return row | (gpu.sample() if gpu else {})
+
+    def _core_times(self) -> dict[str, Value]:
+        by_core = machine.times_by_core() if self._cores else {}
+        row: dict[str, Value] = {}
+        for side, cores in self._cores.items():
+            total = machine.total_times(cores, by_core)
+            if total:
+                row |= {f"{side}_cores_{name}": value for name, value in asdict(total).items()}
+        return row

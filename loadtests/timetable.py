@@ -113,11 +113,13 @@ class Timetable:
 @dataclass(frozen=True)
 class Limits:
     """What a visit may take beyond its plan: start_s for each start, and repeating a trial only
-    where what is planned to take kept_free_s stays possible."""
+    where what is planned to take kept_free_s stays possible. worth_waiting says whether a disturbed
+    machine may be expected to be left alone again."""
 
     time: Timetable
     start_s: float
     kept_free_s: float = 0.0
+    worth_waiting: Callable[[], bool] = lambda: True
 
     def can_repeat(self, planned_s: float) -> bool:
         return planned_s + self.time.expected_s(self.kept_free_s) <= self.time.until_end_s()

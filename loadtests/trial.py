@@ -14,8 +14,9 @@ import pandas as pd
 from loadtests.arrivals import Schedule, closed_schedule, open_schedule
 from loadtests.artefacts import Artefacts
 from loadtests.cores import disjoint
+from loadtests.disturbance import disturbed, foreign_shares
 from loadtests.drive import DriveError, assign, driving
-from loadtests.external import ExternalContender
+from loadtests.external import ExternalContender, is_loopback
 from loadtests.launch import CANARY_TEXT, RunningServer
 from loadtests.nvml import Gpu
 from loadtests.parity import Compared, Yardstick, expected_answers, own_yardstick
@@ -46,10 +47,12 @@ class RunContext:
 
 @dataclass(frozen=True)
 class _Attempt:
-    """What one replay of the schedule left."""
+    """What one replay of the schedule left. lag_p99_ms None: a closed loop, or nothing was sent."""
 
     started_at: str
     rows: pd.DataFrame
+    lag_p99_ms: float | None
+    foreign_share: Mapping[str, float | None]
     telemetry: pd.DataFrame
     telemetry_sources: Mapping[str, str | None]
     counters_before: Mapping[str, Any] | None
@@ -63,21 +66,24 @@ def run_trial(
     context: RunContext,
     limits: Limits,
 ) -> TrialRecord:
-    """Runs the trial and saves it; repeats it where the load generator was late and there is time.
+    """Runs the trial and saves it; repeats it where the load generator was late or the machine
+    disturbed, and there is time.
 
-    Lateness is the client's failure and is judged before any latency is looked at, so that
-    repeating cannot choose results. Every attempt's lag is recorded.
+    Both are failures of the client or the machine and are judged before any latency is looked at,
+    so that repeating cannot choose results. What was found of every attempt is recorded.
     """
     work = _work_folder(trial, context)
     schedule = make_schedule(trial, context)
     lags_ms: list[float | None] = []
+    foreign: list[Mapping[str, float | None]] = []
     try:
         yardstick = _yardstick(trial, server, answers, schedule, context)
         for _ in range(MAX_ATTEMPTS):
             attempt = _attempt(trial, server, schedule, context)
-            lags_ms.append(send_lag_p99_ms(attempt.rows) if trial.level.mode == "open" else None)
-            on_time = (lags_ms[-1] or 0) <= SEND_LAG_SHARE * context.experiment.slo.latency_ms
-            if on_time or not limits.can_repeat(trial.expected_s):
+            lags_ms.append(attempt.lag_p99_ms)
+            foreign.append(attempt.foreign_share)
+            again = _spoilt(attempt, context, limits)
+            if not again or not limits.can_repeat(trial.expected_s):
                 break
     except (DriveError, ProbeError) as error:
         tail = error.log_tail if isinstance(error, DriveError) else server.log_tail()
@@ -93,6 +99,7 @@ def run_trial(
         phases=replace(trial.phases, drain_s=max(0.0, float(rows["done_s"].max()) - planned_s)),
         schedule_digest=schedule.digest,
         attempts_send_lag_p99_ms=tuple(lags_ms),
+        attempts_foreign_share=tuple(foreign),
         parity=yardstick.judge(rows),
         counters_before=attempt.counters_before,
         counters_after=attempt.counters_after,
@@ -100,6 +107,14 @@ def run_trial(
     )
     _save(trial, record, context, server.log, ("requests.parquet", "telemetry.parquet"))
     return record
+
+
+def _spoilt(attempt: _Attempt, context: RunContext, limits: Limits) -> bool:
+    """Whether the client was late, or the machine disturbed and is worth waiting for."""
+    bound_ms = SEND_LAG_SHARE * context.experiment.slo.latency_ms
+    late = attempt.lag_p99_ms is not None and attempt.lag_p99_ms > bound_ms
+    shaken = disturbed(attempt.foreign_share, context.cores) is True
+    return late or (shaken and limits.worth_waiting())
 
 
 def _yardstick(
@@ -151,6 +166,7 @@ def _attempt(
         timeout_s=load.request_timeout_s,
         workers=load.workers,
     )
+    cores = _watched_cores(trial, context)
     _settle(server)
     started_at = datetime.now(UTC).isoformat(timespec="seconds")
     before = settled_counters(server.address, SETTLE_WITHIN_S)
@@ -158,14 +174,33 @@ def _attempt(
         log = work / "locust.log"
         drive = stack.enter_context(driving(assignment, context.cores["load"], log))
         roles = process_roles(server.contender, server.pid, drive.pid)
-        sampler = stack.enter_context(Sampler(roles, context.gpu))
+        sampler = stack.enter_context(Sampler(roles, context.gpu, cores))
         drive.wait()
     if not server.alive():
         raise DriveError("the server exited during the trial.", server.log_tail())
     after = settled_counters(server.address, SETTLE_WITHIN_S)
     rows, start_s = read_rows(work, assignment.warmup_s)
     rows["n_tokens"] = [context.artefacts.texts[text_id].n_tokens for text_id in rows["text_id"]]
-    return _Attempt(started_at, rows, sampler.frame(start_s), sampler.sources, before, after)
+    samples, end_s = sampler.frame(start_s), assignment.warmup_s + assignment.steady_s
+    return _Attempt(
+        started_at,
+        rows,
+        send_lag_p99_ms(rows) if trial.level.mode == "open" else None,
+        foreign_shares(samples, cores, assignment.warmup_s, end_s),
+        samples,
+        sampler.sources,
+        before,
+        after,
+    )
+
+
+def _watched_cores(trial: PlannedTrial, context: RunContext) -> Mapping[str, tuple[int, ...]]:
+    """Those on which programs of others can be told from the trial's own. A service that the study
+    did not start may use the load generator's cores, where it runs on this machine."""
+    here = isinstance(trial.contender, ExternalContender) and is_loopback(
+        trial.contender.address.host
+    )
+    return {} if here else _cores(trial, context)
 
 
 def _settle(server: RunningServer) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Protocol as Interface
 
 from loadtests import plan
+from loadtests.disturbance import was_disturbed
 from loadtests.forecast import Forecast
 from loadtests.plan import PlannedTrial
 from loadtests.records import Dropped, EngineFacts, TrialRecord
@@ -91,4 +92,10 @@ class Visits:
         least_s = 2 * max(plan.STARTUP_S, self._forecast.starts().of(first.contender.name))
         most_s = max(PATIENCE_S, least_s) if self._time.ends else READY_WITHIN_S
         start_s = min(max(spare_s, least_s), left_s, most_s, READY_WITHIN_S)
-        return Limits(self._time, start_s, kept_free_s)
+        return Limits(self._time, start_s, kept_free_s, self._machine_may_quieten)
+
+    def _machine_may_quieten(self) -> bool:
+        """Not where the last trial stayed disturbed: to repeat every one would take three times as
+        long, and gain nothing."""
+        last = next(reversed(self._forecast.history.records.values()), None)
+        return last is None or not was_disturbed(last)

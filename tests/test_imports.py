@@ -79,6 +79,7 @@ def test_loadtests_and_analysis_meet_only_in_the_records() -> None:
         if top(module) == "loadtests"
     }
     records = {"loadtests.records", "loadtests.slo", "loadtests.tables"}
+    records |= {"loadtests.disturbance", "loadtests.growth"}
     how_files_are_handled = {"loadtests.stored", "loadtests.result_folder", "loadtests.markdown"}
     assert doors <= records | how_files_are_handled
 

@@ -4,7 +4,8 @@ import pynvml
 import pytest
 
 from analysis.load import TELEMETRY_COLUMNS
-from analysis.usage import CLOCK_EVENTS, growth, take_usage
+from analysis.usage import CLOCK_EVENTS, take_usage
+from loadtests.growth import growth
 
 T_S = np.arange(0.0, 10.1, 0.5)
 

@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,13 @@ from loadtests.spec import Experiment, LoadSpec, Slo
 from loadtests.tables import REQUESTS_SCHEMA, write_table
 
 SLO = Slo(percentile=99, latency_ms=100)
+
+QUIET = {"server": 0.01, "load": 0.02}
+DISTURBED: dict[str, Any] = {
+    "cores": {"server": (0,), "load": (1,)},
+    "attempts_foreign_share": ({"server": 0.6, "load": 0.0},),
+}
+"""Fields of a trial beside which a program used most of the server's core."""
 
 
 def record(name: str = "a", rate_rps: float = 100, **changes: object) -> TrialRecord:
@@ -174,6 +182,30 @@ def test_rates_are_valid_up_to_half_of_what_the_client_can_do(history) -> None:
     found = history((calibrated, 0.0))
     assert found.highest_valid_rps("http-json") == pytest.approx(50, rel=0.01)
     assert found.highest_valid_rps("kserve-grpc") == float("inf")
+
+
+def test_a_disturbed_trial_proves_neither_that_the_slo_was_met_nor_that_it_was_missed() -> None:
+    disturbed = record(**DISTURBED)
+    for latency_s in (0.05, 2.0):
+        assert slo_met([(disturbed, rows(latency_s))], SLO) is None
+        assert not missed_in_doubt([(disturbed, rows(latency_s))], SLO)
+
+
+def test_the_undisturbed_trials_of_a_rate_decide() -> None:
+    disturbed, quiet = record(**DISTURBED), record()
+    assert slo_met([(disturbed, rows(2.0)), (quiet, rows(0.05))], SLO) is True
+    assert slo_met([(disturbed, rows(0.05)), (quiet, rows(2.0))], SLO) is False
+
+
+def test_a_trial_that_was_undisturbed_at_its_last_attempt_counts() -> None:
+    left_alone = {"attempts_foreign_share": (*DISTURBED["attempts_foreign_share"], QUIET)}
+    assert slo_met([(record(**DISTURBED | left_alone), rows(0.05))], SLO) is True
+
+
+def test_a_disturbed_calibration_does_not_lower_what_the_client_can_do(history) -> None:
+    closed = Level("closed", concurrency=4)
+    spoilt = record("null", purpose="calibration", level=closed, **DISTURBED)
+    assert history((spoilt, 0.0)).highest_valid_rps("http-json") == float("inf")
 
 
 def test_what_was_made_before_is_charged_to_the_budget_but_calibration_is_not(history) -> None:

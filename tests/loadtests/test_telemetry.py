@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from loadtests import nvml, telemetry
+from loadtests.cores import available_cores
 from loadtests.launch import free_ports
 from loadtests.tables import TELEMETRY_SCHEMA, read_telemetry, write_table
 from loadtests.telemetry import SOURCES, ProcessTree, Sampler, process_roles
@@ -72,6 +73,49 @@ def test_a_tree_counts_children_and_a_gateway_only_itself(parent_and_child) -> N
     assert alone is not None
     assert whole.cpu_s - alone.cpu_s == pytest.approx(sum(child.cpu_times()[:2]), abs=0.05)
     assert whole.rss_bytes > alone.rss_bytes
+
+
+def spawned(code: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+
+
+def test_the_work_of_a_child_that_has_ended_is_kept() -> None:
+    work = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'sum(range(10**7))'])"
+    with spawned(f"{work}; print(flush=True); input()") as parent:
+        assert parent.stdout is not None
+        parent.stdout.readline()
+        usage = ProcessTree(parent.pid).usage()
+        own = psutil.Process(parent.pid).cpu_times()
+        parent.kill()
+    assert usage is not None
+    assert usage.cpu_s - own.user - own.system == pytest.approx(
+        own.children_user + own.children_system
+    )
+    assert own.children_user > 0.05
+
+
+def test_a_process_whose_parent_has_ended_still_belongs_to_the_tree(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(telemetry, "LOOK_FOR_MEMBERS_EVERY", 1)
+    middle = "import subprocess, sys; print(subprocess.Popen(['sleep', '60']).pid); input()"
+    with spawned(f"import subprocess, sys; subprocess.run([sys.executable, '-c', {middle!r}])") as (
+        parent
+    ):
+        assert parent.stdout is not None
+        assert parent.stdin is not None
+        orphan = psutil.Process(int(parent.stdout.readline()))
+        tree = ProcessTree(parent.pid)
+        tree.usage()
+        parent.stdin.close()
+        parent.wait()
+        try:
+            assert tree.usage() is not None
+            assert tree.pids == [orphan.pid]
+        finally:
+            orphan.kill()
 
 
 def test_a_process_that_has_gone_has_no_usage() -> None:
@@ -140,6 +184,25 @@ def test_without_a_gpu_its_columns_are_null(sampled, parent_and_child, tmp_path:
     for name in nvml.SOURCES:
         assert rows[name].isna().all()
         assert sampler.sources[name] is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts by core")
+def test_cores_are_read_by_side_and_name_their_source(parent_and_child, tmp_path: Path) -> None:
+    pid, core = parent_and_child[0].pid, min(available_cores())
+    with Sampler({"server": pid, "load": pid}, None, {"server": (core,)}) as sampler:
+        pass
+    write_table(tmp_path / "telemetry.parquet", sampler.frame(0.0), TELEMETRY_SCHEMA)
+    rows = read_telemetry(tmp_path)
+    assert rows["server_cores_idle_s"].notna().all()
+    assert sampler.sources["server_cores_idle_s"] == "/proc/stat, the server's cores"
+    assert rows["load_cores_idle_s"].isna().all()
+    assert sampler.sources["load_cores_idle_s"] is None
+    assert rows["study_cpu_s"].gt(0).all()
+
+
+def test_where_no_cores_are_watched_nothing_is_known_of_them(sampled, parent_and_child) -> None:
+    sampler = sampled({"load": parent_and_child[0].pid})
+    assert not [name for name in sampler.frame(0.0) if "_cores_" in name]
 
 
 def test_every_column_names_its_source() -> None:
