@@ -11,6 +11,7 @@ import typer
 from bundle.errors import BundleError
 from loadtests.artefacts import ArtefactError
 from loadtests.budget import BudgetError
+from loadtests.client_limits import REMEDIES, exhausted
 from loadtests.drive import DriveError
 from loadtests.experiment_file import SpecError
 from loadtests.launch import LaunchError
@@ -57,6 +58,14 @@ def exits_with_a_sentence(command: Callable[..., None]) -> Callable[..., None]:
             print("\nStopped.", file=sys.stderr)
             raise typer.Exit(130) from None
         except OSError as error:
+            number = exhausted(error)
+            if number is not None:
+                print(
+                    f"study: this machine has no more of something ({error.strerror}): "
+                    f"{REMEDIES[number]}.",
+                    file=sys.stderr,
+                )
+                raise typer.Exit(2) from error
             if error.errno not in DISK_ERRORS:
                 raise
             print(

@@ -30,6 +30,7 @@ from commands.errors import DISK_ERRORS
 from commands.report import write_report
 from loadtests.artefacts import Artefacts, prepare
 from loadtests.budget import TimeBudget, plan_in_words, report_s, seconds
+from loadtests.client_limits import REMEDIES, exhausted
 from loadtests.contenders import resolve_contenders
 from loadtests.cores import available_cores, split_cores
 from loadtests.experiment_changes import capacity_only, with_overrides
@@ -40,12 +41,14 @@ from loadtests.launch import check_answering
 from loadtests.locks import writing
 from loadtests.manifest import changed_since, describe_run
 from loadtests.nvml import Gpu
+from loadtests.os_limits import limits_in_force, shortages
 from loadtests.progress import RunProgress
 from loadtests.records import RecordError, read_json
 from loadtests.run import execute
 from loadtests.run_folder import begin_run, forget_failed
 from loadtests.spec import Experiment
 from loadtests.trial import RunContext
+from servers.confine import raise_open_files
 from servers.discovery import Contender
 
 
@@ -124,6 +127,7 @@ def _run(
     budget: TimeBudget | None = None,
     report: bool = True,
 ) -> None:
+    raise_open_files()
     with ExitStack() as locks:
         if resumed:
             locks.enter_context(writing(resumed, command_line()))
@@ -162,6 +166,8 @@ def _execute(
                 "its trials would not be comparable; start a new run."
             )
         forget_failed(resumed)
+    for sentence in shortages(experiment, limits_in_force()):
+        say(sentence)
     until_s = budget.until_s if budget else math.inf
     context = RunContext(folder, experiment, artefacts, cores, Gpu.find())
     if budget:
@@ -185,6 +191,12 @@ def _measure(contenders: Mapping[str, Contender], context: RunContext, until_s: 
         print(f"\nStopped. Finished trials are kept: study run --resume {folder}", file=sys.stderr)
         raise typer.Exit(130) from None
     except OSError as error:
+        number = exhausted(error)
+        if number is not None:
+            raise RecordError(
+                f"this machine has no more of something ({error.strerror}); finished trials are "
+                f"kept: {REMEDIES[number]}, then continue with study run --resume {folder}"
+            ) from error
         if error.errno not in DISK_ERRORS:
             raise
         raise RecordError(

@@ -10,6 +10,7 @@ import pandas as pd
 from loadtests.plan import AROUND_TRIAL_S, Starts
 from loadtests.records import (
     CEILING_SHARE,
+    CLIENT_LIMIT,
     SEND_LAG_SHARE,
     TrialRecord,
     read_trial,
@@ -166,12 +167,13 @@ def _windows(trials: Sequence[Trial], slo: Slo) -> list[SloOutcome]:
 
 
 def _sent_within(trials: Sequence[Trial], bound_ms: float) -> list[Trial]:
-    """The trials whose P99 send lag is within the bound."""
+    """The trials whose P99 send lag is within the bound, and whose client ran out of nothing."""
     lags_ms = [record.attempts_send_lag_p99_ms[-1] for record, _ in trials]
     return [
         trial
         for trial, lag_ms in zip(trials, lags_ms, strict=True)
         if lag_ms is not None and lag_ms <= bound_ms
+        if not (trial[1]["status"] == CLIENT_LIMIT).any()
     ]
 
 

@@ -20,6 +20,10 @@ CEILING_SHARE = 0.5
 """Above half of what the client does against a server that answers at once, its own queueing
 begins to show in the tail."""
 
+CLIENT_LIMIT = "client_limit"
+"""Status of a request that failed because the client's machine had no more descriptors, ports or
+memory."""
+
 Mode = Literal["open", "closed"]
 Purpose = Literal["measurement", "calibration", "search", "noise"]
 TrialStatus = Literal["completed", "failed"]
@@ -70,7 +74,8 @@ class TrialRecord:
     servers.contract.ServerCounters, read before the warm-up and after the drain. cores maps
     "server" and "load" to core numbers; telemetry_sources names where each column of
     telemetry.parquet came from (null: it has no value). attempts_send_lag_p99_ms has one entry an
-    attempt, the last one kept; null in a closed loop.
+    attempt, the last one kept; null in a closed loop. client_failed: it failed by the load
+    generator, and not by the server.
     """
 
     trial_id: str
@@ -93,6 +98,7 @@ class TrialRecord:
     counters_before: Mapping[str, int | None] | None = None
     counters_after: Mapping[str, int | None] | None = None
     telemetry_sources: Mapping[str, str | None] = field(default_factory=dict)
+    client_failed: bool = False
     schema_version: int = SCHEMA_VERSION
 
     @property
