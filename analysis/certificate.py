@@ -49,6 +49,8 @@ def certify_failure(record: TrialRecord) -> list[Check]:
     """Why a trial that did not complete says nothing about speed."""
     broken = record.parity is not None and record.parity.mismatches > 0
     reason = Reason.PARITY_BROKEN if broken else Reason.NOT_READY
+    if record.client_failed:
+        reason = Reason.NOT_MEASURED
     detail = record.reason or "no reason was recorded"
     return [Check(reason=reason, outcome=Outcome.FAILED, detail=detail)]
 

@@ -35,6 +35,8 @@ LITTLE_TOLERANCE = 0.01
 THROTTLED_SHARE = 0.05
 """Share of samples with lowered clocks above which the hardware was not what the run says it is."""
 
+NOT_THE_SERVERS = "requests failed on the client's side"
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -51,7 +53,14 @@ class Evidence:
         return self.record.level.mode == "open"
 
     @property
+    def client_limited(self) -> bool:
+        """Then what was answered, and what failed, tells nothing of the server."""
+        return self.sample.n_client_limit_in_trial > 0
+
+    @property
     def saturated(self) -> bool:
+        if self.client_limited:
+            return False
         return self.open_loop and is_saturated(len(self.sample.done_s), self.sample.n_offered)
 
 
@@ -122,6 +131,12 @@ def _near_ceiling(evidence: Evidence) -> Measured:
     return Measured(offered_rps > bound_rps, detail, offered_rps, bound_rps, "rps")
 
 
+def _client_limit(evidence: Evidence) -> Measured:
+    n_failed = evidence.sample.n_client_limit_in_trial
+    detail = f"{n_failed:,} requests failed for want of something on the client's side"
+    return Measured(n_failed > 0, detail, n_failed, 0, "requests")
+
+
 def _counts(evidence: Evidence) -> Measured:
     server_ok = evidence.sample.counters.get("requests_ok")
     if server_ok is None:
@@ -186,6 +201,8 @@ def _disturbed(evidence: Evidence) -> Measured:
 def _saturated(evidence: Evidence) -> Measured:
     if not evidence.open_loop:
         return Measured(None, "a closed loop cannot outrun its server")
+    if evidence.client_limited:
+        return Measured(None, NOT_THE_SERVERS)
     answered_rps, offered_rps = evidence.metrics.throughput_rps, evidence.metrics.offered_rps
     detail = f"{answered_rps:,.0f} rps answered of {offered_rps:,.0f} rps offered"
     bound_rps = SATURATED_BELOW * offered_rps
@@ -193,6 +210,8 @@ def _saturated(evidence: Evidence) -> Measured:
 
 
 def _errors(evidence: Evidence) -> Measured:
+    if evidence.client_limited:
+        return Measured(None, NOT_THE_SERVERS)
     metrics, budget = evidence.metrics, evidence.experiment.slo.max_error_ratio
     detail = f"{metrics.n_failed:,} of {metrics.n_offered:,} failed, the SLO allows {budget:.2%}"
     return Measured(metrics.error_ratio > budget, detail, metrics.error_ratio, budget, "share")
@@ -214,6 +233,7 @@ TRIAL_CHECKS: Mapping[Reason, Callable[[Evidence], Measured]] = {
     Reason.ARRIVALS_NOT_REPLAYED: _replayed,
     Reason.SEND_LAG: _send_lag,
     Reason.CLIENT_NEAR_CEILING: _near_ceiling,
+    Reason.CLIENT_LIMIT: _client_limit,
     Reason.COUNTS_DISAGREE: _counts,
     Reason.LITTLES_LAW_VIOLATED: _little,
     Reason.DRIFT: _drift,

@@ -10,9 +10,10 @@ from analysis.load import Trial
 from analysis.rows import Rows, inspect
 from analysis.usage import FloatArray, Usage, take_usage
 from loadtests.growth import growth
+from loadtests.records import CLIENT_LIMIT
 from loadtests.tables import BUCKETS_TOKENS
 
-UNANSWERED = ("timeout", "connection")
+UNANSWERED = ("timeout", "connection", CLIENT_LIMIT)
 """Statuses of requests that the server may have answered although the client saw no reply."""
 
 SLICE_S = 0.5
@@ -29,8 +30,8 @@ class Sample:
     bucket, 0: unknown) hold one value a success scheduled in the window; done_s and
     done_in_window_latency_s one a success done in the window, whenever it was scheduled; send_lag_s
     one a request sent. server_cpu_s holds CPU seconds by slice (None: not measured). counters holds
-    differences over the whole trial, as do n_ok_in_trial and n_unanswered_in_trial, which are the
-    client's side of them.
+    differences over the whole trial, as do n_ok_in_trial, n_unanswered_in_trial and
+    n_client_limit_in_trial, which are the client's side of them.
     """
 
     window_s: float
@@ -49,6 +50,7 @@ class Sample:
     counters: dict[str, int | None]
     n_ok_in_trial: int
     n_unanswered_in_trial: int
+    n_client_limit_in_trial: int = 0
 
     @property
     def n_slices(self) -> int:
@@ -96,6 +98,7 @@ def take_sample(trial: Trial) -> Sample:
         counters=_differences(trial),
         n_ok_in_trial=int(ok.sum()),
         n_unanswered_in_trial=int(requests["status"].isin(UNANSWERED).sum()),
+        n_client_limit_in_trial=int((requests["status"] == CLIENT_LIMIT).sum()),
     )
 
 

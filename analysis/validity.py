@@ -30,6 +30,7 @@ class Reason(StrEnum):
     SEND_LAG = "send lag"
     CLIENT_NEAR_CEILING = "client near ceiling"
     COUNTS_DISAGREE = "counts disagree"
+    CLIENT_LIMIT = "client limit"
     ARRIVALS_NOT_REPLAYED = "arrivals not replayed"
     LITTLES_LAW_VIOLATED = "Little's law violated"
     DRIFT = "drift"
@@ -47,6 +48,7 @@ CLIENTS_FAULT = frozenset(
         Reason.NOT_MEASURED,
         Reason.SEND_LAG,
         Reason.CLIENT_NEAR_CEILING,
+        Reason.CLIENT_LIMIT,
         Reason.ARRIVALS_NOT_REPLAYED,
         Reason.LITTLES_LAW_VIOLATED,
         Reason.CLOCKS_THROTTLED,
@@ -98,6 +100,14 @@ MEANINGS: Mapping[Reason, Meaning] = {
             Effect.INVALIDATES,
             "The arrival rate is above half of what the load generator itself can do.",
             "Add load generator workers or machines, or lower the rate.",
+        ),
+        (
+            Reason.CLIENT_LIMIT,
+            Effect.INVALIDATES,
+            "The load generator's machine had no more descriptors, ports or memory, so that "
+            "requests failed which the server never saw.",
+            "Raise what `limits` of the manifest names (ulimit -Hn, "
+            "net.ipv4.ip_local_port_range) or give memory, and run again.",
         ),
         (
             Reason.COUNTS_DISAGREE,

@@ -59,6 +59,16 @@ def exits_with_a_sentence(command: Callable[..., None]) -> Callable[..., None]:
             print("\nStopped.", file=sys.stderr)
             raise typer.Exit(130) from None
         except OSError as error:
+            from loadtests.client_limits import REMEDIES, exhausted
+
+            number = exhausted(error)
+            if number is not None:
+                _leave(
+                    RuntimeError(
+                        f"this machine has no more of something ({error.strerror}): "
+                        f"{REMEDIES[number]}."
+                    )
+                )
             if error.errno not in DISK_ERRORS:
                 raise
             place = error.filename2 or error.filename or "the disk"

@@ -1,6 +1,7 @@
 """How `study run`, `capacity` and `smoke` execute an experiment: its trials, its report."""
 
 import math
+import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,7 @@ from commands.common import CACHE, command_line, console, machine_lock, say, wri
 from commands.errors import DISK_ERRORS
 from loadtests.artefacts import Artefacts, prepare
 from loadtests.budget import TimeBudget, plan_in_words, report_s, seconds
+from loadtests.client_limits import REMEDIES, exhausted
 from loadtests.contenders import resolve_contenders
 from loadtests.cores import available_cores, split_cores
 from loadtests.disturbance import disturbances_in_words
@@ -29,6 +31,7 @@ from loadtests.launch import check_answering
 from loadtests.locks import writing
 from loadtests.manifest import changed_since, describe_run
 from loadtests.nvml import Gpu
+from loadtests.os_limits import limits_in_force, shortages
 from loadtests.progress import RunProgress
 from loadtests.records import RecordError, TrialRecord, read_begun, read_json, read_trials
 from loadtests.run import execute
@@ -37,6 +40,7 @@ from loadtests.seen import seen_in_words
 from loadtests.spec import Experiment
 from loadtests.tables import read_requests
 from loadtests.trial import RunContext
+from servers.confine import raise_open_files
 from servers.discovery import Contender
 
 
@@ -94,6 +98,7 @@ def _run(
     report: bool = True,
     smoke: bool = False,
 ) -> None:
+    raise_open_files()
     writable(resumed or results)
     with ExitStack() as locks:
         if resumed:
@@ -136,6 +141,8 @@ def _execute(
                 "its trials would not be comparable; start a new run."
             )
         forget_failed(resumed)
+    for sentence in shortages(experiment, limits_in_force()):
+        say(sentence)
     until_s = budget.until_s if budget else math.inf
     run_id = read_begun(folder).run_id if resumed else manifest["run_id"]
     context = RunContext(folder, experiment, artefacts, cores, Gpu.find(), run_id)
@@ -160,12 +167,24 @@ def _measure(contenders: Mapping[str, Contender], context: RunContext, until_s: 
         print(f"\nStopped. Finished trials are kept: study run --resume {folder}", file=sys.stderr)
         raise typer.Exit(130) from None
     except OSError as error:
+        number = exhausted(error)
+        if number is not None:
+            raise RecordError(
+                f"this machine has no more of something ({error.strerror}); finished trials are "
+                f"kept: {REMEDIES[number]}, then continue with study run --resume {folder}"
+            ) from error
         if error.errno not in DISK_ERRORS:
             raise
         raise RecordError(
-            f"cannot write to {folder} ({error.strerror}); finished trials are kept: make room, "
-            f"then continue with study run --resume {folder}"
+            f"cannot write to {_place(error, folder)} ({os.strerror(error.errno)}); finished "
+            f"trials are kept: make room, then continue with study run --resume {folder}"
         ) from error
+
+
+def _place(error: OSError, folder: Path) -> str:
+    """The run's folder, or what lies elsewhere: temporary files, mostly."""
+    named = str(error.filename or folder)
+    return str(folder) if Path(named).is_relative_to(folder) else named
 
 
 def _seen(context: RunContext, record: TrialRecord) -> str:

@@ -11,6 +11,9 @@ import numpy as np
 from loadtests.records import Mode
 from servers.discovery import Protocol
 
+MAX_IN_FLIGHT = 2048
+"""Open requests a process holds; beyond it a request is recorded as not sent, not delayed."""
+
 ANSWER_SAMPLE_EVERY = 19
 """Every how many requests the answer is kept and compared: parity is sampled during the load. A
 prime: requests are dealt out to the load workers in turn, and of every 20th four workers would

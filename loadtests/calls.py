@@ -13,7 +13,8 @@ import gevent.event
 
 
 class RequestFailedError(Exception):
-    """status is what the record says: http_<code>, grpc_<CODE>, timeout or connection."""
+    """status is what the record says: http_<code>, grpc_<CODE>, timeout, connection or
+    client_limit."""
 
     def __init__(self, status: str) -> None:
         super().__init__(status)

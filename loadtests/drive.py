@@ -23,10 +23,15 @@ STOCK_USERS = {"http-json": "StockHttp", "kserve-grpc": "StockGrpc"}
 
 
 class DriveError(RuntimeError):
-    """Locust did not finish its assignment; log_tail holds the last lines it wrote."""
+    """Locust did not finish its assignment; log_tail holds the last lines it wrote.
 
-    def __init__(self, message: str, log_tail: tuple[str, ...]) -> None:
+    client_failed: it was Locust that failed, and not the server."""
+
+    def __init__(
+        self, message: str, log_tail: tuple[str, ...], client_failed: bool = False
+    ) -> None:
         super().__init__(message)
+        self.client_failed = client_failed
         self.log_tail = log_tail
 
 
@@ -53,6 +58,7 @@ class Drive:
                 f"expected rows from {self._assignment.workers} Locust processes within "
                 f"{limit_s:.0f} s, found {found} (exit code {self._process.poll()}).",
                 tuple(self._log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:]),
+                client_failed=True,
             )
 
 

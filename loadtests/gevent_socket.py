@@ -1,5 +1,6 @@
 """One TCP connection on gevent's event loop."""
 
+import contextlib
 import select
 import socket
 from collections.abc import Callable
@@ -9,6 +10,7 @@ import gevent.monkey
 import gevent.socket
 
 from loadtests.calls import RequestFailedError
+from loadtests.client_limits import exhausted, failure_status
 
 RECEIVE_BYTES = 65_536
 _READ, _WRITE = 1, 2  # of libev
@@ -35,7 +37,7 @@ class Connection:
         except TimeoutError as error:
             raise RequestFailedError("timeout") from error
         except OSError as error:
-            raise RequestFailedError("connection") from error
+            raise RequestFailedError(failure_status(error)) from error
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket = _plain_socket(fileno=opened.detach())
         self._socket.setblocking(False)
@@ -43,6 +45,7 @@ class Connection:
         self._on_bytes = on_bytes
         self._readable = loop.io(self._socket.fileno(), _READ)
         self._writable = loop.io(self._socket.fileno(), _WRITE)
+        self.lost_as = "connection"  # what calls failed of that end with it
         self._unsent = b""
         self._closed = False
         self._poll = _plain_poll()
@@ -78,7 +81,8 @@ class Connection:
             data = self._socket.recv(RECEIVE_BYTES)
         except BlockingIOError:  # the kernel dropped what it had announced
             return
-        except OSError:
+        except OSError as error:
+            self.lost_as = failure_status(error)
             data = b""
         if not data:
             self._readable.stop()
@@ -89,7 +93,11 @@ class Connection:
             return int(self._socket.send(content))
         except BlockingIOError:
             return 0
-        except OSError:
+        except OSError as error:
+            if exhausted(error) is not None:  # the connection itself is well: end it
+                self.lost_as = failure_status(error)
+                with contextlib.suppress(OSError):
+                    self._socket.shutdown(socket.SHUT_RDWR)
             return len(content)  # _receive is told of the broken connection
 
     def _send_rest(self) -> None:

@@ -55,7 +55,7 @@ class GrpcConnection:
             self.close()
             raise RequestFailedError("timeout")
         if self.closed:
-            raise RequestFailedError("connection")
+            raise RequestFailedError(self._connection.lost_as)
 
     def has_room(self) -> bool:
         """Whether the server takes one more call on this connection."""
@@ -91,7 +91,7 @@ class GrpcConnection:
         self._connection.close()
         self._waiting.clear()
         for stream_id in tuple(self._streams):
-            self._finish(stream_id, RequestFailedError("connection"))
+            self._finish(stream_id, RequestFailedError(self._connection.lost_as))
         self._greeted.set()
 
     def _setting(self, name: int, default: int) -> int:

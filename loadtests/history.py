@@ -11,6 +11,7 @@ from loadtests.disturbance import was_disturbed
 from loadtests.plan import AROUND_TRIAL_S, Starts
 from loadtests.records import (
     CEILING_SHARE,
+    CLIENT_LIMIT,
     SEND_LAG_SHARE,
     TrialRecord,
     read_trials,
@@ -166,13 +167,15 @@ def _windows(trials: Sequence[Trial], slo: Slo) -> list[SloOutcome]:
 
 
 def _sent_within(trials: Sequence[Trial], bound_ms: float) -> list[Trial]:
-    """The undisturbed trials whose P99 send lag is within the bound."""
+    """The undisturbed trials whose P99 send lag is within the bound, and whose client ran out of
+    nothing."""
     trials = [trial for trial in trials if not was_disturbed(trial[0])]
     lags_ms = [record.attempts_send_lag_p99_ms[-1] for record, _ in trials]
     return [
         trial
         for trial, lag_ms in zip(trials, lags_ms, strict=True)
         if lag_ms is not None and lag_ms <= bound_ms
+        if not (trial[1]["status"] == CLIENT_LIMIT).any()
     ]
 
 

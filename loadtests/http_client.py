@@ -89,7 +89,7 @@ class _Lane:
             reply = parse_reply(self._received or data, ended=not data)
         except ValueError:
             self.connection.close()
-            call.finish(RequestFailedError("connection"))
+            call.finish(RequestFailedError(self.connection.lost_as))
             return
         if reply is None:
             self._received = self._received or bytearray(data)

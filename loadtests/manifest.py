@@ -4,6 +4,7 @@ import hashlib
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
@@ -13,6 +14,7 @@ import psutil
 
 from loadtests.artefacts import Artefacts
 from loadtests.nvml import Gpu
+from loadtests.os_limits import limits_in_force
 from loadtests.records import SCHEMA_VERSION
 from loadtests.spec import Experiment
 from servers.cpu_model import cpu_model
@@ -45,6 +47,7 @@ def describe_run(
         "command": command,
         "experiment": described,
         "machine": describe_machine(),
+        "limits": asdict(limits_in_force()),
         "versions": installed_versions(),
         "git": describe_git(Path(__file__).parent),
         "model": dict(artefacts.model),
@@ -62,6 +65,7 @@ def describe_measurement(
         "created_at": now.isoformat(timespec="seconds"),
         "command": command,
         "machine": describe_machine(),
+        "limits": asdict(limits_in_force()),
         "versions": installed_versions(),
         "git": describe_git(Path(__file__).parent),
         "cores": {role: list(numbers) for role, numbers in cores.items()},

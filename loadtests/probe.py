@@ -1,6 +1,7 @@
 """Plain blocking clients for everything outside the timed load: readiness, parity, counters."""
 
 import http.client
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from typing import Protocol as Interface
 import grpc
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
+from loadtests.client_limits import exhausted, exhausted_in
 from loadtests.wire import (
     CONTRACT_WIRES,
     GRPC_METHOD,
@@ -142,7 +144,8 @@ class _GrpcProbe:
 
 @contextmanager
 def open_probe(address: Address, timeout_s: float = 10.0) -> Iterator[Probe]:
-    """A probe of the contender at address; whatever goes wrong is raised as ProbeError."""
+    """A probe of the contender at address; what goes wrong is raised as ProbeError,
+    or OSError where this machine has no more descriptors, ports or memory."""
     wire = address.wire
     probe = (
         _HttpProbe(address, wire, timeout_s)
@@ -152,6 +155,9 @@ def open_probe(address: Address, timeout_s: float = 10.0) -> Iterator[Probe]:
     try:
         yield probe
     except (OSError, http.client.HTTPException, ValueError, ProbeError, grpc.RpcError) as error:
+        number = _exhausted(error)
+        if number is not None:  # of this machine: no contender is to blame
+            raise OSError(number, os.strerror(number)) from error
         whose = f"{address.name} at {address.url}: " if address.name else ""
         raise ProbeError(whose + _sentence(error, wire), _is_definite(error)) from None
     finally:
@@ -162,6 +168,12 @@ def _is_definite(error: Exception) -> bool:
     if isinstance(error, grpc.RpcError):
         return error.code() in _DEFINITE_CODES
     return isinstance(error, AnswerError) or (isinstance(error, ProbeError) and error.definite)
+
+
+def _exhausted(error: Exception) -> int | None:
+    if isinstance(error, grpc.RpcError) and error.code() == grpc.StatusCode.UNAVAILABLE:
+        return exhausted_in(error.details() or "")
+    return exhausted(error)
 
 
 def _sentence(error: Exception, wire: Wire) -> str:

@@ -38,6 +38,10 @@ CEILING_SHARE = 0.5
 """Above half of what the client does against a server that answers at once, its own queueing
 begins to show in the tail."""
 
+CLIENT_LIMIT = "client_limit"
+"""Status of a request that failed because the client's machine had no more descriptors, ports or
+memory."""
+
 Mode = Literal["open", "closed"]
 Purpose = Literal["measurement", "calibration", "search", "noise"]
 TrialStatus = Literal["completed", "failed"]
@@ -120,6 +124,7 @@ class TrialRecord:
     telemetry.parquet came from (null: it has no value). attempts_send_lag_p99_ms has one entry an
     attempt, the last one kept; null in a closed loop. attempts_foreign_share likewise: by side
     ("server", "load") the share of its cores that went to others (loadtests.disturbance).
+    client_failed: it failed by the load generator, and not by the server.
     run_id None: made by an earlier version.
     """
 
@@ -144,6 +149,7 @@ class TrialRecord:
     counters_before: Mapping[str, Count | None] | None = None
     counters_after: Mapping[str, Count | None] | None = None
     telemetry_sources: Mapping[str, str | None] = field(default_factory=dict)
+    client_failed: bool = False
     run_id: Name | None = None
     schema_version: int = SCHEMA_VERSION
 

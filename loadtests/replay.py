@@ -25,14 +25,11 @@ from locust.exception import StopUser
 from locust.runners import MasterRunner, WorkerRunner
 
 from loadtests.arrivals import Schedule
-from loadtests.assignment import ANSWER_SAMPLE_EVERY, Assignment, Row, write_rows
+from loadtests.assignment import ANSWER_SAMPLE_EVERY, MAX_IN_FLIGHT, Assignment, Row, write_rows
 from loadtests.dispatcher import Dispatcher
 from loadtests.gevent_clients import Outcome, RequestFailedError, connect
 from loadtests.traffic import read_traffic
 from loadtests.wire import AnswerError, wire_from
-
-MAX_IN_FLIGHT = 2048
-"""Open requests a process holds; beyond it a request is recorded as not sent, not delayed."""
 
 START_DELAY_S = 0.3
 """From all workers being ready to the first possible arrival: for the message to reach them."""

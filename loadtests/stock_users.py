@@ -20,6 +20,8 @@ from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 
 from loadtests.assignment import Assignment, Row, write_rows
+from loadtests.client_limits import exhausted_in, failure_status
+from loadtests.records import CLIENT_LIMIT
 from loadtests.traffic import encode_request, read_traffic
 from loadtests.wire import HTTP_PATH
 from servers.contract import MODEL_NAME
@@ -49,7 +51,7 @@ def record(environment: Environment, **_: Any) -> None:
         def on_request(response_time: float, exception: BaseException | None, **_: Any) -> None:
             done_s = time.monotonic() - start_s
             sent_s = done_s - response_time / 1000
-            status = "ok" if exception is None else "connection"
+            status = "ok" if exception is None else _failure_status(exception)
             rows.append(Row(len(rows), 0, sent_s, sent_s, done_s, status))
 
         def finish() -> None:
@@ -61,6 +63,12 @@ def record(environment: Environment, **_: Any) -> None:
         gevent.spawn_later(assignment.duration_s, finish)
 
     environment.events.spawning_complete.add_listener(on_start)
+
+
+def _failure_status(error: BaseException) -> str:
+    if isinstance(error, tritonclient.grpc.InferenceServerException):
+        return "connection" if exhausted_in(str(error)) is None else CLIENT_LIMIT
+    return failure_status(error)
 
 
 @cache

@@ -28,7 +28,7 @@ REQUESTS_SCHEMA = pa.schema(
         ("scheduled_s", pa.float64()),
         ("sent_s", pa.float64()),  # null: never sent
         ("done_s", pa.float64()),  # null: no reply
-        ("status", pa.string()),  # ok | http_<code> | grpc_<CODE> | timeout | connection | not_sent
+        ("status", pa.string()),  # see results/README.md
         ("worker", pa.int16()),
         ("label", pa.string()),  # null: this answer was not sampled
         ("confidence", pa.float32()),

@@ -87,7 +87,8 @@ def run_trial(
                 break
     except (DriveError, ProbeError) as error:
         tail = error.log_tail if isinstance(error, DriveError) else server.log_tail()
-        return save_failed(trial, context, str(error), tail, server.log)
+        client_failed = isinstance(error, DriveError) and error.client_failed
+        return save_failed(trial, context, str(error), tail, server.log, client_failed)
     write_table(work / "requests.parquet", attempt.rows, REQUESTS_SCHEMA)
     write_table(work / "telemetry.parquet", attempt.telemetry, TELEMETRY_SCHEMA)
     rows, planned_s = attempt.rows, trial.phases.warmup_s + trial.phases.steady_s
@@ -212,11 +213,22 @@ def _settle(server: RunningServer) -> None:
 
 
 def save_failed(
-    trial: PlannedTrial, context: RunContext, reason: str, tail: tuple[str, ...], server_log: Path
+    trial: PlannedTrial,
+    context: RunContext,
+    reason: str,
+    tail: tuple[str, ...],
+    server_log: Path,
+    client_failed: bool = False,
 ) -> TrialRecord:
     """Saves a trial that did not complete: its reason and the last lines of the log."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    record = replace(_record(trial, context), reason=reason, log_tail=tail, started_at=now)
+    record = replace(
+        _record(trial, context),
+        reason=reason,
+        log_tail=tail,
+        started_at=now,
+        client_failed=client_failed,
+    )
     _save(trial, record, context, server_log, tables=())
     return record
 

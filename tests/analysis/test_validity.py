@@ -8,7 +8,7 @@ from analysis.load import load_run
 from analysis.points import Point, SloVerdict
 from analysis.summary import summarise
 from analysis.validity import MEANINGS, Reason
-from loadtests.records import Level, ParityRecord
+from loadtests.records import CLIENT_LIMIT, Level, ParityRecord
 
 AT_100 = Level("open", rate_rps=100.0)
 SCHEDULED_S = np.arange(0.0, 13.0, 0.01)
@@ -43,6 +43,14 @@ def test_late_sending_makes_a_point_unusable(point):
     assert late.reasons == {Reason.SEND_LAG}
     assert not late.usable
     assert late.slo_verdict is SloVerdict.UNDECIDED
+
+
+def test_requests_that_failed_on_the_client_s_side_are_not_the_server_s_errors(point):
+    status = np.where(np.arange(len(SCHEDULED_S)) % 4 == 3, CLIENT_LIMIT, "ok")
+    limited = point(status=status)
+    assert limited.reasons == {Reason.CLIENT_LIMIT, Reason.TOO_FEW_REQUESTS}
+    assert not limited.usable
+    assert limited.slo_verdict is SloVerdict.UNDECIDED
 
 
 def test_sending_a_little_late_is_borne(point):

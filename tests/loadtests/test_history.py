@@ -10,7 +10,15 @@ import pytest
 
 from loadtests.history import History, missed_in_doubt, slo_met
 from loadtests.plan import AS_PLANNED, STARTUP_S
-from loadtests.records import Level, ParityRecord, Phases, RecordError, TrialRecord, write_trial
+from loadtests.records import (
+    CLIENT_LIMIT,
+    Level,
+    ParityRecord,
+    Phases,
+    RecordError,
+    TrialRecord,
+    write_trial,
+)
 from loadtests.spec import Experiment, LoadSpec, Slo
 from loadtests.tables import REQUESTS_SCHEMA, write_table
 
@@ -87,6 +95,16 @@ def history(tmp_path: Path):
         return History.read(tmp_path, experiment)
 
     return saved
+
+
+@pytest.mark.parametrize("latency_s", [0.05, 0.15])
+def test_a_trial_whose_client_ran_out_of_something_says_nothing_of_the_slo(
+    latency_s: float,
+) -> None:
+    limited = rows(latency_s)
+    limited.loc[limited.index[200:], "status"] = CLIENT_LIMIT
+    assert slo_met([(record(), limited)], SLO) is None
+    assert slo_met([(record(), limited), (record(), rows(latency_s))], SLO) is (latency_s < 0.1)
 
 
 @pytest.mark.parametrize(("latency_s", "met"), [(0.05, True), (0.15, False)])
