@@ -91,11 +91,12 @@ def start_contender(
         model_dir: Path = model_dir,
         ports: Ports | None = None,
         engine: EngineName | None = None,
+        folder: Path | None = None,
         **options: Any,
     ) -> StartedContender:
         contender = discover()[name].variant(name, options, engine)
         ports = ports or free_ports(contender.extra_ports)
-        folder = tmp_path_factory.mktemp(name)
+        folder = folder or tmp_path_factory.mktemp(name)
         log = folder / "server.log"
         args = LaunchArgs(
             contender=contender.name,

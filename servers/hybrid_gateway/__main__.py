@@ -11,7 +11,12 @@ from servers.http_limits import DRAIN_S
 from servers.http_service import UVICORN_OPTIONS
 from servers.hybrid_gateway.app import GatewaySettings, create_app
 from servers.launch_args import LaunchArgs, parse_launch_args, refuse_to_start
-from servers.triton_service.embedded import START_ERRORS, UNAVAILABLE, embedded_triton
+from servers.triton_service.embedded import (
+    START_ERRORS,
+    UNAVAILABLE,
+    embedded_triton,
+    in_plain_folder,
+)
 from servers.triton_service.process import Ports, exit_on_signals
 
 
@@ -20,7 +25,7 @@ def run(args: LaunchArgs) -> None:
         serve(args, str(args.options["triton_url"]))
         return
     ports = Ports(grpc=args.extra_ports["triton_grpc"])
-    with embedded_triton(args, ports, texts=False) as server:
+    with in_plain_folder(args) as placed, embedded_triton(placed, ports, texts=False) as server:
         server.wait_until_ready()
         serve(args, server.grpc_url)
 

@@ -9,8 +9,14 @@ from tritonclient.utils import InferenceServerException
 from servers.contract import MODEL_NAME
 from servers.grpc_channel import GRPC_CHANNEL_OPTIONS
 from servers.launch_args import LaunchArgs, parse_launch_args, refuse_to_start
-from servers.triton_service.embedded import START_ERRORS, UNAVAILABLE, embedded_triton
-from servers.triton_service.process import Ports, TritonError, exit_on_signals
+from servers.triton_service.embedded import (
+    START_ERRORS,
+    UNAVAILABLE,
+    embedded_triton,
+    in_plain_folder,
+)
+from servers.triton_service.front import fronting
+from servers.triton_service.process import LOOPBACK, Ports, TritonError, exit_on_signals, listening
 
 CANARY_TIMEOUT_S = 30.0
 
@@ -27,12 +33,22 @@ def answer_canary(grpc_url: str) -> None:
 
 
 def run(args: LaunchArgs) -> None:
-    ports = Ports(args.port, args.extra_ports["http"], args.extra_ports["metrics"])
-    with embedded_triton(args, ports, texts=True) as server:
-        server.wait_until_ready()
-        answer_canary(server.grpc_url)
-        print(f"triton ready: grpc {server.grpc_url} http {args.host}:{ports.http}", flush=True)
-        raise server.wait()
+    if args.host not in (LOOPBACK, "localhost"):
+        refuse_to_start(
+            f"expected --host {LOOPBACK}, found {args.host}: Triton 2.51 can be ended by a request "
+            "and must face no network; choose hybrid, whose gateway may."
+        )
+    http_port = args.extra_ports["http"]
+    with in_plain_folder(args) as placed, listening(LOOPBACK, http_port) as listener:
+        http_socket = placed.work_dir / "http.socket"
+        ports = Ports(args.port, args.extra_ports["metrics"], http_socket)
+        with embedded_triton(placed, ports, texts=True) as server:
+            server.wait_until_ready()
+            answer_canary(server.grpc_url)
+            with fronting(http_socket, listener):
+                where = f"grpc {server.grpc_url} http {LOOPBACK}:{http_port}"
+                print(f"triton ready: {where}", flush=True)
+                raise server.wait()
 
 
 if __name__ == "__main__":

@@ -1,5 +1,9 @@
 """The Triton that the contenders `triton` and `hybrid` share: embedded form, one command line."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
 from servers.classifier.placement import EngineName, EngineUnavailableError, placement_from
 from servers.launch_args import LaunchArgs
 from servers.triton_service.checks import ConfigError
@@ -10,7 +14,7 @@ from servers.triton_service.installation import (
     stub_numpy,
 )
 from servers.triton_service.neighbours.repository import write_neighbours
-from servers.triton_service.plain_paths import InstallationError
+from servers.triton_service.plain_paths import InstallationError, plain_folder, plain_path
 from servers.triton_service.process import Ports, TritonError, TritonServer
 from servers.triton_service.repository import count_labels, write_repository
 
@@ -21,8 +25,16 @@ START_ERRORS = (ConfigError, TritonError)
 """What else can be wrong with a start, likewise."""
 
 
+@contextmanager
+def in_plain_folder(args: LaunchArgs) -> Iterator[LaunchArgs]:
+    """args with a work_dir that Triton can work in."""
+    with plain_folder(args.work_dir) as work_dir:
+        yield replace(args, work_dir=work_dir)
+
+
 def embedded_triton(args: LaunchArgs, ports: Ports, texts: bool) -> TritonServer:
-    """Writes the model repository into args.work_dir; the server over it is not started yet.
+    """Writes the model repository into args.work_dir, a folder as in_plain_folder gives it; the
+    server over it is not started yet.
 
     texts says whether callers send texts, or token ids only; InstallationError when the Python
     processes of this Triton cannot be sent texts.
@@ -37,7 +49,7 @@ def embedded_triton(args: LaunchArgs, ports: Ports, texts: bool) -> TritonServer
     spec = RepositorySpec(
         form="embedded",
         n_labels=count_labels(args.model_dir),
-        model_dir=args.model_dir.absolute(),
+        model_dir=plain_path(args.model_dir.absolute(), args.work_dir / "links"),
         engine=_engine(args),
         placement=placement_from(args.options),
         batcher=bool(args.options["batcher"]),
@@ -50,7 +62,7 @@ def embedded_triton(args: LaunchArgs, ports: Ports, texts: bool) -> TritonServer
     repository = args.work_dir / "repository"
     write_repository(repository, spec)
     write_neighbours(repository, args.options, args.threads)
-    return TritonServer(repository, args.work_dir / "triton", args.host, ports, args.contender)
+    return TritonServer(repository, args.work_dir / "triton", ports, args.contender)
 
 
 def _engine(args: LaunchArgs) -> EngineName:

@@ -10,6 +10,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 from types import FrameType, TracebackType
 from typing import IO, Self
 from uuid import uuid4
@@ -24,6 +25,10 @@ from servers.launch_args import READY_WITHIN_S
 from servers.triton_service.installation import prepare_installation
 from servers.triton_service.server_log import cause_of_end, engine_refusal, is_error
 
+LOOPBACK = "127.0.0.1"
+"""Where alone this Triton may be reached: requests can end version 2.51."""
+_RESTRICTED = "shared-memory,model-repository,trace,logging"
+
 SHARED_MEMORY_DIR = Path("/dev/shm")
 EXIT_TIMEOUT_S = 5
 KILL_AFTER_S = 7.0
@@ -37,11 +42,12 @@ class TritonError(RuntimeError):
 
 @dataclass(frozen=True)
 class Ports:
-    """Ports on the given host; None: that endpoint stays closed."""
+    """Where Triton answers, on loopback only; None: that endpoint stays closed. http_socket is the
+    path of a Unix socket, of at most 107 bytes."""
 
     grpc: int
-    http: int | None = None
     metrics: int | None = None
+    http_socket: Path | None = None
 
 
 class TritonServer:
@@ -54,11 +60,10 @@ class TritonServer:
     """
 
     def __init__(
-        self, repository: Path, work_dir: Path, host: str, ports: Ports, name: str = "triton"
+        self, repository: Path, work_dir: Path, ports: Ports, name: str = "triton"
     ) -> None:
         self._repository = repository
         self._work_dir = work_dir
-        self._host = host
         self._ports = ports
         self._name = name
         self._shared_memory_prefix = f"study_triton_{uuid4().hex[:12]}_"
@@ -66,10 +71,13 @@ class TritonServer:
 
     @property
     def grpc_url(self) -> str:
-        return f"{self._host}:{self._ports.grpc}"
+        return f"{LOOPBACK}:{self._ports.grpc}"
 
     def __enter__(self) -> Self:
-        _require_free(self._host, self._ports)
+        for port in filter(None, (self._ports.grpc, self._ports.metrics)):
+            listening(LOOPBACK, port).close()
+        if self._ports.http_socket:
+            self._ports.http_socket.unlink(missing_ok=True)  # of a Triton that was killed
         installation = prepare_installation(self._work_dir)
         argv = [str(installation.binary), *self._arguments(installation.backends_dir)]
         self._process = subprocess.Popen(
@@ -157,32 +165,44 @@ class TritonServer:
             "--model-control-mode=none",
             "--disable-auto-complete-config",  # what is served is what the files say
             f"--exit-timeout-secs={EXIT_TIMEOUT_S}",
-            f"--grpc-address={self._host}",
+            f"--grpc-address={LOOPBACK}",
             f"--grpc-port={self._ports.grpc}",
-            *_endpoint("http", self._host, self._ports.http),
-            *_endpoint("metrics", self._host, self._ports.metrics),
+            *_http(self._ports.http_socket),
+            *_metrics(self._ports.metrics),
+            # Behind a key that nobody is told: they read and write files, and map the memory
+            # that the Python stubs work in.
+            f"--grpc-restricted-protocol={_RESTRICTED}:closed={token_hex()}",
+            f"--http-restricted-api={_RESTRICTED}:closed={token_hex()}",
             # Its DCGM would poll the GPU under this contender only; telemetry samples it for all.
             "--allow-gpu-metrics=false",
             "--allow-cpu-metrics=false",
         ]
 
 
-def _require_free(host: str, ports: Ports) -> None:
-    """A port in use would not only stop Triton: whoever has it could answer in Triton's place."""
-    for port in filter(None, (ports.grpc, ports.http, ports.metrics)):
-        try:
-            socket.create_server((host, port)).close()
-        except OSError as error:
-            raise TritonError(
-                f"expected port {port} of {host} to be free, found it in use "
-                f"({error.strerror}): choose another."
-            ) from None
+def listening(host: str, port: int) -> socket.socket:
+    """A socket that listens on the port; TritonError where it is in use.
+
+    A port in use would not only stop Triton: whoever has it could answer in Triton's place.
+    """
+    try:
+        return socket.create_server((host, port))
+    except OSError as error:
+        raise TritonError(
+            f"expected port {port} of {host} to be free, found it in use ({error.strerror}): "
+            "choose another."
+        ) from None
 
 
-def _endpoint(name: str, host: str, port: int | None) -> list[str]:
+def _http(socket_path: Path | None) -> list[str]:
+    if socket_path is None:
+        return ["--allow-http=false"]
+    return ["--allow-http=true", f"--http-address=unix:{socket_path}"]
+
+
+def _metrics(port: int | None) -> list[str]:
     if port is None:
-        return [f"--allow-{name}=false"]
-    return [f"--allow-{name}=true", f"--{name}-address={host}", f"--{name}-port={port}"]
+        return ["--allow-metrics=false"]
+    return ["--allow-metrics=true", f"--metrics-address={LOOPBACK}", f"--metrics-port={port}"]
 
 
 def exit_on_signals() -> None:

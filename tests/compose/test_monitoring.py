@@ -129,9 +129,7 @@ def _metrics_of_triton(folder: Path, grpc: int, metrics: int) -> set[str]:
         'input { name: "A" data_type: TYPE_FP32 dims: 1 } '
         'output { name: "B" data_type: TYPE_FP32 dims: 1 }'
     )
-    server = TritonServer(
-        version_dir.parents[1], folder / "work", "127.0.0.1", Ports(grpc, None, metrics)
-    )
+    server = TritonServer(version_dir.parents[1], folder / "work", Ports(grpc, metrics))
     with server:
         server.wait_until_ready(60.0)
         with urlopen(f"http://127.0.0.1:{metrics}/metrics", timeout=10) as answer:

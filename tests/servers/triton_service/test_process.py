@@ -2,19 +2,36 @@
 
 import shutil
 import signal
+import subprocess
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from loadtests.launch import Ports as LaunchPorts
+from loadtests.launch import free_ports
+from servers.triton_service.installation import SITE_VARIABLE
 from servers.triton_service.process import Ports, TritonServer
 
 pytestmark = pytest.mark.live
 
 
 def test_triton_does_not_poll_the_gpu_that_telemetry_samples_for_every_contender() -> None:
-    server = TritonServer(Path("repository"), Path("work"), "127.0.0.1", Ports(1, 2, 3))
+    server = TritonServer(Path("repository"), Path("work"), Ports(1, 2, Path("socket")))
     assert "--allow-gpu-metrics=false" in server._arguments(Path("backends"))
+
+
+def test_triton_itself_listens_on_loopback_and_a_unix_socket_alone() -> None:
+    server = TritonServer(Path("repository"), Path("work"), Ports(1, 2, Path("/socket")))
+    options = [argument.partition("=") for argument in server._arguments(Path("backends"))]
+    addresses = {name: value for name, _, value in options if name.endswith("-address")}
+    assert addresses == {
+        "--grpc-address": "127.0.0.1",
+        "--metrics-address": "127.0.0.1",
+        "--http-address": "unix:/socket",
+    }
 
 
 @pytest.mark.parametrize(
@@ -70,14 +87,18 @@ def test_a_model_that_does_not_load_is_named_in_the_last_line(
     assert "failed to load 'classifier' version 1" in last
 
 
+@pytest.mark.parametrize("name", ["grpc", "http", "metrics"])
 def test_a_port_in_use_is_refused_before_a_server_is_started(
-    triton: Any, start_triton: Any
+    triton: Any, start_triton: Any, name: str
 ) -> None:
-    running = start_triton(ports=triton.ports)
+    taken = {"grpc": triton.ports.main} | triton.ports.extra
+    own = free_ports(("http", "metrics"))
+    ports = {"grpc": own.main} | dict(own.extra) | {name: taken[name]}
+    running = start_triton(ports=LaunchPorts(ports.pop("grpc"), ports))
 
     assert running.process.wait(60) == 1
     (sentence,) = running.log_text().splitlines()
-    assert f"expected port {triton.ports.main} of 127.0.0.1 to be free" in sentence
+    assert f"expected port {taken[name]} of 127.0.0.1 to be free" in sentence
 
 
 def test_a_model_folder_without_a_model_is_refused(start_triton: Any, tmp_path: Path) -> None:
@@ -86,3 +107,52 @@ def test_a_model_folder_without_a_model_is_refused(start_triton: Any, tmp_path: 
     assert running.process.wait(60) == 1
     (sentence,) = running.log_text().splitlines()
     assert sentence.startswith(f"expected config.json in {tmp_path}, found none")
+
+
+def modes_of_the_package() -> dict[Path, int]:
+    spec = find_spec("pytriton")
+    assert spec is not None
+    assert spec.origin is not None
+    return {path: path.stat().st_mode for path in Path(spec.origin).parent.rglob("*")}
+
+
+def test_folders_of_any_name_are_served_and_the_installed_package_stays_as_it_was(
+    start_triton: Any, client_of: Any, model_dir: Path, tmp_path: Path, monkeypatch: Any
+) -> None:
+    odd = tmp_path / "é 张"
+    for name in ("run", "temporary", "site"):
+        (odd / name).mkdir(parents=True)
+    monkeypatch.setenv("TMPDIR", str(odd / "temporary"))
+    monkeypatch.setenv(SITE_VARIABLE, str(odd / "site"))
+    shutil.copytree(model_dir, odd / "model")
+    modes = modes_of_the_package()
+
+    running = start_triton(model_dir=odd / "model", folder=odd / "run")
+    running.wait_until_ready()
+    assert client_of(running).send(["canary"]).result().outputs
+    option = "--model-repository="
+    arguments = [arg for process in running.descendants() for arg in process.cmdline()]
+    repository = Path(next(arg[len(option) :] for arg in arguments if arg.startswith(option)))
+    assert repository.is_dir()
+
+    assert running.end(signal.SIGTERM) == 0
+    assert not repository.parent.exists()
+    assert modes_of_the_package() == modes
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+def test_a_host_that_a_network_reaches_is_refused(host: str, root: Path) -> None:
+    arguments = ["--contender=triton", "--engine=onnxruntime", f"--host={host}", "--port=8001"]
+    folders = ["--model-dir=model", "--work-dir=work"]
+    done = subprocess.run(
+        [sys.executable, "-m", "servers.triton_service", *arguments, *folders],
+        capture_output=True,
+        text=True,
+        cwd=root,
+    )
+
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"expected --host 127.0.0.1, found {host}: Triton 2.51 can be ended by a request and must "
+        "face no network; choose hybrid, whose gateway may.\n"
+    )
