@@ -26,13 +26,14 @@ def throughput_figure(summary: Summary) -> Figure:
     """Throughput by arrival rate, with the line on which a server keeps up."""
     rates = rates_of(summary)
     with mpl.rc_context(SETTINGS):
-        figure, [axes] = panels(["Answered against offered (requests/s)"])
+        figure, [axes] = panels(["Answered by arrival rate"])
+        axes.set_ylabel("answered (requests/s)", fontsize=10)
         axes.plot(rates, rates, color=MUTED, ls="--", lw=1.2, zorder=0)
         ends = _lines(axes, summary, lambda p: p.metrics.throughput_rps if p.metrics else None)
-        if _wide(rates):
+        if wide(rates):
             axes.set_yscale("log")
         rate_axis(axes, rates)
-        if _wide(rates):
+        if wide(rates):
             axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         else:
             axes.set_ylim(bottom=0)
@@ -44,8 +45,9 @@ def utilisation_figure(summary: Summary) -> Figure:
     """Server CPU by arrival rate; where there is a GPU, its time-busy and its SM active instead."""
     shown = {title: value for title, value in _GPU.items() if _known(summary, value)} or _CPU
     with mpl.rc_context(SETTINGS):
-        figure, all_axes = panels([f"{title} by arrival rate (requests/s)" for title in shown])
-        for axes, value in zip(all_axes, shown.values(), strict=True):
+        figure, all_axes = panels([f"{title} by arrival rate" for title in shown])
+        for axes, (title, value) in zip(all_axes, shown.items(), strict=True):
+            axes.set_ylabel(f"{title} (%)", fontsize=10)
             ends = _lines(axes, summary, value)
             rate_axis(axes, rates_of(summary))
             axes.set_ylim(0, max(100.0, axes.get_ylim()[1]))
@@ -71,7 +73,7 @@ def rates_of(summary: Summary) -> list[float]:
 def rate_axis(axes: Axes, rates: Sequence[float], most: int = MOST_TICKS) -> None:
     """Ticks of an axis of arrival rates: the rates themselves where they fit."""
     low, high = rates[0], rates[-1]
-    if _wide(rates):
+    if wide(rates):
         axes.set_xscale("log")
         axes.set_xlim(low / (high / low) ** 0.05, high * (high / low) ** 0.05)
     else:
@@ -82,10 +84,23 @@ def rate_axis(axes: Axes, rates: Sequence[float], most: int = MOST_TICKS) -> Non
         axes.set_xticks(rates, [f"{rate:g}" for rate in rates])
     else:
         axes.xaxis.set_major_locator(
-            LogLocator(subs=(1, 2, 5)) if _wide(rates) else MaxNLocator(most)
+            LogLocator(subs=(1, 2, 5)) if wide(rates) else MaxNLocator(most)
         )
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.set_xlabel("arrival rate (requests/s)", fontsize=10)
+
+
+def segments(points: Sequence[Point], value: Value) -> list[list[Point]]:
+    """The usable points that have a value, cut where a tested rate between them has none: a line
+    drawn through it would say what nobody measured. points: of one contender, rates ascending."""
+    runs: list[list[Point]] = [[]]
+    for point in points:
+        if point.usable and value(point) is not None:
+            runs[-1].append(point)
+        else:
+            runs.append([])
+    return [run for run in runs if run]
 
 
 def xy(points: Sequence[Point], value: Value) -> tuple[list[float], list[float]]:
@@ -103,10 +118,10 @@ def _percent(field: str) -> Value:
     return value
 
 
-_CPU = {"Server CPU used (%)": _percent("server_cpu_utilisation")}
+_CPU = {"Server CPU used": _percent("server_cpu_utilisation")}
 _GPU = {
-    "GPU time busy (%)": _percent("gpu_busy_ratio"),
-    "GPU SM active (%)": _percent("gpu_sm_active_ratio"),
+    "GPU time busy": _percent("gpu_busy_ratio"),
+    "GPU SM active": _percent("gpu_sm_active_ratio"),
 }
 
 
@@ -130,8 +145,8 @@ def panels(titles: Sequence[str]) -> tuple[Figure, list[Axes]]:
         left=0.15,
         right=RIGHT_MARGIN,
         top=1 - edge,
-        bottom=0.8 * edge,
-        hspace=0.25 if n < 3 else 0.4,
+        bottom=1.2 * edge,
+        hspace=0.4,
     )
     for axes, title in zip(found, titles, strict=True):
         axes.set_title(title, x=-0.2, pad=10)
@@ -148,7 +163,8 @@ def _lines(axes: Axes, summary: Summary, value: Value) -> list[EndLabel]:
         xs, ys = xy([p for p in points if p.usable], value)
         if not xs:
             continue
-        axes.plot(xs, ys, color=style.color)
+        for run in segments(points, value):
+            axes.plot(*xy(run, value), color=style.color)
         for filled in (True, False):
             some = [p for p in points if p.usable and p.saturated is not filled]
             axes.plot(
@@ -159,7 +175,7 @@ def _lines(axes: Axes, summary: Summary, value: Value) -> list[EndLabel]:
                 markerfacecolor=style.color if filled else PAGE,
                 clip_on=False,
             )
-        ends.append(EndLabel(name, xs[-1], ys[-1], style.color))
+        ends.append(EndLabel(name, xs[-1], ys[-1], style.color, style.marker))
     if not ends:
         say(axes, "no valid point")
     return ends
@@ -172,10 +188,11 @@ def say(axes: Axes, text: str) -> None:
 
 def _fit(rates: Sequence[float], most: int) -> bool:
     """Whether the rates may be written below an axis one by one without touching."""
-    places = [log(rate) if _wide(rates) else rate for rate in rates]
+    places = [log(rate) if wide(rates) else rate for rate in rates]
     least = 0.8 * (places[-1] - places[0]) / most
     return len(rates) <= most and all(b - a >= least for a, b in pairwise(places))
 
 
-def _wide(rates: Sequence[float]) -> bool:
+def wide(rates: Sequence[float]) -> bool:
+    """Whether an axis of these rates is logarithmic."""
     return max(rates) >= 8 * min(rates)

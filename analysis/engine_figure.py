@@ -26,10 +26,14 @@ def engine_figure(summary: Summary) -> Figure | None:
     with mpl.rc_context(SETTINGS):
         figure, [rates, times] = panels(
             [
-                f"Texts a second by batch size, {length:.3g} tokens",
-                "Time of a batch (ms) by batch size",
+                f"Rate by batch size, {length:.3g} tokens",
+                "Time of a batch by batch size",
             ]
         )
+        rates.set_ylabel("texts a second", fontsize=10)
+        times.set_ylabel("time of a batch (ms)", fontsize=10)
+        for axes in (rates, times):
+            axes.set_xlabel("texts in a batch", fontsize=10)
         _lines(rates, engines, lambda e, batch: e.rate_at(batch, length))
         ends = _contenders(rates, summary)
         rates.autoscale_view()  # else labels are placed by limits that are not yet known
@@ -82,5 +86,7 @@ def _contenders(axes: Axes, summary: Summary) -> list[EndLabel]:
             color=style.color,
             markerfacecolor=style.color if reach.saturated_at else PAGE,
         )
-        ends.append(EndLabel(reach.contender, batch, reach.throughput_rps, style.color))
+        ends.append(
+            EndLabel(reach.contender, batch, reach.throughput_rps, style.color, style.marker)
+        )
     return ends

@@ -10,6 +10,7 @@ from zlib import crc32
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 # Okabe-Ito and Tol colours, told apart by colour-blind readers and visible on white and on dark.
 _LOOKS = {
@@ -81,12 +82,14 @@ class Look:
 
 @dataclass(frozen=True)
 class EndLabel:
-    """A name to be written to the right of the axes, beside the end of its line."""
+    """A name to be written to the right of the axes, about as high as its line ends; marker None:
+    at just that height."""
 
     text: str
     x: float
     y: float
     color: str
+    marker: str | None = None
 
 
 def look(contender: str) -> Look:
@@ -121,7 +124,8 @@ def _top(group: Sequence[float], gap: float) -> float:
 
 
 def label_ends(axes: Axes, labels: Sequence[EndLabel], gap: float = 0.068) -> None:
-    """Writes labels right of the axes without overlap, a thin line leading to each line's end."""
+    """Writes labels right of the axes without overlap, each behind its marker and in the order in
+    which the lines end. Lines from label to end would cross each other and the words."""
     if not labels:
         return
     to_axes = axes.transAxes.inverted()
@@ -129,19 +133,20 @@ def label_ends(axes: Axes, labels: Sequence[EndLabel], gap: float = 0.068) -> No
     heights = spread([float(end[1]) for end in ends], gap)
     # Labels pushed past an edge would leave the figure: shift all of them back together.
     shift = min(0.0, 1.0 - max(heights)) or max(0.0, -min(heights))
-    for item, end, height in zip(labels, ends, heights, strict=True):
+    for item, height in zip(labels, heights, strict=True):
+        if item.marker:
+            key = Line2D([1.045], [height + shift], marker=item.marker, color=item.color)
+            key.set(transform=axes.transAxes, clip_on=False)
+            axes.add_artist(key)
         axes.annotate(
             item.text,
-            xy=(float(end[0]) + 0.012, float(end[1])),
-            xytext=(1.06, height + shift),
+            (1.08 if item.marker else 1.02, height + shift),
             xycoords="axes fraction",
-            textcoords="axes fraction",
             va="center",
             color=item.color,
             fontweight="bold",
             fontsize=10,
             annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": item.color, "lw": 0.8, "shrinkB": 0},
         )
 
 

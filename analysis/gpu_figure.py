@@ -36,7 +36,8 @@ def gpu_figure(summary: Summary) -> Figure | None:
         return None
     with mpl.rc_context(SETTINGS):
         figure, [axes] = stack([len(known) + 1], right=0.93)
-        axes.set_title("Share of time or of the GPU (%)", x=-0.31, pad=7)
+        axes.set_title("What is called GPU utilisation", x=-0.31, pad=7)
+        axes.set_xlabel("share of time, or of the GPU (%)", fontsize=10)
         name_rows(axes, list(known))
         axes.set_ylim(len(known) - 0.45, -1.3)
         axes.set_xscale("linear")

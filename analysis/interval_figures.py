@@ -56,10 +56,10 @@ def forest_figure(summary: Summary) -> Figure | None:
         return None
     reference = summary.manifest.experiment.reference
     with mpl.rc_context(SETTINGS):
-        figure, all_axes = stack([len(rows) for rows in panels], right=0.64)
+        figure, all_axes = stack([len(rows) for rows in panels], right=0.6)
         for i, (axes, rows) in enumerate(zip(all_axes, panels, strict=True)):
             start = f"P99 latency over that of {reference} at " if i == 0 else "at "
-            axes.set_title(start + rate(rows[0][0].rate_rps), x=-0.58, pad=7)
+            axes.set_title(start + rate(rows[0][0].rate_rps), x=-0.63, pad=7)
             axes.set_xscale("log")
             axes.set_xlim(min([*ends, 0.9]) / 1.15, max([*ends, 1.1]) * 1.15)
             margin = max(ratio.margin for _, ratio in rows)
@@ -68,7 +68,7 @@ def forest_figure(summary: Summary) -> Figure | None:
             name_rows(axes, [comparison.contender for comparison, _ in rows])
             for row, (comparison, ratio) in enumerate(rows):
                 _ratio(axes, row, comparison.contender, ratio)
-        all_axes[-1].set_xlabel("← quicker · slower →", fontsize=10)
+        all_axes[-1].set_xlabel("ratio   (← quicker · slower →)", fontsize=10)
     return figure
 
 
@@ -111,7 +111,7 @@ def _capacity(axes: Axes, row: int, capacity: Capacity) -> None:
         if rate_rps is not None:
             axes.plot(rate_rps, row, marker, color=style.color, markerfacecolor=face)
     certified_rps = capacity.certified_rps
-    _beside(axes, row, rate(certified_rps) if certified_rps else "not certified")
+    beside(axes, row, rate(certified_rps) if certified_rps else "not certified")
 
 
 def _ratio(axes: Axes, row: int, contender: str, ratio: Ratio) -> None:
@@ -120,7 +120,7 @@ def _ratio(axes: Axes, row: int, contender: str, ratio: Ratio) -> None:
         _span(axes, row, ratio.low, ratio.high, style.color)
     if ratio.ratio is not None:
         axes.plot(ratio.ratio, row, "o", color=style.color)
-    _beside(axes, row, f"{times(ratio.ratio)} {ratio.verdict}")
+    beside(axes, row, f"{times(ratio.ratio)} {ratio.verdict}")
 
 
 def _span(axes: Axes, row: int, low: float | None, high: float | None, color: str) -> None:
@@ -135,7 +135,8 @@ def _span(axes: Axes, row: int, low: float | None, high: float | None, color: st
             axes.plot(edge, row, marker, color=color, clip_on=False, markersize=7)
 
 
-def _beside(axes: Axes, row: int, text: str) -> None:
+def beside(axes: Axes, row: int, text: str) -> None:
+    """Words to the right of a row."""
     axes.annotate(
         text, (_OUTSIDE, row), xycoords=axes.get_yaxis_transform(), va="center", fontsize=10
     )

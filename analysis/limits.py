@@ -7,7 +7,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from analysis.points import Point
-from analysis.reach import Reach, fell_at, highest_loads, saturated_at
+from analysis.reach import fell_at, highest_loads, saturated_at
 from analysis.trials import Ceiling
 from analysis.values import Value
 from analysis.wording import number, percent
@@ -114,42 +114,37 @@ def find_limit(facts: LoadFacts) -> tuple[Limit, str]:
 
 
 def find_limits(
-    points: Sequence[Point],
-    reaches: Sequence[Reach],
-    ceilings: Mapping[str, Ceiling],
-    on_gpu: Mapping[str, bool],
-    n_cores: int,
-    slo_latency_ms: float,
+    points: Sequence[Point], facts_of: Callable[[Point], LoadFacts | None]
 ) -> list[LimitFound]:
-    """The limit of each contender at its highest load. ceilings and on_gpu: by contender."""
-    shares = {reach.contender: reach.engine_share for reach in reaches}
+    """The limit of each contender at its highest load; where nothing is full there, at the load
+    above it that it did not keep up with."""
     found = []
     for name, point in highest_loads(points).items():
-        facts = _facts(point, ceilings.get(name), n_cores, slo_latency_ms)
+        stopped = saturated_at(points, point)
+        facts = facts_of(point)
         if facts is None:
             continue
-        facts = replace(
-            facts,
-            saturated=saturated_at(points, point) is not None,
-            engine_share=shares.get(name),
-            on_gpu=on_gpu.get(name, False),
-        )
-        limit, because = find_limit(facts)
+        limit, because = find_limit(replace(facts, saturated=stopped is not None))
+        beyond = facts_of(stopped) if stopped and stopped is not point else None
+        if limit is Limit.UNKNOWN and stopped and beyond:
+            limit, there = find_limit(replace(beyond, saturated=True))
+            because += f"; at {stopped.level}, where it was saturated: {there}"
+        fell = _fell(fell_at(points, point))
         found.append(
-            LimitFound(
-                contender=name,
-                level=point.level,
-                limit=limit,
-                because=because,
-                fell=_fell(fell_at(points, point)),
-            )
+            LimitFound(contender=name, level=point.level, limit=limit, because=because, fell=fell)
         )
     return found
 
 
-def _facts(
-    point: Point, ceiling: Ceiling | None, n_cores: int, slo_latency_ms: float
+def load_facts(
+    point: Point,
+    ceiling: Ceiling | None,
+    engine_share: float | None,
+    on_gpu: bool,
+    n_cores: int,
+    slo_latency_ms: float,
 ) -> LoadFacts | None:
+    """What a point says of its contender at that load; None: nothing was measured."""
     metrics = point.metrics
     if metrics is None:
         return None
@@ -159,14 +154,17 @@ def _facts(
     return LoadFacts(
         offered_rps=metrics.offered_rps if point.mode == "open" else None,
         throughput_rps=metrics.throughput_rps,
+        saturated=point.saturated,
         ceiling_rps=ceiling.ceiling_rps if ceiling else None,
         send_lag_p99_ms=metrics.send_lag_p99_ms if lag_matters else None,
         send_lag_bound_ms=SEND_LAG_SHARE * slo_latency_ms,
+        on_gpu=on_gpu,
         server_cpu=cpu,
         server_cores_used=None if cpu is None else cpu * n_cores,
         gateway_cores_used=(
             None if gateway_s is None else gateway_s * metrics.throughput_rps / 1000
         ),
+        engine_share=engine_share,
         sm_active=metrics.gpu_sm_active_ratio,
         gpu_busy=metrics.gpu_busy_ratio,
     )

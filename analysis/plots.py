@@ -15,7 +15,7 @@ from analysis.omission import omission_figure
 from analysis.summary import Summary
 from analysis.tail_figure import latency_figure
 
-_DRAWN: Mapping[str, Callable[[Summary], Figure | None]] = {
+DRAWN: Mapping[str, Callable[[Summary], Figure | None]] = {
     "capacity": capacity_figure,
     "latency": latency_figure,
     "throughput": throughput_figure,
@@ -31,7 +31,7 @@ def figures(summary: Summary) -> dict[str, str]:
     """Inline SVG of every figure that has something to show; none for a run of closed loops."""
     if not open_points(summary):
         return {}
-    drawn = {name: draw(summary) for name, draw in _DRAWN.items()}
+    drawn = {name: draw(summary) for name, draw in DRAWN.items()}
     return {name: to_svg(figure, name) for name, figure in drawn.items() if figure}
 
 

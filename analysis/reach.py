@@ -104,6 +104,13 @@ def reaches(
     return found
 
 
+def engine_share(point: Point, engines: Sequence[Engine], batches: bool) -> float | None:
+    """Share of its engine's own rate that a contender reaches at one load; None: not known."""
+    engine = engine_of(engines, point.contender)
+    reach = _reach(point, None, engine, batches) if engine else None
+    return reach.engine_share if reach else None
+
+
 def _reach(point: Point, stopped: Point | None, engine: Engine, batches: bool) -> Reach | None:
     metrics = point.metrics
     if metrics is None or metrics.mean_padded_tokens is None:

@@ -15,12 +15,12 @@ from analysis.contenders import SIMULATED_SERVER, ContenderFacts, contender_fact
 from analysis.cost import Cost, costs
 from analysis.engines import Engine
 from analysis.gpu import GpuFigure, gpu_figures
-from analysis.limits import LimitFound, find_limits
+from analysis.limits import LimitFound, LoadFacts, find_limits, load_facts
 from analysis.load import Run
 from analysis.manifest import Manifest, Price, Slo
 from analysis.noise import NoiseFloor, noise_checks, noise_floor
 from analysis.points import Point, points
-from analysis.reach import Reach, reaches
+from analysis.reach import Reach, engine_share, reaches
 from analysis.recommend import Recommendation, candidates_of, cpu_verdicts, recommend
 from analysis.trials import Ceiling, TrialResult, ceilings, judge_trials
 from analysis.validity import MEANINGS, Meaning
@@ -121,7 +121,7 @@ def summarise(run: Run, price: Price | None = None) -> Summary:
         gpu_figures=gpu_figures(run),
         engines=list(run.engines),
         reaches=found_reaches,
-        limits=_limits(run, contenders, found_points, found_reaches, found_ceilings),
+        limits=_limits(run, contenders, found_points, found_ceilings),
         claims=judge_claims(Findings(contenders, found_points, by_name, run.engines, repeats)),
         saturation=saturations(found_points, experiment.contenders, experiment.reference),
         comparison=comparisons(repeats, floor, experiment),
@@ -201,18 +201,23 @@ def _limits(
     run: Run,
     contenders: list[ContenderFacts],
     found_points: list[Point],
-    found_reaches: list[Reach],
     found_ceilings: list[Ceiling],
 ) -> list[LimitFound]:
     by_protocol = {ceiling.protocol: ceiling for ceiling in found_ceilings}
-    return find_limits(
-        found_points,
-        found_reaches,
-        {c.name: by_protocol[c.protocol] for c in contenders if c.protocol in by_protocol},
-        {c.name: c.device == "cuda" for c in contenders},
-        len(run.manifest.cores.get("server", ())),
-        run.manifest.experiment.slo.latency_ms,
-    )
+    by_name = {contender.name: contender for contender in contenders}
+
+    def facts_of(point: Point) -> LoadFacts | None:
+        contender = by_name[point.contender]
+        return load_facts(
+            point,
+            by_protocol.get(contender.protocol),
+            engine_share(point, run.engines, contender.batches),
+            contender.device == "cuda",
+            len(run.manifest.cores.get("server", ())),
+            run.manifest.experiment.slo.latency_ms,
+        )
+
+    return find_limits(found_points, facts_of)
 
 
 def _failures(run: Run) -> list[Failure]:

@@ -1,13 +1,27 @@
 """The figure of tail latency: where each contender leaves the SLO, and where it saturates."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import log
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
-from analysis.curves import RIGHT_MARGIN, mark_unused, open_points, rate_axis, rates_of, say, xy
+from analysis.capacity import Judgement
+from analysis.curves import (
+    RIGHT_MARGIN,
+    mark_unused,
+    open_points,
+    rate_axis,
+    rates_of,
+    say,
+    segments,
+    wide,
+    xy,
+)
 from analysis.figure_style import MUTED, PAGE, SETTINGS, EndLabel, label_ends, look
 from analysis.points import Point
 from analysis.summary import Summary
@@ -26,15 +40,16 @@ def latency_figure(summary: Summary) -> Figure:
         strip, axes = figure.subplots(
             2, 1, sharex=True, height_ratios=[strip_inches, 3.4], gridspec_kw={"hspace": 0.04}
         )
-        figure.subplots_adjust(left=0.15, right=RIGHT_MARGIN, top=0.91, bottom=0.08)
-        title = f"P{slo.percentile:g} latency (ms) by arrival rate (requests/s)"
+        figure.subplots_adjust(left=0.15, right=RIGHT_MARGIN, top=0.91, bottom=0.12)
+        title = f"P{slo.percentile:g} latency by arrival rate"
+        axes.set_ylabel(f"P{slo.percentile:g} latency (ms)", fontsize=10)
         strip.set_title(title, x=-0.2, pad=8)
         axes.set_yscale("log")
         all_points = [point for points in by_name.values() for point in points]
         stated_ms = [ms for point in all_points if (ms := _latency_ms(point)) is not None]
         top_ms = 1.6 * max([slo.latency_ms, *stated_ms])
         axes.set_ylim(0.8 * min([slo.latency_ms, *stated_ms]), top_ms)
-        ends = _latency_lines(axes, by_name, stopped, top_ms)
+        ends = _latency_lines(axes, by_name, stopped, _known(summary))
         axes.axhline(slo.latency_ms, color=MUTED, ls="--", lw=1.2)
         rate_axis(axes, rates_of(summary))
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -48,24 +63,64 @@ def latency_figure(summary: Summary) -> Figure:
 
 
 def _latency_lines(
-    axes: Axes,
-    by_name: Mapping[str, Sequence[Point]],
-    stopped: Mapping[str, Point],
-    top_ms: float,
+    axes: Axes, by_name: Mapping[str, Sequence[Point]], stopped: Container[str], found: "_Known"
 ) -> list[EndLabel]:
     ends = []
     for name, points in by_name.items():
-        xs, ys = xy([point for point in points if point.usable], _latency_ms)
         style = look(name)
-        axes.plot(xs, ys, color=style.color, marker=style.marker, clip_on=False)
         mark_unused(axes, points, _latency_ms, style.color)
-        if xs and name in stopped:
-            # Where the tail lies beyond the last stated value is not known: dotted, to the top.
-            rate_rps = stopped[name].rate_rps or xs[-1]
-            axes.plot([xs[-1], rate_rps], [ys[-1], top_ms], color=style.color, ls=":", lw=1.3)
-        elif xs:
-            ends.append(EndLabel(name, xs[-1], ys[-1], style.color))
+        runs = segments(points, _latency_ms)
+        ends_of_runs = [(before[-1], after[0]) for before, after in pairwise(runs)]
+        for pairs, dashes in (
+            ([pair for run in runs for pair in pairwise(run)], "-"),
+            (ends_of_runs, ":"),
+        ):
+            for pair in pairs:
+                if found.agrees(name, *pair):
+                    axes.plot(*xy(pair, _latency_ms), color=style.color, ls=dashes)
+        xs, ys = xy([point for run in runs for point in run], _latency_ms)
+        axes.plot(xs, ys, ls="", color=style.color, marker=style.marker, clip_on=False)
+        if xs and name not in stopped:
+            ends.append(EndLabel(name, xs[-1], ys[-1], style.color, style.marker))
     return ends
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What is known of the SLO between points that state a percentile: by contender, whether it is
+    met at a rate. log_rates: how the axis of rates is drawn."""
+
+    met: Mapping[str, Mapping[float, bool]]
+    slo_ms: float
+    log_rates: bool
+
+    def agrees(self, name: str, before: Point, after: Point) -> bool:
+        """Whether a straight line from one point to another is on the right side of the SLO at
+        every rate of which that is known."""
+        (x0, x1), (y0, y1) = xy((before, after), _latency_ms)
+        place = log if self.log_rates else float
+        for rate_rps, met in self.met.get(name, {}).items():
+            if x0 < rate_rps < x1:
+                share = (place(rate_rps) - place(x0)) / (place(x1) - place(x0))
+                # Straight on the axis of latencies, which is logarithmic.
+                if (y0 * (y1 / y0) ** share <= self.slo_ms) is not met:
+                    return False
+        return True
+
+
+def _known(summary: Summary) -> _Known:
+    slo = summary.manifest.experiment.slo
+    sides = {Judgement.CERTIFIED: True, Judgement.NOT_MET: False}
+    met = {
+        capacity.contender: {
+            rate.rate_rps: sides[rate.judgement]
+            for rate in capacity.rates
+            if rate.judgement in sides
+        }
+        for capacity in summary.capacities
+        if capacity.slo == slo
+    }
+    return _Known(met, slo.latency_ms, wide(rates_of(summary)))
 
 
 def _draw_strip(strip: Axes, axes: Axes, stopped: Mapping[str, Point]) -> None:

@@ -56,15 +56,18 @@ def collapsing(
     new_run: Callable[..., SyntheticRun], contender: Callable[..., SyntheticContender]
 ) -> Callable[..., Summary]:
     """The summary of contender `a`, whose seconds of service a request depend on rate and repeat:
-    as given here it keeps up at 200 rps, and answers 50 of 400. cpu: share of the server's core."""
+    as given here it keeps up at 200 rps, and answers 50 of 400. cpu: share of the core in use."""
 
     def simulate(
-        service_s: Mapping[float, Sequence[float]] = COLLAPSE, cpu: float = 0.95
+        service_s: Mapping[float, Sequence[float]] = COLLAPSE,
+        cpu: float = 0.95,
+        cpu_at_200: float | None = None,
     ) -> Summary:
         run = new_run(["a"], rates_rps=list(service_s), repeats=2, steady_s=8.0)
-        run.telemetry_changes = {"server_cpu_s": lambda frame: frame["t_s"] * cpu}
         run.calibrate("null-http", "http-json", 4000)
         for rate_rps, each_s in service_s.items():
+            used = cpu if rate_rps != 200 or cpu_at_200 is None else cpu_at_200
+            run.telemetry_changes = {"server_cpu_s": lambda frame, used=used: frame["t_s"] * used}
             for repeat, one_s in enumerate(each_s, start=1):
                 requests = open_loop_rows(contender("a", one_s), rate_rps, run.steady_s, repeat)
                 run.add(contender("a", one_s), requests, Level("open", rate_rps=rate_rps), repeat)

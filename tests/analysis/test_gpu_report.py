@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from analysis.derive import derive
 from analysis.engine_figure import engine_figure
-from analysis.figure_style import to_svg
+from analysis.figure_style import look, to_svg
 from analysis.gpu import gpu_figures
 from analysis.gpu_figure import gpu_figure
 from analysis.load import load_run
@@ -178,15 +178,18 @@ def test_the_figures_name_engines_and_meanings(summary):
     assert {"time busy", "SM active", "tensor active"} <= set(text_in(gpu_figure(summary)))
 
 
-def test_each_label_leads_to_its_marker(summary):
-    figure = engine_figure(summary)
-    figure.draw_without_rendering()
-    axes = figure.axes[0]
-    to_axes = axes.transAxes.inverted()
-    for reach, label in zip(summary.reaches, axes.texts, strict=True):
-        at = axes.transData.transform((reach.mean_batch, reach.throughput_rps))
-        assert label.get_text() == reach.contender
-        assert label.xy[1] == pytest.approx(to_axes.transform(at)[1])
+def test_labels_stand_behind_their_markers_in_the_order_of_what_they_label(summary):
+    axes = engine_figure(summary).axes[0]
+    from_top = sorted(axes.texts, key=lambda label: -label.xy[1])
+    most_first = sorted(summary.reaches, key=lambda reach: -reach.throughput_rps)
+    assert [label.get_text() for label in from_top] == [reach.contender for reach in most_first]
+    keys = {
+        line.get_ydata()[0]: line for line in axes.lines if line.get_transform() == axes.transAxes
+    }
+    for label in from_top:
+        style, key = look(label.get_text()), keys[label.xy[1]]
+        assert (key.get_marker(), key.get_color()) == (style.marker, style.color)
+        assert label.arrow_patch is None, "leader lines cross each other and the words"
 
 
 def test_nothing_is_drawn_of_what_was_not_measured(summary, searched_summary):

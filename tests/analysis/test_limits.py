@@ -108,6 +108,12 @@ def test_a_contender_that_fell_at_a_higher_load_was_not_asked_for_too_little(col
     assert found.limit is Limit.UNKNOWN
 
 
+def test_what_is_full_only_beyond_the_highest_load_is_named_with_its_load(collapsing):
+    (found,) = collapsing(cpu=0.97, cpu_at_200=0.6).limits
+    assert (found.level, found.limit) == ("200rps", Limit.SERVER_CORES)
+    assert re.search(r"server CPU 60\.0\W%; at 400rps, where it was saturated: ", found.because)
+
+
 def test_how_few_a_contender_answered_beyond_its_highest_load_is_said_apart(collapsing):
     (found,) = collapsing().limits
     assert re.fullmatch(r"\d+ of \d+ rps answered; server CPU .*", found.because)
