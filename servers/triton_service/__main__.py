@@ -8,19 +8,20 @@ from tritonclient.utils import InferenceServerException
 
 from servers.contract import MODEL_NAME
 from servers.grpc_channel import GRPC_CHANNEL_OPTIONS
-from servers.launch_args import LaunchArgs, parse_launch_args, refuse_to_start
+from servers.launch_args import RESTARTS_FILE, LaunchArgs, parse_launch_args, refuse_to_start
 from servers.triton_service.embedded import START_ERRORS, UNAVAILABLE, embedded_triton
-from servers.triton_service.process import Ports, TritonError, exit_on_signals
+from servers.triton_service.process import Ports, TritonError, TritonServer, exit_on_signals
+from servers.triton_service.supervisor import Supervisor
 
 CANARY_TIMEOUT_S = 30.0
 
 
-def answer_canary(grpc_url: str) -> None:
+def answer_canary(server: TritonServer) -> None:
     """One inference through every model: Triton's own health stays good when a stub is dead."""
     text = InferInput("TEXT", [1, 1], "BYTES")
     text.set_data_from_numpy(np.array([["canary"]], dtype=object))
     try:
-        with InferenceServerClient(grpc_url, channel_args=GRPC_CHANNEL_OPTIONS) as client:
+        with InferenceServerClient(server.grpc_url, channel_args=GRPC_CHANNEL_OPTIONS) as client:
             client.infer(MODEL_NAME, [text], client_timeout=CANARY_TIMEOUT_S)
     except InferenceServerException as error:
         raise TritonError(f"expected an answer to a first text, found: {error}.") from error
@@ -28,11 +29,11 @@ def answer_canary(grpc_url: str) -> None:
 
 def run(args: LaunchArgs) -> None:
     ports = Ports(args.port, args.extra_ports["http"], args.extra_ports["metrics"])
-    with embedded_triton(args, ports, texts=True) as server:
-        server.wait_until_ready()
-        answer_canary(server.grpc_url)
-        print(f"triton ready: grpc {server.grpc_url} http {args.host}:{ports.http}", flush=True)
-        raise server.wait()
+    make, notes = embedded_triton(args, ports, texts=True), args.work_dir / RESTARTS_FILE
+    with Supervisor(make, notes, check=answer_canary) as supervisor:
+        where = f"grpc {args.host}:{ports.grpc} http {args.host}:{ports.http}"
+        print(f"triton ready: {where}", flush=True)
+        supervisor.wait()
 
 
 if __name__ == "__main__":

@@ -1,5 +1,8 @@
 """The Triton that the contenders `triton` and `hybrid` share: embedded form, one command line."""
 
+from collections.abc import Callable
+from itertools import count
+
 from servers.classifier.placement import EngineName, EngineUnavailableError, placement_from
 from servers.launch_args import LaunchArgs
 from servers.triton_service.checks import ConfigError
@@ -21,8 +24,9 @@ START_ERRORS = (ConfigError, TritonError)
 """What else can be wrong with a start, likewise."""
 
 
-def embedded_triton(args: LaunchArgs, ports: Ports, texts: bool) -> TritonServer:
-    """Writes the model repository into args.work_dir; the server over it is not started yet.
+def embedded_triton(args: LaunchArgs, ports: Ports, texts: bool) -> Callable[[], TritonServer]:
+    """Writes the model repository into args.work_dir; each call of what is returned makes a server
+    over it, not started yet.
 
     texts says whether callers send texts, or token ids only; InstallationError when the Python
     processes of this Triton cannot be sent texts.
@@ -50,7 +54,10 @@ def embedded_triton(args: LaunchArgs, ports: Ports, texts: bool) -> TritonServer
     repository = args.work_dir / "repository"
     write_repository(repository, spec)
     write_neighbours(repository, args.options, args.threads)
-    return TritonServer(repository, args.work_dir / "triton", args.host, ports)
+    numbers = count(1)
+    return lambda: TritonServer(
+        repository, args.work_dir / f"triton-{next(numbers)}", args.host, ports
+    )
 
 
 def _engine(args: LaunchArgs) -> EngineName:

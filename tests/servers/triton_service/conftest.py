@@ -163,6 +163,11 @@ def triton(start_triton: StartTriton) -> RunningTriton:
     return running
 
 
+@pytest.fixture(scope="session")
+def connect() -> Callable[[str], TritonClient]:
+    return TritonClient
+
+
 @pytest.fixture
 def client(triton: RunningTriton) -> Iterator[TritonClient]:
     client = TritonClient(triton.address)
