@@ -111,4 +111,6 @@ def _measure_all(bench: Bench) -> list[Measured]:
             f"about {minutes}:{seconds:02d} left"
         )
         found.append(measure(bench, block, order, company))
+        if broken := bench.server.broken():
+            raise LaunchError(broken, bench.server.log_tail())
     return found

@@ -127,7 +127,10 @@ def _check_one(
         for number in range(1, spec.rounds + 1):
             work = folder / str(number)
             work.mkdir()
-            for pair in _round(server, tool, spec, number, place, work):
+            measured = _round(server, tool, spec, number, place, work)
+            if broken := server.broken():
+                raise LaunchError(broken, server.log_tail())
+            for pair in measured:
                 pairs.append(pair)
                 place.say(_sentence(pair, spec.rounds))
 

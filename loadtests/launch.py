@@ -20,7 +20,7 @@ from loadtests.readiness import Patience
 from loadtests.wire import header_problem
 from servers.confine import confined
 from servers.discovery import Contender
-from servers.launch_args import READY_WITHIN_S, LaunchArgs
+from servers.launch_args import READY_WITHIN_S, RESTARTS_FILE, LaunchArgs
 
 HOST = "127.0.0.1"
 CANARY_TEXT = "Where is my order?"
@@ -89,6 +89,7 @@ class RunningServer:
         self.process = process
         self.log = log
         self.startup_s: float | None = None
+        self.restarts_file: Path | None = None
 
     @property
     def pid(self) -> int | None:
@@ -97,6 +98,17 @@ class RunningServer:
     def alive(self) -> bool:
         """False once its process has ended; an external one shows its end by not answering."""
         return self.process is None or self.process.poll() is None
+
+    def restarts(self) -> tuple[str, ...]:
+        """What it said of parts of itself that it had to start again."""
+        if self.restarts_file is None or not self.restarts_file.exists():
+            return ()
+        return tuple(self.restarts_file.read_text(encoding="utf-8").splitlines())
+
+    def broken(self) -> str | None:
+        """Why nothing measured on it counts: across a restart that is two servers, and a gap."""
+        said = self.restarts()
+        return f"{self.contender.name} did not run without a break: {said[0]}" if said else None
 
     def log_tail(self) -> tuple[str, ...]:
         return log_tail(self.log) if self.process else ()
@@ -164,6 +176,7 @@ def launched(
             )
         address = Address(contender.protocol, HOST, ports.main)
         server = RunningServer(contender, address, ports, process, log)
+        server.restarts_file = Path(work_dir) / RESTARTS_FILE
         try:
             _wait_until_ready(server, process, ready_within_s)
             server.startup_s = time.monotonic() - started

@@ -81,7 +81,12 @@ def serve_until_stopped(
                 console.print(f"{contender.name} is ready at {server.address.url}")
                 console.print(curl_line(server), soft_wrap=True, highlight=False, markup=False)
                 console.print("Ctrl-C stops it")
+                n_said = 0
                 while server.alive():
+                    said = server.restarts()[n_said:]
+                    for line in said:
+                        console.print(line, soft_wrap=True, highlight=False, markup=False)
+                    n_said += len(said)
                     time.sleep(0.2)
                 tail = "\n".join(server.log_tail())
                 raise ServeError(f"{contender.name} exited by itself; its log ends:\n{tail}")

@@ -88,7 +88,8 @@ def run_trial(
     except (DriveError, ProbeError) as error:
         tail = error.log_tail if isinstance(error, DriveError) else server.log_tail()
         client_failed = isinstance(error, DriveError) and error.client_failed
-        return save_failed(trial, context, str(error), tail, server.log, client_failed)
+        reason = server.broken() or str(error)  # which may only be what followed
+        return save_failed(trial, context, reason, tail, server.log, client_failed)
     write_table(work / "requests.parquet", attempt.rows, REQUESTS_SCHEMA)
     write_table(work / "telemetry.parquet", attempt.telemetry, TELEMETRY_SCHEMA)
     rows, planned_s = attempt.rows, trial.phases.warmup_s + trial.phases.steady_s
@@ -179,6 +180,8 @@ def _attempt(
         drive.wait()
     if not server.alive():
         raise DriveError("the server exited during the trial.", server.log_tail())
+    if broken := server.broken():
+        raise DriveError(broken, server.log_tail())
     after = settled_counters(server.address, SETTLE_WITHIN_S)
     rows, start_s = read_rows(work, assignment.warmup_s)
     rows["n_tokens"] = [context.artefacts.texts[text_id].n_tokens for text_id in rows["text_id"]]

@@ -23,9 +23,10 @@ def run_visit(
 ) -> None:
     """Runs the trials, all of one contender; each is asked for only when the one before is saved.
 
-    A contender that ends in a trial is started again for those still to come. Where it does not
-    start, or does not answer, every trial still to come is saved as failed, with the reason. Raises
-    TimeUp where the run's time ends; the trial that is running then is not saved.
+    A contender that ends in a trial, or starts a part of itself again, is started anew for those
+    still to come. Where it does not start, or does not answer, every trial still to come is saved
+    as failed, with the reason. Raises TimeUp where the run's time ends; the trial that is running
+    then is not saved.
     """
     trial: PlannedTrial | None = first
     while trial is not None:
@@ -39,7 +40,8 @@ def _one_start(
     limits: Limits,
     finished: Finished,
 ) -> PlannedTrial | None:
-    """Serves trials until none is left or the contender has ended; returns the next one to run."""
+    """Serves trials until none is left or the contender has broken down; returns the next one to
+    run."""
     trial: PlannedTrial | None = first
     log = context.folder / "trials" / f".{first.trial_id}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -59,7 +61,7 @@ def _one_start(
             while trial is not None:
                 finished(trial, run_trial(trial, server, answers, context, limits))
                 trial = next(others, None)
-                if not server.alive():
+                if not server.alive() or server.broken():
                     break
             return trial
     except (LaunchError, ProbeError) as error:

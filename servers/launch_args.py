@@ -15,6 +15,9 @@ READY_WITHIN_S = 300.0
 shared cores, and TensorRT builds its engines at the start. One that hangs is given up all the
 same."""
 
+RESTARTS_FILE = "restarts.txt"
+"""In a contender's work_dir: a line for each time that it started a part of itself again."""
+
 
 @dataclass(frozen=True)
 class LaunchArgs:

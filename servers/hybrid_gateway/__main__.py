@@ -3,21 +3,27 @@
 With the option triton_url (HOST:PORT of its gRPC) the gateway uses that Triton and starts none.
 """
 
+import os
+import signal
 import sys
 
 import uvicorn
 
-from servers.http_limits import DRAIN_S
 from servers.http_service import UVICORN_OPTIONS
 from servers.hybrid_gateway.app import GatewaySettings, create_app
-from servers.launch_args import LaunchArgs, parse_launch_args, refuse_to_start
+from servers.launch_args import RESTARTS_FILE, LaunchArgs, parse_launch_args, refuse_to_start
 from servers.triton_service.embedded import (
     START_ERRORS,
     UNAVAILABLE,
     embedded_triton,
     in_plain_folder,
 )
-from servers.triton_service.process import Ports, exit_on_signals
+from servers.triton_service.process import LOOPBACK, Ports, exit_on_signals
+from servers.triton_service.supervisor import Supervisor
+
+DRAIN_S = 3
+"""What requests under way may take after SIGTERM: all of their deadline, and less than elsewhere,
+since Triton stops only after them."""
 
 
 def run(args: LaunchArgs) -> None:
@@ -25,9 +31,11 @@ def run(args: LaunchArgs) -> None:
         serve(args, str(args.options["triton_url"]))
         return
     ports = Ports(grpc=args.extra_ports["triton_grpc"])
-    with in_plain_folder(args) as placed, embedded_triton(placed, ports, texts=False) as server:
-        server.wait_until_ready()
-        serve(args, server.grpc_url)
+    notes = args.work_dir / RESTARTS_FILE
+    with in_plain_folder(args) as placed:
+        make = embedded_triton(placed, ports, texts=False)
+        with Supervisor(make, notes, on_end=lambda: os.kill(os.getpid(), signal.SIGTERM)):
+            serve(args, f"{LOOPBACK}:{ports.grpc}")
 
 
 def serve(args: LaunchArgs, grpc_url: str) -> None:

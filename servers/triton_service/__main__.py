@@ -8,7 +8,7 @@ from tritonclient.utils import InferenceServerException
 
 from servers.contract import MODEL_NAME
 from servers.grpc_channel import GRPC_CHANNEL_OPTIONS
-from servers.launch_args import LaunchArgs, parse_launch_args, refuse_to_start
+from servers.launch_args import RESTARTS_FILE, LaunchArgs, parse_launch_args, refuse_to_start
 from servers.triton_service.embedded import (
     START_ERRORS,
     UNAVAILABLE,
@@ -16,17 +16,25 @@ from servers.triton_service.embedded import (
     in_plain_folder,
 )
 from servers.triton_service.front import fronting
-from servers.triton_service.process import LOOPBACK, Ports, TritonError, exit_on_signals, listening
+from servers.triton_service.process import (
+    LOOPBACK,
+    Ports,
+    TritonError,
+    TritonServer,
+    exit_on_signals,
+    listening,
+)
+from servers.triton_service.supervisor import Supervisor
 
 CANARY_TIMEOUT_S = 30.0
 
 
-def answer_canary(grpc_url: str) -> None:
+def answer_canary(server: TritonServer) -> None:
     """One inference through every model: Triton's own health stays good when a stub is dead."""
     text = InferInput("TEXT", [1, 1], "BYTES")
     text.set_data_from_numpy(np.array([["canary"]], dtype=object))
     try:
-        with InferenceServerClient(grpc_url, channel_args=GRPC_CHANNEL_OPTIONS) as client:
+        with InferenceServerClient(server.grpc_url, channel_args=GRPC_CHANNEL_OPTIONS) as client:
             client.infer(MODEL_NAME, [text], client_timeout=CANARY_TIMEOUT_S)
     except InferenceServerException as error:
         raise TritonError(f"expected an answer to a first text, found: {error}.") from error
@@ -38,17 +46,18 @@ def run(args: LaunchArgs) -> None:
             f"expected --host {LOOPBACK}, found {args.host}: Triton 2.51 can be ended by a request "
             "and must face no network; choose hybrid, whose gateway may."
         )
-    http_port = args.extra_ports["http"]
+    http_port, notes = args.extra_ports["http"], args.work_dir / RESTARTS_FILE
     with in_plain_folder(args) as placed, listening(LOOPBACK, http_port) as listener:
         http_socket = placed.work_dir / "http.socket"
         ports = Ports(args.port, args.extra_ports["metrics"], http_socket)
-        with embedded_triton(placed, ports, texts=True) as server:
-            server.wait_until_ready()
-            answer_canary(server.grpc_url)
-            with fronting(http_socket, listener):
-                where = f"grpc {server.grpc_url} http {LOOPBACK}:{http_port}"
-                print(f"triton ready: {where}", flush=True)
-                raise server.wait()
+        make = embedded_triton(placed, ports, texts=True)
+        with (
+            Supervisor(make, notes, check=answer_canary) as supervisor,
+            fronting(http_socket, listener),
+        ):
+            where = f"grpc {LOOPBACK}:{ports.grpc} http {LOOPBACK}:{http_port}"
+            print(f"triton ready: {where}", flush=True)
+            supervisor.wait()
 
 
 if __name__ == "__main__":

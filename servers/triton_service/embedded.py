@@ -1,8 +1,9 @@
 """The Triton that the contenders `triton` and `hybrid` share: embedded form, one command line."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import count
 
 from servers.classifier.placement import EngineName, EngineUnavailableError, placement_from
 from servers.launch_args import LaunchArgs
@@ -32,9 +33,9 @@ def in_plain_folder(args: LaunchArgs) -> Iterator[LaunchArgs]:
         yield replace(args, work_dir=work_dir)
 
 
-def embedded_triton(args: LaunchArgs, ports: Ports, texts: bool) -> TritonServer:
-    """Writes the model repository into args.work_dir, a folder as in_plain_folder gives it; the
-    server over it is not started yet.
+def embedded_triton(args: LaunchArgs, ports: Ports, texts: bool) -> Callable[[], TritonServer]:
+    """Writes the model repository into args.work_dir, a folder as in_plain_folder gives it; each
+    call of what is returned makes a server over it, not started yet.
 
     texts says whether callers send texts, or token ids only; InstallationError when the Python
     processes of this Triton cannot be sent texts.
@@ -62,7 +63,10 @@ def embedded_triton(args: LaunchArgs, ports: Ports, texts: bool) -> TritonServer
     repository = args.work_dir / "repository"
     write_repository(repository, spec)
     write_neighbours(repository, args.options, args.threads)
-    return TritonServer(repository, args.work_dir / "triton", ports, args.contender)
+    numbers = count(1)
+    return lambda: TritonServer(
+        repository, args.work_dir / f"triton-{next(numbers)}", ports, args.contender
+    )
 
 
 def _engine(args: LaunchArgs) -> EngineName:

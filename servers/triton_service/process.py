@@ -117,7 +117,7 @@ class TritonServer:
         deadline_s = time.monotonic() + timeout_s
         with InferenceServerClient(self.grpc_url, channel_args=GRPC_CHANNEL_OPTIONS) as client:
             while not self._answers_ready(client):
-                if self._process.poll() is not None:
+                if self.has_ended():
                     raise self.ended()
                 if time.monotonic() > deadline_s:
                     raise TritonError(
@@ -126,10 +126,16 @@ class TritonServer:
                     )
                 time.sleep(POLL_S)
 
-    def wait(self) -> TritonError | EngineUnavailableError:
-        """Returns why the server ended, when it does."""
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def has_ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def kill(self) -> None:
+        self._process.kill()
         self._process.wait()
-        return self.ended()
 
     def ended(self) -> TritonError | EngineUnavailableError:
         self._log.join(LOG_END_S)  # the last lines name the cause

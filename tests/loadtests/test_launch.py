@@ -15,6 +15,7 @@ import pytest
 from loadtests.launch import LaunchError, Ports, busy_port, cause_in, free_ports, launched
 from loadtests.probe import read_counters
 from servers.discovery import discover
+from servers.launch_args import RESTARTS_FILE
 
 NULL = discover()["null-http"]
 
@@ -146,3 +147,17 @@ def test_the_first_answer_ends_the_wait(tmp_path: Path) -> None:
     began = time.monotonic()
     with launched(NULL, model_dir=tmp_path, cores=(), log=tmp_path / "log") as server:
         assert 0 < server.startup_s <= time.monotonic() - began
+
+
+def test_what_a_contender_says_of_its_restarts_is_read_from_its_own_folder(tmp_path: Path) -> None:
+    with launched(NULL, model_dir=tmp_path, cores=(), log=tmp_path / "log") as server:
+        assert (server.restarts(), server.broken()) == ((), None)
+        assert server.process is not None
+        (work_dir,) = [
+            argument.removeprefix("--work-dir=")
+            for argument in server.process.cmdline()
+            if argument.startswith("--work-dir=")
+        ]
+        (Path(work_dir) / RESTARTS_FILE).write_text("it died\nit is back\n")
+        assert server.restarts() == ("it died", "it is back")
+        assert server.broken() == "null-http did not run without a break: it died"

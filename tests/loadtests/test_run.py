@@ -12,6 +12,7 @@ from loadtests import trial as trial_module
 from loadtests.artefacts import Artefacts
 from loadtests.contenders import resolve_contenders
 from loadtests.cores import available_cores
+from loadtests.launch import RunningServer
 from loadtests.records import (
     SCHEMA_VERSION,
     Dropped,
@@ -97,6 +98,24 @@ def test_a_contender_that_does_not_start_is_a_row_with_its_reason_and_the_rest_g
     assert "broken exited with code" in str(broken.reason)
     assert "smoke signals" in "\n".join(broken.log_tail)
     assert not (tmp_path / "trials/r1-broken-30rps/requests.parquet").exists()
+
+
+def test_a_trial_in_which_the_server_restarted_a_part_of_itself_fails_and_the_next_has_a_new_one(
+    run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said, servers = "Triton is started again in 0.5 s: it ended with code -11", list[object]()
+
+    def restarts(server: RunningServer) -> tuple[str, ...]:
+        if server not in servers:
+            servers.append(server)
+        return (said,) if server is servers[0] else ()
+
+    monkeypatch.setattr(RunningServer, "restarts", restarts)
+    run("null-http", rates_rps=(30, 40))
+    first, second = sorted(trials(tmp_path).values(), key=lambda record: record.order)
+    assert (first.status, second.status) == ("failed", "completed")
+    assert first.reason == f"null-http did not run without a break: {said}"
+    assert len(servers) == 2
 
 
 def test_finished_trials_are_kept_and_only_missing_ones_are_run(run, tmp_path: Path) -> None:

@@ -1,8 +1,18 @@
-"""The ports at which a person finds a contender."""
+"""The ports at which a person finds a contender, and what that person hears of it."""
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from loadtests.serve import ServeError, default_ports
+from loadtests import serve
+from loadtests.artefacts import Artefacts
+from loadtests.launch import Ports, RunningServer
+from loadtests.probe import Address
+from loadtests.serve import ServeError, default_ports, serve_until_stopped
 from servers.discovery import discover
 
 
@@ -39,3 +49,34 @@ def test_a_port_that_is_none_is_refused_in_one_sentence(name: str, port: int, fo
 
 def test_the_highest_port_is_one() -> None:
     assert default_ports(discover()["fastapi"], 65_535).main == 65_535
+
+
+def test_a_person_hears_once_of_each_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contender = discover()["null-http"]
+    log = tmp_path / "log"
+    log.touch()
+
+    class Restarting(RunningServer):
+        looks = 0
+
+        def alive(self) -> bool:
+            self.looks += 1
+            return self.looks < 6
+
+        def restarts(self) -> tuple[str, ...]:
+            return ("[it] died", "it is back")[: self.looks // 2]
+
+    @contextmanager
+    def launched(*_: object, ports: Ports, **__: object) -> Iterator[RunningServer]:
+        yield Restarting(contender, Address("http-json", "127.0.0.1", 1), ports, None, log)
+
+    monkeypatch.setattr(serve, "launched", launched)
+    monkeypatch.setattr(serve, "busy_port", lambda _: None)
+    monkeypatch.setattr(serve.time, "sleep", lambda _: None)
+    said = io.StringIO()
+    artefacts = Artefacts(tmp_path, tmp_path, (), {}, {})
+    with pytest.raises(ServeError):
+        serve_until_stopped(contender, artefacts, None, Console(file=said, width=200))
+    assert said.getvalue().splitlines()[-2:] == ["[it] died", "it is back"]

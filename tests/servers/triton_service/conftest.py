@@ -182,6 +182,11 @@ def triton(start_triton: StartTriton) -> RunningTriton:
     return running
 
 
+@pytest.fixture(scope="session")
+def connect() -> Callable[[str], TritonClient]:
+    return TritonClient
+
+
 @pytest.fixture
 def client_of() -> Iterator[Callable[[RunningTriton], TritonClient]]:
     clients = []

@@ -62,14 +62,27 @@ def test_an_ended_contender_leaves_no_process_port_or_shared_memory(
     assert shared_memory() == []
 
 
-def test_a_server_that_ends_by_itself_ends_the_contender(start_triton: Any) -> None:
+def test_a_server_that_ends_by_itself_is_started_again_on_the_same_ports(
+    start_triton: Any, until: Any, alive: Any, connect: Any
+) -> None:
     running = start_triton()
     running.wait_until_ready()
+    processes, shared_memory = running.descendants(), running.shared_memory()
 
-    next(p for p in running.descendants() if p.name() == "tritonserver").kill()
+    next(p for p in processes if p.name() == "tritonserver").kill()
 
-    assert running.process.wait(30) == 1
-    assert "found that it ended with code -9" in running.log_text().splitlines()[-1]
+    assert until(lambda: "Triton is ready again" in running.log_text(), 60)
+    said = [line for line in running.log_text().splitlines() if "is started again" in line]
+    assert len(said) == 1
+    assert "found that it ended with code -9" in said[0]
+    assert alive(processes) == []
+    assert shared_memory() == []
+    client = connect(running.address)
+    assert len(client.send(["a"]).result().outputs) == 2
+    client.close()
+    assert running.open_ports() == running.all_ports()
+    assert running.end(signal.SIGTERM) == 0
+    assert running.open_ports() == []
 
 
 def test_a_model_that_does_not_load_is_named_in_the_last_line(
