@@ -22,7 +22,8 @@ class ContenderFacts(Value):
     batching: bool = Field(description="Whether it batches requests of different callers.")
     moving_parts: int = Field(description="Processes and artefacts that must be kept healthy.")
     parts: list[str] = Field(
-        description="Their names; empty: recorded before they were named, or nobody's to know."
+        default=[],
+        description="Their names; empty: recorded before they were named.",
     )
     form: str = Field(
         description="What the study started: all of it (embedded), the gateway alone, or nothing "
