@@ -1,6 +1,7 @@
 """`study run`, `study capacity` and `study smoke`: an experiment, its trials, its report."""
 
 import math
+import os
 import sys
 import time
 from collections.abc import Mapping
@@ -200,9 +201,15 @@ def _measure(contenders: Mapping[str, Contender], context: RunContext, until_s: 
         if error.errno not in DISK_ERRORS:
             raise
         raise RecordError(
-            f"cannot write to {folder} ({error.strerror}); finished trials are kept: make room, "
-            f"then continue with study run --resume {folder}"
+            f"cannot write to {_place(error, folder)} ({os.strerror(error.errno)}); finished "
+            f"trials are kept: make room, then continue with study run --resume {folder}"
         ) from error
+
+
+def _place(error: OSError, folder: Path) -> str:
+    """The run's folder, or what lies elsewhere: temporary files, mostly."""
+    named = str(error.filename or folder)
+    return str(folder) if Path(named).is_relative_to(folder) else named
 
 
 def _time_budget(length_s: float, report: bool) -> TimeBudget:
