@@ -1,5 +1,6 @@
 """What one Locust run of a study has to do, and the rows it leaves: files shared by both sides."""
 
+import io
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from loadtests.records import Mode
+from loadtests.result_folder import replacing
 from servers.discovery import Protocol
 
 MAX_IN_FLIGHT = 2048
@@ -73,4 +75,8 @@ class Row:
 def write_rows(out_dir: Path, worker: int, start_monotonic_s: float, rows: list[Row]) -> None:
     """One file a process: processes that share a file lose rows."""
     columns = {name: np.array([getattr(row, name) for row in rows]) for name in Row.__annotations__}
-    np.savez(out_dir / f"rows-{worker}.npz", start_monotonic_s=start_monotonic_s, **columns)
+    content = io.BytesIO()
+    np.savez(content, start_monotonic_s=start_monotonic_s, **columns)
+    # Whole or not there: half a file on a full disk would be taken for the rows.
+    with replacing(out_dir / f"rows-{worker}.npz") as unfinished:
+        unfinished.write_bytes(content.getbuffer())

@@ -14,6 +14,7 @@ import pandas as pd
 from loadtests.arrivals import Schedule, closed_schedule, open_schedule
 from loadtests.artefacts import Artefacts
 from loadtests.cores import disjoint
+from loadtests.disk import require_room
 from loadtests.disturbance import disturbed, foreign_shares
 from loadtests.drive import DriveError, assign, driving
 from loadtests.external import ExternalContender, is_loopback
@@ -223,7 +224,9 @@ def save_failed(
     server_log: Path,
     client_failed: bool = False,
 ) -> TrialRecord:
-    """Saves a trial that did not complete: its reason and the last lines of the log."""
+    """Saves a trial that did not complete: its reason and the last lines of the log. Raises the
+    OSError of a full disk where that is the reason."""
+    require_room(context.folder, tail)
     now = datetime.now(UTC).isoformat(timespec="seconds")
     record = replace(
         _record(trial, context),

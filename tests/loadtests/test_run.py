@@ -1,5 +1,7 @@
 """Whole runs against null servers: what becomes of trials that fail, are late, or are there."""
 
+import errno
+import os
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -9,10 +11,12 @@ import pytest
 
 from loadtests import history as history_module
 from loadtests import trial as trial_module
+from loadtests import visit as visit_module
 from loadtests.artefacts import Artefacts
 from loadtests.contenders import resolve_contenders
 from loadtests.cores import available_cores
-from loadtests.launch import RunningServer
+from loadtests.drive import DriveError
+from loadtests.launch import LaunchError, RunningServer
 from loadtests.records import (
     SCHEMA_VERSION,
     Dropped,
@@ -116,6 +120,25 @@ def test_a_trial_in_which_the_server_restarted_a_part_of_itself_fails_and_the_ne
     assert (first.status, second.status) == ("failed", "completed")
     assert first.reason == f"null-http did not run without a break: {said}"
     assert len(servers) == 2
+
+
+@pytest.mark.parametrize("failing", ["load generator", "server"])
+def test_what_fails_for_want_of_room_ends_the_run_and_is_no_failed_trial(
+    failing: str, run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = (f"OSError: [Errno 28] {os.strerror(errno.ENOSPC)}",)
+
+    def fail(*_: object, **__: object) -> None:
+        kind = DriveError if failing == "load generator" else LaunchError
+        raise kind("it failed.", said)
+
+    module = trial_module if failing == "load generator" else visit_module
+    monkeypatch.setattr(module, "driving" if module is trial_module else "launched", fail)
+    with pytest.raises(OSError, match="No space left on device"):
+        run("null-http")
+    assert trials(tmp_path) == {}
+    monkeypatch.undo()
+    assert run("null-http").finished == ["r1-null-http-30rps"]
 
 
 def test_finished_trials_are_kept_and_only_missing_ones_are_run(run, tmp_path: Path) -> None:
