@@ -41,8 +41,12 @@ class Watched:
 
 
 @pytest.fixture
-def run(tmp_path: Path, traffic_file: Path) -> Callable[..., dict[str, TrialRecord]]:
+def run(
+    tmp_path: Path, traffic_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., dict[str, TrialRecord]]:
     """Runs contenders and returns the trials by name."""
+    # The suite's own workers use these cores: to wait for quiet would only take time.
+    monkeypatch.setattr("loadtests.trial.disturbed", lambda *_: None)
 
     def start(
         service: HttpJsonService,
