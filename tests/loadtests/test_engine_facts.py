@@ -216,11 +216,9 @@ class Heard:
 
 @pytest.fixture
 def run(
-    tmp_path: Path, traffic_file: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, traffic_file: Path, monkeypatch: pytest.MonkeyPatch, machine_left_alone: None
 ) -> Callable[[EnginesSpec | None], Heard]:
     """A run of null-http, whose engine is called torch here."""
-    # The suite's own workers use these cores: to wait for quiet would only take time.
-    monkeypatch.setattr("loadtests.trial.disturbed", lambda *_: None)
 
     def start(engines: EnginesSpec | None) -> Heard:
         experiment = Experiment(

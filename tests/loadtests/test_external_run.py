@@ -42,11 +42,9 @@ class Watched:
 
 @pytest.fixture
 def run(
-    tmp_path: Path, traffic_file: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, traffic_file: Path, machine_left_alone: None
 ) -> Callable[..., dict[str, TrialRecord]]:
     """Runs contenders and returns the trials by name."""
-    # The suite's own workers use these cores: to wait for quiet would only take time.
-    monkeypatch.setattr("loadtests.trial.disturbed", lambda *_: None)
 
     def start(
         service: HttpJsonService,

@@ -12,7 +12,6 @@ from loadtests import trial as trial_module
 from loadtests.artefacts import Artefacts
 from loadtests.contenders import resolve_contenders
 from loadtests.cores import available_cores
-from loadtests.disturbance import disturbed
 from loadtests.records import (
     SCHEMA_VERSION,
     Dropped,
@@ -53,12 +52,7 @@ class Heard:
 
 
 @pytest.fixture
-def run(
-    tmp_path: Path, traffic_file: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Heard]:
-    # The suite's own workers use these cores: to wait for quiet would only take time.
-    monkeypatch.setattr(trial_module, "disturbed", lambda *_: None)
-
+def run(tmp_path: Path, traffic_file: Path, machine_left_alone: None) -> Callable[..., Heard]:
     def start(
         *contenders: str,
         rates_rps: tuple[float, ...] = (30,),
@@ -133,7 +127,6 @@ def foreign(monkeypatch: pytest.MonkeyPatch, *server_shares: float) -> None:
     """What others have of the server's core in each attempt to come."""
     shares = iter(server_shares)
     monkeypatch.setattr(trial_module, "SEND_LAG_SHARE", 1000.0)
-    monkeypatch.setattr(trial_module, "disturbed", disturbed)
     monkeypatch.setattr(
         trial_module, "foreign_shares", lambda *_: {"server": next(shares), "load": 0.0}
     )
