@@ -8,8 +8,8 @@ from loadtests.growth import growth_per_s
 from loadtests.records import TrialRecord
 
 FOREIGN_SHARE = 0.1
-"""Of a side's cores. Measured on single cores in windows of 2 s: at most QUIET on quiet ones, at
-least BUSY beside one busy loop (METHODOLOGY.md)."""
+"""Of a side's cores. Others had at most 0.034 of a quiet core and at least 0.56 beside one busy
+loop (METHODOLOGY.md)."""
 
 FOREIGN_CORES = 0.5
 """A tenth of many cores is more than one program can use: half a core is the bound there."""

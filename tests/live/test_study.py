@@ -102,6 +102,7 @@ def test_a_stopped_run_leaves_nothing_running_and_resumes_where_it_was(
     assert [path.name for path in (folder / "trials").iterdir() if path.name[0] == "."] == []
 
 
+@pytest.mark.usefixtures("machine_left_alone")
 def test_a_capacity_study_searches_certifies_and_reports(tmp_path: Path) -> None:
     path = tmp_path / "null.toml"
     path.write_text(NULL_CAPACITY, encoding="utf-8")

@@ -216,7 +216,7 @@ class Heard:
 
 @pytest.fixture
 def run(
-    tmp_path: Path, traffic_file: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, traffic_file: Path, monkeypatch: pytest.MonkeyPatch, machine_left_alone: None
 ) -> Callable[[EnginesSpec | None], Heard]:
     """A run of null-http, whose engine is called torch here."""
 

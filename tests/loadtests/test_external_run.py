@@ -41,7 +41,9 @@ class Watched:
 
 
 @pytest.fixture
-def run(tmp_path: Path, traffic_file: Path) -> Callable[..., dict[str, TrialRecord]]:
+def run(
+    tmp_path: Path, traffic_file: Path, machine_left_alone: None
+) -> Callable[..., dict[str, TrialRecord]]:
     """Runs contenders and returns the trials by name."""
 
     def start(

@@ -57,7 +57,7 @@ class Heard:
 
 
 @pytest.fixture
-def run(tmp_path: Path, traffic_file: Path) -> Callable[..., Heard]:
+def run(tmp_path: Path, traffic_file: Path, machine_left_alone: None) -> Callable[..., Heard]:
     def start(
         *contenders: str,
         rates_rps: tuple[float, ...] = (30,),
@@ -164,6 +164,33 @@ def test_a_trial_whose_client_was_on_time_is_run_once(
     monkeypatch.setattr(trial_module, "SEND_LAG_SHARE", 1000.0)
     run("null-http")
     assert len(trials(tmp_path)["r1-null-http-30rps"].attempts_send_lag_p99_ms) == 1
+
+
+def foreign(monkeypatch: pytest.MonkeyPatch, *server_shares: float) -> None:
+    """What others have of the server's core in each attempt to come."""
+    shares = iter(server_shares)
+    monkeypatch.setattr(trial_module, "SEND_LAG_SHARE", 1000.0)
+    monkeypatch.setattr(
+        trial_module, "foreign_shares", lambda *_: {"server": next(shares), "load": 0.0}
+    )
+
+
+def test_a_disturbed_trial_is_repeated_and_what_others_had_is_recorded_of_every_attempt(
+    run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    foreign(monkeypatch, 0.6, 0.01)
+    run("null-http")
+    found = trials(tmp_path)["r1-null-http-30rps"].attempts_foreign_share
+    assert [shares["server"] for shares in found] == [0.6, 0.01]
+
+
+def test_after_a_trial_that_stayed_disturbed_nobody_waits_for_quiet(
+    run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    foreign(monkeypatch, 0.6, 0.6, 0.6, 0.6)
+    heard = run("null-http", rates_rps=(30, 40))
+    n_attempts = [len(trials(tmp_path)[name].attempts_foreign_share) for name in heard.finished]
+    assert n_attempts == [3, 1]
 
 
 def test_telemetry_covers_the_steady_state_of_server_and_load_generator(

@@ -1,0 +1,76 @@
+"""A real service beside a program that uses its core: the trial says so and is not used."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from analysis.load import load_run
+from analysis.summary import summarise
+from analysis.validity import Reason
+from loadtests.artefacts import Artefacts
+from loadtests.contenders import resolve_contenders
+from loadtests.cores import available_cores, split_cores
+from loadtests.manifest import describe_run
+from loadtests.records import write_json
+from loadtests.run import execute
+from loadtests.spec import Experiment, LoadSpec
+from loadtests.trial import RunContext
+from servers.confine import confined
+
+pytestmark = [
+    pytest.mark.live,
+    pytest.mark.skipif(sys.platform != "linux", reason="only Linux pins and counts cores"),
+    pytest.mark.skipif(len(available_cores()) < 2, reason="needs a core for the server alone"),
+]
+
+CORES = split_cores(available_cores(), 1)
+BUSY = "import time; end = time.monotonic() + 60\nwhile time.monotonic() < end: pass"
+
+
+class Silent:
+    """A progress that tells nobody."""
+
+    def begins(self, *_: object) -> None: ...
+    def visit_started(self, *_: object) -> None: ...
+    def trial_finished(self, *_: object) -> None: ...
+    def dropped(self, *_: object) -> None: ...
+
+
+@pytest.fixture
+def busy_loops() -> Iterator[None]:
+    """One program on every core of the server; each ends with this process, or after a minute."""
+    loops = [
+        subprocess.Popen(confined([sys.executable, "-c", BUSY], [core])) for core in CORES["server"]
+    ]
+    yield
+    for loop in loops:
+        loop.kill()
+        loop.wait()
+
+
+@pytest.mark.usefixtures("busy_loops")
+def test_a_busy_program_on_the_server_s_cores_makes_a_trial_unusable_and_the_report_loud(
+    artefacts: Artefacts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loadtests.trial.MAX_ATTEMPTS", 1)
+    experiment = Experiment(
+        name="t",
+        reference="law",
+        contenders=("law",),
+        load=LoadSpec(rates_rps=(50,), warmup_s=0.3, steady_s=1.5),
+        calibration=None,
+    )
+    manifest = describe_run(experiment, artefacts, CORES, "pytest", datetime.now(UTC))
+    write_json(tmp_path / "manifest.json", manifest)
+    context = RunContext(tmp_path, experiment, artefacts, CORES, None)
+    execute(resolve_contenders(experiment), context, Silent())
+    summary = summarise(load_run(tmp_path))
+    (trial,) = summary.trials
+    (check,) = (c for c in trial.certificate if c.reason is Reason.MACHINE_DISTURBED)
+    assert check.failed, check.detail
+    assert not trial.usable
+    assert any("1 stayed disturbed and are not used" in text for text in summary.warnings)
