@@ -54,7 +54,7 @@ def run(
     if experiment:
         chosen = with_overrides(read_experiment(experiment), model, texts)
     elif resume:
-        chosen = stored_experiment(read_json(resume / "manifest.json")["experiment"])
+        chosen = stored_experiment(read_json(resume / "manifest.json")["experiment"], resume)
     budget = None if length_s is None else _time_budget(length_s, report)
     folder = _execute(chosen, results, resume, budget)
     if report:

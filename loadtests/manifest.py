@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 
 from loadtests.artefacts import Artefacts
+from loadtests.inputs import without_places
 from loadtests.nvml import Gpu
 from loadtests.records import SCHEMA_VERSION
 from loadtests.spec import Experiment
@@ -117,8 +118,11 @@ def describe_git(folder: Path) -> dict[str, Any]:
 def changed_since(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
     """The first part of SAME_ON_RESUME that differs, as `found now X, the run has Y`."""
     for part in SAME_ON_RESUME:
-        if before[part] != now[part]:
-            return f"{part}: found now {_differing(now[part], before[part])}"
+        then, found = before[part], now[part]
+        if part == "experiment":
+            then, found = without_places(then), without_places(found)
+        if then != found:
+            return f"{part}: found now {_differing(found, then)}"
     return None
 
 
