@@ -62,7 +62,7 @@ def run(
     if experiment:
         chosen = with_overrides(read_experiment(experiment), model, texts)
     elif resume:
-        chosen = stored_experiment(read_begun(resume).experiment)
+        chosen = stored_experiment(read_begun(resume).experiment, resume)
     budget = None if length_s is None else _time_budget(length_s, report)
     _run(chosen, results, resume, budget, report)
 

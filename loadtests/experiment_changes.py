@@ -7,12 +7,15 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from loadtests.experiment_file import SpecError
-from loadtests.spec import CapacitySpec, Experiment, Slo
+from loadtests.spec import CapacitySpec, Experiment, Slo, placed
 
 
 def with_overrides(experiment: Experiment, model: str | None, texts: Path | None) -> Experiment:
     """The experiment with another model or other texts, where given."""
-    given = {"model": model, "texts": str(texts) if texts else None}
+    given = {
+        "model": None if model is None else placed(model, Path()),
+        "texts": str(texts.absolute()) if texts else None,
+    }
     return experiment.model_copy(update={k: v for k, v in given.items() if v is not None})
 
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from loadtests.arrival_processes import Constant, Gamma, Poisson, Step, Steps, Trace
 from loadtests.contenders import resolve_contenders
 from loadtests.external import HttpJsonService, KserveService
+from loadtests.inputs import with_kept_inputs
 from loadtests.spec import (
     CalibrationSpec,
     CapacitySpec,
@@ -76,10 +77,11 @@ def _content(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def stored_experiment(raw: Mapping[str, Any]) -> Experiment:
-    """The experiment in a run's manifest; SpecError where it cannot be continued any more."""
+def stored_experiment(raw: Mapping[str, Any], folder: Path) -> Experiment:
+    """The experiment in the manifest of the run in folder, with the files that are kept there;
+    SpecError where it cannot be continued any more."""
     try:
-        return Experiment.model_validate(raw)
+        return Experiment.model_validate(with_kept_inputs(raw, folder))
     except ValidationError as error:
         raise SpecError(f"the experiment of this run: {_first_problem(error, raw)}") from error
 

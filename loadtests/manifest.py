@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 
 from loadtests.artefacts import Artefacts
+from loadtests.inputs import without_places
 from loadtests.nvml import Gpu
 from loadtests.os_limits import limits_in_force
 from loadtests.records import SCHEMA_VERSION
@@ -124,8 +125,11 @@ def describe_git(folder: Path) -> dict[str, Any]:
 def changed_since(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
     """The first part of SAME_ON_RESUME that differs, as `found now X, the run has Y`."""
     for part in SAME_ON_RESUME:
-        if before.get(part) != now[part]:
-            return f"{part}: found now {_differing(now[part], before.get(part))}"
+        then, found = before.get(part), now[part]
+        if part == "experiment" and then is not None:
+            then, found = without_places(then), without_places(found)
+        if then != found:
+            return f"{part}: found now {_differing(found, then)}"
     return None
 
 

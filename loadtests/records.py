@@ -100,7 +100,7 @@ class _Declared(BaseModel):
     setting: str
     batching: bool
     summary: str
-    moving_parts: Count
+    moving_parts: Count | list[str]
     options: Mapping[str, str | bool | int | float | None] = {}
 
 

@@ -17,6 +17,7 @@ from loadtests.engine_facts import (
     write_engines,
 )
 from loadtests.forecast import forecast_of
+from loadtests.inputs import keep_inputs
 from loadtests.plan import OwnRates, PlannedTrial, Visit
 from loadtests.records import Dropped, read_begun
 from loadtests.run_folder import remove_unfinished, update_json
@@ -36,6 +37,7 @@ def execute(
     already on disk are kept, the others are made, as far as there is room for them before until_s
     on the clock of time.monotonic."""
     remove_unfinished(context.folder)
+    keep_inputs(context.experiment, context.folder)
     run = _Execution(contenders, context, progress, until_s)
     with running_on(context.cores["load"]):
         run.to_its_end()

@@ -1,9 +1,10 @@
 """An experiment as a frozen value that rejects what it does not know."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from loadtests.arrival_processes import Arrivals, Poisson, Trace
 from loadtests.external import ExternalSpec
@@ -27,6 +28,7 @@ Place = Annotated[str, Field(pattern=r"^[^\x00]+$")]
 LengthTokens = Annotated[Count, Field(ge=MIN_LENGTH_TOKENS, le=MAX_LENGTH_TOKENS)]
 BatchSize = Annotated[Count, Field(ge=1, le=MAX_BATCH_TEXTS)]
 
+BUILT_MODELS = ("small", "base")
 PERCENTILES = (50, 90, 95, 99, 99.9)
 TRACE_RATE_TOLERANCE = 0.02
 
@@ -160,6 +162,12 @@ class VariantSpec(Strict):
     options: Mapping[str, OptionValue] = {}
 
 
+def placed(model: str, folder: Path) -> str:
+    """The model's own folder, where it lies in folder; a name or a hub id as it is."""
+    path = folder / model
+    return str(path.absolute()) if model not in BUILT_MODELS and path.is_dir() else model
+
+
 class Experiment(Strict):
     """What is compared, under which load, judged how."""
 
@@ -183,6 +191,17 @@ class Experiment(Strict):
     external: tuple[ExternalSpec, ...] = ()
     price: PriceSpec | None = None
     engines: EnginesSpec | None = None
+
+    @field_validator("model", "texts")
+    @classmethod
+    def _beside_the_experiment(cls, place: str | None, info: ValidationInfo) -> str | None:
+        """Where the experiment is a file, what it names is looked for from its folder."""
+        folder = (info.context or {}).get("folder")
+        if folder is None or place is None:
+            return place
+        if info.field_name == "model":
+            return placed(place, Path(folder))
+        return str((Path(folder) / place).absolute())
 
     @model_validator(mode="after")
     def _names_are_distinct(self) -> "Experiment":

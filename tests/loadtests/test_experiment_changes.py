@@ -51,4 +51,4 @@ def test_a_trace_as_recorded_has_no_capacity_to_search_for(tmp_path: Path) -> No
 def test_model_and_texts_are_changed_only_where_given() -> None:
     assert with_overrides(EXPERIMENT, None, None) == EXPERIMENT
     changed = with_overrides(EXPERIMENT, "base", Path("mine.txt"))
-    assert (changed.model, changed.texts) == ("base", "mine.txt")
+    assert (changed.model, changed.texts) == ("base", str(Path.cwd() / "mine.txt"))

@@ -202,10 +202,10 @@ def test_a_trace_lies_beside_its_experiment_and_is_found_again_on_resume(
     experiment = read_experiment(experiment_file(text))
     assert experiment.load.arrivals == Trace(kind="trace", file=str(trace), scaled=True)
     stored = experiment.model_dump(mode="json")
-    assert stored_experiment(stored) == experiment
+    assert stored_experiment(stored, tmp_path) == experiment
     trace.unlink()
     with pytest.raises(SpecError, match="cannot read the trace"):
-        stored_experiment(stored)
+        stored_experiment(stored, tmp_path)
 
 
 def test_a_trace_replayed_as_it_is_cannot_be_searched_for_capacity(
