@@ -11,6 +11,7 @@ from bundle.pack import MIB, write_bundle
 from bundle.tables import contents_tables, files_table, remarks
 from bundle.target import read_target
 from commands.common import ROOT, SEED, console, say
+from servers.surroundings import writable_cache
 
 
 def bundle_up(
@@ -44,7 +45,7 @@ def bundle_up(
     """Pack wheels, project and models for a machine without a network."""
     order = Order(
         root=ROOT,
-        cache=ROOT / ".cache",
+        cache=writable_cache(ROOT / ".cache"),
         target=read_target(python, platform),
         have=have,
         extras=[extra for extra in extras.split(",") if extra],
