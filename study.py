@@ -10,6 +10,7 @@ import typer
 
 from commands.bundle import bundle_up
 from commands.check import check
+from commands.children import let_children_find_this_project
 from commands.coexist import coexist_models
 from commands.errors import exits_with_a_sentence
 from commands.report import list_all, report
@@ -45,6 +46,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def main() -> None:
+    let_children_find_this_project()
     signal.signal(signal.SIGTERM, _interrupt)
     # A name or a text that the terminal's encoding does not have is escaped: no traceback.
     for stream in (sys.stdout, sys.stderr):

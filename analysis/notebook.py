@@ -42,10 +42,15 @@ def execute_notebook(run_dir: Path, output_path: Path) -> Path:
     read_manifest(run_dir)
     notebook = jupytext.read(NOTEBOOK_PATH)
     # Its sockets would lie in the working directory, which may be read-only or shared by another
-    # report's kernel.
-    with tempfile.TemporaryDirectory(prefix="study-kernel-") as sockets:
-        kernel = type("_KernelOfItsOwn", (_Kernel,), {"ip": f"{sockets}/ipc"})
-        client = NotebookClient(notebook, timeout=CELL_TIMEOUT_S, kernel_manager_class=kernel)
+    # report's kernel, and whose modules it would take for this project's.
+    with tempfile.TemporaryDirectory(prefix="study-kernel-") as folder:
+        kernel = type("_KernelOfItsOwn", (_Kernel,), {"ip": f"{folder}/ipc"})
+        client = NotebookClient(
+            notebook,
+            timeout=CELL_TIMEOUT_S,
+            kernel_manager_class=kernel,
+            resources={"metadata": {"path": folder}},
+        )
         try:
             client.execute(env={**os.environ, "STUDY_RUN": str(run_dir.resolve())})
         except CellExecutionError as error:

@@ -1,6 +1,7 @@
 """The models that travel ready-made."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -33,7 +34,8 @@ def _build(size: str, project: Path, cache: Path, seed: int) -> Path:
         *(sys.executable, "-m", "servers.classifier", "build", "--model", size),
         *("--cache", str(cache.resolve()), "--seed", str(seed)),
     ]
-    done = subprocess.run(command, cwd=project, stdout=subprocess.PIPE, check=False)
+    packed = {**os.environ, "PYTHONPATH": str(project.resolve())}  # not the code that runs here
+    done = subprocess.run(command, cwd=project, env=packed, stdout=subprocess.PIPE, check=False)
     if done.returncode:
         raise BundleError(
             f"expected the model {size} to be built, found exit code {done.returncode}: what was "

@@ -43,10 +43,11 @@ def bundle_up(
     from bundle.tables import contents_tables, files_table, remarks
     from bundle.target import read_target
     from loadtests.seed import SEED
+    from servers.surroundings import writable_cache
 
     order = Order(
         root=ROOT,
-        cache=ROOT / ".cache",
+        cache=writable_cache(ROOT / ".cache"),
         target=read_target(python, platform),
         have=have,
         extras=[extra for extra in extras.split(",") if extra],

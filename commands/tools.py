@@ -1,6 +1,7 @@
 """`study calibrate` and `study crosscheck`: how far the load generator itself can be trusted."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -79,14 +80,20 @@ def crosscheck_clients(
     writable(results)
     if fetch_perf_analyzer:
         console.print("Fetching perf_analyzer")
-        perf_analyzer_tool.fetch(TOOLS)
+        perf_analyzer_tool.fetch(_tools())
     spec = CrosscheckSpec(rate_rps=rate_rps, concurrency=concurrency, rounds=rounds, seed=SEED)
     chosen = [contender_named(name) for name in contenders or CROSSCHECKED]
     artefacts = prepare(model or "small", None, SEED, CACHE)
     place = Place(artefacts, split_cores(available_cores(), 1), say)
-    tools = find_tools(TOOLS)
+    tools = find_tools(_tools())
     with stopped_without_a_trace(), machine_lock():
         found = crosscheck(chosen, tools, spec, place)
     page = write_crosscheck(results, found, tools, spec, place, command_line(), datetime.now(UTC))
     say(page.read_text(encoding="utf-8"))
     say(str(page))
+
+
+def _tools() -> Path:
+    from servers.surroundings import writable_cache
+
+    return TOOLS if TOOLS.exists() else writable_cache(TOOLS)

@@ -21,6 +21,7 @@ from loadtests.artefacts import Artefacts, prepare
 from loadtests.launch import Ports, free_ports
 from servers.discovery import EngineName, discover
 from servers.launch_args import LaunchArgs
+from servers.surroundings import child_environment, writable_cache
 
 # What the suite asks is on this machine, whatever proxy the environment names.
 urllib.request.install_opener(urllib.request.build_opener(urllib.request.ProxyHandler({})))
@@ -50,7 +51,7 @@ def study_seed() -> int:
 @pytest.fixture(scope="session")
 def study_cache() -> Path:
     """The study's own cache: the suite and the study build the small model once."""
-    return ROOT / ".cache" / "artefacts"
+    return writable_cache(ROOT / ".cache" / "artefacts")
 
 
 @pytest.fixture(scope="session")
@@ -165,6 +166,7 @@ def _restore_signals() -> object:
 
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may reach a model hub
+os.environ.update(child_environment(os.environ))
 
 
 # jsonschema, which nbformat imports, compiles a grammar of IRIs wherever it finds this package:

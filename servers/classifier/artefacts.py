@@ -12,6 +12,7 @@ from typing import Any
 
 from servers.classifier.progress import say
 from servers.storable import storable_json
+from servers.surroundings import writable_cache
 
 _UNFINISHED = ".unfinished-"
 
@@ -36,13 +37,20 @@ def versions_of(*distributions: str) -> dict[str, str]:
 
 
 def cached_folder(cache: Path, name: str, make: Callable[[Path], None]) -> Path:
-    """cache/name, which `make` fills when it does not exist yet.
+    """cache/name, which `make` fills when it does not exist yet, in the user's own cache where
+    this one cannot be written.
 
     An interrupted make leaves no cache/name, and a second process waits for the first.
     """
     folder = cache / name
     if folder.exists():
         return folder
+    if writable_cache(cache) != cache:
+        say(f"{cache} cannot be written: {writable_cache(cache)} is used")
+        cache = writable_cache(cache)
+        folder = cache / name
+        if folder.exists():
+            return folder
     cache.mkdir(parents=True, exist_ok=True)
     with _locked(cache):
         if folder.exists():

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from html import unescape
@@ -11,8 +12,10 @@ from loadtests.records import RecordError
 
 
 def test_the_notebook_executes_on_a_run_and_shows_its_recommendation(
-    searched_run, searched_summary, tmp_path
+    searched_run, searched_summary, tmp_path, monkeypatch
 ):
+    (tmp_path / "analysis.py").write_text("raise RuntimeError('of the working directory')")
+    monkeypatch.chdir(tmp_path)
     path = execute_notebook(searched_run, tmp_path / "study.ipynb")
     notebook = nbformat.read(path, as_version=4)
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
@@ -40,7 +43,11 @@ def test_a_folder_without_a_manifest_is_refused_before_a_kernel_starts(tmp_path)
 
 def test_the_notebook_script_asks_for_the_run_it_lacks():
     ran = subprocess.run(
-        [sys.executable, NOTEBOOK_PATH], env={}, capture_output=True, text=True, check=False
+        [sys.executable, NOTEBOOK_PATH],
+        env={"PYTHONPATH": os.environ["PYTHONPATH"]},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert ran.returncode == 1
     assert "STUDY_RUN" in ran.stderr
