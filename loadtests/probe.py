@@ -80,6 +80,7 @@ class _HttpProbe:
         self._wire = wire
         self._headers = {"content-type": "application/json"} | resolved_headers(wire)
         self._connection = http.client.HTTPConnection(address.host, address.port, timeout=timeout_s)
+        self._answered = False
 
     def predict(self, text: str) -> Answer:
         wire = self._wire
@@ -90,9 +91,16 @@ class _HttpProbe:
 
     def _exchange(self, method: str, path: str, body: bytes | None = None) -> bytes:
         wire = self._wire
-        self._connection.request(method, path, body, self._headers)
-        response = self._connection.getresponse()
-        content = response.read()
+        try:
+            response, content = self._asked(method, path, body)
+        except ConnectionError:
+            if not self._answered:
+                raise
+            # The service may close a connection that has answered; it gets one new one.
+            self._connection.close()
+            self._answered = False
+            response, content = self._asked(method, path, body)
+        self._answered = True
         if response.status != 200:
             target = response.getheader("location")
             found = f"a redirect to {shown(target, wire)}" if target else shown(content, wire)
@@ -101,6 +109,13 @@ class _HttpProbe:
                 definite=response.status not in _PASSING_STATUS,
             )
         return content
+
+    def _asked(
+        self, method: str, path: str, body: bytes | None
+    ) -> tuple[http.client.HTTPResponse, bytes]:
+        self._connection.request(method, path, body, self._headers)
+        response = self._connection.getresponse()
+        return response, response.read()
 
     def close(self) -> None:
         self._connection.close()

@@ -1,5 +1,6 @@
 """Folders cached under a digest of what made them: complete, or not there."""
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -10,11 +11,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from servers.classifier.errors import ClassifierError
 from servers.classifier.progress import say
 from servers.storable import storable_json
 from servers.surroundings import writable_cache
 
 _UNFINISHED = ".unfinished-"
+_UNWRITABLE = (
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT),
+    *(errno.ENOTDIR, errno.EEXIST),
+)
 
 
 def digest_of(ingredients: Mapping[str, Any]) -> str:
@@ -41,6 +47,7 @@ def cached_folder(cache: Path, name: str, make: Callable[[Path], None]) -> Path:
     this one cannot be written.
 
     An interrupted make leaves no cache/name, and a second process waits for the first.
+    ClassifierError where cache cannot be written.
     """
     folder = cache / name
     if folder.exists():
@@ -51,8 +58,9 @@ def cached_folder(cache: Path, name: str, make: Callable[[Path], None]) -> Path:
         folder = cache / name
         if folder.exists():
             return folder
-    cache.mkdir(parents=True, exist_ok=True)
-    with _locked(cache):
+    with _writable(cache):
+        cache.mkdir(parents=True, exist_ok=True)
+    with _writable(cache), _locked(cache):
         if folder.exists():
             return folder
         for abandoned in cache.glob(f"{_UNFINISHED}*"):  # by a process that was killed
@@ -65,6 +73,22 @@ def cached_folder(cache: Path, name: str, make: Callable[[Path], None]) -> Path:
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
     return folder
+
+
+@contextmanager
+def _writable(cache: Path) -> Iterator[None]:
+    """Says in a sentence that nothing can be written there."""
+    try:
+        yield
+    except OSError as error:
+        where = Path(str(error.filename or cache))
+        of_the_cache = where == cache or cache in where.parents or where in cache.parents
+        if error.errno not in _UNWRITABLE or not of_the_cache:
+            raise
+        raise ClassifierError(
+            f"expected to write to the cache {cache}, found: {error.strerror}; let this user write "
+            "there, and make room, or run from a copy of the project that this user owns."
+        ) from error
 
 
 @contextmanager

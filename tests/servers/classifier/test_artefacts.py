@@ -1,9 +1,12 @@
+import errno
+import os
 import threading
 from pathlib import Path
 
 import pytest
 
 from servers.classifier.artefacts import cached_folder, digest_of, digest_of_files
+from servers.classifier.errors import ClassifierError
 
 
 def _write_marker(folder: Path) -> None:
@@ -90,3 +93,27 @@ def test_a_digest_changes_with_the_content_of_a_file(tmp_path: Path) -> None:
 
 def test_a_digest_is_had_of_a_name_that_is_no_utf_8() -> None:
     assert digest_of({"model": "a\udce9"}) != digest_of({"model": "a"})
+
+
+def test_a_cache_that_cannot_be_is_one_sentence_that_names_it(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for cache in (tmp_path / "file", tmp_path / "file/cache", Path("/sys/cache/artefacts")):
+        with pytest.raises(ClassifierError, match=f"expected to write to the cache {cache}, found"):
+            cached_folder(cache, "name", _write_marker)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES])
+def test_a_cache_that_takes_nothing_is_one_sentence(number: int, tmp_path: Path) -> None:
+    def make(folder: Path) -> None:
+        raise OSError(number, os.strerror(number), str(folder / "model.onnx"))
+
+    with pytest.raises(ClassifierError, match=f"{tmp_path}, found: {os.strerror(number)}; let"):
+        cached_folder(tmp_path, "name", make)
+
+
+def test_a_model_that_cannot_be_read_is_not_taken_for_the_cache(tmp_path: Path) -> None:
+    def make(folder: Path) -> None:
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES), "/somewhere/model.safetensors")
+
+    with pytest.raises(PermissionError, match="model.safetensors"):
+        cached_folder(tmp_path, "name", make)
