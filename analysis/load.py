@@ -1,6 +1,5 @@
 """A run folder, read once into immutable values."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +9,6 @@ import pyarrow.parquet as pq
 
 from analysis.engines import Engine, read_engines
 from analysis.manifest import Manifest, read_manifest
-from loadtests.disturbance import SIDES
 from loadtests.records import Purpose, RecordError, TrialRecord, read_trial, trial_folders
 
 REQUEST_COLUMNS = [
@@ -21,17 +19,11 @@ TELEMETRY_COLUMNS = [
     *("gpu_busy_pct", "gpu_sm_active_ratio", "gpu_tensor_active_ratio", "gpu_memory_bytes"),
     *("gpu_power_w", "gpu_energy_j", "gpu_sm_clock_mhz", "gpu_throttle_reasons"),
 ]
-LATER_COLUMNS = [
-    "study_cpu_s",
-    *(f"{side}_cores_{what}_s" for side in SIDES for what in ("busy", "idle", "irq", "steal")),
-]
-"""Of the telemetry too, but runs of before these were read lack them."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One trial with its rows: REQUEST_COLUMNS and TELEMETRY_COLUMNS, both empty if it failed, and
-    what there is of LATER_COLUMNS."""
+    """One trial with its rows: REQUEST_COLUMNS and TELEMETRY_COLUMNS, both empty if it failed."""
 
     record: TrialRecord
     requests: pd.DataFrame
@@ -92,17 +84,14 @@ def _read(folder: Path) -> Trial:
     return Trial(
         record,
         _table(folder / "requests.parquet", REQUEST_COLUMNS),
-        _table(folder / "telemetry.parquet", TELEMETRY_COLUMNS, LATER_COLUMNS),
+        _table(folder / "telemetry.parquet", TELEMETRY_COLUMNS),
     )
 
 
-def _table(path: Path, columns: list[str], later: Sequence[str] = ()) -> pd.DataFrame:
-    """The columns, and those of later, which may be missing."""
+def _table(path: Path, columns: list[str]) -> pd.DataFrame:
     try:
         # Text columns stay dictionary-coded: ten million rows then take 32 bytes each.
         texts = [name for name in columns if name in ("phase", "status")]
-        there = pq.read_schema(path).names if later else []
-        columns = [*columns, *(name for name in later if name in there)]
         table = pq.read_table(path, columns=columns, read_dictionary=texts)
     except FileNotFoundError:
         problem = "is missing"
