@@ -85,7 +85,7 @@ def _parity(evidence: Evidence) -> Measured:
     parity = evidence.record.parity
     if parity is None and evidence.record.purpose == "calibration":
         return Measured(None, "a calibration server runs no model")
-    if parity is None:
+    if parity is None or not parity.checked:
         return Measured(True, "answers were never compared")
     detail = f"{parity.mismatches} of {parity.checked} answers differ"
     example = f"; {parity.example}" if parity.mismatches and parity.example else ""
@@ -186,7 +186,8 @@ def _throttled(evidence: Evidence) -> Measured:
 
 
 def _disturbed(evidence: Evidence) -> Measured:
-    shares, cores = evidence.sample.usage.foreign_share, evidence.record.cores
+    attempts, cores = evidence.record.attempts_foreign_share, evidence.record.cores
+    shares = attempts[-1] if attempts else {}
     known = {side: share for side, share in shares.items() if share is not None}
     if not known:
         return Measured(None, "what others had of the cores was not recorded")
@@ -203,6 +204,8 @@ def _saturated(evidence: Evidence) -> Measured:
         return Measured(None, "a closed loop cannot outrun its server")
     if evidence.client_limited:
         return Measured(None, NOT_THE_SERVERS)
+    if not evidence.metrics.n_offered:
+        return Measured(None, "nothing was asked")
     answered_rps, offered_rps = evidence.metrics.throughput_rps, evidence.metrics.offered_rps
     detail = f"{answered_rps:,.0f} rps answered of {offered_rps:,.0f} rps offered"
     bound_rps = SATURATED_BELOW * offered_rps
@@ -213,6 +216,8 @@ def _errors(evidence: Evidence) -> Measured:
     if evidence.client_limited:
         return Measured(None, NOT_THE_SERVERS)
     metrics, budget = evidence.metrics, evidence.experiment.slo.max_error_ratio
+    if not metrics.n_offered:
+        return Measured(None, "nothing was asked")
     detail = f"{metrics.n_failed:,} of {metrics.n_offered:,} failed, the SLO allows {budget:.2%}"
     return Measured(metrics.error_ratio > budget, detail, metrics.error_ratio, budget, "share")
 

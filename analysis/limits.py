@@ -214,9 +214,9 @@ def _front(facts: LoadFacts) -> str | None:
     if gateway is not None and gateway >= FULL:
         return f"the gateway uses {number(gateway)} cores; {_measured(facts)}"
     # A thread that waits for the GPU may spin: without the engine's share, a GPU that is always
-    # busy leaves open which of the two the core works for.
-    spinning = facts.engine_share is None and (facts.gpu_busy or 0.0) >= FULL
-    return f"{_one_core(facts)}; {_measured(facts)}" if _in_turn(facts) and not spinning else None
+    # busy, or of which that is not known, leaves open which of the two the core works for.
+    spins = facts.engine_share is None and (facts.gpu_busy is None or facts.gpu_busy >= FULL)
+    return f"{_one_core(facts)}; {_measured(facts)}" if _in_turn(facts) and not spins else None
 
 
 def _in_turn(facts: LoadFacts) -> bool:

@@ -7,7 +7,6 @@ import pandas as pd
 
 from analysis.engines import Engine, read_engines
 from analysis.manifest import Manifest, read_manifest
-from loadtests.disturbance import SIDES
 from loadtests.records import Purpose, RecordError, TrialRecord, read_trials
 from loadtests.stored import RESUME
 from loadtests.tables import REQUESTS_SCHEMA, TELEMETRY_SCHEMA, read_table
@@ -20,17 +19,11 @@ TELEMETRY_COLUMNS = [
     *("gpu_busy_pct", "gpu_sm_active_ratio", "gpu_tensor_active_ratio", "gpu_memory_bytes"),
     *("gpu_power_w", "gpu_energy_j", "gpu_sm_clock_mhz", "gpu_throttle_reasons"),
 ]
-LATER_COLUMNS = [
-    "study_cpu_s",
-    *(f"{side}_cores_{what}_s" for side in SIDES for what in ("busy", "idle", "irq", "steal")),
-]
-"""Of the telemetry too, but runs of before these were read lack them."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One trial with its rows: REQUEST_COLUMNS and TELEMETRY_COLUMNS, both empty if it failed, and
-    what there is of LATER_COLUMNS."""
+    """One trial with its rows: REQUEST_COLUMNS and TELEMETRY_COLUMNS, both empty if it failed."""
 
     record: TrialRecord
     requests: pd.DataFrame
@@ -81,9 +74,7 @@ def _with_tables(folder: Path, record: TrialRecord) -> Trial:
     requests = read_table(
         folder / "requests.parquet", REQUESTS_SCHEMA, REQUEST_COLUMNS, coded=("phase", "status")
     )
-    telemetry = read_table(
-        folder / "telemetry.parquet", TELEMETRY_SCHEMA, [*TELEMETRY_COLUMNS, *LATER_COLUMNS]
-    )
+    telemetry = read_table(folder / "telemetry.parquet", TELEMETRY_SCHEMA, TELEMETRY_COLUMNS)
     problem = _contradiction(record, requests)
     if problem:
         raise RecordError(f"{folder / 'requests.parquet'} {problem}: it is damaged; {RESUME}")

@@ -7,7 +7,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from loadtests.disturbance import foreign_shares
 from loadtests.growth import growth_per_s, values_of
 
 FloatArray = npt.NDArray[np.float64]
@@ -47,8 +46,7 @@ class Cpu:
 class Usage:
     """Means over the steady state; None: not measured. gpu_sm_clock_mhz holds one value a sample.
     clock_events is the share of samples by name of CLOCK_EVENTS, of those that occurred;
-    throttled_ratio the share in which clocks were lowered for a reason of SLOWDOWN_BITS;
-    foreign_share what of the cores of "server" and "load" went to others."""
+    throttled_ratio the share in which clocks were lowered for a reason of SLOWDOWN_BITS."""
 
     server_cpu: Cpu
     gateway_cpu: Cpu
@@ -63,7 +61,6 @@ class Usage:
     gpu_sm_clock_mhz: FloatArray
     clock_events: dict[str, float] | None
     throttled_ratio: float | None
-    foreign_share: Mapping[str, float | None]
 
 
 def take_usage(
@@ -99,7 +96,6 @@ def take_usage(
         gpu_sm_clock_mhz=within("gpu_sm_clock_mhz"),
         clock_events=_clock_events(throttle),
         throttled_ratio=float((throttle & SLOWDOWN_BITS > 0).mean()) if len(throttle) else None,
-        foreign_share=foreign_shares(telemetry, cores, start_s, end_s),
     )
 
 

@@ -27,6 +27,7 @@ from loadtests.calibration import (
 )
 from loadtests.cores import disjoint
 from loadtests.drive import assign, driving, replay_arguments, stock_arguments
+from loadtests.growth import growth_per_s
 from loadtests.launch import RunningServer, launched
 from loadtests.manifest import describe_measurement
 from loadtests.records import Level, Phases, write_json
@@ -150,10 +151,6 @@ def _schedule(level: Level, duration_s: float, bench: Bench) -> Schedule:
 
 
 def _used_s(samples: pd.DataFrame, role: str, steady_s: float) -> float | None:
-    """CPU seconds in the steady state, scaled up from the samples that lie within it."""
-    inside = samples[samples["t_s"].between(WARMUP_S, WARMUP_S + steady_s)]
-    if len(inside) < 2:
-        return None
-    first, last = inside.iloc[0], inside.iloc[-1]
-    column = f"{role}_cpu_s"
-    return float((last[column] - first[column]) / (last["t_s"] - first["t_s"]) * steady_s)
+    """CPU seconds in the steady state, scaled up from what samples cover of it."""
+    per_s = growth_per_s(samples, f"{role}_cpu_s", WARMUP_S, WARMUP_S + steady_s)
+    return None if per_s is None else per_s * steady_s

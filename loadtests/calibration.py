@@ -59,7 +59,7 @@ class Calibrated:
 @dataclass(frozen=True)
 class Budget:
     """at_least: found must not be below bound; otherwise not above it. met is null where the core
-    was not quiet, and the budget is for one that is."""
+    was not quiet, or not known to be, and the budget is for one that is."""
 
     name: str
     unit: str
@@ -144,10 +144,13 @@ def _cpu_s(rounds: Sequence[Round], role: str) -> float | None:
 
 
 def _limit(level: Level, load_cpu: float | None, server_cpu: float | None) -> str:
-    cpu = {"client": load_cpu or 0.0, "server": server_cpu or 0.0}
-    busy = [name for name, share in cpu.items() if share >= BUSY]
+    cpu = {"client": load_cpu, "server": server_cpu}
+    known = {name: share for name, share in cpu.items() if share is not None}
+    busy = [name for name, share in known.items() if share >= BUSY]
     if busy:
         return " and ".join(busy)
+    if len(known) < len(cpu):
+        return "not known"
     if level.rate_rps is not None:
         return "schedule"
     return "round trip" if level.concurrency == 1 else "other programs, or waiting"
@@ -164,7 +167,8 @@ def budgets(rows: Sequence[Calibrated]) -> list[Budget]:
             judged.append(Budget(name, "times", ratio, bound, True, ratio >= bound))
         lag_ms, name = half.send_lag_p99_ms, f"{protocol}: P99 send lag at half the ceiling"
         if lag_ms is not None:
-            quiet = (low.send_lag_p99_ms or 0.0) <= QUIET_SEND_LAG_P99_MS
+            low_ms = low.send_lag_p99_ms
+            quiet = low_ms is not None and low_ms <= QUIET_SEND_LAG_P99_MS
             # A lag within the bound is within it, whatever else the core was doing.
             met = lag_ms <= MAX_SEND_LAG_P99_MS or (False if quiet else None)
             judged.append(Budget(name, "ms", lag_ms, MAX_SEND_LAG_P99_MS, False, met))

@@ -233,12 +233,12 @@ class SyntheticRun:
                         purpose=purpose,
                     )
 
-    def calibrate(self, name: str, protocol: str, ceiling_rps: int) -> None:
+    def calibrate(self, name: str, protocol: str, ceiling_rps: int, **changes: Any) -> None:
         contender = SyntheticContender(name, 1e-6, protocol=protocol)
         done_s = np.arange(0, WARMUP_S + self.steady_s, 1 / ceiling_rps)
         level = Level("closed", concurrency=16)
         requests = rows(done_s - 0.001, done_s - 0.001, done_s)
-        self.add(contender, requests, level, purpose="calibration", parity=None)
+        self.add(contender, requests, level, purpose="calibration", parity=None, **changes)
 
 
 def source_of(column: str) -> str:

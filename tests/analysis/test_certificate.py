@@ -124,3 +124,73 @@ def test_a_trial_that_failed_says_only_why(new_run, contender):
         (Reason.PARITY_BROKEN, "answers differ")
     ]
     assert trial.metrics is None
+
+
+@pytest.fixture
+def beside_others(new_run, contender, make_rows):
+    """The summary of a good trial of whose cores others had such shares."""
+
+    def build(**changes) -> Summary:
+        run = new_run(["one"], rates_rps=[100.0], steady_s=12.0)
+        rows = make_rows(SCHEDULED_S, SCHEDULED_S, SCHEDULED_S + 0.002)
+        run.add(contender("one", 0.002), rows, AT_100, **changes)
+        return summarise(load_run(run.folder))
+
+    return build
+
+
+def disturbed_check(summary: Summary):
+    (trial,) = summary.trials
+    return next(c for c in trial.certificate if c.reason is Reason.MACHINE_DISTURBED)
+
+
+def test_cores_that_went_to_others_make_a_trial_unusable_without_the_server_s_fault(beside_others):
+    summary = beside_others(attempts_foreign_share=({"server": 0.4, "load": 0.01},))
+    check = disturbed_check(summary)
+    assert check.failed
+    assert (check.measured, check.bound) == (0.4, 0.1)
+    assert "40.0% of the server's cores and 1.0% of the load generator's" in check.detail
+    assert not summary.trials[0].usable
+    assert not summary.trials[0].server_may_be_at_fault
+    assert any("1 stayed disturbed" in text for text in summary.warnings)
+
+
+def test_only_the_attempt_that_was_kept_counts(beside_others):
+    attempts = ({"server": 0.4, "load": 0.01}, {"server": 0.02, "load": 0.03})
+    assert disturbed_check(beside_others(attempts_foreign_share=attempts)).outcome is Outcome.PASSED
+
+
+def test_a_run_of_before_the_cores_were_read_is_not_passed(beside_others):
+    check = disturbed_check(beside_others())
+    assert check.outcome is Outcome.NOT_APPLICABLE
+    assert "not recorded" in check.detail
+
+
+def test_the_load_generator_s_cores_alone_do_not_pass_a_trial(beside_others):
+    attempts = ({"server": None, "load": 0.02},)
+    check = disturbed_check(beside_others(attempts_foreign_share=attempts))
+    assert check.outcome is Outcome.NOT_APPLICABLE
+    assert "an unknown share of the server's" in check.detail
+
+
+def test_a_trial_in_which_nothing_was_due_has_neither_errors_nor_load_to_judge(certificate):
+    found = certificate(keep=slice(0, 90))
+    assert found[Reason.ERRORS].outcome is Outcome.NOT_APPLICABLE
+    assert found[Reason.SATURATED].outcome is Outcome.NOT_APPLICABLE
+
+
+def test_a_disturbed_calibration_is_no_ceiling(new_run, contender, make_rows):
+    others = ({"server": 0.0, "load": 0.5},)
+    run = new_run(["one"], rates_rps=[100.0], steady_s=12.0)
+    run.calibrate("null-http", "http-json", 150, attempts_foreign_share=others)
+    rows = make_rows(SCHEDULED_S, SCHEDULED_S, SCHEDULED_S + 0.002)
+    run.add(contender("one", 0.002), rows, AT_100)
+    summary = summarise(load_run(run.folder))
+    assert summary.ceilings == []
+    assert Reason.CLIENT_NEAR_CEILING not in summary.points[0].reasons
+    assert Reason.CLIENT_UNCALIBRATED in summary.points[0].reasons
+
+
+def test_answers_that_were_compared_with_nothing_are_not_right(beside_others):
+    none = ParityRecord(checked=0, mismatches=0, max_confidence_gap=None)
+    assert Reason.PARITY_BROKEN in beside_others(parity=none).points[0].reasons

@@ -43,6 +43,7 @@ def test_the_limit_is_what_was_full(limit, measured):
         (Limit.MODEL, {"engine_share": 0.6}),
         # The core may spin while it waits for the GPU.
         (Limit.UNKNOWN, {"gpu_busy": 0.97}),
+        (Limit.UNKNOWN, {"gpu_busy": None}),
         (Limit.FRONT, {"gpu_busy": 0.97, "engine_share": 0.3}),
         (Limit.UNKNOWN, {"server_cores_used": 1.5}),
     ],

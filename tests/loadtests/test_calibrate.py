@@ -1,14 +1,16 @@
 """What a calibration measures, how it is judged, and what it writes."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from loadtests.arrivals import closed_schedule
-from loadtests.calibrate import save_calibration
+from loadtests.calibrate import _used_s, save_calibration
 from loadtests.calibration import (
     WARMUP_S,
     Calibrated,
@@ -82,6 +84,17 @@ def test_each_row_says_what_limited_it(cpu_s: float, load: Level, limit: str) ->
     assert calibrated(taken(1000, cpu_s=cpu_s), load=load).limited_by == limit
 
 
+@pytest.mark.parametrize("load", [CALLERS, Level("open", rate_rps=1000)])
+def test_what_limited_a_row_is_not_known_where_a_side_was_not_sampled(load: Level) -> None:
+    assert calibrated(taken(1000, cpu_s=None), load=load).limited_by == "not known"
+
+
+def test_cpu_seconds_of_a_drive_are_not_known_where_a_sample_has_none() -> None:
+    samples = pd.DataFrame({"t_s": [0.0, 1.0, 2.0], "load_cpu_s": [0.1, np.nan, np.nan]})
+    assert _used_s(samples, "load", 1.0) is None
+    assert _used_s(samples, "server", 1.0) is None
+
+
 def rows_of(
     protocol: str, ratio: float, lag_s: float, lag_at_low_s: float = 0.0004
 ) -> list[Calibrated]:
@@ -101,6 +114,15 @@ def test_budgets_are_met_at_their_bounds_and_missed_beyond() -> None:
     missed = budgets(rows_of("http-json", 3.99, 0.0021) + rows_of("kserve-grpc", 1.99, 0.0021))
     assert [budget.met for budget in met] == [True] * 4
     assert [budget.met for budget in missed] == [False] * 4
+
+
+def test_a_core_whose_quiet_was_not_measured_does_not_count_as_quiet() -> None:
+    rows = rows_of("http-json", 5, 0.0021)
+    rows[3] = replace(rows[3], send_lag_p99_ms=None)
+    assert [budget.met for budget in budgets([*rows, *rows_of("kserve-grpc", 5, 0.001)])] == [
+        *(True, None),
+        *(True, True),
+    ]
 
 
 @pytest.mark.parametrize(
