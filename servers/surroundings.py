@@ -29,4 +29,5 @@ def own_cache(environment: Mapping[str, str]) -> Path:
 
 def _can_write(folder: Path) -> bool:
     existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    return existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
+    # A file in the way is a mistake that the first write names, not a place to go round.
+    return not existing.is_dir() or os.access(existing, os.W_OK | os.X_OK)
