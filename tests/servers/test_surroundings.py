@@ -38,8 +38,12 @@ def test_a_cache_that_cannot_be_written_gives_way_to_the_users_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "own"))
-    (tmp_path / "file").touch()
-    unwritable = tmp_path / "file" / "artefacts"
+    unwritable = tmp_path / "artefacts"
+    unwritable.mkdir()
+    can_access = os.access
+    monkeypatch.setattr(
+        os, "access", lambda path, mode: path != unwritable and can_access(path, mode)
+    )
     made = cached_folder(unwritable, "model", lambda folder: (folder / "x").touch())
     assert made == tmp_path / "own" / "model-serving-study" / "artefacts" / "model"
     assert cached_folder(unwritable, "model", lambda _: pytest.fail("made twice")) == made
