@@ -1,7 +1,7 @@
 """The recommendation, or what a smoke run saw, as short tables for the terminal."""
 
 from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from analysis.summary import Summary
@@ -18,11 +18,12 @@ def recommendation_table(summary: Summary) -> RenderableType:
     return Group(*warnings, _choices(summary, f"Recommendation for {slo}"), *tables)
 
 
-def smoke_table(summary: Summary) -> Table:
+def smoke_table(summary: Summary) -> RenderableType:
     """What each contender did at the planned rates: whether all parts work, and no capacity."""
-    columns = ("contender", "requests/s", "answered", "P50, ms", "longest, ms", "failed because")
+    columns = (Column("contender", no_wrap=True), "at", "answered", "P50, ms", "longest, ms")
     title = "Every part was tried; so short a run measures nothing well"
     table = Table(*columns, title=title, title_justify="left")
+    failed = []
     for point in summary.points:
         if not point.planned or point.rate_rps is None:
             continue
@@ -33,9 +34,11 @@ def smoke_table(summary: Summary) -> Table:
             f"{found.n_ok} of {found.n_offered}" if found else "none",
             number(found.latency_p50_ms if found else None),
             number(found.latency_max_ms if found else None),
-            "" if found else "; ".join(finding.detail for finding in point.findings),
         )
-    return table
+        if found is None:
+            reasons = "; ".join(finding.detail for finding in point.findings)
+            failed.append(Text(f"{point.contender}: {reasons}", style="bold yellow"))
+    return Group(table, *failed)
 
 
 def _choices(summary: Summary, title: str) -> Table:

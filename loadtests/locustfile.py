@@ -92,6 +92,8 @@ class _Messages:
 
 _messages = _Messages()
 _targets = Targets()
+_refusals: list[str] = []
+"""Of the test that runs; in Locust's master, or where there is one process only."""
 
 
 class _OfContender(User):
@@ -195,22 +197,23 @@ def prepare(environment: Environment, runner: Runner, **_: Any) -> None:
 @events.test_start.add_listener
 def forget_targets(**_: Any) -> None:
     _targets.forget()
+    _refusals.clear()
 
 
 def end_test(environment: Environment, msg: Any, **_: Any) -> None:
-    """Says once why the test cannot go on; without a web UI Locust ends with exit code 2."""
+    """Says why the test cannot go on, by the first user who found out; without a web UI Locust ends
+    with exit code 2."""
     runner, options = environment.runner, environment.parsed_options
     assert runner is not None  # it has called this
     assert options is not None  # the command line was read
-    said = {row["msg"] for row in runner.exceptions.values()}
-    if msg.data in said:
+    if _refusals:
         return
+    _refusals.append(msg.data)
     logger.error(msg.data)
     runner.log_exception("local", msg.data, msg.data)
     if options.headless:
         environment.process_exit_code = 2
-    if not said:
-        gevent.spawn(runner.quit if options.headless else runner.stop)
+    gevent.spawn(runner.quit if options.headless else runner.stop)
 
 
 def class_name(contender: str) -> str:

@@ -36,7 +36,7 @@ def test_the_terminal_shows_each_capacity_for_each_slo_with_its_interval(summary
 
 
 def test_a_smoke_run_shows_what_each_contender_answered_and_how_fast(summary):
-    console = Console(width=200, record=True, file=io.StringIO())
+    console = Console(width=80, record=True, file=io.StringIO())
     console.print(smoke_table(summary))
     lines = console.export_text().splitlines()
     points = [point for point in summary.points if point.planned and point.rate_rps is not None]

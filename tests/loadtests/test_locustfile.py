@@ -154,3 +154,14 @@ def test_a_timeout_that_is_none_is_refused(given: str) -> None:
 
     assert done.returncode == 2
     assert f"expected seconds above 0, found {given}" in done.stderr
+
+
+def test_of_several_classes_at_one_host_the_first_refusal_ends_the_test(
+    null_server: Callable[[str], RunningServer],
+) -> None:
+    url = null_server("null-http").address.url
+
+    done = locust("Fastapi", "Litserve", f"--host={url}", run_s=30)
+
+    assert done.returncode == 2
+    assert (done.stdout + done.stderr).count("expected the contender ") == 1
