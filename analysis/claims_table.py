@@ -12,11 +12,11 @@ from pathlib import Path
 from analysis.claim_list import CLAIMS
 from analysis.claims import ClaimFound, Measured, judge
 from analysis.coexist import coexistence
+from analysis.coexist_record import read_coexist
 from analysis.load import load_run
 from analysis.summary import summarise
 from analysis.wording import reading
 from loadtests.markdown import code, inline
-from loadtests.records import read_json
 
 BEGIN, END = "<!-- claims: begin -->", "<!-- claims: end -->"
 
@@ -25,7 +25,7 @@ def claims_of(folder: Path) -> list[ClaimFound]:
     """Every claim with what the run in this folder, or the models in one Triton, measured of it."""
     if not (folder / "coexist.json").exists():
         return summarise(load_run(folder)).claims
-    on_gpu = read_json(folder / "coexist.json")["settings"]["device"] == "cuda"
+    on_gpu = read_coexist(folder)["settings"]["device"] == "cuda"
     losses = [
         Measured(f"{a.together.model} in {' + '.join(a.together.company)}", a.loss, a.low, a.high)
         for a in coexistence(folder).losses

@@ -11,10 +11,12 @@ import pandas as pd
 
 from analysis.bootstrap import Interval, Metric, Sliced, cut, intervals
 from analysis.coexist_gpu import GpuUse, gpu_uses, throttled
+from analysis.coexist_record import read_coexist
+from analysis.rows import EARLY_S
 from analysis.sample import slices
 from analysis.usage import FloatArray
 from analysis.values import Value, over
-from loadtests.records import CEILING_SHARE, read_json
+from loadtests.records import CEILING_SHARE, RecordError
 from loadtests.slo import nearest_rank
 from loadtests.tables import read_requests
 
@@ -93,8 +95,8 @@ class _Window:
 
 def coexistence(folder: Path) -> Coexistence:
     """Every figure of a folder of `study coexist`; RecordError where it is not one."""
-    record = read_json(folder / "coexist.json")
-    windows = _windows(folder, record["measured"])
+    record = read_coexist(folder)
+    windows = _windows(folder, record["measured"], record["answers"])
     tolerance = TOLERANCES[record["settings"]["precision"]]
     loads = {
         key: _load(*key, list(blocks.values()), record["answers"][key[0]], tolerance)
@@ -115,15 +117,33 @@ _Windows = dict[tuple[str, tuple[str, ...]], dict[int, _Window]]
 """By model and company, then by block."""
 
 
-def _windows(folder: Path, measured: Sequence[Mapping[str, Any]]) -> _Windows:
+def _windows(
+    folder: Path,
+    measured: Sequence[Mapping[str, Any]],
+    answers: Mapping[str, Sequence[float]],
+) -> _Windows:
     found: _Windows = {}
     for taken in sorted(measured, key=lambda m: (len(m["company"]), m["company"], m["block"])):
         busy = _busy(taken)
         for model in taken["company"]:
-            rows = read_requests(folder / taken["folder"] / model)
+            place = folder / taken["folder"] / model
+            rows = read_requests(place)
+            _refuse_impossible(rows, len(answers[model]), place / "requests.parquet")
             blocks = found.setdefault((model, tuple(taken["company"])), {})
             blocks[taken["block"]] = _Window(rows, taken["window_s"], busy[model])
     return found
+
+
+def _refuse_impossible(rows: pd.DataFrame, n_requests: int, path: Path) -> None:
+    answered, compared = rows["status"] == "ok", rows["label"].notna()
+    timeless = rows["sent_s"].isna() | rows["done_s"].isna()
+    early = (rows["phase"] == "steady") & (rows["sent_s"] < -EARLY_S)
+    unknown = ~rows["text_id"].between(0, n_requests - 1)
+    if ((timeless | early) & answered).any() or (unknown & compared).any():
+        raise RecordError(
+            f"{path} has a success without its times or outside of the window, or an "
+            "answer to no known request: it is damaged; run `study coexist` again."
+        )
 
 
 def _busy(taken: Mapping[str, Any]) -> dict[str, float | None]:

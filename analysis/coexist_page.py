@@ -6,7 +6,8 @@ from typing import Any
 
 from analysis.coexist import Coexistence, Loss, coexistence
 from analysis.coexist_gpu import GpuUse
-from loadtests.records import read_json
+from analysis.coexist_record import read_coexist
+from loadtests.markdown import code, inline
 from loadtests.result_folder import replacing
 
 _HEAD = (
@@ -33,7 +34,7 @@ NOTES = (
 
 def write_page(folder: Path) -> Path:
     """coexist.md beside coexist.json; RecordError where folder holds no such measurement."""
-    record = read_json(folder / "coexist.json")
+    record = read_coexist(folder)
     page = folder / "coexist.md"
     text = markdown(record, coexistence(folder))
     with replacing(page) as unfinished:
@@ -65,11 +66,13 @@ def _provenance(record: Mapping[str, Any]) -> list[str]:
     cores = {role: ", ".join(map(str, numbers)) for role, numbers in record["cores"].items()}
     classifier = record["contender"]
     return [
-        f"- Machine: {machine['cpu_model']}, {machine['cpu_count']} cores, {gpu}; server on cores "
+        f"- Machine: {inline(machine['cpu_model'])}, {machine['cpu_count']} cores, {inline(gpu)}; "
+        f"server on cores "
         f"{cores['server']}, clients on {cores['load']}.",
-        f"- Made {record['created_at']} at commit {commit} by `{record['command']}`.",
-        f"- classifier: {record['model']['name']} ({record['model']['weights']} weights) by "
-        f"{classifier['engine']}, {settings['precision']} on {settings['device']}.",
+        f"- Made {record['created_at']} at commit {inline(commit)} by {code(record['command'])}.",
+        f"- classifier: {inline(record['model']['name'])} "
+        f"({inline(record['model']['weights'])} weights) by {inline(classifier['engine'])}, "
+        f"{settings['precision']} on {settings['device']}.",
         *(_neighbour(fact, settings["neighbours"]) for fact in record["neighbours"]),
         f"- {settings['callers']} callers a model, {settings['seconds']:g} s a measurement, "
         f"{settings['repeats']} block{'s' if settings['repeats'] > 1 else ''}.",
@@ -80,8 +83,9 @@ def _neighbour(fact: Mapping[str, Any], size: str) -> str:
     full = {"vision": "the size of ResNet-50", "recommender": "DeepFM on the Criteo layout"}
     what = full[fact["model"]] if size == "full" else "smaller than the real one"
     return (
-        f"- {fact['model']}: {what}, {fact['weights']:,} weights, {fact['precision']} on "
-        f"{fact['device']} by PyTorch. Seeded weights: speed only, its answers mean nothing."
+        f"- {fact['model']}: {what}, {fact['weights']:,} weights, {inline(fact['precision'])} on "
+        f"{inline(fact['device'])} by PyTorch. Seeded weights: speed only, its answers mean "
+        "nothing."
     )
 
 

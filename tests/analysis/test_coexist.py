@@ -1,6 +1,7 @@
 """What is read out of the rows of a measurement of coexistence."""
 
 import json
+import random
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -13,8 +14,12 @@ from analysis.claims import Verdict
 from analysis.claims_table import claims_of
 from analysis.coexist import Coexistence, coexistence
 from analysis.coexist_page import write_page
-from loadtests.records import SCHEMA_VERSION
+from loadtests.records import SCHEMA_VERSION, RecordError
 from loadtests.tables import REQUESTS_SCHEMA, TELEMETRY_SCHEMA, write_table
+
+from .damage import COLUMN_CHANGES, FIELD_VALUES, FILE_DAMAGES, column_damages, field_damages
+
+SEED, SAMPLED = 20261129, 2
 
 ANSWERS = [0.5, 2.0]
 WINDOW_S = 2.0
@@ -224,3 +229,43 @@ def test_what_neighbours_cost_on_a_cpu_says_nothing_of_a_gpu(write: Write) -> No
     record["settings"]["device"] = "cpu"
     (folder / "coexist.json").write_text(json.dumps(record))
     assert not any(claim.readings for claim in claims_of(folder))
+
+
+@pytest.mark.parametrize("kind", ["removed", *FIELD_VALUES])
+def test_a_damaged_field_is_read_or_refused_in_a_sentence(kind: str, write: Write) -> None:
+    path = write(blocks([200], [100])) / "coexist.json"
+    content = path.read_bytes()
+    damages = field_damages(json.loads(content), kind)
+    for damage in random.Random(SEED).sample(damages, SAMPLED):
+        damage(path)
+        read_or_refused(path.parent)
+        path.write_bytes(content)
+
+
+@pytest.mark.parametrize("kind", COLUMN_CHANGES)
+def test_a_damaged_column_is_read_or_refused_in_a_sentence(kind: str, write: Write) -> None:
+    path = write(blocks([200], [100])) / "1-vision/vision/requests.parquet"
+    content = path.read_bytes()
+    damages = column_damages(REQUESTS_SCHEMA.names, kind)
+    for damage in random.Random(SEED).sample(damages, SAMPLED):
+        damage(path)
+        read_or_refused(path.parents[2])
+        path.write_bytes(content)
+
+
+@pytest.mark.parametrize("kind", FILE_DAMAGES)
+def test_a_damaged_coexist_json_is_refused(kind: str, write: Write) -> None:
+    path = write(blocks([200], [100])) / "coexist.json"
+    FILE_DAMAGES[kind](path)
+    assert read_or_refused(path.parent)
+
+
+def read_or_refused(folder: Path) -> bool:
+    sentence = ""
+    try:
+        write_page(folder)
+    except RecordError as refused:
+        sentence = str(refused)
+    assert "\n" not in sentence
+    assert not sentence or str(folder) in sentence
+    return bool(sentence)
