@@ -125,6 +125,7 @@ class TritonServer:
                         "loading: see its log above."
                     )
                 time.sleep(POLL_S)
+        self._error_lines.clear()  # what a start has survived explains no later end
 
     @property
     def pid(self) -> int:

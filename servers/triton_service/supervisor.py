@@ -51,6 +51,7 @@ class Supervisor:
         self._on_end = on_end
         self._lock = threading.Lock()  # no start once the stop has begun
         self._stopping = threading.Event()
+        self._ended = threading.Event()
         self._starting: TritonServer | None = None
         self._running = ExitStack()
         self._failure: BaseException | None = None
@@ -72,13 +73,12 @@ class Supervisor:
             if self._starting is not None:
                 self._starting.kill()
         self._thread.join()
-        self._running.close()
         if self._failure is not None:
             raise self._failure from None
 
     def wait(self) -> None:
         """Returns when Triton is given up."""
-        self._thread.join()
+        self._ended.wait()  # a join that a signal interrupts takes the thread for ended
 
     def _start(self) -> None:
         with ExitStack() as stack:
@@ -98,6 +98,9 @@ class Supervisor:
         except BaseException as error:
             self._failure = error
             self._on_end()
+        finally:
+            self._running.close()
+            self._ended.set()
 
     def _restart_as_needed(self) -> None:
         restarts_s: list[float] = []

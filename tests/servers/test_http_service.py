@@ -2,8 +2,10 @@ import threading
 from pathlib import Path
 
 import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
 
-from servers.http_service import Counters, require_engine
+from servers.http_service import Counters, add_health_and_stats, require_engine
 from servers.launch_args import LaunchArgs
 
 
@@ -41,3 +43,13 @@ def test_a_server_without_engine_or_model_refuses_to_start(
         require_engine(args)
     assert exit_info.value.code == 2
     assert reason in capsys.readouterr().err
+
+
+def test_a_server_that_is_not_ready_says_when_to_ask_again() -> None:
+    async def is_ready() -> bool:
+        return False
+
+    app = FastAPI()
+    add_health_and_stats(app, Counters(), is_ready)
+    answer = TestClient(app).get("/health/ready")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
