@@ -143,9 +143,17 @@ def _run(
         locks.enter_context(machine_lock())  # the report loads the machine, too
         folder = _execute(experiment, contenders, artefacts, results, resumed, budget)
         if report:
-            write_report(folder)
+            _report(folder)
         else:
             say(str(folder))
+
+
+def _report(folder: Path) -> None:
+    try:
+        write_report(folder)
+    except KeyboardInterrupt:
+        print(f"\nStopped. Every trial is kept: study report {folder}", file=sys.stderr)
+        raise typer.Exit(130) from None
 
 
 def _execute(
