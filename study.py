@@ -1,10 +1,26 @@
 """The study's command line: every command by its name, in the order in which help lists them."""
 
+# ruff: noqa: E402 - what is imported late takes seconds, in which Ctrl-C must be answered
+
 import io
+import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
-from types import FrameType
+from types import FrameType, TracebackType
+
+
+def _say_stopped(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    if not issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+        return
+    print("\nStopped.", file=sys.stderr, flush=True)
+    os._exit(130)
+
+
+sys.excepthook = _say_stopped  # for Ctrl-C while what follows is imported
 
 import typer
 
@@ -16,6 +32,7 @@ from commands.errors import exits_with_a_sentence
 from commands.report import list_all, report
 from commands.run import capacity, run, smoke
 from commands.serve import serve
+from commands.temporary import temporary_files
 from commands.tools import calibrate_clients, crosscheck_clients
 
 COMMANDS: Mapping[str, Callable[..., None]] = {
@@ -52,7 +69,11 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    app()
+    try:
+        with temporary_files():
+            app()
+    except KeyboardInterrupt as error:
+        _say_stopped(KeyboardInterrupt, error, None)
 
 
 if __name__ == "__main__":

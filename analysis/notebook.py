@@ -42,8 +42,9 @@ def execute_notebook(run_dir: Path, output_path: Path) -> Path:
     read_manifest(run_dir)
     notebook = jupytext.read(NOTEBOOK_PATH)
     # Its sockets would lie in the working directory, which may be read-only or shared by another
-    # report's kernel, and whose modules it would take for this project's.
-    with tempfile.TemporaryDirectory(prefix="study-kernel-") as folder:
+    # report's kernel, and whose modules it would take for this project's. A short name: a socket's
+    # has 107 characters, the folder's included.
+    with tempfile.TemporaryDirectory(prefix="k") as folder:
         kernel = type("_KernelOfItsOwn", (_Kernel,), {"ip": f"{folder}/ipc"})
         client = NotebookClient(
             notebook,
@@ -53,7 +54,12 @@ def execute_notebook(run_dir: Path, output_path: Path) -> Path:
         )
         try:
             client.execute(env={**os.environ, "STUDY_RUN": str(run_dir.resolve())})
-        except CellExecutionError as error:
+        except Exception as error:
+            # On Ctrl-C and SIGTERM nbclient ends the kernel, and fails of that in one of many ways.
+            if hasattr(client, "_async_cleanup_kernel_future"):
+                raise KeyboardInterrupt from error
+            if not isinstance(error, CellExecutionError):
+                raise
             raise NotebookError(
                 f"the notebook failed on {run_dir}: {error.ename}: {error.evalue}"
             ) from error

@@ -87,7 +87,11 @@ def smoke(model: str | None, texts: Path | None, results: Path) -> None:
 def _report(folder: Path, smoke: bool = False) -> None:
     from commands.reporting import write_report  # how long its imports take tells a budget of time
 
-    write_report(folder, smoke=smoke)
+    try:
+        write_report(folder, smoke=smoke)
+    except KeyboardInterrupt:
+        print(f"\nStopped. Every trial is kept: study report {folder}", file=sys.stderr)
+        raise typer.Exit(130) from None
 
 
 def _run(

@@ -12,9 +12,10 @@ import psutil
 
 from loadtests.arrivals import Schedule
 from loadtests.assignment import Assignment
-from loadtests.launch import HOST, LOG_TAIL_LINES, free_ports, stop
+from loadtests.launch import HOST, LOG_TAIL_LINES, free_ports
 from loadtests.probe import Address
 from loadtests.records import Level, Phases
+from loadtests.stopping import stop
 from servers.confine import confined
 
 REPLAY_FILE = Path(__file__).with_name("replay.py")

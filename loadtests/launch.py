@@ -1,7 +1,6 @@
 """Starts one contender as a child process, knows when it is ready, and stops all of it."""
 
 import re
-import signal
 import socket
 import subprocess
 import sys
@@ -17,6 +16,7 @@ import psutil
 from loadtests.external import ExternalContender
 from loadtests.probe import Address, ProbeError, open_probe
 from loadtests.readiness import Patience
+from loadtests.stopping import stop
 from loadtests.wire import header_problem
 from servers.confine import confined
 from servers.discovery import Contender
@@ -229,27 +229,3 @@ def _why_it_ended(server: RunningServer, code: int) -> str:
     if code == REFUSED and tail:
         return f"{name} did not start: {tail[-1]}"
     return f"{name} exited with code {code} before it answered: {cause_in(tail)}"
-
-
-def stop(process: psutil.Popen, within_s: float = 15.0) -> None:
-    """Asks the process to stop, then kills it and every descendant that stayed."""
-    family = descendants(process.pid)
-    if process.poll() is None:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(within_s)
-        except (psutil.TimeoutExpired, subprocess.TimeoutExpired):
-            family += descendants(process.pid)
-            process.kill()
-            process.wait(within_s)
-    _, left = psutil.wait_procs(family, timeout=3.0)
-    for child in left:
-        child.kill()
-    psutil.wait_procs(left, timeout=3.0)
-
-
-def descendants(pid: int) -> list[psutil.Process]:
-    try:
-        return list(psutil.Process(pid).children(recursive=True))
-    except psutil.NoSuchProcess:
-        return []

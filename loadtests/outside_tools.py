@@ -10,9 +10,9 @@ from pathlib import Path
 import psutil
 
 from loadtests.arrivals import Schedule
-from loadtests.launch import stop
 from loadtests.probe import Address
 from loadtests.records import Level
+from loadtests.stopping import stop
 from loadtests.traffic import read_traffic
 from servers.confine import confined
 

@@ -1,11 +1,18 @@
 """A file or a folder of results that appears whole, or not at all."""
 
+import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
+
+from loadtests.locks import held
+
+_UNFINISHED_FILE = re.compile(r"\..+\.[0-9a-f]{16}")
+_UNFINISHED_FOLDER = re.compile(r"\.(calibration|crosscheck|coexist)-\d{8}-\d{6}(-\d+)?")
 
 
 def new_folder(folder: Path) -> Path:
@@ -24,16 +31,18 @@ def new_folder(folder: Path) -> Path:
 def whole_or_gone(folder: Path) -> Iterator[tuple[Path, Path]]:
     """A hidden folder that gets its name when the block ends well, and is removed otherwise; and
     that name, which is as new_folder says."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    _remove_unfinished_folders(folder.parent)
     unfinished, folder = _reserved(folder)
-    try:
-        yield unfinished, folder
-        unfinished.rename(folder)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+    with _in_use(unfinished, os.O_RDONLY):
+        try:
+            yield unfinished, folder
+            unfinished.rename(folder)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _reserved(folder: Path) -> tuple[Path, Path]:
-    folder.parent.mkdir(parents=True, exist_ok=True)
     for name in _names(folder):
         unfinished = name.with_name(f".{name.name}")
         try:
@@ -60,9 +69,50 @@ def replacing(path: Path) -> Iterator[Path]:
     results folder is not written through.
     """
     unfinished = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    unfinished.touch(exist_ok=False)
+    with _in_use(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL):
+        try:
+            yield unfinished
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+
+def remove_unfinished_files(folder: Path) -> None:
+    """What killed processes left of files that they were replacing."""
+    for leftover in folder.glob(".*"):
+        if _UNFINISHED_FILE.fullmatch(leftover.name) and leftover.is_file():
+            _remove_if_unused(leftover)
+
+
+def _remove_unfinished_folders(parent: Path) -> None:
+    for leftover in parent.glob(".*"):
+        if _UNFINISHED_FOLDER.fullmatch(leftover.name) and leftover.is_dir():
+            _remove_if_unused(leftover)
+
+
+def _remove_if_unused(leftover: Path) -> None:
+    """Its owner, while it lived, had it locked. A link is not followed."""
+    with suppress(OSError), _opened(leftover, os.O_RDONLY) as file:
+        if not held(file):
+            return
+        if leftover.is_dir():
+            shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            leftover.unlink()
+
+
+@contextmanager
+def _in_use(path: Path, flags: int) -> Iterator[None]:
+    with _opened(path, flags) as file:
+        with suppress(OSError):  # a file system without locks: what is left there stays
+            held(file)
+        yield
+
+
+@contextmanager
+def _opened(path: Path, flags: int) -> Iterator[int]:
+    file = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
     try:
-        yield unfinished
-        unfinished.replace(path)
+        yield file
     finally:
-        unfinished.unlink(missing_ok=True)
+        os.close(file)

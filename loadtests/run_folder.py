@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from loadtests.records import read_json, read_trials, write_json
-from loadtests.result_folder import new_folder, replacing
+from loadtests.result_folder import new_folder, remove_unfinished_files, replacing
 
 
 def begin_run(results: Path, manifest: Mapping[str, Any]) -> Path:
@@ -33,6 +33,7 @@ def forget_failed(run_dir: Path) -> None:
 
 def remove_unfinished(run_dir: Path) -> None:
     """What a killed run left half-written: hidden names, which no reader looks at."""
+    remove_unfinished_files(run_dir)
     for leftover in (run_dir / "trials").glob(".*"):
         if leftover.is_dir() and not leftover.is_symlink():
             shutil.rmtree(leftover)

@@ -1,0 +1,84 @@
+"""Ctrl-C ends a command with a word and no traceback, wherever it falls."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from typer.testing import CliRunner
+
+from commands import report as report_module
+from commands import run as run_module
+from study import app
+
+# Stopped by Ctrl-C as the second argument is imported.
+STOPPED = """
+import sys
+
+stopping = sys.argv[1]
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == stopping:
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Finder())
+import study
+sys.argv[1:] = ["report", "nowhere"]
+study.main()
+"""
+
+
+@pytest.mark.parametrize("module", ["typer", "loadtests.launch", "analysis.derive"])
+def test_while_modules_are_imported(module: str, root: Path) -> None:
+    command = [sys.executable, "-c", STOPPED, module]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=root)
+    assert (done.returncode, done.stderr.strip()) == (130, "Stopped.")
+
+
+def test_while_a_report_is_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(report_module, "write_report", stop)
+    done = CliRunner().invoke(app, ["report", str(tmp_path)])
+    assert (done.exit_code, done.output.strip()) == (130, "Stopped.")
+
+
+def test_while_a_run_s_report_is_written_which_says_how_to_write_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run_module, "write_report", stop)
+    with pytest.raises(Exception) as ended:  # noqa: PT011 - typer's, which has an exit code
+        run_module._report(tmp_path)
+    assert getattr(ended.value, "exit_code", None) == 130
+    assert f"Every trial is kept: study report {tmp_path}" in capsys.readouterr().err
+
+
+@pytest.mark.live
+def test_while_the_notebook_runs(tmp_path: Path, root: Path) -> None:
+    folder = tmp_path / "run"
+    subprocess.run(["cp", "-r", str(root / "results/reference-cpu-2core"), str(folder)], check=True)
+    command = [sys.executable, "-m", "study", "report", str(folder)]
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as reporting:
+        kernels: list[psutil.Process] = []
+        deadline = time.monotonic() + 120
+        while not kernels:
+            assert reporting.poll() is None
+            assert time.monotonic() < deadline
+            family = psutil.Process(reporting.pid).children(recursive=True)
+            kernels = [each for each in family if "ipykernel_launcher" in " ".join(each.cmdline())]
+            time.sleep(0.02)
+        reporting.send_signal(signal.SIGINT)
+        _, said = reporting.communicate(timeout=60)
+    assert (reporting.returncode, said.strip()) == (130, "Stopped.")
+    _, alive = psutil.wait_procs(kernels, timeout=15)
+    assert alive == []
