@@ -88,9 +88,9 @@ def assign(
         steady_s=phases.steady_s,
         timeout_s=timeout_s,
         workers=workers,
-        traffic=str(traffic),
-        schedule=str(schedule_path),
-        out_dir=str(work),
+        traffic=str(traffic.absolute()),
+        schedule=str(schedule_path.absolute()),
+        out_dir=str(work.absolute()),
         own_cores=own_cores,
         foreign_wire=asdict(address.foreign_wire) if address.foreign_wire else None,
     )
@@ -143,6 +143,7 @@ def driving(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
+            cwd=folder,  # Locust imports from its working directory, and reads a locust.conf there
             start_new_session=True,
         )
     try:

@@ -159,7 +159,7 @@ def launched(
             host=HOST,
             port=ports.main,
             extra_ports=ports.extra,
-            model_dir=model_dir,
+            model_dir=model_dir.absolute(),
             work_dir=Path(work_dir),
             threads=max(1, len(cores)),
             options=contender.options,
@@ -172,6 +172,7 @@ def launched(
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                cwd=work_dir,
                 start_new_session=True,  # a Ctrl-C in the terminal is ours to pass on, in order
             )
         address = Address(contender.protocol, HOST, ports.main)

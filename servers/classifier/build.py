@@ -39,7 +39,7 @@ def build_model(model: str, cache: Path, seed: int, training: TrainingSpec | Non
     def make(folder: Path) -> None:
         from servers.classifier.making import make_artefacts  # PyTorch: only when needed
 
-        say(f"building the {name} classifier in {cache}")
+        say(f"building the {name} classifier in {folder.parent}")
         write_model_info(folder, make_artefacts(source, folder, seed, training, digest))
 
     name = source.name if isinstance(source, Checkpoint) else source.spec.name

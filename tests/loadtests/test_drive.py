@@ -11,8 +11,10 @@ from loadtests.arrival_processes import Poisson
 from loadtests.arrivals import Schedule, closed_schedule, open_schedule
 from loadtests.assignment import ANSWER_SAMPLE_EVERY
 from loadtests.drive import DriveError, driving
+from loadtests.launch import launched
 from loadtests.probe import read_counters
 from loadtests.tables import read_rows
+from servers.discovery import discover
 
 
 def run(assignment, tmp_path: Path):
@@ -52,6 +54,20 @@ def test_warm_up_and_steady_state_are_told_apart_by_the_scheduled_time(
     schedule = Schedule(np.array([0.1, 0.4, 0.5, 0.9]), np.zeros(4, np.int32))
     rows = run(assign(null_server("null-http"), schedule), tmp_path)
     assert rows["phase"].tolist() == ["warm-up", "warm-up", "steady", "steady"]
+
+
+def test_nothing_of_the_working_directory_gets_into_server_or_load(
+    assign, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stood_in = tmp_path / "stood in"
+    (stood_in / "servers").mkdir(parents=True)
+    (stood_in / "servers" / "__init__.py").write_text("raise RuntimeError('not this one')")
+    (stood_in / "locust.conf").write_text("users = 0\nno-such-option = 1\n")
+    monkeypatch.chdir(stood_in)
+    schedule = Schedule(np.array([0.1, 0.4]), np.zeros(2, np.int32))
+    contender = discover()["null-http"]
+    with launched(contender, model_dir=Path(), cores=(), log=tmp_path / "log") as server:
+        assert len(run(assign(server, schedule), tmp_path)) == 2
 
 
 def test_the_server_counts_as_many_requests_as_there_are_rows(
