@@ -8,7 +8,7 @@ from loadtests.growth import growth_per_s
 from loadtests.records import TrialRecord
 
 FOREIGN_SHARE = 0.1
-"""Of a side's cores. Others had at most 0.034 of a quiet core and at least 0.56 beside one busy
+"""Of a side's cores. Others had at most 0.034 of a quiet core and at least 0.55 beside one busy
 loop (METHODOLOGY.md)."""
 
 FOREIGN_CORES = 0.5

@@ -8,7 +8,7 @@ from loadtests.spec import CapacitySpec
 
 Probes = Mapping[int, bool | None]
 """By grid index: whether the SLO was met at that rate. None: the trial could not tell (its client
-was late), and the rate is not probed again."""
+was late, or the machine disturbed), and the rate is not probed again."""
 
 Doubted = Container[int]
 """Grid indexes at which the SLO was missed in a single window, which may be the machine's doing."""
