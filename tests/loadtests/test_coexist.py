@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from tritonclient.grpc import service_pb2
 from typer.testing import CliRunner
 
 from loadtests import coexist as coexist_module
-from loadtests.coexist_drive import in_window, used_s
+from loadtests.coexist_drive import Bench, in_window, used_s
 from loadtests.coexist_plan import (
     MODELS,
     WARMUP_S,
@@ -25,6 +26,7 @@ from loadtests.coexist_plan import (
     planned,
 )
 from loadtests.coexist_requests import CLASSIFIER, inputs_by_model, serialised
+from loadtests.launch import LaunchError
 from loadtests.tables import read_requests
 from loadtests.wire import Answer, AnswerError, PreparedWire, wire_from
 from servers.discovery import discover
@@ -51,6 +53,17 @@ def test_a_model_is_driven_alone_with_all_others_and_in_pairs_if_asked() -> None
         ("classifier", "recommender"),
         ("vision", "recommender"),
     ]
+
+
+def test_what_was_measured_across_a_restart_of_triton_is_not_kept(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(coexist_module, "measure", lambda *_: None)
+    broken = SimpleNamespace(broken=lambda: "triton did not run without a break", log_tail=tuple)
+    place = SimpleNamespace(say=lambda _: None)
+    bench = Bench(broken, {}, SPEC, place, tmp_path)  # type: ignore[arg-type]  # stand-ins
+    with pytest.raises(LaunchError, match="did not run without a break"):
+        coexist_module._measure_all(bench)
 
 
 def test_every_block_has_all_companies_in_an_order_of_its_own() -> None:

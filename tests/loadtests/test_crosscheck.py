@@ -6,9 +6,11 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import psutil
@@ -21,6 +23,7 @@ from loadtests.artefacts import Artefacts
 from loadtests.cores import available_cores
 from loadtests.crosscheck import CrosscheckSpec, Place, crosscheck, write_crosscheck
 from loadtests.crosscheck_table import Pair, markdown, ratio
+from loadtests.launch import LaunchError
 from loadtests.outside_tools import Load, Measured, Tool, ToolError, run_tool
 from loadtests.own_client import OwnRun
 from loadtests.probe import Address, settled_counters
@@ -264,6 +267,21 @@ def test_a_contender_whose_tool_is_missing_is_skipped_and_the_rest_is_measured(
     pairs, skipped = crosscheck(contenders, some, SPEC, place)
     assert [pair.contender for pair in pairs] == ["null-http"]
     assert skipped == [f"triton: {perf_analyzer_tool.MISSING}"]
+
+
+def test_a_round_across_a_restart_of_the_contender_is_not_kept(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = SimpleNamespace(broken=lambda: "triton did not run without a break", log_tail=tuple)
+    monkeypatch.setattr(crosscheck_module, "launched", lambda *_, **__: nullcontext(broken))
+    monkeypatch.setattr(crosscheck_module, "_require_parity", lambda *_: None)
+    monkeypatch.setattr(crosscheck_module, "_round", lambda *_: ["a pair"])
+    pairs: list[Pair] = []
+    with pytest.raises(LaunchError, match="did not run without a break"):
+        crosscheck_module._check_one(
+            discover()["triton"], Tool("perf_analyzer", "2", Path("tool")), SPEC, place, pairs
+        )
+    assert pairs == []
 
 
 def test_rounds_are_long_enough_for_a_p99_and_never_very_short() -> None:
