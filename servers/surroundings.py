@@ -6,14 +6,19 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 _NAME = "model-serving-study"
+_FOLDERS = ("STUDY_TRITON_SITE",)
+"""Variables that name a folder: a server's working directory is another than the person's."""
 
 
 def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """For children started as `python -m servers...` from anywhere: they find this project, also
     where it is not installed, and never take a module from the working directory."""
-    paths = [str(ROOT), *environment.get("PYTHONPATH", "").split(os.pathsep)]
-    found = os.pathsep.join(dict.fromkeys(path for path in paths if path))
-    return {**environment, "PYTHONPATH": found, "PYTHONSAFEPATH": "1"}
+    given = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
+    paths = [str(ROOT), *(str(Path(path).absolute()) for path in given)]
+    found = os.pathsep.join(dict.fromkeys(paths))
+    folders = {name: environment[name] for name in _FOLDERS if environment.get(name)}
+    absolute = {name: str(Path(folder).absolute()) for name, folder in folders.items()}
+    return {**environment, **absolute, "PYTHONPATH": found, "PYTHONSAFEPATH": "1"}
 
 
 def writable_cache(folder: Path) -> Path:

@@ -30,6 +30,12 @@ def test_the_search_path_of_the_user_stays_behind_the_project_and_is_named_once(
     assert child_environment(given) == given
 
 
+def test_folders_named_from_the_working_directory_are_found_from_any_other() -> None:
+    given = child_environment({"STUDY_TRITON_SITE": "site", "PYTHONPATH": "mine"})
+    assert given["STUDY_TRITON_SITE"] == str(Path.cwd() / "site")
+    assert given["PYTHONPATH"] == f"{ROOT}:{Path.cwd() / 'mine'}"
+
+
 def test_a_cache_that_can_be_written_is_used(tmp_path: Path) -> None:
     assert writable_cache(tmp_path / "not" / "made" / "yet") == tmp_path / "not" / "made" / "yet"
 
