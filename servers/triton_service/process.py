@@ -1,6 +1,7 @@
 """Starts, watches and stops one tritonserver."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -25,6 +26,9 @@ from servers.triton_service.installation import prepare_installation
 from servers.triton_service.server_log import cause_of_end, engine_refusal, is_error
 
 SHARED_MEMORY_DIR = Path("/dev/shm")
+SHARED_MEMORY_BYTES = 2**23
+"""Two Python models take 1 MiB each, and as much again for each batch that does not fit."""
+
 EXIT_TIMEOUT_S = 5
 KILL_AFTER_S = 7.0
 LOG_END_S = 1.0
@@ -67,6 +71,7 @@ class TritonServer:
 
     def __enter__(self) -> Self:
         _require_free(self._host, self._ports)
+        require_shared_memory(SHARED_MEMORY_DIR)
         installation = prepare_installation(self._work_dir)
         argv = [str(installation.binary), *self._arguments(installation.backends_dir)]
         self._process = subprocess.Popen(
@@ -173,6 +178,17 @@ def _require_free(host: str, ports: Ports) -> None:
                 f"expected port {port} of {host} to be free, found it in use "
                 f"({error.strerror}): choose another."
             ) from None
+
+
+def require_shared_memory(folder: Path) -> None:
+    """Triton maps what it asks for unseen, and ends with a segmentation fault where it is not."""
+    free_bytes = shutil.disk_usage(folder).free if folder.is_dir() else 0
+    if free_bytes < SHARED_MEMORY_BYTES:
+        raise TritonError(
+            f"expected {SHARED_MEMORY_BYTES // 2**20} MiB free in {folder} for Triton's Python "
+            f"models, found {free_bytes / 2**20:.1f} MiB: make room there, or enlarge it "
+            "(docker run --shm-size)."
+        )
 
 
 def _endpoint(name: str, host: str, port: int | None) -> list[str]:
