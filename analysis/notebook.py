@@ -1,8 +1,11 @@
 """Executes the study notebook on one run and saves it with its outputs."""
 
+import atexit
 import os
 import sys
 import tempfile
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import jupytext
@@ -53,16 +56,28 @@ def execute_notebook(run_dir: Path, output_path: Path) -> Path:
             resources={"metadata": {"path": folder}},
         )
         try:
-            client.execute(env={**os.environ, "STUDY_RUN": str(run_dir.resolve())})
-        except Exception as error:
-            # On Ctrl-C and SIGTERM nbclient ends the kernel, and fails of that in one of many ways.
-            if hasattr(client, "_async_cleanup_kernel_future"):
-                raise KeyboardInterrupt from error
-            if not isinstance(error, CellExecutionError):
-                raise
+            _execute(client, {**os.environ, "STUDY_RUN": str(run_dir.resolve())})
+        except CellExecutionError as error:
             raise NotebookError(
                 f"the notebook failed on {run_dir}: {error.ename}: {error.evalue}"
             ) from error
     with replacing(output_path) as unfinished:
         unfinished.write_text(jupytext.writes(notebook, fmt="ipynb") + "\n", encoding="utf-8")
     return output_path
+
+
+def _execute(client: NotebookClient, env: Mapping[str, str]) -> None:
+    """In a thread of its own: in the main one nbclient takes Ctrl-C for itself, ends the kernel,
+    and fails of that in one of many ways."""
+    with ThreadPoolExecutor(1) as thread:
+        running = thread.submit(client.execute, env=env)
+        try:
+            running.result()
+        except KeyboardInterrupt:
+            while not running.done():
+                kernel = getattr(getattr(client.km, "provisioner", None), "process", None)
+                if kernel:
+                    kernel.kill()
+                wait([running], timeout=0.1)
+            atexit.unregister(client._cleanup_kernel)  # nothing is left for it, and it says so
+            raise

@@ -1,6 +1,7 @@
 """Starts, watches and stops one tritonserver."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -30,6 +31,9 @@ LOOPBACK = "127.0.0.1"
 _RESTRICTED = "shared-memory,model-repository,trace,logging"
 
 SHARED_MEMORY_DIR = Path("/dev/shm")
+SHARED_MEMORY_BYTES = 2**23
+"""Two Python models take 1 MiB each, and as much again for each batch that does not fit."""
+
 EXIT_TIMEOUT_S = 5
 KILL_AFTER_S = 7.0
 LOG_END_S = 1.0
@@ -78,6 +82,7 @@ class TritonServer:
             listening(LOOPBACK, port).close()
         if self._ports.http_socket:
             self._ports.http_socket.unlink(missing_ok=True)  # of a Triton that was killed
+        require_shared_memory(SHARED_MEMORY_DIR)
         installation = prepare_installation(self._work_dir)
         argv = [str(installation.binary), *self._arguments(installation.backends_dir)]
         self._process = subprocess.Popen(
@@ -198,6 +203,17 @@ def listening(host: str, port: int) -> socket.socket:
             f"expected port {port} of {host} to be free, found it in use ({error.strerror}): "
             "choose another."
         ) from None
+
+
+def require_shared_memory(folder: Path) -> None:
+    """Triton maps what it asks for unseen, and ends with a segmentation fault where it is not."""
+    free_bytes = shutil.disk_usage(folder).free if folder.is_dir() else 0
+    if free_bytes < SHARED_MEMORY_BYTES:
+        raise TritonError(
+            f"expected {SHARED_MEMORY_BYTES // 2**20} MiB free in {folder} for Triton's Python "
+            f"models, found {free_bytes / 2**20:.1f} MiB: make room there, or enlarge it "
+            "(docker run --shm-size)."
+        )
 
 
 def _http(socket_path: Path | None) -> list[str]:
