@@ -30,6 +30,7 @@ OF_CLIENT_OR_MACHINE = frozenset(
         *(Reason.SEND_LAG, Reason.CLIENT_NEAR_CEILING, Reason.CLIENT_UNCALIBRATED),
         *(Reason.ARRIVALS_NOT_REPLAYED, Reason.CLOCKS_THROTTLED, Reason.MACHINE_NOISE),
         *(Reason.NOT_MEASURED, Reason.TOO_FEW_REQUESTS, Reason.MACHINE_DISTURBED),
+        Reason.CLIENT_LIMIT,
     }
 )
 """Reasons that say nothing about the service, and so are no false alarms."""

@@ -5,7 +5,6 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from typing import NoReturn
 
 import typer
 
@@ -52,40 +51,37 @@ def exits_with_a_sentence(command: Callable[..., None]) -> Callable[..., None]:
     @wraps(command)
     def wrapped(*args: object, **kwargs: object) -> None:
         try:
-            command(*args, **kwargs)
-        except (typer.Exit, typer.Abort):
-            raise
-        except KeyboardInterrupt:
+            try:
+                command(*args, **kwargs)
+            except (typer.Exit, typer.Abort):
+                raise
+            except Exception as error:
+                sentence = _sentence(error)
+                if sentence is None:
+                    raise
+                for line in getattr(error, "log_tail", ()):
+                    print(f"  | {line}", file=sys.stderr)
+                print(f"study: {sentence}", file=sys.stderr)
+                raise typer.Exit(2) from error
+        except KeyboardInterrupt:  # also while an error is looked up
             print("\nStopped.", file=sys.stderr)
             raise typer.Exit(130) from None
-        except OSError as error:
-            from loadtests.client_limits import REMEDIES, exhausted
-
-            number = exhausted(error)
-            if number is not None:
-                _leave(
-                    RuntimeError(
-                        f"this machine has no more of something ({error.strerror}): "
-                        f"{REMEDIES[number]}."
-                    )
-                )
-            if error.errno not in DISK_ERRORS:
-                raise
-            place = error.filename2 or error.filename or "the disk"
-            _leave(FolderError(place, error))
-        except Exception as error:
-            if not isinstance(error, expected_errors()):
-                raise
-            _leave(error)
 
     return wrapped
 
 
-def _leave(error: Exception) -> NoReturn:
-    for line in getattr(error, "log_tail", ()):
-        print(f"  | {line}", file=sys.stderr)
-    print(f"study: {error}", file=sys.stderr)
-    raise typer.Exit(2) from error
+def _sentence(error: Exception) -> str | None:
+    """What a person is told of an error that they can correct; None: it is a fault of the study."""
+    if not isinstance(error, OSError):
+        return str(error) if isinstance(error, expected_errors()) else None
+    from loadtests.client_limits import REMEDIES, exhausted
+
+    number = exhausted(error)
+    if number is not None:
+        return f"this machine has no more of something ({error.strerror}): {REMEDIES[number]}."
+    if error.errno in DISK_ERRORS:
+        return str(FolderError(error.filename2 or error.filename or "the disk", error))
+    return None
 
 
 @contextmanager

@@ -10,8 +10,7 @@ import psutil
 import pytest
 from typer.testing import CliRunner
 
-from commands import report as report_module
-from commands import run as run_module
+from commands import reporting, running
 from study import app
 
 # Stopped by Ctrl-C as the second argument is imported.
@@ -40,10 +39,10 @@ def test_while_modules_are_imported(module: str, root: Path) -> None:
 
 
 def test_while_a_report_is_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def stop(*_: object) -> None:
+    def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(report_module, "write_report", stop)
+    monkeypatch.setattr(reporting, "write_report", stop)
     done = CliRunner().invoke(app, ["report", str(tmp_path)])
     assert (done.exit_code, done.output.strip()) == (130, "Stopped.")
 
@@ -51,12 +50,12 @@ def test_while_a_report_is_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 def test_while_a_run_s_report_is_written_which_says_how_to_write_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def stop(*_: object) -> None:
+    def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run_module, "write_report", stop)
+    monkeypatch.setattr(reporting, "write_report", stop)
     with pytest.raises(Exception) as ended:  # noqa: PT011 - typer's, which has an exit code
-        run_module._report(tmp_path)
+        running._report(tmp_path)
     assert getattr(ended.value, "exit_code", None) == 130
     assert f"Every trial is kept: study report {tmp_path}" in capsys.readouterr().err
 

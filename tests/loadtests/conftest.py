@@ -58,7 +58,9 @@ def assign(traffic_file: Path, tmp_path: Path) -> Callable[..., Assignment]:
     def make(server: RunningServer, schedule: Schedule, **changes: Any) -> Assignment:
         made = drive.assign(
             server.address,
-            Level("open" if len(schedule.times_s) else "closed", concurrency=4),
+            Level("open", rate_rps=60.0)
+            if len(schedule.times_s)
+            else Level("closed", concurrency=4),
             Phases(warmup_s=0.5, steady_s=1.0),
             schedule,
             traffic_file,

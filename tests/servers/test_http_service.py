@@ -50,6 +50,6 @@ def test_a_server_that_is_not_ready_says_when_to_ask_again() -> None:
         return False
 
     app = FastAPI()
-    add_health_and_stats(app, Counters(), is_ready)
+    add_health_and_stats(app, "mine", Counters(), is_ready)
     answer = TestClient(app).get("/health/ready")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
