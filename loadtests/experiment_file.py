@@ -1,7 +1,6 @@
 """Reads an experiment from its TOML file, or says in one sentence what is wrong with it."""
 
 import difflib
-import stat
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,6 +23,7 @@ from loadtests.spec import (
     VariantSpec,
 )
 from servers.discovery import ContenderError
+from servers.regular_file import read_regular
 
 SHIPPED = Path(__file__).parent / "experiments"
 MOST_BYTES = 2**20
@@ -38,7 +38,7 @@ def read_experiment(path: Path) -> Experiment:
     what is wrong with it, and where."""
     try:
         path = _shipped(path) or path
-        content = _content(path)
+        content = read_regular(path, MOST_BYTES)
     except OSError as error:
         raise SpecError(
             f"cannot read the experiment {path} ({error.strerror}): "
@@ -65,16 +65,6 @@ def _shipped(path: Path) -> Path | None:
     shipped = SHIPPED / f"{path}.toml"
     bare = path.name == str(path) and not path.suffix and not path.exists()
     return shipped if bare and shipped.is_file() else None
-
-
-def _content(path: Path) -> bytes:
-    status = path.stat()  # before it is opened: a pipe would be waited for without end
-    if not stat.S_ISREG(status.st_mode) or status.st_size > MOST_BYTES:
-        raise SpecError(
-            f"expected a TOML file of at most {MOST_BYTES:,} bytes, found {path}, which is none: "
-            "`study list` names the experiments that come with the study."
-        )
-    return path.read_bytes()
 
 
 def stored_experiment(raw: Mapping[str, Any], folder: Path) -> Experiment:

@@ -283,7 +283,7 @@ def test_what_is_no_regular_file_is_refused_without_reading_it(tmp_path: Path) -
     os.mkfifo(tmp_path / "pipe.toml")
     for path in (Path("/dev/zero"), tmp_path, tmp_path / "pipe.toml"):
         assert problem(path) == (
-            f"expected a TOML file of at most 1,048,576 bytes, found {path}, which is none: "
+            f"cannot read the experiment {path} (it is no regular file): "
             "`study list` names the experiments that come with the study."
         )
 
@@ -293,7 +293,7 @@ def test_a_name_that_no_file_can_have_is_refused_in_one_sentence() -> None:
 
 
 def test_a_file_larger_than_any_experiment_is_refused(experiment_file) -> None:
-    assert "1,048,576 bytes" in problem(experiment_file("#" * 2**20 + "\n" + GOOD))
+    assert "bytes, more than 1,048,576)" in problem(experiment_file("#" * 2**20 + "\n" + GOOD))
 
 
 def test_a_byte_order_mark_is_no_part_of_an_experiment(experiment_file) -> None:
