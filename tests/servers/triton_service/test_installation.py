@@ -63,10 +63,10 @@ def test_a_stub_looks_into_its_own_folder_first_then_where_this_process_does(
         check=True,
     )
 
-    folders = found.stdout.splitlines()
-    packages = [folder for folder in sys.path if folder.endswith("site-packages")]
+    folders = [Path(folder).resolve() for folder in found.stdout.splitlines()]
+    packages = [Path(folder).resolve() for folder in sys.path if folder.endswith("site-packages")]
     assert packages
-    assert folders.index(str(site)) < min(folders.index(folder) for folder in packages)
+    assert folders.index(site.resolve()) < min(folders.index(folder) for folder in packages)
 
 
 @pytest.mark.parametrize("foreign_numpy", [False, True])

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from loadtests.launch import free_ports
 from servers.triton_service import process
 from servers.triton_service.process import (
     SHARED_MEMORY_BYTES,
@@ -32,8 +33,7 @@ def test_what_docker_gives_a_container_is_enough() -> None:
 
 def test_no_server_is_started_without_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "SHARED_MEMORY_DIR", tmp_path / "none")
-    server = TritonServer(tmp_path, tmp_path / "work", "127.0.0.1", Ports(grpc=1))
-    monkeypatch.setattr(process, "_require_free", lambda host, ports: None)
+    server = TritonServer(tmp_path, tmp_path / "work", Ports(grpc=free_ports(()).main))
     with pytest.raises(TritonError, match="for Triton's Python models, found 0.0 MiB"), server:
         pass
     assert not (tmp_path / "work").exists()
