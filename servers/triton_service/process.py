@@ -88,6 +88,7 @@ class TritonServer:
         self._process = subprocess.Popen(
             confined(argv, cpus=()),
             env=installation.environment,
+            cwd=self._work_dir,  # a stub looks for modules there, before anywhere else
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             process_group=0,
