@@ -25,8 +25,8 @@ test: check  ## Install, check and run the test suite
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(INSTALLED)  ## Format, lint, types
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --no-cache .
+	$(BIN)/ruff check --no-cache .
 	$(BIN)/mypy $(PACKAGES)
 
 format: $(INSTALLED)  ## Rewrite the code in the project's format
