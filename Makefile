@@ -4,6 +4,8 @@ PYTHON ?= $(shell python3 -c 'import sys; sys.exit(sys.version_info[:2] not in (
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# mypy ends where it cannot write its cache, as in a clone that is another user's.
+MYPY_CACHE := $(shell [ -w . ] && echo .mypy_cache || echo /dev/null)
 PACKAGES := servers loadtests analysis bundle commands study.py
 
 .PHONY: help study gpu-study smoke test check format install bundle clean
@@ -27,7 +29,7 @@ test: check  ## Install, check and run the test suite
 check: $(INSTALLED)  ## Format, lint, types
 	$(BIN)/ruff format --check --no-cache .
 	$(BIN)/ruff check --no-cache .
-	$(BIN)/mypy $(PACKAGES)
+	$(BIN)/mypy --cache-dir $(MYPY_CACHE) $(PACKAGES)
 
 format: $(INSTALLED)  ## Rewrite the code in the project's format
 	$(BIN)/ruff format .
