@@ -84,7 +84,7 @@ def _try_lock(path: Path, what: str) -> int | str:
                     return _owner(os.pread(file, _READ_BYTES, 0))
                 if _is_still(path, file):  # its last owner may just have removed it
                     os.truncate(file, 0)
-                    os.write(file, f"{os.getpid()} {what}".encode())
+                    os.write(file, f"{os.getpid()} {what}".encode(errors="backslashreplace"))
                     return os.dup(file)
             finally:
                 os.close(file)

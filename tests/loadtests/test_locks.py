@@ -181,3 +181,8 @@ def test_what_the_owner_wrote_cannot_steer_the_terminal(tmp_path: Path) -> None:
         with pytest.raises(LockError) as refused, writing(tmp_path, "me"):
             pass
         assert "(study?[2J?run)" in str(refused.value)
+
+
+def test_a_name_that_is_no_utf_8_is_written_escaped(tmp_path: Path) -> None:
+    with writing(tmp_path, "study run caf\udce9"):
+        assert (tmp_path / RUN_LOCK).read_text().endswith("study run caf\\udce9")
