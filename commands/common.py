@@ -3,6 +3,7 @@
 What takes long to import is imported by the commands themselves: help is given without it.
 """
 
+import math
 import os
 import sys
 import tempfile
@@ -67,12 +68,14 @@ def writable(folder: Path) -> None:
         raise FolderError(folder, error) from error
 
 
-def machine_lock() -> AbstractContextManager[None]:
-    """Held by every command that measures, from when it has what it needs until its end."""
+def machine_lock(until_s: float = math.inf) -> AbstractContextManager[None]:
+    """Held by every command that measures, from when it has what it needs until its end; until_s
+    bounds the wait for it."""
     from loadtests.locks import machine_lock_path, measuring
 
     given = os.environ.get(MACHINE_LOCK_VARIABLE)
-    return measuring(command_line(), say, Path(given) if given else machine_lock_path())
+    path = Path(given) if given else machine_lock_path()
+    return measuring(command_line(), say, path, until_s)
 
 
 def contender_named(name: str) -> "Contender":

@@ -6,6 +6,7 @@ from pathlib import Path
 from commands.common import EXPERIMENTS
 from loadtests.experiment_file import read_experiment
 from loadtests.records import read_json, trial_folders
+from loadtests.stored import shown
 from servers.discovery import discover
 
 
@@ -37,7 +38,7 @@ def _run(folder: Path) -> Sequence[str]:
         return str(folder), f"cannot be read: {error!s}"
     if finished is None:
         finished = "unfinished (study run --resume continues it)"
-    return str(folder), f"{n_trials} trials", f"{finished}"
+    return str(folder), f"{n_trials} trials", shown(finished)
 
 
 def _aligned(rows: Iterator[Sequence[str]]) -> Iterator[str]:

@@ -115,7 +115,7 @@ def _run(
         console.print("Preparing the model and the traffic")
         until_s = budget.until_s if budget else math.inf
         artefacts = prepare(experiment.model, experiment.texts, experiment.seed, CACHE, until_s)
-        locks.enter_context(machine_lock())  # the report loads the machine, too
+        locks.enter_context(machine_lock(until_s))  # the report loads the machine, too
         folder = _execute(experiment, contenders, artefacts, results, resumed, budget)
         if report:
             _report(folder, smoke)

@@ -9,6 +9,7 @@ from typing import Any
 
 from loadtests.arrival_processes import Trace
 from loadtests.records import RecordError
+from loadtests.result_folder import replacing
 from loadtests.spec import Experiment
 
 INPUTS = "inputs"
@@ -22,7 +23,8 @@ def keep_inputs(experiment: Experiment, folder: Path) -> None:
             continue
         try:
             kept.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file, kept)
+            with replacing(kept) as unfinished:  # a part of it would pass for the whole later
+                shutil.copyfile(file, unfinished)
         except FileNotFoundError as error:
             raise RecordError(
                 f"expected the {kind} of the experiment at {file}, found none any more: leave it "

@@ -6,6 +6,7 @@ is for people only: the owner's pid and what it does.
 
 import errno
 import fcntl
+import math
 import os
 import stat
 import tempfile
@@ -36,10 +37,20 @@ def machine_lock_path() -> Path:
 
 
 @contextmanager
-def measuring(what: str, say: Callable[[str], None], path: Path) -> Iterator[None]:
-    """Held while this process measures; until then it waits for who does, and says for whom."""
+def measuring(
+    what: str, say: Callable[[str], None], path: Path, until_s: float = math.inf
+) -> Iterator[None]:
+    """Held while this process measures; until then it waits for who does, and says for whom.
+
+    LockError where that has not ended at until_s, on the clock of time.monotonic.
+    """
     said = ""
     while isinstance(lock := _try_lock(path, what), str):
+        if time.monotonic() >= until_s:
+            raise LockError(
+                f"expected to measure within the time budget, found {lock} still measuring at its "
+                "end: wait until that has ended, or give more time."
+            )
         if lock != said:
             said = lock
             say(f"Waiting for {lock}: two measurements at once would disturb each other.")
@@ -84,7 +95,7 @@ def _try_lock(path: Path, what: str) -> int | str:
                     return _owner(os.pread(file, _READ_BYTES, 0))
                 if _is_still(path, file):  # its last owner may just have removed it
                     os.truncate(file, 0)
-                    os.write(file, f"{os.getpid()} {what}".encode())
+                    os.write(file, f"{os.getpid()} {what}".encode(errors="backslashreplace"))
                     return os.dup(file)
             finally:
                 os.close(file)

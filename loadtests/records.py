@@ -24,6 +24,7 @@ from loadtests.stored import (
     Positive,
     WindowS,
     read_stored,
+    shown,
 )
 from loadtests.stored import SCHEMA_VERSION as SCHEMA_VERSION
 from loadtests.stored import RecordError as RecordError
@@ -223,6 +224,12 @@ def read_trial(folder: Path) -> TrialRecord:
     trial = read_stored(path, TrialRecord, RESUME)
     if trial.status == "completed" and trial.phases is None:
         raise RecordError(f"{path} is completed but names no phases: it is damaged; {RESUME}")
+    known = {side for s in trial.attempts_foreign_share for side in s if s[side] is not None}
+    for side in sorted(side for side in known if not trial.cores.get(side)):
+        raise RecordError(
+            f"{path} has the share of others on the cores of {shown(side)!r}, and no such cores: "
+            f"it is damaged; {RESUME}"
+        )
     return trial
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from loadtests.records import read_json, read_trials, write_json
+from loadtests.records import RecordError, read_json, read_trials, write_json
 from loadtests.result_folder import new_folder, remove_unfinished_files, replacing
 
 
@@ -24,9 +24,10 @@ def begin_run(results: Path, manifest: Mapping[str, Any]) -> Path:
 
 def forget_failed(run_dir: Path) -> None:
     """Removes the trials that failed, so that a resumed run makes them again."""
+    _own_trials(run_dir)
     for folder, trial in read_trials(run_dir).items():
         if trial.status == "failed":
-            shutil.rmtree(folder)
+            _remove(folder)
             if trial.purpose == "search":  # it goes on, and may find other rates to repeat
                 update_json(run_dir / "manifest.json", own_rates=None)
 
@@ -34,11 +35,27 @@ def forget_failed(run_dir: Path) -> None:
 def remove_unfinished(run_dir: Path) -> None:
     """What a killed run left half-written: hidden names, which no reader looks at."""
     remove_unfinished_files(run_dir)
-    for leftover in (run_dir / "trials").glob(".*"):
-        if leftover.is_dir() and not leftover.is_symlink():
-            shutil.rmtree(leftover)
-        else:
-            leftover.unlink()
+    for leftover in _own_trials(run_dir).glob(".*"):
+        _remove(leftover)
+
+
+def _own_trials(run_dir: Path) -> Path:
+    """The folder of the trials; RecordError where it is a link: what is removed behind it would be
+    somebody else's."""
+    trials = run_dir / "trials"
+    if trials.is_symlink() or (trials.exists() and not trials.is_dir()):
+        raise RecordError(
+            f"expected a folder of this run at {trials}, found a link or a file: put the folder "
+            "itself there, or start a new run."
+        )
+    return trials
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 def update_json(path: Path, **changes: Any) -> None:

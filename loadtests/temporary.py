@@ -17,6 +17,10 @@ PREFIX = "study-"
 OWNER_FILE = ".owner"
 """Locked for as long as the owner of its folder lives."""
 
+OWN_SETTINGS = ("MPLCONFIGDIR", "IPYTHONDIR")
+"""Folders that matplotlib and IPython have in the user's home. Where it cannot be written they make
+some elsewhere, say so at length, and matplotlib removes its own when this one has gone."""
+
 TRITON_FOLDER = Path("/tmp")
 TRITON_PATTERN = "python_env_??????"
 """Of the empty folder that Triton's Python backend makes for each server, wherever TMPDIR is."""
@@ -27,17 +31,20 @@ def temporary_files() -> Iterator[None]:
     parent = Path(tempfile.gettempdir())
     remove_left_behind(parent)
     remove_of_triton(TRITON_FOLDER)
-    before = tempfile.tempdir, os.environ.get("TMPDIR")
+    before = tempfile.tempdir, dict(os.environ)
     with tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as name:
         owner = _owned(Path(name))
         tempfile.tempdir = os.environ["TMPDIR"] = name
+        if not os.access(os.path.expanduser("~"), os.W_OK | os.X_OK):
+            os.environ.update({each: os.environ.get(each, name) for each in OWN_SETTINGS})
         try:
             yield
         finally:
             tempfile.tempdir = before[0]
-            os.environ.pop("TMPDIR")
-            if before[1] is not None:
-                os.environ["TMPDIR"] = before[1]
+            for each in ("TMPDIR", *OWN_SETTINGS):
+                os.environ.pop(each, None)
+                if each in before[1]:
+                    os.environ[each] = before[1][each]
             os.close(owner)
 
 

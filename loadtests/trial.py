@@ -23,7 +23,13 @@ from loadtests.nvml import Gpu
 from loadtests.parity import Compared, Yardstick, expected_answers, own_yardstick
 from loadtests.plan import PlannedTrial
 from loadtests.probe import ProbeError, open_probe, settled_counters
-from loadtests.records import SEND_LAG_SHARE, TrialRecord, trial_folders, write_trial
+from loadtests.records import (
+    SEND_LAG_SHARE,
+    TrialRecord,
+    read_trial,
+    trial_folders,
+    write_trial,
+)
 from loadtests.spec import Experiment
 from loadtests.tables import REQUESTS_SCHEMA, TELEMETRY_SCHEMA, read_rows, write_table
 from loadtests.telemetry import Sampler, process_roles
@@ -246,13 +252,18 @@ def _record(trial: PlannedTrial, context: RunContext) -> TrialRecord:
         contender=asdict(trial.contender),
         level=trial.level,
         repeat=trial.repeat,
-        order=len(trial_folders(context.folder)) + 1,
+        order=_next_order(context.folder),
         status="failed",
         phases=trial.phases,
         cores=_cores(trial, context),
         workers=context.experiment.load.workers,
         run_id=context.run_id,
     )
+
+
+def _next_order(run_dir: Path) -> int:
+    """Behind every trial that is there, however many failed ones a resumed run has removed."""
+    return 1 + max((read_trial(folder).order for folder in trial_folders(run_dir)), default=0)
 
 
 def _cores(trial: PlannedTrial, context: RunContext) -> Mapping[str, tuple[int, ...]]:

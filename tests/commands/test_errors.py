@@ -19,7 +19,9 @@ def failing(error: BaseException) -> Callable[..., None]:
     return exits_with_a_sentence(command)
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES])
+@pytest.mark.parametrize(
+    "number", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EEXIST, errno.ELOOP]
+)
 def test_a_disk_that_takes_nothing_is_one_sentence_that_names_the_place(
     number: int, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -94,3 +94,13 @@ def test_an_unfinished_run_says_how_it_goes_on(tmp_path: Path) -> None:
     run_in(tmp_path, "stopped", finished=None)
 
     assert "study run --resume continues it" in listed(tmp_path)
+
+
+def test_what_a_manifest_says_cannot_steer_the_terminal(tmp_path: Path) -> None:
+    run_in(tmp_path, "steering", finished="\x1b[2J2026\n  /a/run/that/is/none")
+
+    (line,) = (line for line in listed(tmp_path).splitlines() if "steering" in line)
+
+    assert line.endswith(
+        "\N{REPLACEMENT CHARACTER}[2J2026\N{REPLACEMENT CHARACTER}  /a/run/that/is/none"
+    )

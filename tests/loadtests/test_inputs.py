@@ -1,5 +1,6 @@
 """Where the files that an experiment names are looked for: beside it, then in the run's folder."""
 
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -110,3 +111,18 @@ def test_the_same_files_in_another_place_change_nothing(experiment: Experiment) 
     changed = changed_since(before, before | {"experiment": other.model_dump(mode="json")})
     assert changed == "experiment: found now texts = 'yours.txt', the run has 'mine.txt'"
     assert "traffic" in str(changed_since(before, before | {"traffic": {"digest": "other"}}))
+
+
+def test_a_copy_that_the_disk_had_no_room_for_is_not_taken_for_the_file(
+    experiment: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def half(source: Path, target: Path) -> None:
+        target.write_bytes(source.read_bytes()[:2])
+        raise OSError(errno.ENOSPC, "No space left on device", str(target))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("shutil.copyfile", half)
+        with pytest.raises(OSError, match="No space"):
+            keep_inputs(experiment, tmp_path / "run")
+    keep_inputs(experiment, tmp_path / "run")
+    assert (tmp_path / "run" / "inputs" / "texts" / "mine.txt").read_text() == "hello\n"

@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -181,3 +182,20 @@ def test_what_the_owner_wrote_cannot_steer_the_terminal(tmp_path: Path) -> None:
         with pytest.raises(LockError) as refused, writing(tmp_path, "me"):
             pass
         assert "(study?[2J?run)" in str(refused.value)
+
+
+def test_a_name_that_is_no_utf_8_is_written_escaped(tmp_path: Path) -> None:
+    with writing(tmp_path, "study run caf\udce9"):
+        assert (tmp_path / RUN_LOCK).read_text().endswith("study run caf\\udce9")
+
+
+def test_the_wait_for_the_machine_ends_with_the_time_budget(holder, tmp_path: Path) -> None:
+    path = tmp_path / "machine.lock"
+    other = holder("machine", path)
+    until_s = time.monotonic() + 0.3
+    said: list[str] = []
+    still = pytest.raises(LockError, match=f"process {other.pid} .* still measuring at its end")
+    with still, measuring("me", said.append, path, until_s):
+        pass
+    assert time.monotonic() >= until_s
+    assert said

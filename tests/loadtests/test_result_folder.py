@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from loadtests.records import Level, RecordError, TrialRecord, write_trial
 from loadtests.result_folder import new_folder, replacing, whole_or_gone
-from loadtests.run_folder import remove_unfinished
+from loadtests.run_folder import forget_failed, remove_unfinished
 
 
 def test_it_has_its_name_only_once_it_is_whole(tmp_path: Path) -> None:
@@ -86,3 +87,33 @@ def test_a_planted_link_is_removed_with_what_a_killed_run_left_and_not_followed(
     remove_unfinished(tmp_path / "run")
     assert list(trials.iterdir()) == []
     assert (mine / "requests.parquet").exists()
+
+
+def test_behind_a_link_in_place_of_a_runs_trials_nothing_is_removed(tmp_path: Path) -> None:
+    """Resuming a run that somebody else made must not empty a folder of the person's own."""
+    (tmp_path / "home" / ".config").mkdir(parents=True)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "trials").symlink_to(tmp_path / "home")
+    with pytest.raises(RecordError, match="found a link"):
+        remove_unfinished(tmp_path / "run")
+    with pytest.raises(RecordError, match="found a link"):
+        forget_failed(tmp_path / "run")
+    assert (tmp_path / "home" / ".config").exists()
+
+
+def test_a_failed_trial_that_is_a_link_goes_and_what_it_leads_to_stays(tmp_path: Path) -> None:
+    level = Level("open", rate_rps=30)
+    contender = {
+        **{"name": "a", "server": "a", "protocol": "http-json", "engine": "none"},
+        **{"setting": "tuned", "batching": False, "summary": "", "moving_parts": 1},
+    }
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    failed = TrialRecord("r1-a-30rps", "measurement", contender, level, 1, 1, "failed")
+    write_trial(elsewhere, failed)
+    (tmp_path / "run" / "trials").mkdir(parents=True)
+    link = tmp_path / "run" / "trials" / failed.trial_id
+    link.symlink_to(elsewhere)
+    forget_failed(tmp_path / "run")
+    assert not link.is_symlink()
+    assert (elsewhere / "trial.json").exists()

@@ -27,6 +27,7 @@ from loadtests.records import (
     write_json,
 )
 from loadtests.run import execute
+from loadtests.run_folder import forget_failed
 from loadtests.spec import CalibrationSpec, CapacitySpec, Experiment, LoadSpec, VariantSpec
 from loadtests.tables import read_requests, read_telemetry
 from loadtests.traffic import read_traffic
@@ -297,3 +298,13 @@ def test_send_lag_counts_requests_of_the_steady_state_only() -> None:
 def test_a_trial_bears_the_name_of_its_run(run, tmp_path: Path) -> None:
     run("broken", run_id="mine")
     assert trials(tmp_path)["r1-broken-30rps"].run_id == "mine"
+
+
+def test_a_resumed_run_gives_no_position_a_second_time(run, tmp_path: Path) -> None:
+    run("null-http", "broken", repeats=2)
+    forget_failed(tmp_path)
+    run("null-http", "broken", repeats=2)
+    found = trials(tmp_path).values()
+    assert len({trial.order for trial in found}) == len(found) == 4
+    kept = max(trial.order for trial in found if trial.status == "completed")
+    assert all(trial.order > kept for trial in found if trial.status == "failed")

@@ -144,3 +144,23 @@ def test_half_replaced_files_and_half_written_results_of_a_killed_process_go(
     assert {path.name for path in tmp_path.iterdir()} == {
         *(".notes", "coexist-20260102-000000", "x")
     }
+
+
+def test_without_a_home_to_write_to_matplotlib_and_ipython_have_theirs_here(tmp_path: Path) -> None:
+    code = (
+        "from loadtests.temporary import temporary_files\n"
+        "with temporary_files():\n"
+        "    import matplotlib.pyplot\n"
+        "    from IPython.paths import get_ipython_dir\n"
+        "    print(matplotlib.get_configdir(), get_ipython_dir())\n"
+    )
+    environment = {key: os.environ[key] for key in ("PATH", "PYTHONPATH") if key in os.environ}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**environment, "TMPDIR": str(tmp_path), "HOME": "/proc/nobody"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr == ""
+    assert all(path.startswith(f"{tmp_path}/study-") for path in done.stdout.split())
