@@ -64,7 +64,7 @@ class Target:
 def read_target(python: str, platform: str) -> Target:
     """BundleError for a Python or platform that the project has no wheels for."""
     if python not in PYTHONS:
-        raise BundleError(f"expected --python {', '.join(PYTHONS)}, found {python!r}: give one.")
+        raise BundleError(f"expected --python to be one of {', '.join(PYTHONS)}, found {python!r}.")
     found = re.fullmatch(r"manylinux_2_(\d+)_x86_64", platform)
     if not found:
         raise BundleError(

@@ -9,7 +9,9 @@ from commands.common import CACHE, ModelOption, TextsOption, console, machine_lo
 
 
 def check(
-    experiment: Annotated[Path, typer.Argument(help="An experiment file, or its name.")],
+    experiment: Annotated[
+        Path, typer.Argument(metavar="EXPERIMENT", help="An experiment file, or its name.")
+    ],
     model: ModelOption = None,
     texts: TextsOption = None,
 ) -> None:

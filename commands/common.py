@@ -35,7 +35,9 @@ ModelOption = Annotated[
 ]
 TextsOption = Annotated[
     Path | None,
-    typer.Option(help="Your own traffic: .txt, one message a line, .jsonl, .json or .csv."),
+    typer.Option(
+        help="Your own traffic: .txt, one message a line; .jsonl, .ndjson, .json, .csv or .tsv."
+    ),
 ]
 ResultsOption = Annotated[
     Path, typer.Option(help="Where runs are kept.", show_default="results/ of the project")

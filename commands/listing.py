@@ -7,7 +7,7 @@ from commands.common import EXPERIMENTS
 from loadtests.experiment_file import read_experiment
 from loadtests.records import read_json, trial_folders
 from loadtests.stored import shown
-from servers.discovery import discover
+from servers.discovery import Contender, discover
 
 
 def listed(results: Path) -> Iterator[str]:
@@ -15,7 +15,7 @@ def listed(results: Path) -> Iterator[str]:
     yield "Contenders"
     yield from _aligned(
         (each.name, f"port {each.port}", each.engine, each.setting, each.summary)
-        for each in discover().values()
+        for each in sorted(discover().values(), key=_place)
     )
     yield f"\nExperiments (study run NAME), in {EXPERIMENTS}"
     yield from _aligned(
@@ -23,7 +23,15 @@ def listed(results: Path) -> Iterator[str]:
         for path in sorted(EXPERIMENTS.glob("*.toml"))
     )
     yield f"\nRuns in {results}"
-    yield from _aligned(_run(path.parent) for path in sorted(results.glob("*/manifest.json")))
+    runs = sorted(results.glob("*/manifest.json"))
+    yield from _aligned(_run(path.parent) for path in runs)
+    if not runs:
+        yield "  none yet"
+
+
+def _place(contender: Contender) -> tuple[bool, int]:
+    """The simplest first, what only calibrates last."""
+    return contender.setting == "calibration", len(contender.moving_parts)
 
 
 def _run(folder: Path) -> Sequence[str]:

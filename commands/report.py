@@ -20,7 +20,7 @@ def report(
     ] = None,
     currency: Annotated[str, typer.Option(help="Of that price.")] = "USD",
 ) -> None:
-    """Write a run's report.html, decision.md and summary.json again from its records."""
+    """Write a run's report, decision, summary, figures and notebook again from its records."""
     from commands.reporting import write_report
 
     write_report(run_dir, price_per_hour, currency)

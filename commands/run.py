@@ -11,7 +11,10 @@ from commands.common import RESULTS, ModelOption, ResultsOption, TextsOption
 def run(
     experiment: Annotated[
         Path | None,
-        typer.Argument(help="An experiment file, or the name of one that `study list` shows."),
+        typer.Argument(
+            metavar="EXPERIMENT",
+            help="An experiment file, or the name of one that `study list` shows.",
+        ),
     ] = None,
     resume: Annotated[
         Path | None,
@@ -36,7 +39,11 @@ def run(
 
 def capacity(
     experiment: Annotated[
-        Path, typer.Argument(help="An experiment file; its common load levels are left out.")
+        Path,
+        typer.Argument(
+            metavar="EXPERIMENT",
+            help="An experiment file, or its name; its common load levels are left out.",
+        ),
     ],
     budget_s: Annotated[
         float | None,

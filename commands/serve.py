@@ -8,10 +8,15 @@ from commands.common import CACHE, ModelOption, console, contender_named
 
 
 def serve(
-    contender: Annotated[str, typer.Argument(help="A contender, as `study list` names them.")],
+    contender: Annotated[
+        str, typer.Argument(metavar="CONTENDER", help="A contender, as `study list` names them.")
+    ],
     port: Annotated[
         int | None,
-        typer.Option(help="Its main port.", show_default="its own, which `study list` shows"),
+        typer.Option(
+            help="Its main port; the others follow from it.",
+            show_default="its own, which `study list` shows",
+        ),
     ] = None,
     model: ModelOption = None,
 ) -> None:

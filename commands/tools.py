@@ -47,7 +47,9 @@ def calibrate_clients(results: ResultsOption = RESULTS) -> None:
 def crosscheck_clients(
     contenders: Annotated[
         list[str] | None,
-        typer.Argument(help="Contenders.", show_default=" ".join(CROSSCHECKED)),
+        typer.Argument(
+            metavar="CONTENDER", help="Contenders.", show_default=" ".join(CROSSCHECKED)
+        ),
     ] = None,
     rate_rps: Annotated[
         float, typer.Option(min=1, max=1_000_000, help="Arrivals per second at Triton.")

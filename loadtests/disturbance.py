@@ -105,14 +105,18 @@ def disturbances_in_words(records: Iterable[TrialRecord]) -> str | None:
             n_repeated += 1
     if not disturbed_ids and not n_repeated:
         return None
-    said = [f"{n_repeated} repeated until they were not"] if n_repeated else []
+    said = []
+    if n_repeated:
+        were = "they were" if n_repeated > 1 else "it was"
+        said.append(f"{n_repeated} repeated until {were} not")
     if disturbed_ids:
+        are = "are" if len(disturbed_ids) > 1 else "is"
         said.append(
-            f"{len(disturbed_ids)} stayed disturbed and are not used ({_some(disturbed_ids)})"
+            f"{len(disturbed_ids)} stayed disturbed and {are} not used ({_some(disturbed_ids)})"
         )
     return (
         f"Others used the cores of the server or of the load generator during trials: "
-        f"{', '.join(said)}. Stop other programs, or take a machine of its own."
+        f"{', '.join(said)}. Stop other programs, or use a machine that runs nothing else."
     )
 
 

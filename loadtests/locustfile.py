@@ -162,8 +162,10 @@ class GrpcContender(_OfContender):
         try:
             reply = self._client.send(body)
         except RequestFailedError as failure:
-            error = ConnectionError(f"no answer from {self._where}: {failure.status}")
-            self.pause_s = BACK_OFF_S if failure.status == "connection" else 0.0
+            lost = failure.status == "connection"
+            why = "connection refused or lost" if lost else failure.status
+            error = ConnectionError(f"no answer from {self._where}: {why}")
+            self.pause_s = BACK_OFF_S if lost else 0.0
         elapsed_ms = (time.perf_counter() - started_s) * 1000
         if error is None:
             try:

@@ -62,7 +62,15 @@ class Level:
 
     @property
     def label(self) -> str:
+        """Part of a trial's name."""
         return f"{self.rate_rps:g}rps" if self.mode == "open" else f"c{self.concurrency}"
+
+    @property
+    def in_words(self) -> str:
+        """Such as 75 rps, or 4 callers."""
+        if self.mode == "open":
+            return f"{self.rate_rps:g} rps"
+        return f"{self.concurrency} caller{'s' if self.concurrency != 1 else ''}"
 
 
 @dataclass(frozen=True)

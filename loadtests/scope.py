@@ -116,7 +116,7 @@ def ladder(experiment: Experiment) -> list[Rung]:
         twin = f"{experiment.noise_floor} against itself"
         add(twin, Dropped("noise", 0, None, twin), replace(top(), noise=True))
     for level in experiment.load.levels()[1:]:
-        at = f"every contender at {level.label}"
+        at = f"every contender at {level.in_words}"
         left_out = Dropped("measurement", 0, None, at)
         add(at, left_out, replace(top(), levels=top().levels | {level}))
     for repeat in range(3, full.repeats + 1):
@@ -168,7 +168,7 @@ def remaining(scope: Scope, experiment: Experiment, pending: Pending) -> dict[st
 def _lowest(experiment: Experiment, contenders: frozenset[str]) -> Rung:
     levels = experiment.load.levels()[:1]
     if levels:
-        once = f"the client's calibration, every contender once at {levels[0].label}"
+        once = f"the client's calibration, every contender once at {levels[0].in_words}"
         return Rung(once, Scope(contenders, frozenset(levels)))
     search = "the client's calibration, a coarse search for every contender's capacity"
     return Rung(search, Scope(contenders, frozenset(), search=contenders))

@@ -41,7 +41,7 @@ class Visits:
         self._progress = progress
 
     def drop_trial(self, trial: PlannedTrial, why: str) -> None:
-        detail = f"{trial.level.label}: {why}"
+        detail = f"{trial.level.in_words}: {why}"
         self.drop(Dropped(trial.purpose, trial.repeat, trial.contender.name, detail))
 
     def drop(self, what: Dropped) -> None:

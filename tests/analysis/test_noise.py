@@ -3,6 +3,7 @@ import pytest
 from analysis.bootstrap import Metric
 from analysis.load import load_run
 from analysis.noise import noise_checks, spread
+from analysis.report import render_decision, render_report
 from analysis.summary import summarise
 from analysis.validity import Reason
 from analysis.verdicts import Verdict
@@ -59,6 +60,8 @@ def test_the_same_difference_below_the_noise_floor_is_none(summarised):
 def test_without_a_twin_nothing_is_known_of_noise(summarised):
     summary = summarised(twin_service_s=None)
     assert summary.noise_floor is None
+    assert "No valid trials of a against itself" in render_decision(summary)
+    assert "there are no valid trials of a against itself" in render_report(summary)
     check = next(c for c in summary.points[0].certificate if c.reason is Reason.MACHINE_NOISE)
     assert check.outcome == "not applicable"
 

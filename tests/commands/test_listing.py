@@ -50,6 +50,19 @@ def test_every_contender_is_listed_with_its_port(tmp_path: Path) -> None:
         assert any(line[:3] == [name, "port", str(contender.port)] for line in lines)
 
 
+def test_contenders_are_listed_as_the_readme_compares_them_and_calibration_last(
+    tmp_path: Path,
+) -> None:
+    names = [line.split()[0] for line in listed(tmp_path).splitlines()[1:10]]
+
+    assert names[:6] == ["fastapi", "fastapi-tuned", "fastapi-onnx", "litserve", "triton", "hybrid"]
+    assert set(names[6:]) == {"law", "null-http", "null-grpc"}
+
+
+def test_a_folder_without_runs_says_so(tmp_path: Path) -> None:
+    assert listed(tmp_path).endswith(f"Runs in {tmp_path}\n  none yet\n")
+
+
 def test_what_an_ascii_terminal_does_not_have_is_escaped(tmp_path: Path) -> None:
     run_in(tmp_path, "réseau-张")
 

@@ -73,4 +73,4 @@ def test_a_busy_program_on_the_server_s_cores_makes_a_trial_unusable_and_the_rep
     (check,) = (c for c in trial.certificate if c.reason is Reason.MACHINE_DISTURBED)
     assert check.failed, check.detail
     assert not trial.usable
-    assert any("1 stayed disturbed and are not used" in text for text in summary.warnings)
+    assert any("1 stayed disturbed and is not used" in text for text in summary.warnings)

@@ -135,14 +135,14 @@ def test_a_level_and_a_block_are_kept_for_all_contenders_or_for_none(asked: Expe
 
 def test_the_most_informative_comes_first() -> None:
     first, *others = (rung.adds for rung in ladder(EXPERIMENTS["variants"]))
-    assert first == "the client's calibration, every contender once at 50rps"
+    assert first == "the client's calibration, every contender once at 50 rps"
     assert others[:2] == ["the engines alone", "a coarse search for the capacity of fastapi"]
     assert {line.split()[-1] for line in others[2:5]} == {"fastapi-tuned", "hybrid", "triton"}
     assert others[5:] == [
         "block 2",
         "triton against itself",
-        "every contender at 25rps",
-        "every contender at c4",
+        "every contender at 25 rps",
+        "every contender at 4 callers",
         "block 3",
         "the finest steps of the search, and SLOs after the first",
         "the variant triton-b",
@@ -194,7 +194,7 @@ def test_slow_starts_are_expected_of_every_visit_and_of_contenders_not_started_y
 def test_a_contender_that_is_not_searched_is_not_measured_at_guessed_rates() -> None:
     asked = EXPERIMENTS["everything"]
     rungs = {rung.adds: rung.scope for rung in ladder(asked)}
-    lowest = rungs["the client's calibration, every contender once at 50rps"]
+    lowest = rungs["the client's calibration, every contender once at 50 rps"]
     at_50_s = 2 + 10 + plan.AROUND_TRIAL_S
     blocks_s = remaining(lowest, asked, untouched(asked))["blocks"]
     assert blocks_s == pytest.approx(len(NAMES) * (plan.STARTUP_S + at_50_s))

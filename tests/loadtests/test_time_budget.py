@@ -229,7 +229,7 @@ def test_what_there_was_no_time_for_is_in_the_manifest(run: Run) -> None:
     assert ("measurement", 0, None) in named
     assert {("measurement", repeat, None) for repeat in (2, 3)} <= named
     assert ("search", 0, "law-b") in named
-    assert any("25rps" in what.detail for what in dropped)
+    assert any("25 rps" in what.detail for what in dropped)
 
 
 def test_a_run_goes_on_with_a_new_budget_until_nothing_is_left_out(
