@@ -20,6 +20,9 @@ from loadtests.result_folder import replacing
 
 NOTEBOOK_PATH = Path(__file__).parent / "notebooks" / "study.py"
 CELL_TIMEOUT_S = 300
+_MOST_FOLDER_BYTES = 80
+"""A socket's name has 107 bytes; its end is ours."""
+_ELSEWHERE = ("/tmp", "/var/tmp", "/dev/shm")
 
 
 class NotebookError(RecordError):
@@ -45,9 +48,8 @@ def execute_notebook(run_dir: Path, output_path: Path) -> Path:
     read_manifest(run_dir)
     notebook = jupytext.read(NOTEBOOK_PATH)
     # Its sockets would lie in the working directory, which may be read-only or shared by another
-    # report's kernel, and whose modules it would take for this project's. A short name: a socket's
-    # has 107 characters, the folder's included.
-    with tempfile.TemporaryDirectory(prefix="k") as folder:
+    # report's kernel, and whose modules it would take for this project's.
+    with tempfile.TemporaryDirectory(prefix="k", dir=_short_parent()) as folder:
         kernel = type("_KernelOfItsOwn", (_Kernel,), {"ip": f"{folder}/ipc"})
         client = NotebookClient(
             notebook,
@@ -64,6 +66,17 @@ def execute_notebook(run_dir: Path, output_path: Path) -> Path:
     with replacing(output_path) as unfinished:
         unfinished.write_text(jupytext.writes(notebook, fmt="ipynb") + "\n", encoding="utf-8")
     return output_path
+
+
+def _short_parent() -> str:
+    """The folder for temporary files, or where its name is too long for a socket's another one."""
+    usual = tempfile.gettempdir()
+    fitting = (
+        folder
+        for folder in (usual, *_ELSEWHERE)
+        if len(os.fsencode(folder)) <= _MOST_FOLDER_BYTES and os.access(folder, os.W_OK | os.X_OK)
+    )
+    return next(fitting, usual)
 
 
 def _execute(client: NotebookClient, env: Mapping[str, str]) -> None:

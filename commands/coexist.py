@@ -30,8 +30,10 @@ def coexist_models(
         typer.Option(help="Of the classifier; else torch on a GPU, onnxruntime on a CPU."),
     ] = None,
     seconds: Annotated[float, typer.Option(min=1, max=86_400, help="Of each measurement.")] = 5,
-    callers: Annotated[int, typer.Option(min=1, help="Of each model.")] = 16,
-    repeats: Annotated[int, typer.Option(min=1, help="Blocks; intervals need two.")] = 3,
+    callers: Annotated[int, typer.Option(min=1, max=10_000, help="Of each model.")] = 16,
+    repeats: Annotated[
+        int, typer.Option(min=1, max=10_000, help="Blocks; intervals need two.")
+    ] = 3,
     pairs: Annotated[bool, typer.Option("--pairs", help="Each two of the models, too.")] = False,
     neighbours: Annotated[
         SizeName | None, typer.Option(help="Their size; else full on a GPU, small on a CPU.")

@@ -54,8 +54,10 @@ def crosscheck_clients(
     rate_rps: Annotated[
         float, typer.Option(min=1, max=1_000_000, help="Arrivals per second at Triton.")
     ] = 200,
-    concurrency: Annotated[int, typer.Option(min=1, help="Callers of HTTP services.")] = 4,
-    rounds: Annotated[int, typer.Option(min=1, help="How often each is measured.")] = 2,
+    concurrency: Annotated[
+        int, typer.Option(min=1, max=10_000, help="Callers of HTTP services.")
+    ] = 4,
+    rounds: Annotated[int, typer.Option(min=1, max=10_000, help="How often each is measured.")] = 2,
     fetch_perf_analyzer: Annotated[
         bool,
         typer.Option(

@@ -1,6 +1,5 @@
 """A budget of time for a whole command: how it is read, and what is said of it. Pure."""
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from loadtests.scope import Rung, fitting
 CLOSING_S = 4.0
 """Kept free for stopping the last server and writing what there is."""
 
+MOST_S = 30 * 86_400.0
 UNITS_S = {"s": 1, "m": 60, "min": 60, "h": 3600}
 
 
@@ -51,10 +51,10 @@ def seconds(text: str) -> float:
     """
     parts = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|min|m|h)\s*", text)
     length_s = float(parts[1]) * UNITS_S[parts[2]] if parts else 0.0
-    if not 0 < length_s < math.inf:
+    if not 0 < length_s <= MOST_S:
         raise BudgetError(
-            f"expected a time budget with its unit, such as 540s, 9m or 1h, found {text!r}; "
-            "correct --time-budget."
+            "expected a time budget with its unit, such as 540s, 9m or 1h, of at most "
+            f"{MOST_S / 3600:g}h, found {text!r}; correct --time-budget."
         )
     return length_s
 

@@ -1,5 +1,6 @@
 """An experiment as a frozen value that rejects what it does not know."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
@@ -165,7 +166,9 @@ class VariantSpec(Strict):
 def placed(model: str, folder: Path) -> str:
     """The model's own folder, where it lies in folder; a name or a hub id as it is."""
     path = folder / model
-    return str(path.absolute()) if model not in BUILT_MODELS and path.is_dir() else model
+    # os.path says no, and raises nothing, of a name that no file can have.
+    found = model not in BUILT_MODELS and os.path.isdir(path)
+    return str(path.absolute()) if found else model
 
 
 class Experiment(Strict):

@@ -58,3 +58,12 @@ def test_the_notebook_needs_nothing_of_the_working_directory(searched_run, tmp_p
     monkeypatch.chdir("/proc")  # nobody can create a socket there, not even root
     path = execute_notebook(searched_run.resolve(), tmp_path / "study.ipynb")
     assert "recommendation" in path.read_text(encoding="utf-8").lower()
+
+
+def test_a_folder_for_temporary_files_may_have_a_long_name(searched_run, tmp_path, monkeypatch):
+    folder = tmp_path / ("a long é name " * 8)
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    path = execute_notebook(searched_run.resolve(), tmp_path / "study.ipynb")
+    assert path.exists()
+    assert list(folder.iterdir()) == []

@@ -23,3 +23,19 @@ def test_a_number_without_an_end_is_refused_before_anything_starts(
     done = CliRunner().invoke(app, [*command, value], env={"COLUMNS": "200"})
     assert done.exit_code == 2
     assert f"Invalid value for '{command[-1]}'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("coexist", "--callers"),
+        ("coexist", "--repeats"),
+        ("crosscheck", "--concurrency"),
+        ("crosscheck", "--rounds"),
+    ],
+    ids=" ".join,
+)
+def test_a_count_that_no_machine_could_serve_is_refused(command: tuple[str, ...]) -> None:
+    done = CliRunner().invoke(app, [*command, "99999999999"], env={"COLUMNS": "200"})
+    assert done.exit_code == 2
+    assert f"Invalid value for '{command[-1]}'" in done.stderr

@@ -18,7 +18,21 @@ def test_a_length_is_a_number_of_seconds_minutes_or_hours(text: str, length_s: f
 
 
 @pytest.mark.parametrize(
-    "text", ["", "m", "0", "9", "540", "9" * 400 + "s", "-5m", "9 minutes", "9mm", "nan", "1e3"]
+    "text",
+    [
+        "",
+        "m",
+        "0",
+        "9",
+        "540",
+        "9" * 400 + "s",
+        "9" * 20 + "h",
+        "-5m",
+        "9 minutes",
+        "9mm",
+        "nan",
+        "1e3",
+    ],
 )
 def test_anything_else_is_refused_in_one_sentence(text: str) -> None:
     with pytest.raises(

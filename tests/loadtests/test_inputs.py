@@ -126,3 +126,8 @@ def test_a_copy_that_the_disk_had_no_room_for_is_not_taken_for_the_file(
             keep_inputs(experiment, tmp_path / "run")
     keep_inputs(experiment, tmp_path / "run")
     assert (tmp_path / "run" / "inputs" / "texts" / "mine.txt").read_text() == "hello\n"
+
+
+def test_a_model_whose_name_no_file_can_have_is_a_name(folder: Path) -> None:
+    (folder / "own.toml").write_text(TEXT.replace("my-model", "x" * 300))
+    assert read_experiment(folder / "own.toml").model == "x" * 300
