@@ -18,7 +18,7 @@ import typer
 from commands.common import CACHE, command_line, console, machine_lock, say, writable
 from commands.errors import DISK_ERRORS
 from loadtests.artefacts import Artefacts, prepare
-from loadtests.budget import TimeBudget, plan_in_words, report_s, seconds
+from loadtests.budget import TimeBudget, plan_in_words, report_s, seconds, with_time_left
 from loadtests.client_limits import REMEDIES, exhausted
 from loadtests.contenders import resolve_contenders
 from loadtests.cores import available_cores, split_cores
@@ -58,6 +58,11 @@ def run(
         raise SpecError(
             "expected either an experiment file or --resume with the folder of a run; "
             "`study list` names both."
+        )
+    if resume and (model or texts):
+        raise SpecError(
+            "expected no --model and no --texts beside --resume, found one: a run keeps its own; "
+            "leave it out, or start a new run."
         )
     if experiment:
         chosen = with_overrides(read_experiment(experiment), model, texts)
@@ -204,4 +209,5 @@ def _time_budget(length_s: float, report: bool) -> TimeBudget:
     before_s = time.monotonic()
     for part in ("derive", "notebook", "terminal"):
         import_module(f"analysis.{part}")
-    return TimeBudget(length_s, began_s, report_s(time.monotonic() - before_s))
+    budget = TimeBudget(length_s, began_s, report_s(time.monotonic() - before_s))
+    return with_time_left(budget, time.monotonic())

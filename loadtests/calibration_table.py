@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
@@ -9,18 +10,20 @@ from loadtests.calibration import Budget, Calibrated
 
 
 def rows_tables(rows: Sequence[Calibrated]) -> Iterator[Table]:
-    """One table a protocol, one line a client and load."""
+    """One table a protocol, one row a client and load; no figure is cut at 80 columns."""
     for protocol in dict.fromkeys(row.protocol for row in rows):
-        table = Table("client", "load", title=f"{protocol}, against a server that answers at once")
+        title = f"{protocol}, against a server that answers at once"
+        table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=0, leading=1)
+        table.add_column("client\nload", min_width=len("tritonclient"))
         for heading in (
-            *("replies\nrps", "per client\ncore, rps", "errors", "P50\nms", "P99\nms"),
-            *("send lag\nP99, ms", "client\nCPU", "server\nCPU"),
+            *("replies\nrps", "rps per\nclient\ncore", "errors", "P50\nms", "P99\nms"),
+            *("send\nlag P99\nms", "client\nCPU", "server\nCPU"),
         ):
-            table.add_column(heading, justify="right")
+            table.add_column(heading, justify="right", no_wrap=True)
         table.add_column("limited by")
         for row in rows:
             if row.protocol == protocol:
-                table.add_row(row.client, row.load, *_figures(row), row.limited_by)
+                table.add_row(f"{row.client}\n{row.load}", *_figures(row), row.limited_by)
         yield table
 
 

@@ -87,6 +87,8 @@ def _first_problem(error: ValidationError, raw: Mapping[str, Any]) -> str:
         example = "external" if where.startswith("external.") else "default"
         return f"{where} is missing; add it (loadtests/experiments/{example}.toml shows how)."
     message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "tuple_type":  # which TOML calls an array
+        message = "input should be a list, in brackets"
     message = message[0].lower() + message[1:]
     found = "" if isinstance(problem["input"], dict) else f" (found {problem['input']!r})"
     return f"{where}: {message}{found}; correct it."

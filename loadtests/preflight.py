@@ -31,7 +31,7 @@ class Finding:
 def gpu_in_words(described: Mapping[str, Any] | None) -> str:
     """What Gpu.describe says, in one line; None: there is no GPU."""
     if described is None:
-        return "no GPU that NVML sees"
+        return "NVML sees no GPU"
     refused = "; ".join(f"{column}: {why}" for column, why in described["refused"].items())
     telemetry = f"refused: {refused}" if refused else "complete"
     return f"{described['name']}, driver {described['driver']}, telemetry {telemetry}"

@@ -10,6 +10,13 @@ from loadtests.records import SCHEMA_VERSION
 from study import app
 
 
+@pytest.mark.parametrize("option", ["--model", "--texts"])
+def test_what_a_run_keeps_cannot_be_changed_by_resuming_it(option: str, tmp_path: Path) -> None:
+    ended = CliRunner().invoke(app, ["run", "--resume", str(tmp_path), option, "base"])
+    assert ended.exit_code == 2
+    assert "expected no --model and no --texts beside --resume" in ended.stderr
+
+
 @pytest.mark.parametrize(
     ("manifest", "problem"),
     [

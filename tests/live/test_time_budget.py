@@ -66,7 +66,7 @@ def test_a_run_ends_within_its_budget_says_what_it_dropped_and_goes_on_with_anot
     assert manifest["finished_at"]
     (dropped,) = manifest["dropped"]
     assert (dropped["purpose"], dropped["repeat"], dropped["contender"]) == ("measurement", 0, None)
-    assert "every contender at 1rps" in dropped["detail"]
+    assert "every contender at 1 rps" in dropped["detail"]
     (trial,) = trial_folders(folder)
     assert read_trial(trial).status == "completed"
 

@@ -2,7 +2,15 @@
 
 import pytest
 
-from loadtests.budget import BudgetError, TimeBudget, clock, plan_in_words, report_s, seconds
+from loadtests.budget import (
+    BudgetError,
+    TimeBudget,
+    clock,
+    plan_in_words,
+    report_s,
+    seconds,
+    with_time_left,
+)
 from loadtests.scope import Rung, Scope
 
 RUNGS = [Rung(adds, Scope(frozenset(), frozenset())) for adds in ("once", "block 2", "block 3")]
@@ -65,3 +73,10 @@ def test_a_budget_for_less_than_the_least_is_refused_with_what_it_would_take() -
     with pytest.raises(BudgetError, match=f"at least {least}.*found 1:00") as refused:
         plan_in_words(RUNGS, LENGTHS_S, budget, now_s=1010)
     assert "\n" not in str(refused.value)
+
+
+def test_a_budget_that_its_end_alone_would_take_is_refused_before_anything_is_prepared() -> None:
+    budget = TimeBudget(20, began_s=1000, report_s=12)
+    assert with_time_left(budget, now_s=1003) == budget
+    with pytest.raises(BudgetError, match=r"more than 0:05, which is used, and 0:16 for the end"):
+        with_time_left(budget, now_s=1005)

@@ -45,7 +45,7 @@ def test_one_that_answers_wrongly_is_found_out(artefacts: Artefacts) -> None:
 
 def test_a_gpu_is_described_with_what_its_driver_refuses() -> None:
     card = {"name": "NVIDIA H200", "driver": "580.1", "refused": {}}
-    assert gpu_in_words(None) == "no GPU that NVML sees"
+    assert gpu_in_words(None) == "NVML sees no GPU"
     assert gpu_in_words(card) == "NVIDIA H200, driver 580.1, telemetry complete"
     refused = {**card, "refused": {"gpu_sm_active_ratio": "Insufficient Permissions"}}
     assert gpu_in_words(refused).endswith("refused: gpu_sm_active_ratio: Insufficient Permissions")

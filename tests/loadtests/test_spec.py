@@ -57,6 +57,7 @@ def test_the_experiments_that_come_with_the_study_are_valid(root: Path, name: st
             "load.rates_rps.0: input should be greater than or equal to 0.01 (found 0)",
         ),
         ("rates_rps = []", "expected at least one entry in load.rates_rps or load.concurrency"),
+        ('rates_rps = "x"', "load.rates_rps: input should be a list, in brackets (found 'x')"),
         ('rates_rps = ["fast"]', "load.rates_rps.0: input should be a valid number"),
         ("concurrency = [-1]", "load.concurrency.0: input should be greater than 0 (found -1)"),
     ],
