@@ -78,7 +78,7 @@ def serve_until_stopped(
                 log=log,
                 ports=ports,
             ) as server:
-                console.print(f"{contender.name} is ready at {server.address.url}")
+                console.print(f"{contender.name} is ready at {server.address.url}", soft_wrap=True)
                 console.print(curl_line(server), soft_wrap=True, highlight=False, markup=False)
                 console.print("Ctrl-C stops it")
                 n_said = 0

@@ -22,11 +22,19 @@ from loadtests.launch import Ports, free_ports
 from servers.discovery import EngineName, discover
 from servers.launch_args import LaunchArgs
 from servers.surroundings import child_environment, writable_cache
+from servers.triton_service.plain_paths import plain_folder
 
 # What the suite asks is on this machine, whatever proxy the environment names.
 urllib.request.install_opener(urllib.request.build_opener(urllib.request.ProxyHandler({})))
 
 ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def plain_tmp_path(tmp_path: Path) -> Iterator[Path]:
+    """One that Triton can work in, also where TMPDIR is none: contenders get such a one, too."""
+    with plain_folder(tmp_path) as folder:
+        yield folder
 
 
 @pytest.fixture(scope="session")

@@ -110,8 +110,8 @@ def test_the_gateway_calls_the_triton_of_its_own_file(
         assert f"--grpc-port={port}" in triton["command"]
 
 
-def test_the_triton_binary_knows_every_flag(project: Merge, tmp_path: Path) -> None:
-    installation = prepare_installation(tmp_path / "triton")
+def test_the_triton_binary_knows_every_flag(project: Merge, plain_tmp_path: Path) -> None:
+    installation = prepare_installation(plain_tmp_path / "triton")
     shown = subprocess.run(
         [str(installation.binary), "--help"],
         env=installation.environment,

@@ -95,12 +95,12 @@ def test_the_dashboard_shows_only_gpu_counters_that_are_collected(
 
 @pytest.mark.live
 def test_the_dashboard_shows_only_counters_that_triton_exports(
-    dashboard: dict[str, Any], tmp_path: Path
+    dashboard: dict[str, Any], plain_tmp_path: Path
 ) -> None:
     shown = set(re.findall(r"nv_\w+", _expressions(dashboard)))
     assert "nv_inference_exec_count" in shown
     ports = free_ports(("metrics",))
-    assert shown <= _metrics_of_triton(tmp_path, ports.main, ports.extra["metrics"])
+    assert shown <= _metrics_of_triton(plain_tmp_path, ports.main, ports.extra["metrics"])
 
 
 def test_every_dcgm_row_has_a_name_a_type_and_a_help(compose_dir: Path) -> None:

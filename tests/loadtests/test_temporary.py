@@ -21,7 +21,7 @@ with temporary_files():
     folder = tempfile.mkdtemp(prefix="study-litserve-")
     code = "import tempfile; print(tempfile.gettempdir())"
     child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    print(folder, child.stdout.strip(), flush=True)
+    print(folder, child.stdout.strip(), sep="|", flush=True)
     time.sleep(600)
 """
 REPLACE = """
@@ -61,7 +61,7 @@ def test_what_a_killed_study_left_goes_at_the_next_start_and_what_a_living_one_h
     start, tmp_path: Path
 ) -> None:
     killed, said = start(OWN)
-    folder, of_child = (Path(part) for part in said.split())
+    folder, of_child = (Path(part) for part in said.split("|"))
     assert folder.parent == of_child
     assert of_child.parent == tmp_path
     remove_left_behind(tmp_path)
@@ -71,7 +71,7 @@ def test_what_a_killed_study_left_goes_at_the_next_start_and_what_a_living_one_h
     assert folder.exists()
     _, later = start(OWN)
     assert not of_child.exists()
-    assert Path(later.split()[0]).exists()
+    assert Path(later.split("|")[0]).exists()
 
 
 def test_a_study_that_ends_leaves_no_temporary_files(

@@ -20,6 +20,7 @@ from tritonclient.utils import np_to_triton_dtype
 
 from loadtests.launch import Ports
 from servers.contract import MODEL_NAME
+from servers.grpc_channel import GRPC_CHANNEL_OPTIONS
 
 START_DEADLINE_S = 60.0
 GONE_DEADLINE_S = 30.0
@@ -35,6 +36,11 @@ def until(condition: Callable[[], bool], deadline_s: float = 20.0) -> bool:
     return True
 
 
+@pytest.fixture
+def tmp_path(plain_tmp_path: Path) -> Path:
+    return plain_tmp_path
+
+
 @dataclass(frozen=True)
 class Statistics:
     inferences: int
@@ -45,7 +51,9 @@ class TritonClient:
     """KServe v2 over gRPC with the raw messages."""
 
     def __init__(self, address: str) -> None:
-        self._channel = grpc.insecure_channel(address, [("grpc.use_local_subchannel_pool", 1)])
+        self._channel = grpc.insecure_channel(
+            address, [*GRPC_CHANNEL_OPTIONS, ("grpc.use_local_subchannel_pool", 1)]
+        )
         self._stub = service_pb2_grpc.GRPCInferenceServiceStub(self._channel)
 
     def send(self, texts: Sequence[str]) -> Any:

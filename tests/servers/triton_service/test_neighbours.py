@@ -12,6 +12,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
+from servers.grpc_channel import GRPC_CHANNEL_OPTIONS
 from servers.triton_service.checks import ConfigError, parse_config
 from servers.triton_service.neighbours.inputs import Inputs, seeded_inputs
 from servers.triton_service.neighbours.networks import seeded_network
@@ -115,7 +116,7 @@ class Client:
     """KServe v2 over gRPC with the raw messages."""
 
     def __init__(self, address: str) -> None:
-        self.channel = grpc.insecure_channel(address)
+        self.channel = grpc.insecure_channel(address, GRPC_CHANNEL_OPTIONS)
         self._stub = service_pb2_grpc.GRPCInferenceServiceStub(self.channel)
 
     def send(self, model: Neighbour, inputs: Inputs) -> Any:

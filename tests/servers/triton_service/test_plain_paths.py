@@ -15,7 +15,7 @@ NAMES = ["with space", "é", "张", "a:b", "a'b", "a$b", "x" * 90]
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A temporary folder with a short plain name."""
-    with tempfile.TemporaryDirectory(prefix="plain-") as folder:
+    with tempfile.TemporaryDirectory(prefix="plain-", dir="/tmp") as folder:
         monkeypatch.setattr(tempfile, "tempdir", folder)
         yield Path(folder)
 
