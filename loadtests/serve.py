@@ -52,7 +52,7 @@ def curl_line(server: RunningServer) -> str:
         url = f"http://{server.address.host}:{port}/v2/models/{MODEL_NAME}/infer"
         tensor = {"name": "TEXT", "shape": [1, 1], "datatype": "BYTES", "data": [CANARY_TEXT]}
         body = json.dumps({"inputs": [tensor]})
-    return f"curl -s {url} -H 'content-type: application/json' -d {shlex.quote(body)}"
+    return f"curl -s --noproxy '*' {url} -H 'content-type: application/json' -d {shlex.quote(body)}"
 
 
 def serve_until_stopped(

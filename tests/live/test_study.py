@@ -226,11 +226,13 @@ def test_serve_says_when_ready_and_its_curl_line_works() -> None:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "study", "serve", "null-http", "--port", str(port)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as serving:
-        assert serving.stdout is not None
-        lines = iter(serving.stdout.readline, "")
-        assert any(f"ready at http://127.0.0.1:{port}" in line for line in lines)
-        curl = next(line for line in lines if line.startswith("curl"))
-        answer = subprocess.run(["bash", "-c", curl], capture_output=True, text=True, check=True)
-        serving.send_signal(signal.SIGINT)
+        try:
+            assert serving.stdout is not None
+            lines = iter(serving.stdout.readline, "")
+            assert any(f"ready at http://127.0.0.1:{port}" in line for line in lines)
+            curl = next(line for line in lines if line.startswith("curl"))
+            answer = subprocess.run(["bash", "-c", curl], capture_output=True, text=True)
+        finally:
+            serving.send_signal(signal.SIGINT)
         assert serving.wait(30) == 0
     assert json.loads(answer.stdout)["label"] == "null"
