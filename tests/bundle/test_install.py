@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bundle.errors import BundleError
 from bundle.gather import Order, gathered
 from bundle.pack import write_bundle
 from bundle.target import read_target
@@ -30,7 +31,6 @@ class Installed:
 def installed(
     committed: Path,
     artefacts: Artefacts,
-    study_cache: Path,
     study_seed: int,
     here_python: str,
     make_wheel: Callable[..., Path],
@@ -40,7 +40,7 @@ def installed(
     here = tmp_path_factory.mktemp("bundle")
     cache = here / "cache"
     (cache / "wheels").mkdir(parents=True)
-    (cache / "artefacts").symlink_to(study_cache)
+    (cache / "artefacts").symlink_to(artefacts.model_dir.parent)
     for name in LACKING:
         make_wheel(name, cache / "wheels")
     have = here / "freeze.txt"
@@ -55,8 +55,13 @@ def installed(
         models=["small"],
         seed=study_seed,
     )
-    with gathered(order) as contents:
-        folder = write_bundle(contents, here / "dist", 1 << 22)
+    try:
+        with gathered(order) as contents:
+            folder = write_bundle(contents, here / "dist", 1 << 22)
+    except BundleError as error:
+        if "pip reaches its index" not in str(error):
+            raise
+        pytest.skip(f"pip does not reach its index: {error}")
     offline = {"PATH": "/usr/bin:/bin", "PIP_INDEX_URL": "http://127.0.0.1:9/simple"}
     said = []
     for _ in range(2):
