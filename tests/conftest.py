@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tomllib
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -140,7 +140,11 @@ def start_contender(
 @pytest.fixture
 def machine_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Trials in this process find their cores quiet: the suite's own workers use them too."""
-    monkeypatch.setattr("loadtests.trial.foreign_shares", lambda *_: {"server": 0.0, "load": 0.0})
+
+    def quiet(_: object, cores: Mapping[str, Sequence[int]], *__: float) -> dict[str, float | None]:
+        return {side: 0.0 if cores.get(side) else None for side in ("server", "load")}
+
+    monkeypatch.setattr("loadtests.trial.foreign_shares", quiet)
 
 
 @pytest.fixture(scope="session")

@@ -81,7 +81,11 @@ def test_a_run_ends_within_its_budget_says_what_it_dropped_and_goes_on_with_anot
 @pytest.mark.parametrize(
     ("budget", "sentence"),
     [
-        ("soon", "expected a time budget with its unit, such as 540s, 9m or 1h, found 'soon'"),
+        (
+            "soon",
+            "expected a time budget with its unit, such as 540s, 9m or 1h, of at most 720h, "
+            "found 'soon'",
+        ),
         ("2s", "give more time"),
     ],
 )

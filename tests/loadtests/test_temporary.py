@@ -61,7 +61,7 @@ def test_what_a_killed_study_left_goes_at_the_next_start_and_what_a_living_one_h
     start, tmp_path: Path
 ) -> None:
     killed, said = start(OWN)
-    folder, of_child = (Path(part) for part in said.split("|"))
+    folder, of_child = (Path(part) for part in said.strip().split("|"))
     assert folder.parent == of_child
     assert of_child.parent == tmp_path
     remove_left_behind(tmp_path)
@@ -152,7 +152,7 @@ def test_without_a_home_to_write_to_matplotlib_and_ipython_have_theirs_here(tmp_
         "with temporary_files():\n"
         "    import matplotlib.pyplot\n"
         "    from IPython.paths import get_ipython_dir\n"
-        "    print(matplotlib.get_configdir(), get_ipython_dir())\n"
+        "    print(matplotlib.get_configdir(), get_ipython_dir(), sep=chr(10))\n"
     )
     environment = {key: os.environ[key] for key in ("PATH", "PYTHONPATH") if key in os.environ}
     done = subprocess.run(
@@ -163,4 +163,4 @@ def test_without_a_home_to_write_to_matplotlib_and_ipython_have_theirs_here(tmp_
         check=True,
     )
     assert done.stderr == ""
-    assert all(path.startswith(f"{tmp_path}/study-") for path in done.stdout.split())
+    assert all(path.startswith(f"{tmp_path}/study-") for path in done.stdout.splitlines())
