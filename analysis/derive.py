@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from analysis.load import load_run
-from analysis.manifest import Price
-from analysis.plots import png_figures, write_png
-from analysis.report import render_decision, render_report
-from analysis.summary import Summary, summarise, write_summary
-from loadtests.result_folder import replacing
+from analysis.read.manifest import Price
+from analysis.read.run import load_run
+from analysis.report.figures.catalogue import png_figures, write_png
+from analysis.report.render import render_decision, render_report
+from analysis.report.summary import Summary, summarise, write_summary
+from loadtests.records.atomic import replacing
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ def derive(run_dir: Path, price: Price | None = None) -> Outputs:
     """Computes and writes summary.json, report.html, decision.md and the PNG figures of a run.
 
     price takes the place of the experiment's. May be called again at any time, and with the same
-    price has the same result. Raises loadtests.records.RecordError
+    price has the same result. Raises loadtests.records.trials.RecordError
     where the run is damaged or incomplete.
     """
     summary = summarise(load_run(run_dir), price)

@@ -16,13 +16,13 @@ def check(
     texts: TextsOption = None,
 ) -> None:
     """Start every contender of an experiment once: which can be had here, and why others cannot."""
-    from loadtests.artefacts import prepare
-    from loadtests.contenders import resolve_contenders
-    from loadtests.cores import available_cores, split_cores
-    from loadtests.experiment_changes import with_overrides
-    from loadtests.experiment_file import read_experiment
-    from loadtests.nvml import Gpu
-    from loadtests.preflight import gpu_in_words, preflight
+    from loadtests.host.cores import available_cores, split_cores
+    from loadtests.host.nvml import Gpu
+    from loadtests.launch.artefacts import prepare
+    from loadtests.launch.preflight import gpu_in_words, preflight
+    from loadtests.spec.contenders import resolve_contenders
+    from loadtests.spec.file import read_experiment
+    from loadtests.spec.overrides import with_overrides
 
     chosen = with_overrides(read_experiment(experiment), model, texts)
     contenders = resolve_contenders(chosen)

@@ -42,14 +42,14 @@ def coexist_models(
     results: ResultsOption = RESULTS,
 ) -> None:
     """Measure what the classifier, a ResNet-50 and a recommender lose beside each other."""
-    from analysis.coexist_page import write_page
-    from loadtests.artefacts import prepare
-    from loadtests.coexist import coexist
-    from loadtests.coexist_drive import Place
-    from loadtests.coexist_plan import MODELS, CoexistSpec
-    from loadtests.cores import available_cores, split_cores
-    from loadtests.nvml import Gpu
-    from loadtests.seed import SEED
+    from analysis.colocation.page import write_page
+    from loadtests.colocation.drive import Place
+    from loadtests.colocation.measure import coexist
+    from loadtests.colocation.plan import MODELS, CoexistSpec
+    from loadtests.host.cores import available_cores, split_cores
+    from loadtests.host.nvml import Gpu
+    from loadtests.launch.artefacts import prepare
+    from loadtests.spec.seed import SEED
 
     writable(results)
     spec = CoexistSpec(

@@ -73,7 +73,7 @@ def writable(folder: Path) -> None:
 def machine_lock(until_s: float = math.inf) -> AbstractContextManager[None]:
     """Held by every command that measures, from when it has what it needs until its end; until_s
     bounds the wait for it."""
-    from loadtests.locks import machine_lock_path, measuring
+    from loadtests.host.locks import machine_lock_path, measuring
 
     given = os.environ.get(MACHINE_LOCK_VARIABLE)
     path = Path(given) if given else machine_lock_path()

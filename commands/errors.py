@@ -28,16 +28,16 @@ class FolderError(RuntimeError):
 def expected_errors() -> tuple[type[Exception], ...]:
     """Looked up when there is an error: what raises them takes a second to import."""
     from bundle.errors import BundleError
-    from loadtests.artefacts import ArtefactError
-    from loadtests.budget import BudgetError
-    from loadtests.drive import DriveError
-    from loadtests.experiment_file import SpecError
-    from loadtests.launch import LaunchError
-    from loadtests.locks import LockError
-    from loadtests.outside_tools import ToolError
-    from loadtests.probe import ProbeError
-    from loadtests.records import RecordError
-    from loadtests.serve import ServeError
+    from loadtests.host.locks import LockError
+    from loadtests.launch.artefacts import ArtefactError
+    from loadtests.launch.serve import ServeError
+    from loadtests.launch.server import LaunchError
+    from loadtests.measure.locust_process import DriveError
+    from loadtests.plan.time_budget import BudgetError
+    from loadtests.records.trials import RecordError
+    from loadtests.selfcheck.outside_tools import ToolError
+    from loadtests.spec.file import SpecError
+    from loadtests.wire.probe import ProbeError
     from servers.discovery import ContenderError
 
     return (
@@ -75,7 +75,7 @@ def _sentence(error: Exception) -> str | None:
     """What a person is told of an error that they can correct; None: it is a fault of the study."""
     if not isinstance(error, OSError):
         return str(error) if isinstance(error, expected_errors()) else None
-    from loadtests.client_limits import REMEDIES, exhausted
+    from loadtests.wire.client_limits import REMEDIES, exhausted
 
     number = exhausted(error)
     if number is not None:

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from commands.common import EXPERIMENTS
-from loadtests.experiment_file import read_experiment
-from loadtests.records import read_json, trial_folders
-from loadtests.stored import shown
+from loadtests.records.stored import shown
+from loadtests.records.trials import read_json, trial_folders
+from loadtests.spec.file import read_experiment
 from servers.discovery import Contender, discover
 
 

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from analysis.cost import price_given
+from analysis.capacity.cost import price_given
 from analysis.derive import derive
-from analysis.notebook import execute_notebook
-from analysis.terminal import recommendation_table, smoke_table
+from analysis.report.notebook import execute_notebook
+from analysis.report.terminal import recommendation_table, smoke_table
 from commands.common import console, say
 
 

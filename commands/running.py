@@ -17,29 +17,29 @@ import typer
 
 from commands.common import CACHE, command_line, console, machine_lock, say, writable
 from commands.errors import DISK_ERRORS
-from loadtests.artefacts import Artefacts, prepare
-from loadtests.budget import TimeBudget, plan_in_words, report_s, seconds, with_time_left
-from loadtests.client_limits import REMEDIES, exhausted
-from loadtests.contenders import resolve_contenders
-from loadtests.cores import available_cores, split_cores
-from loadtests.disturbance import disturbances_in_words
-from loadtests.experiment_changes import capacity_only, with_overrides
-from loadtests.experiment_file import SpecError, read_experiment, stored_experiment
-from loadtests.external import describe_load, external_among
-from loadtests.forecast import forecast_of
-from loadtests.launch import check_answering
-from loadtests.locks import writing
-from loadtests.manifest import changed_since, describe_run
-from loadtests.nvml import Gpu
-from loadtests.os_limits import limits_in_force, shortages
-from loadtests.progress import RunProgress
-from loadtests.records import RecordError, TrialRecord, read_begun, read_json, read_trials
-from loadtests.run import execute
-from loadtests.run_folder import begin_run, forget_failed
-from loadtests.seen import seen_in_words
-from loadtests.spec import Experiment
-from loadtests.tables import read_requests
-from loadtests.trial import RunContext
+from loadtests.host.cores import available_cores, split_cores
+from loadtests.host.locks import writing
+from loadtests.host.nvml import Gpu
+from loadtests.launch.artefacts import Artefacts, prepare
+from loadtests.launch.server import check_answering
+from loadtests.measure.trial import RunContext
+from loadtests.plan.time_budget import TimeBudget, plan_in_words, report_s, seconds, with_time_left
+from loadtests.records.disturbance import disturbances_in_words
+from loadtests.records.run_folder import begin_run, forget_failed
+from loadtests.records.tables import read_requests
+from loadtests.records.trials import RecordError, TrialRecord, read_begun, read_json, read_trials
+from loadtests.run.execution import execute
+from loadtests.run.forecast import forecast_of
+from loadtests.run.manifest import changed_since, describe_run
+from loadtests.run.os_limits import limits_in_force, shortages
+from loadtests.run.progress import RunProgress
+from loadtests.run.trial_line import seen_in_words
+from loadtests.spec.contenders import resolve_contenders
+from loadtests.spec.experiment import Experiment
+from loadtests.spec.external import describe_load, external_among
+from loadtests.spec.file import SpecError, read_experiment, stored_experiment
+from loadtests.spec.overrides import capacity_only, with_overrides
+from loadtests.wire.client_limits import REMEDIES, exhausted
 from servers.confine import raise_open_files
 from servers.discovery import Contender
 

@@ -21,9 +21,9 @@ def serve(
     model: ModelOption = None,
 ) -> None:
     """Start one contender and keep it running, with its URL and a curl line to try."""
-    from loadtests.artefacts import prepare
-    from loadtests.seed import SEED
-    from loadtests.serve import serve_until_stopped
+    from loadtests.launch.artefacts import prepare
+    from loadtests.launch.serve import serve_until_stopped
+    from loadtests.spec.seed import SEED
 
     chosen = contender_named(contender)
     artefacts = prepare(model or "small", None, SEED, CACHE)

@@ -1,5 +1,5 @@
 """Where study.py, which only names commands, has the folder for temporary files from."""
 
-from loadtests.temporary import temporary_files
+from loadtests.host.temporary import temporary_files
 
 __all__ = ["temporary_files"]

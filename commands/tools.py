@@ -28,12 +28,12 @@ CROSSCHECKED = ("triton", "fastapi-onnx", "litserve")
 
 def calibrate_clients(results: ResultsOption = RESULTS) -> None:
     """Measure the load generator itself against servers that answer at once, in about a minute."""
-    from loadtests.artefacts import prepare
-    from loadtests.calibrate import calibrate, save_calibration
-    from loadtests.calibration import budgets
-    from loadtests.calibration_table import budgets_table, rows_tables
-    from loadtests.cores import available_cores, split_cores
-    from loadtests.seed import SEED
+    from loadtests.host.cores import available_cores, split_cores
+    from loadtests.launch.artefacts import prepare
+    from loadtests.selfcheck.calibrate import calibrate, save_calibration
+    from loadtests.selfcheck.calibration import budgets
+    from loadtests.selfcheck.calibration_table import budgets_table, rows_tables
+    from loadtests.spec.seed import SEED
 
     writable(results)
     artefacts = prepare("small", None, SEED, CACHE)
@@ -69,17 +69,17 @@ def crosscheck_clients(
     results: ResultsOption = RESULTS,
 ) -> None:
     """Measure running contenders with perf_analyzer and wrk too, in two to three minutes."""
-    from loadtests import perf_analyzer_tool
-    from loadtests.artefacts import prepare
-    from loadtests.cores import available_cores, split_cores
-    from loadtests.crosscheck import (
+    from loadtests.host.cores import available_cores, split_cores
+    from loadtests.launch.artefacts import prepare
+    from loadtests.selfcheck import perf_analyzer_tool
+    from loadtests.selfcheck.crosscheck import (
         CrosscheckSpec,
         Place,
         crosscheck,
         find_tools,
         write_crosscheck,
     )
-    from loadtests.seed import SEED
+    from loadtests.spec.seed import SEED
 
     writable(results)
     if fetch_perf_analyzer:

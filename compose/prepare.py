@@ -10,8 +10,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from loadtests.artefacts import ArtefactError, prepare
-from loadtests.spec import Experiment
+from loadtests.launch.artefacts import ArtefactError, prepare
+from loadtests.spec.experiment import Experiment
 from servers.triton_service import repository
 
 MAX_BATCH_SIZES = {"native-cpu": 32, "native-tensorrt": 64}

@@ -6,8 +6,8 @@
 
 Each class calls the port at which `study serve` puts its contender; --host changes it. The classes
 of the calibration's contenders have to be asked for, by name or with --calibration. These users are
-closed loop (each waits for its reply), so the study itself measures with loadtests/replay.py
-instead.
+closed loop (each waits for its reply), so the study itself measures with
+loadtests/generator/replay.py instead.
 """
 
 import argparse
@@ -26,10 +26,10 @@ from locust.env import Environment
 from locust.exception import StopUser
 from locust.runners import Runner, WorkerRunner
 
-from loadtests.gevent_clients import RequestFailedError, connect
-from loadtests.identity import Targets, host_and_port
-from loadtests.traffic import decode_answer, encode_request, read_traffic
-from loadtests.wire import CONTRACT_WIRES, HTTP_PATH, AnswerError
+from loadtests.generator.clients.factory import RequestFailedError, connect
+from loadtests.generator.identity import Targets, host_and_port
+from loadtests.wire.formats import CONTRACT_WIRES, HTTP_PATH, AnswerError
+from loadtests.wire.texts import decode_answer, encode_request, read_traffic
 from servers.discovery import Contender, discover
 
 SAMPLE_TEXTS = (

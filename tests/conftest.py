@@ -17,8 +17,8 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from commands.common import MACHINE_LOCK_VARIABLE
-from loadtests.artefacts import Artefacts, prepare
-from loadtests.launch import Ports, free_ports
+from loadtests.launch.artefacts import Artefacts, prepare
+from loadtests.launch.server import Ports, free_ports
 from servers.discovery import EngineName, discover
 from servers.launch_args import LaunchArgs
 from servers.surroundings import child_environment, writable_cache
@@ -144,7 +144,7 @@ def machine_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     def quiet(_: object, cores: Mapping[str, Sequence[int]], *__: float) -> dict[str, float | None]:
         return {side: 0.0 if cores.get(side) else None for side in ("server", "load")}
 
-    monkeypatch.setattr("loadtests.trial.foreign_shares", quiet)
+    monkeypatch.setattr("loadtests.measure.trial.foreign_shares", quiet)
 
 
 @pytest.fixture(scope="session")
@@ -190,14 +190,14 @@ LONGEST_FIRST = (
     "tests/proof/test_live.py",
     "tests/live/test_study.py",
     "tests/live/test_survival.py",
-    "tests/loadtests/test_coexist.py",
+    "tests/loadtests/colocation/test_measure.py",
     "tests/contract/",
-    "tests/loadtests/test_run.py",
-    "tests/loadtests/test_drive.py",
+    "tests/loadtests/run/test_execution.py",
+    "tests/loadtests/measure/test_locust_process.py",
     "tests/servers/triton_service/",
     "tests/live/",
     "tests/servers/hybrid_gateway/",
-    "tests/loadtests/test_engine_facts.py",
+    "tests/loadtests/measure/test_engines.py",
     "tests/bundle/test_install.py",
     "tests/loadtests/",
     "tests/servers/classifier/",

@@ -11,9 +11,9 @@ import nbformat
 import pytest
 from typer.main import get_command
 
-from analysis.load import load_run
-from analysis.readme import numbers, with_numbers
-from analysis.summary import fields_markdown, summarise
+from analysis.read.run import load_run
+from analysis.report.readme import numbers, with_numbers
+from analysis.report.summary import fields_markdown, summarise
 from servers.discovery import discover
 from study import app
 
@@ -85,8 +85,8 @@ def test_every_field_of_the_summary_is_documented() -> None:
 
 
 def test_the_committed_notebook_is_its_script_executed_without_errors() -> None:
-    script = jupytext.read(ROOT / "analysis/notebooks/study.py")
-    notebook = nbformat.read(ROOT / "analysis/notebooks/study.ipynb", as_version=4)
+    script = jupytext.read(ROOT / "analysis/report/notebooks/study.py")
+    notebook = nbformat.read(ROOT / "analysis/report/notebooks/study.ipynb", as_version=4)
     assert [cell.source for cell in notebook.cells] == [cell.source for cell in script.cells]
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     outputs = [output for cell in code for output in cell.outputs]

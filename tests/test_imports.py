@@ -10,11 +10,20 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("servers", "loadtests", "analysis", "bundle", "commands")
-LOCUST_FILES = {
-    *("locustfile.py", "replay.py", "stock_users.py", "locust_command.py"),
-    *("dispatcher.py", "gevent_clients.py", "gevent_socket.py", "calls.py", "http_client.py"),
-    *("grpc_client.py", "grpc_connection.py", "identity.py"),
+ROOMS = {
+    "loadtests": (
+        *("host", "records", "wire", "spec", "plan", "generator", "launch", "measure", "run"),
+        *("selfcheck", "colocation"),
+    ),
+    "analysis": (
+        *("read", "steady", "validity", "capacity", "compare", "decide", "claims", "colocation"),
+        *("report", "selfcheck"),
+    ),
 }
+"""The rooms of a package in the order of the flow: each imports only from those before it."""
+
+WORDS_IN_VALUES = ("decide", "analysis.report.wording")
+"""The one import against the direction, until the decision holds numbers in place of sentences."""
 
 ROOT_OF_COMPOSITION = {"study", "commands"}
 FORBIDDEN = {
@@ -61,27 +70,60 @@ def test_no_package_imports_what_the_dependency_rule_forbids(package: str) -> No
     assert breaches == []
 
 
-def test_only_the_locust_files_import_locust_or_gevent() -> None:
+def room_of(module: str) -> str | None:
+    """Second part of a module's name where that is a room."""
+    first, *rest = module.split(".")
+    return rest[0] if rest and rest[0] in ROOMS.get(first, ()) else None
+
+
+@pytest.mark.parametrize("package", ROOMS)
+def test_every_folder_of_a_package_is_a_room_that_says_what_it_does(package: str) -> None:
+    folders = {path.parent for path in (ROOT / package).glob("*/__init__.py")}
+    assert {folder.name for folder in folders} == set(ROOMS[package])
+    for folder in folders:
+        text = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8")))
+        assert text, folder
+        for part in ("In: ", "Out: ", "May import: "):
+            assert part in text, f"{folder.name} does not say {part}"
+
+
+@pytest.mark.parametrize("package", ROOMS)
+def test_a_room_imports_only_from_the_rooms_before_it(package: str) -> None:
+    order = ROOMS[package]
     breaches = [
         f"{path.relative_to(ROOT)} imports {module}"
-        for path in source_files("loadtests")
+        for path in source_files(package)
+        if (mine := path.relative_to(ROOT / package).parts[0]) in order
         for module in imported_modules(path)
-        if top(module) in {"locust", "gevent", "geventhttpclient"} and path.name not in LOCUST_FILES
+        if top(module) == package
+        and (path.parent.name, module) != WORDS_IN_VALUES
+        and ((theirs := room_of(module)) is None or order.index(theirs) > order.index(mine))
     ]
     assert breaches == []
 
 
-def test_loadtests_and_analysis_meet_only_in_the_records() -> None:
+def test_only_the_generator_imports_locust_or_gevent() -> None:
+    by_hand = ROOT / "loadtests" / "locustfile.py"
+    generator = ROOT / "loadtests" / "generator"
+    breaches = [
+        f"{path.relative_to(ROOT)} imports {module}"
+        for path in source_files("loadtests")
+        for module in imported_modules(path)
+        if top(module) in {"locust", "gevent", "geventhttpclient"}
+        and path != by_hand
+        and not path.is_relative_to(generator)
+    ]
+    assert breaches == []
+
+
+def test_analysis_enters_loadtests_by_its_records_only() -> None:
     doors = {
         module
         for path in source_files("analysis")
         for module in imported_modules(path)
         if top(module) == "loadtests"
     }
-    records = {"loadtests.records", "loadtests.slo", "loadtests.tables"}
-    records |= {"loadtests.disturbance", "loadtests.growth"}
-    how_files_are_handled = {"loadtests.stored", "loadtests.result_folder", "loadtests.markdown"}
-    assert doors <= records | how_files_are_handled
+    assert {room_of(module) for module in doors} == {"records"}
 
 
 @pytest.mark.parametrize(
@@ -103,7 +145,12 @@ def test_importing_it_does_not_pull_in_what_it_may_not_use(
 
 def test_no_file_beside_the_locust_files_shadows_a_standard_or_installed_module() -> None:
     # Locust puts the folder of its file first on the path.
-    names = {path.stem for path in (ROOT / "loadtests").glob("*.py")} - {"__init__"}
+    folders = (ROOT / "loadtests", ROOT / "loadtests" / "generator")
+    inside = [path for folder in folders for path in folder.iterdir()]
+    names = {
+        path.stem for path in inside if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
+    names -= {"__init__"}
     assert names & set(sys.stdlib_module_names) == set()
     code = (
         "import importlib.util, sys; sys.path = [p for p in sys.path if p]; "

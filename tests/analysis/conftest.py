@@ -9,9 +9,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from analysis.load import load_run
-from analysis.summary import Summary, summarise
-from loadtests.records import Level
+from analysis.read.run import load_run
+from analysis.report.summary import Summary, summarise
+from loadtests.records.trials import Level
 
 from .synthetic import SyntheticContender, SyntheticRun, open_loop_rows, rows
 from .synthetic_gpu import build_gpu_run, engine_record

@@ -1,4 +1,4 @@
-"""Synthetic runs: invented trials of a simulated server, written through loadtests.records.
+"""Synthetic runs: invented trials of a simulated server, written through loadtests.records.trials.
 
 Nothing here was measured. One queue served in order, service_s a request and an overhead_s that
 does not occupy the server, has known answers and the shape of a run folder.
@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from loadtests.records import (
+from loadtests.records.tables import REQUESTS_SCHEMA, TELEMETRY_SCHEMA, write_table
+from loadtests.records.trials import (
     SCHEMA_VERSION,
     Level,
     ParityRecord,
@@ -22,7 +23,6 @@ from loadtests.records import (
     write_json,
     write_trial,
 )
-from loadtests.tables import REQUESTS_SCHEMA, TELEMETRY_SCHEMA, write_table
 
 WARMUP_S = 1.0
 LENGTHS = np.array([10, 20, 50, 100])

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from loadtests.records import SCHEMA_VERSION, write_json
+from loadtests.records.trials import SCHEMA_VERSION, write_json
 
 from .synthetic import SyntheticContender, SyntheticRun
 

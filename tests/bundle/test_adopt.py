@@ -3,7 +3,7 @@ import shutil
 from pathlib import Path
 
 from bundle.adopt import adopt
-from loadtests.artefacts import Artefacts
+from loadtests.launch.artefacts import Artefacts
 
 
 def test_a_model_made_with_other_libraries_is_found_here_and_keeps_its_digest(

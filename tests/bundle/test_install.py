@@ -13,8 +13,8 @@ from bundle.errors import BundleError
 from bundle.gather import Order, gathered
 from bundle.pack import write_bundle
 from bundle.target import read_target
-from loadtests.artefacts import Artefacts
-from loadtests.manifest import describe_git
+from loadtests.launch.artefacts import Artefacts
+from loadtests.run.manifest import describe_git
 
 LACKING = ("hpack", "jupytext")
 

@@ -23,7 +23,9 @@ from study import app
 def test_a_folder_that_takes_nothing_ends_a_command_before_it_begins(
     command: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("loadtests.artefacts.prepare", lambda *_: pytest.fail("it has begun"))
+    monkeypatch.setattr(
+        "loadtests.launch.artefacts.prepare", lambda *_: pytest.fail("it has begun")
+    )
     monkeypatch.setattr("commands.running.prepare", lambda *_: pytest.fail("it has begun"))
 
     done = CliRunner().invoke(app, [*command, "--results", "/proc/nothing/here"])

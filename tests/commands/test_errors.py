@@ -9,7 +9,7 @@ import pytest
 import typer
 
 from commands.errors import exits_with_a_sentence, stopped_without_a_trace
-from loadtests.launch import LaunchError
+from loadtests.launch.server import LaunchError
 
 
 def failing(error: BaseException) -> Callable[..., None]:

@@ -14,7 +14,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from loadtests.launch import free_ports
+from loadtests.launch.server import free_ports
 from servers.discovery import discover
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ from urllib.request import urlopen
 import pytest
 import yaml
 
-from loadtests.launch import free_ports
+from loadtests.launch.server import free_ports
 from servers.triton_service.process import Ports, TritonServer
 
 Merge = Callable[..., dict[str, Any]]

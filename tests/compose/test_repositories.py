@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from tritonclient.grpc import model_config_pb2 as pb
 
-from loadtests.contenders import resolve_contenders
-from loadtests.experiment_file import read_experiment
+from loadtests.spec.contenders import resolve_contenders
+from loadtests.spec.file import read_experiment
 from servers.contract import MODEL_NAME
 from servers.discovery import discover
 from servers.triton_service.checks import parse_config

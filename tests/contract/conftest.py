@@ -18,7 +18,8 @@ import psutil
 import pytest
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from loadtests.probe import Address, settled_counters
+from loadtests.wire.address import Address
+from loadtests.wire.probe import settled_counters
 from servers.contract import MODEL_NAME
 from servers.discovery import Contender, EngineName, OptionValue, discover
 

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from analysis.load import load_run
-from analysis.summary import summarise
-from analysis.validity import Reason
-from loadtests.artefacts import Artefacts
-from loadtests.contenders import resolve_contenders
-from loadtests.cores import available_cores, split_cores
-from loadtests.manifest import describe_run
-from loadtests.records import write_json
-from loadtests.run import execute
-from loadtests.spec import Experiment, LoadSpec
-from loadtests.trial import RunContext
+from analysis.read.run import load_run
+from analysis.report.summary import summarise
+from analysis.validity.reasons import Reason
+from loadtests.host.cores import available_cores, split_cores
+from loadtests.launch.artefacts import Artefacts
+from loadtests.measure.trial import RunContext
+from loadtests.records.trials import write_json
+from loadtests.run.execution import execute
+from loadtests.run.manifest import describe_run
+from loadtests.spec.contenders import resolve_contenders
+from loadtests.spec.experiment import Experiment, LoadSpec
 from servers.confine import confined
 
 pytestmark = [
@@ -56,7 +56,7 @@ def busy_loops() -> Iterator[None]:
 def test_a_busy_program_on_the_server_s_cores_makes_a_trial_unusable_and_the_report_loud(
     artefacts: Artefacts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("loadtests.trial.MAX_ATTEMPTS", 1)
+    monkeypatch.setattr("loadtests.measure.trial.MAX_ATTEMPTS", 1)
     experiment = Experiment(
         name="t",
         reference="law",

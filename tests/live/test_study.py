@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 import study as study_module
-from loadtests.records import read_trial, trial_folders
+from loadtests.records.trials import read_trial, trial_folders
 from study import app
 
 pytestmark = pytest.mark.live

@@ -12,8 +12,8 @@ import psutil
 import pytest
 from typer.testing import CliRunner, Result
 
-from loadtests.records import read_trial, trial_folders
-from loadtests.tables import read_requests
+from loadtests.records.tables import read_requests
+from loadtests.records.trials import read_trial, trial_folders
 from study import app
 
 pytestmark = pytest.mark.live
@@ -180,7 +180,7 @@ class SteppingBack(datetime):
 def test_a_wall_clock_that_steps_back_changes_no_measurement(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("commands.running", "loadtests.run", "loadtests.trial"):
+    for module in ("commands.running", "loadtests.run.execution", "loadtests.measure.trial"):
         monkeypatch.setattr(f"{module}.datetime", SteppingBack)
     experiment = tmp_path / "null-only.toml"
     experiment.write_text(EXPERIMENT.replace("[20, 30, 40]", "[20, 30]"), encoding="utf-8")

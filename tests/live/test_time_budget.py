@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from loadtests.records import read_trial, trial_folders
+from loadtests.records.trials import read_trial, trial_folders
 from study import app
 
 pytestmark = pytest.mark.live

@@ -13,8 +13,8 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from loadtests.records import TrialRecord, read_trial, trial_folders
-from loadtests.tables import read_requests
+from loadtests.records.tables import read_requests
+from loadtests.records.trials import TrialRecord, read_trial, trial_folders
 from study import app
 
 pytestmark = pytest.mark.live

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from loadtests import drive
-from loadtests.arrivals import Schedule
-from loadtests.assignment import Assignment
-from loadtests.launch import RunningServer, launched
-from loadtests.records import Level, Phases
+from loadtests.generator.assignment import Assignment
+from loadtests.generator.schedule import Schedule
+from loadtests.launch.server import RunningServer, launched
+from loadtests.measure import locust_process as drive
+from loadtests.records.trials import Level, Phases
 from servers.discovery import discover
 
 

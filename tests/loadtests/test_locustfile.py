@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from loadtests.launch import RunningServer, free_ports
+from loadtests.launch.server import RunningServer, free_ports
 from servers.discovery import discover
 
 ROOT = Path(__file__).parents[2]
@@ -20,7 +20,7 @@ LOCUST_FILE = "loadtests/locustfile.py"
 
 def locust(*arguments: str, run_s: int = 1) -> subprocess.CompletedProcess[str]:
     how = ("--headless", "--only-summary", "--users=2", "--spawn-rate=2", f"--run-time={run_s}s")
-    command = [sys.executable, "-m", "loadtests.locust_command", "-f", LOCUST_FILE, *how]
+    command = [sys.executable, "-m", "loadtests.generator.locust_command", "-f", LOCUST_FILE, *how]
     return subprocess.run(
         [*command, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60
     )

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.laws import Law, latencies_s
-from analysis.load import REQUEST_COLUMNS, TELEMETRY_COLUMNS, Run, Trial
-from analysis.manifest import Manifest
-from loadtests.records import Level, ParityRecord, Phases, TrialRecord
+from analysis.read.manifest import Manifest
+from analysis.read.run import REQUEST_COLUMNS, TELEMETRY_COLUMNS, Run, Trial
+from analysis.selfcheck.laws import Law, latencies_s
+from loadtests.records.trials import Level, ParityRecord, Phases, TrialRecord
 
 WARMUP_S, STEADY_S = 0.5, 6.0
 RATE_RPS = 100.0

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from analysis.laws import (
+from analysis.selfcheck.laws import (
     Law,
     batch_mean_bound_s,
     latencies_s,
@@ -13,9 +13,9 @@ from analysis.laws import (
     read_law,
     true_capacity_rps,
 )
-from loadtests.search import found_index, grid_of, next_index
-from loadtests.slo import judge_slo
-from loadtests.spec import CapacitySpec, Slo
+from loadtests.plan.bisection import found_index, grid_of, next_index
+from loadtests.records.slo import judge_slo
+from loadtests.spec.experiment import CapacitySpec, Slo
 from servers.law_service.law import Law as ServedLaw
 from servers.law_service.law import Queue
 

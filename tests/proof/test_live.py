@@ -12,24 +12,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis.laws import Law, latencies_s
-from analysis.load import load_run
-from analysis.proof import prove
-from analysis.proof_replay import tolerance_ms
-from analysis.proof_values import Detection, Proof
-from analysis.validity import Reason
-from loadtests.arrival_processes import Poisson
-from loadtests.arrivals import Schedule, open_schedule
-from loadtests.artefacts import Artefacts
-from loadtests.contenders import resolve_contenders
-from loadtests.cores import available_cores, split_cores
-from loadtests.launch import launched
-from loadtests.manifest import describe_run
-from loadtests.records import read_trial, trial_folders, write_json
-from loadtests.run import execute
-from loadtests.spec import Experiment, LoadSpec, Slo, VariantSpec
-from loadtests.tables import read_requests
-from loadtests.trial import RunContext
+from analysis.read.run import load_run
+from analysis.selfcheck.__main__ import prove
+from analysis.selfcheck.findings import Detection, Proof
+from analysis.selfcheck.laws import Law, latencies_s
+from analysis.selfcheck.replay import tolerance_ms
+from analysis.validity.reasons import Reason
+from loadtests.generator.schedule import Schedule, open_schedule
+from loadtests.host.cores import available_cores, split_cores
+from loadtests.launch.artefacts import Artefacts
+from loadtests.launch.server import launched
+from loadtests.measure.trial import RunContext
+from loadtests.records.tables import read_requests
+from loadtests.records.trials import read_trial, trial_folders, write_json
+from loadtests.run.execution import execute
+from loadtests.run.manifest import describe_run
+from loadtests.spec.arrival_processes import Poisson
+from loadtests.spec.contenders import resolve_contenders
+from loadtests.spec.experiment import Experiment, LoadSpec, Slo, VariantSpec
 from servers.discovery import discover
 
 pytestmark = pytest.mark.live
@@ -96,7 +96,7 @@ def measure(artefacts: Artefacts, tmp_path_factory: pytest.TempPathFactory) -> C
         context = RunContext(folder, experiment, artefacts, cores, None)
         with pytest.MonkeyPatch.context() as patch:
             # The suite's own workers use these cores: to wait for quiet would only take time.
-            patch.setattr("loadtests.trial.disturbed", lambda *_: None)
+            patch.setattr("loadtests.measure.trial.disturbed", lambda *_: None)
             execute(resolve_contenders(experiment), context, Silent())
         assert_rows_hold_the_schedule(folder)
         return prove(load_run(folder))

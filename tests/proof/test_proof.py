@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from analysis.laws import read_law
-from analysis.proof import OF_CLIENT_OR_MACHINE, main, planted_reason, prove
-from analysis.proof_tables import markdown
-from analysis.trials import judge_trials
-from analysis.validity import Reason
-from analysis.verdicts import Verdict
-from loadtests.contenders import resolve_contenders
-from loadtests.experiment_file import read_experiment
-from loadtests.records import RecordError
+from analysis.compare.verdicts import Verdict
+from analysis.selfcheck.__main__ import OF_CLIENT_OR_MACHINE, main, planted_reason, prove
+from analysis.selfcheck.laws import read_law
+from analysis.selfcheck.tables import markdown
+from analysis.validity.reasons import Reason
+from analysis.validity.trials import judge_trials
+from loadtests.records.trials import RecordError
+from loadtests.spec.contenders import resolve_contenders
+from loadtests.spec.file import read_experiment
 
 STALL = {"service_ms": 2.0, "stall_every_ms": 3000.0, "stall_ms": 200.0}
 

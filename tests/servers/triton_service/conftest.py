@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 from tritonclient.utils import np_to_triton_dtype
 
-from loadtests.launch import Ports
+from loadtests.launch.server import Ports
 from servers.contract import MODEL_NAME
 from servers.grpc_channel import GRPC_CHANNEL_OPTIONS
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from loadtests.launch import Ports as LaunchPorts
-from loadtests.launch import free_ports
+from loadtests.launch.server import Ports as LaunchPorts
+from loadtests.launch.server import free_ports
 from servers.triton_service.installation import SITE_VARIABLE
 from servers.triton_service.process import Ports, TritonServer
 

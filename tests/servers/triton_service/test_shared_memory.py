@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.launch import free_ports
+from loadtests.launch.server import free_ports
 from servers.triton_service import process
 from servers.triton_service.process import (
     SHARED_MEMORY_BYTES,

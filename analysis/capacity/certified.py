@@ -1,0 +1,260 @@
+"""The highest arrival rate at which a contender meets an SLO, and how surely that is known."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pydantic import Field
+from scipy.special import bdtrc
+
+from analysis.capacity.load_points import grouped, pooled_outcome
+from analysis.read.manifest import Experiment, Slo
+from analysis.read.value import Value, over
+from analysis.steady.metrics import least_successes
+from analysis.steady.steady_state import Sample
+from analysis.validity.trials import JudgedTrial
+from loadtests.records.slo import SloOutcome, certified, miss_is_proven
+
+
+class Judgement(StrEnum):
+    """What the usable requests of one rate say of one SLO."""
+
+    CERTIFIED = "certified"
+    MET = "met, not certified"
+    NOT_MET = "not met"
+    UNDECIDED = "not enough evidence"
+
+
+class CapacityRate(Value):
+    """One arrival rate that was tried."""
+
+    rate_rps: float = Field(description="Arrival rate.")
+    judgement: Judgement = Field(description="What was found there.")
+    n_requests: int = Field(description="Requests of its usable trials.")
+    n_over: int = Field(description="Of those, above the SLO's latency or failed.")
+    n_invalid: int = Field(description="Trials at this rate that were not used.")
+    trial_ids: list[str] = Field(description="Its usable trials.")
+
+
+class Capacity(Value):
+    """What one contender sustains under one SLO; all trials of a rate are merged."""
+
+    contender: str = Field(description="Name of the contender.")
+    slo: Slo = Field(description="The objective.")
+    certified_rps: float | None = Field(
+        description="Highest rate that is certified (95 %, binomial bound), below every rate that "
+        "was found not to meet the SLO; null: none."
+    )
+    met_rps: float | None = Field(
+        description="Highest rate measured as met, certified or not; null: none."
+    )
+    not_met_rps: float | None = Field(
+        description="Lowest rate found not to meet the SLO; null: none was found."
+    )
+    status: str = Field(description="How surely it is known, in one sentence.")
+    n_requests: int = Field(description="Requests behind certified_rps.")
+    trial_ids: list[str] = Field(description="Trials behind certified_rps.")
+    ratio: float | None = Field(
+        default=None, description="certified_rps over the reference's; null: one has none."
+    )
+    ratio_low: float | None = Field(
+        default=None, description="Least ratio that the two intervals allow; null: unknown."
+    )
+    ratio_high: float | None = Field(
+        default=None, description="Largest ratio that the two intervals allow; null: open."
+    )
+    rates: list[CapacityRate] = Field(description="Every rate tried, ascending.")
+
+    def judged(self, rate_rps: float) -> Judgement:
+        """What this says of any rate: a rate below one that met the SLO meets it too."""
+        if self.certified_rps is not None and rate_rps <= self.certified_rps:
+            return Judgement.CERTIFIED
+        if self.not_met_rps is not None and rate_rps >= self.not_met_rps:
+            return Judgement.NOT_MET
+        if self.met_rps is not None and rate_rps <= self.met_rps:
+            return Judgement.MET
+        return Judgement.UNDECIDED
+
+    def measured_at(self, rate_rps: float) -> bool:
+        """Whether a usable trial had this very rate."""
+        return any(rate.rate_rps == rate_rps and rate.trial_ids for rate in self.rates)
+
+    def __str__(self) -> str:
+        if self.certified_rps is None:
+            met = "no rate certified"
+        elif self.not_met_rps is None:
+            met = f"at least {self.certified_rps:.4g} rps"
+        else:
+            met = f"{self.certified_rps:.4g} rps"
+        missed = "" if self.not_met_rps is None else f", not met at {self.not_met_rps:.4g} rps"
+        return met + missed
+
+
+def capacities(judged: Sequence[JudgedTrial], experiment: Experiment) -> list[Capacity]:
+    """The capacity of every contender under every SLO, the main SLO first."""
+    trials = [
+        t
+        for t in judged
+        if t.result.purpose in ("measurement", "search") and t.result.mode == "open"
+    ]
+    by_contender = grouped(trials, lambda t: t.result.contender)
+    found = []
+    for slo in experiment.slos:
+        each = {
+            name: capacity(name, slo, by_contender.get(name, [])) for name in experiment.contenders
+        }
+        found += [with_ratio(own, each.get(experiment.reference)) for own in each.values()]
+    return found
+
+
+def capacity(contender: str, slo: Slo, trials: Sequence[JudgedTrial]) -> Capacity:
+    """The capacity of one contender; trials: its open-loop trials."""
+    rates = _judge_all(trials, slo)
+    not_met = next((r for r in rates if r.judgement is Judgement.NOT_MET), None)
+    below = [r for r in rates if not_met is None or r.rate_rps < not_met.rate_rps]
+    sure = [r for r in below if r.judgement is Judgement.CERTIFIED]
+    met = [r for r in below if r.judgement in (Judgement.CERTIFIED, Judgement.MET)]
+    return Capacity(
+        contender=contender,
+        slo=slo,
+        certified_rps=sure[-1].rate_rps if sure else None,
+        met_rps=met[-1].rate_rps if met else None,
+        not_met_rps=not_met.rate_rps if not_met else None,
+        status=_status(rates, below, sure, met),
+        n_requests=sure[-1].n_requests if sure else 0,
+        trial_ids=sure[-1].trial_ids if sure else [],
+        rates=rates,
+    )
+
+
+def with_ratio(own: Capacity, reference: Capacity | None) -> Capacity:
+    """The capacity with its ratio to another's, as exactly as both intervals allow."""
+    low, middle, high = ratio_of(own, reference)
+    return own.model_copy(update={"ratio": middle, "ratio_low": low, "ratio_high": high})
+
+
+def ratio_of(
+    after: Capacity, before: Capacity | None
+) -> tuple[float | None, float | None, float | None]:
+    """Least, certified and largest ratio: a capacity lies from its certified rate up to the lowest
+    rate found not met."""
+    if before is None:
+        return None, None, None
+    return (
+        over(after.certified_rps, before.not_met_rps),
+        over(after.certified_rps, before.certified_rps),
+        over(after.not_met_rps, before.certified_rps),
+    )
+
+
+def missed(n_requests: int, n_over: int, percentile: float, confidence: float = 0.95) -> bool:
+    """Whether n_over overruns among n_requests prove, at this confidence, that the percentile lies
+    above the bound: the other side of loadtests.records.slo.certified."""
+    return bool(bdtrc(n_over - 1, n_requests, 1 - percentile / 100) <= 1 - confidence)
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """The trials at one rate: the usable ones judged together, and each by itself."""
+
+    rate_rps: float
+    trials: Sequence[JudgedTrial]
+    usable: Sequence[JudgedTrial]
+    samples: Sequence[Sample]
+    outcome: SloOutcome | None
+    windows: Sequence[SloOutcome]
+
+    @property
+    def n_missed(self) -> int:
+        return sum(not window.met for window in self.windows)
+
+
+def _judge_all(trials: Sequence[JudgedTrial], slo: Slo) -> list[CapacityRate]:
+    """Every rate, ascending. What misses the SLO at one rate does so at a higher one: windows that
+    missed it are evidence there too, unless a rate between them met it."""
+    by_rate = grouped(trials, lambda t: t.result.rate_rps or 0.0)
+    rates, n_missed_below = [], 0
+    for rate_rps in sorted(by_rate):
+        tried = _tried(rate_rps, by_rate[rate_rps], slo)
+        rates.append(_judge(tried, slo, n_missed_below))
+        met = tried.outcome is not None and tried.outcome.met
+        n_missed_below = 0 if met else n_missed_below + tried.n_missed
+    return rates
+
+
+def _tried(rate_rps: float, trials: Sequence[JudgedTrial], slo: Slo) -> _Tried:
+    usable = [t for t in trials if t.result.usable and t.sample]
+    samples = [t.sample for t in usable if t.sample]
+    windows = [pooled_outcome([sample], slo) for sample in samples]
+    outcome = pooled_outcome(samples, slo) if samples else None
+    return _Tried(rate_rps, trials, usable, samples, outcome, windows)
+
+
+def _judge(tried: _Tried, slo: Slo, n_missed_below: int) -> CapacityRate:
+    outcome = tried.outcome
+    n_requests = sum(s.n_offered for s in tried.samples)
+    judgement, n_over = Judgement.UNDECIDED, 0
+    if outcome is not None:
+        n_over = outcome.n_over
+        certain = n_requests >= least_successes(slo.percentile) or missed(
+            n_requests, n_over, slo.percentile
+        )
+        if any(t.result.saturated for t in tried.usable) or (certain and not outcome.met):
+            proven = miss_is_proven(tried.windows, n_missed_below)
+            judgement = Judgement.NOT_MET if proven else Judgement.UNDECIDED
+        elif not _certain_with_the_doubtful(tried.trials, tried.samples, slo):
+            judgement = Judgement.UNDECIDED
+        elif outcome.met and certified(n_requests, n_over, slo.percentile):
+            judgement = Judgement.CERTIFIED
+        elif outcome.met:
+            judgement = Judgement.MET
+    return CapacityRate(
+        rate_rps=tried.rate_rps,
+        judgement=judgement,
+        n_requests=n_requests,
+        n_over=n_over,
+        n_invalid=len(tried.trials) - len(tried.usable),
+        trial_ids=[t.result.trial_id for t in tried.usable],
+    )
+
+
+def _certain_with_the_doubtful(
+    trials: Sequence[JudgedTrial], samples: Sequence[Sample], slo: Slo
+) -> bool:
+    """Whether trials that the server may have spoilt leave the answer as it is without them.
+
+    Leaving them out must not choose results: one that drifted has to agree with the others, its
+    requests counted among theirs; one whose record is in doubt cannot.
+    """
+    doubtful = [t for t in trials if t.result.server_may_be_at_fault]
+    if not all(t.result.only_drifted for t in doubtful):
+        return False
+    rows = [*samples, *(t.sample for t in doubtful if t.sample)]
+    outcome = pooled_outcome(rows, slo)
+    n_requests = sum(sample.n_offered for sample in rows)
+    return not doubtful or (outcome.met and certified(n_requests, outcome.n_over, slo.percentile))
+
+
+def _status(
+    rates: Sequence[CapacityRate],
+    below: Sequence[CapacityRate],
+    sure: Sequence[CapacityRate],
+    met: Sequence[CapacityRate],
+) -> str:
+    if not rates:
+        return "no rate was tried"
+    above = [r for r in rates[len(below) :] if r.judgement is Judgement.CERTIFIED]
+    if above:
+        return (
+            f"not monotone: the SLO was missed at {rates[len(below)].rate_rps:.4g} rps and met at "
+            f"{above[-1].rate_rps:.4g} rps; the lower rate counts"
+        )
+    if not met:
+        return "no rate tried meets the SLO" if len(below) < len(rates) else "nothing was decided"
+    if not sure:
+        return f"measured as met up to {met[-1].rate_rps:.4g} rps, with too few requests to certify"
+    if len(below) == len(rates):
+        return "certified, and no higher rate was found not to meet the SLO: a lower bound"
+    if met[-1].rate_rps > sure[-1].rate_rps:
+        return f"certified; measured as met up to {met[-1].rate_rps:.4g} rps"
+    return "certified, and missed at the next rate tried" if below[-1] is sure[-1] else "certified"

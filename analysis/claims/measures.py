@@ -1,0 +1,220 @@
+"""What a run measured of each claim: functions by the name that analysis.claims.catalogue uses."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from analysis.capacity.certified import Capacity
+from analysis.capacity.engine_efficiency import highest_loads
+from analysis.capacity.load_points import Point
+from analysis.claims.catalogue import CLAIMS
+from analysis.claims.judge import ClaimFound, Measured, judge
+from analysis.claims.pairs import (
+    Pair,
+    batching_pairs,
+    differing,
+    engine_gains,
+    exactly,
+    gains,
+    pairs,
+    same_but,
+    same_engine,
+)
+from analysis.compare.bootstrap import Metric
+from analysis.compare.verdicts import Repeats
+from analysis.read.contenders import ContenderFacts
+from analysis.read.engines import Engine, engine_of
+from analysis.read.value import over
+from analysis.steady.metrics import Metrics
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What claims are read from. capacities: under the main SLO, by contender."""
+
+    contenders: Sequence[ContenderFacts]
+    points: Sequence[Point]
+    capacities: Mapping[str, Capacity]
+    engines: Sequence[Engine]
+    repeats: Repeats
+
+    def gains(self, compared: Iterable[Pair]) -> list[Measured]:
+        return gains(self.capacities, compared)
+
+    def at_highest_load(
+        self, chosen: Callable[[ContenderFacts], bool]
+    ) -> list[tuple[str, str, Metrics]]:
+        """Name, level and metrics of the contenders chosen, where each answered the most."""
+        highest = highest_loads(self.points)
+        names = [c.name for c in self.contenders if chosen(c) and c.name in highest]
+        found = [(name, highest[name].level, highest[name].metrics) for name in names]
+        return [(name, level, metrics) for name, level, metrics in found if metrics]
+
+
+def judge_claims(findings: Findings) -> list[ClaimFound]:
+    """Every claim, in the order of the list, with what was measured of it."""
+    return [
+        judge(claim, MEASURES[claim.measure](findings) if claim.measure else []) for claim in CLAIMS
+    ]
+
+
+def _mean_batch(found: Findings) -> list[Measured]:
+    return [
+        exactly(f"{name} at {level}", metrics.mean_batch)
+        for name, level, metrics in found.at_highest_load(lambda c: c.batches)
+        if metrics.mean_batch is not None
+    ]
+
+
+def _batching(found: Findings) -> list[Measured]:
+    return found.gains(batching_pairs(found.contenders))
+
+
+def _batching_latency(found: Findings) -> list[Measured]:
+    measured = []
+    for before, after in batching_pairs(found.contenders):
+        levels = found.repeats.common_levels(before.name, after.name)
+        if not levels:
+            continue
+        level = levels[min(levels)]
+        ratios = found.repeats.compare(before.name, after.name, level, {})
+        median = next((ratio for ratio in ratios if ratio.metric is Metric.P50), None)
+        if median and median.ratio is not None:
+            what = f"P50, {after.name} over {before.name} at {level}"
+            measured.append(Measured(what, median.ratio, median.low, median.high))
+    return measured
+
+
+def _triton_over_fastapi(found: Findings) -> list[Measured]:
+    return found.gains(
+        (before, after)
+        for before, after in pairs(found.contenders)
+        if (before.server, before.setting) == ("fastapi_service", "as-published")
+        and after.server == "triton_service"
+        and before.device == after.device
+    )
+
+
+def _triton_over_litserve(found: Findings) -> list[Measured]:
+    return found.gains(
+        (before, after)
+        for before, after in pairs(found.contenders)
+        if (before.server, after.server) == ("litserve_service", "triton_service")
+        and before.batches
+        and after.batches
+        and same_engine(before, after)
+    )
+
+
+def _gpu_where(chosen: Callable[[ContenderFacts], bool]) -> Callable[[Findings], list[Measured]]:
+    """Both meanings of GPU utilisation, of the contenders chosen that run on a GPU."""
+
+    def measure(found: Findings) -> list[Measured]:
+        return [
+            exactly(f"{name}, {meaning}", share)
+            for name, _, metrics in found.at_highest_load(
+                lambda c: c.device == "cuda" and chosen(c)
+            )
+            for meaning, share in (
+                ("time busy", metrics.gpu_busy_ratio),
+                ("SM active", metrics.gpu_sm_active_ratio),
+            )
+            if share is not None
+        ]
+
+    return measure
+
+
+def _fp16(found: Findings) -> list[Measured]:
+    values = ("fp32", "fp16")
+    return [
+        *engine_gains(found.engines, "precision", values),
+        *found.gains(differing(found.contenders, "precision", values)),
+    ]
+
+
+def _tensorrt(found: Findings) -> list[Measured]:
+    return [
+        *engine_gains(found.engines, "tensorrt", (False, True)),
+        *found.gains(differing(found.contenders, "tensorrt", ("false", "true"))),
+    ]
+
+
+def _onnx_over_torch(found: Findings) -> list[Measured]:
+    in_servers = (
+        (before, after)
+        for before, after in pairs(found.contenders)
+        if (before.engine, after.engine) == ("torch", "onnxruntime")
+        and same_but(before.model_copy(update={"engine": after.engine}), after, "cuda_graphs")
+    )
+    alone = engine_gains(found.engines, "engine", ("torch", "onnxruntime"), "cuda_graphs")
+    return [*alone, *found.gains(in_servers)]
+
+
+def _queue_delay(found: Findings) -> list[Measured]:
+    option = "max_queue_delay_us"
+    delays_us = {c.name: int(c.options.get(option, "0")) for c in found.contenders}
+    return found.gains(
+        (before, after)
+        for before, after in pairs(found.contenders)
+        if delays_us[before.name] < 5000 <= delays_us[after.name] <= 10_000
+        and same_but(before, after, option)
+    )
+
+
+def _instances(found: Findings) -> list[Measured]:
+    measured = []
+    for one, many in pairs(found.contenders):
+        n_one, n = (int(c.options.get("instances", "0")) for c in (one, many))
+        if n_one != 1 or n < 2 or not same_but(one, many, "instances"):
+            continue
+        for gain in found.gains([(one, many)]):
+            low, value, high = (over(ratio, n) for ratio in (gain.low, gain.value, gain.high))
+            measured.append(Measured(f"{many.name} over {n} times {one.name}", value, low, high))
+    return measured
+
+
+def _fastapi_capacity(found: Findings) -> list[Measured]:
+    names = [c.name for c in found.contenders if c.server == "fastapi_service"]
+    known = [found.capacities[name] for name in names if name in found.capacities]
+    return [
+        Measured(f"capacity of {c.contender}", c.certified_rps, c.certified_rps, c.not_met_rps)
+        for c in known
+        if c.certified_rps or c.not_met_rps
+    ]
+
+
+def _outside_the_model(found: Findings) -> list[Measured]:
+    measured = []
+    for c in found.contenders:
+        engine = engine_of(found.engines, c.name)
+        own = [p for p in found.points if p.contender == c.name and p.usable and p.rate_rps]
+        lowest = min(own, key=lambda p: p.rate_rps or 0.0, default=None)
+        metrics = lowest.metrics if lowest else None
+        if not engine or not lowest or not metrics or not metrics.mean_padded_tokens:
+            continue
+        rate_rps = engine.rate_at(1, metrics.mean_padded_tokens)
+        if rate_rps and metrics.latency_p50_ms:
+            share = max(0.0, 1 - 1000 / rate_rps / metrics.latency_p50_ms)
+            measured.append(exactly(f"{c.name}, P50 at {lowest.level}", share))
+    return measured
+
+
+MEASURES: Mapping[str, Callable[[Findings], list[Measured]]] = {
+    "mean_batch": _mean_batch,
+    "batching": _batching,
+    "batching_latency": _batching_latency,
+    "triton_over_fastapi": _triton_over_fastapi,
+    "triton_over_litserve": _triton_over_litserve,
+    "gpu_of_fastapi": _gpu_where(lambda c: c.server == "fastapi_service" and not c.batches),
+    "gpu_without_batching": _gpu_where(lambda c: not c.batches),
+    "gpu_with_batching": _gpu_where(lambda c: c.batches),
+    "gpu_of_triton": _gpu_where(lambda c: c.server == "triton_service" and c.batches),
+    "fp16": _fp16,
+    "tensorrt": _tensorrt,
+    "onnx_over_torch": _onnx_over_torch,
+    "queue_delay": _queue_delay,
+    "instances": _instances,
+    "fastapi_capacity": _fastapi_capacity,
+    "outside_the_model": _outside_the_model,
+}
+"""By the name that a claim gives."""

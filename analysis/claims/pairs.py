@@ -1,0 +1,106 @@
+"""Contenders and engines that differ in one thing only, and the ratios between them."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import permutations, product
+
+from analysis.capacity.certified import Capacity, ratio_of
+from analysis.claims.judge import Measured
+from analysis.read.contenders import ContenderFacts
+from analysis.read.engines import Engine
+
+Pair = tuple[ContenderFacts, ContenderFacts]
+
+BATCHING_OPTIONS = frozenset({"batcher", "max_batch_size", "batch_timeout_ms"})
+PLACEMENT_OPTIONS = ("device", "precision", "cuda_graphs", "tensorrt")
+
+
+def pairs(contenders: Sequence[ContenderFacts]) -> Iterator[Pair]:
+    """Every two contenders, in both orders."""
+    return permutations(contenders, 2)
+
+
+def same_but(before: ContenderFacts, after: ContenderFacts, *options: str) -> bool:
+    """Whether two run the same server and engine, and differ at most in these options."""
+    kept = (before.options.keys() | after.options.keys()) - set(options)
+    return (before.server, before.engine, before.setting) == (
+        after.server,
+        after.engine,
+        after.setting,
+    ) and all(before.options.get(name) == after.options.get(name) for name in kept)
+
+
+def same_engine(before: ContenderFacts, after: ContenderFacts) -> bool:
+    """Whether two run the same engine in the same place."""
+    placements = [[c.options.get(name) for name in PLACEMENT_OPTIONS] for c in (before, after)]
+    return before.engine == after.engine and placements[0] == placements[1]
+
+
+def batching_pairs(contenders: Sequence[ContenderFacts]) -> Iterator[Pair]:
+    """One that does not batch and one that does: the same server with its batcher off and on, or
+    tuned FastAPI and LitServe, which is of its family."""
+    for before, after in pairs(contenders):
+        if before.batches or not after.batches or not same_engine(before, after):
+            continue
+        family = (before.server, before.setting, after.server)
+        is_family = family == ("fastapi_service", "tuned", "litserve_service")
+        if is_family or same_but(before, after, *BATCHING_OPTIONS):
+            yield before, after
+
+
+def differing(
+    contenders: Sequence[ContenderFacts], option: str, values: tuple[str, str]
+) -> Iterator[Pair]:
+    """The same server and engine with an option at the first and at the second value."""
+    for before, after in pairs(contenders):
+        found = (before.options.get(option), after.options.get(option))
+        if found == values and same_but(before, after, option):
+            yield before, after
+
+
+def gains(capacities: Mapping[str, Capacity], compared: Iterable[Pair]) -> list[Measured]:
+    """Capacity of the second over that of the first, where the two intervals bound it."""
+    found = []
+    for before, after in compared:
+        first, second = capacities.get(before.name), capacities.get(after.name)
+        low, middle, high = ratio_of(second, first) if second else (None, None, None)
+        if low is not None or high is not None:
+            found.append(Measured(f"capacity, {after.name} over {before.name}", middle, low, high))
+    return found
+
+
+def engine_gains(
+    engines: Sequence[Engine], differs: str, values: tuple[object, object], *ignored: str
+) -> list[Measured]:
+    """Rates of an engine over those of another, alone, at the smallest and largest batch and length
+    that both measured. They differ in one field, and may differ in those ignored."""
+    found = []
+    usable = [engine for engine in engines if engine.available and engine.curve]
+    for before, after in permutations(usable, 2):
+        first, second = _described(before, ignored), _described(after, ignored)
+        if (first.pop(differs), second.pop(differs)) != values or first != second:
+            continue
+        rates = [{(p.batch, p.length_tokens): p.rate_rps for p in e.curve} for e in (before, after)]
+        for batch, length in _corners(rates[0].keys() & rates[1].keys()):
+            ratio = rates[1][batch, length] / rates[0][batch, length]
+            what = f"{after.title} over {before.title}, alone, batch {batch}, {length} tokens"
+            found.append(exactly(what, ratio))
+    return found
+
+
+def exactly(what: str, value: float) -> Measured:
+    """A measurement without an interval of its own."""
+    return Measured(what, value, value, value)
+
+
+def _corners(cells: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    known = set(cells)
+    if not known:
+        return []
+    batches, lengths = zip(*known, strict=True)
+    ends = product((min(batches), max(batches)), (min(lengths), max(lengths)))
+    return [cell for cell in dict.fromkeys(ends) if cell in known]
+
+
+def _described(engine: Engine, ignored: Sequence[str]) -> dict[str, object]:
+    fields = {"engine": engine.engine, **engine.placement.model_dump()}
+    return {name: value for name, value in fields.items() if name not in ignored}

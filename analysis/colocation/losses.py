@@ -1,0 +1,255 @@
+"""What each model loses beside others in one Triton: from the rows of `study coexist`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.colocation.gpu import GpuUse, gpu_uses, throttled
+from analysis.colocation.record import read_coexist
+from analysis.compare.bootstrap import Interval, Metric, Sliced, cut, intervals
+from analysis.read.value import Value, over
+from analysis.steady.row_checks import EARLY_S
+from analysis.steady.steady_state import slices
+from analysis.steady.usage import FloatArray
+from loadtests.records.slo import nearest_rank
+from loadtests.records.tables import read_requests
+from loadtests.records.trials import CEILING_SHARE, RecordError
+
+SUCCESSES_FOR = {50: 20, 99: 1000}
+"""Successes from which a percentile is stated: ten of them lie beyond it."""
+
+TOLERANCES = {"fp32": 0.001, "fp16": 0.02}
+"""By how much an answer may differ from that of before the load, relative to the mean size of its
+model's answers. In another batch other kernels add in another order; half precision carries 11 bits
+(a step of 0.0005), and 50 layers may add up to some tens of steps."""
+
+
+class Load(Value):
+    """One model in one company, all blocks together; latencies are service times (done minus
+    sent), null where too few succeeded."""
+
+    model: str
+    company: tuple[str, ...]
+    rate_rps: float
+    n_ok: int
+    n_failed: int
+    service_p50_ms: float | None
+    service_p99_ms: float | None
+    n_compared: int
+    n_wrong: int
+    largest_gap: float | None
+    client_busy: float | None  # most of any block: share of its core that the clients on it used
+
+
+class Loss(Value):
+    """What a model loses in a company, as a share of its rate alone, with a 95 % interval."""
+
+    alone: Load
+    together: Load
+    loss: float | None
+    low: float | None
+    high: float | None
+
+
+class Coexistence(Value):
+    losses: tuple[Loss, ...]
+    gpu: tuple[GpuUse, ...]  # empty: there was no GPU
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Window:
+    """The rows of one model in one block of one company, and how long their window was."""
+
+    rows: pd.DataFrame
+    window_s: float
+    client_busy: float | None
+
+    @cached_property
+    def succeeded(self) -> pd.DataFrame:
+        """Successes sent in the window."""
+        return self.rows[(self.rows["phase"] == "steady") & (self.rows["status"] == "ok")]
+
+    @cached_property
+    def service_s(self) -> FloatArray:
+        times: FloatArray = (self.succeeded["done_s"] - self.succeeded["sent_s"]).to_numpy()
+        return times
+
+    @cached_property
+    def done_s(self) -> FloatArray:
+        """Successes done in the window, whenever they were sent."""
+        done_s = self.rows.loc[self.rows["status"] == "ok", "done_s"]
+        inside: FloatArray = done_s[done_s.between(0.0, self.window_s, inclusive="left")].to_numpy()
+        return inside
+
+    def sliced(self) -> Sliced:
+        sent_s = self.succeeded["sent_s"].to_numpy()
+        n_slices = slices(self.window_s)
+        return cut(sent_s, self.service_s, self.done_s, self.window_s, n_slices, None)
+
+
+def coexistence(folder: Path) -> Coexistence:
+    """Every figure of a folder of `study coexist`; RecordError where it is not one."""
+    record = read_coexist(folder)
+    windows = _windows(folder, record["measured"], record["answers"])
+    tolerance = TOLERANCES[record["settings"]["precision"]]
+    loads = {
+        key: _load(*key, list(blocks.values()), record["answers"][key[0]], tolerance)
+        for key, blocks in windows.items()
+    }
+    losses = tuple(
+        _loss(loads, windows, model, company, record["settings"]["seed"])
+        for model, company in windows
+        if len(company) > 1
+    )
+    gpu = gpu_uses(folder, record["measured"])
+    of_loads = (warning for load in loads.values() for warning in _warnings(load, tolerance))
+    of_gpu = (warning for use in gpu for warning in throttled(use))
+    return Coexistence(losses=losses, gpu=gpu, warnings=(*of_loads, *of_gpu))
+
+
+_Windows = dict[tuple[str, tuple[str, ...]], dict[int, _Window]]
+"""By model and company, then by block."""
+
+
+def _windows(
+    folder: Path,
+    measured: Sequence[Mapping[str, Any]],
+    answers: Mapping[str, Sequence[float]],
+) -> _Windows:
+    found: _Windows = {}
+    for taken in sorted(measured, key=lambda m: (len(m["company"]), m["company"], m["block"])):
+        busy = _busy(taken)
+        for model in taken["company"]:
+            place = folder / taken["folder"] / model
+            rows = read_requests(place)
+            _refuse_impossible(rows, len(answers[model]), place / "requests.parquet")
+            blocks = found.setdefault((model, tuple(taken["company"])), {})
+            blocks[taken["block"]] = _Window(rows, taken["window_s"], busy[model])
+    return found
+
+
+def _refuse_impossible(rows: pd.DataFrame, n_requests: int, path: Path) -> None:
+    answered, compared = rows["status"] == "ok", rows["label"].notna()
+    timeless = rows["sent_s"].isna() | rows["done_s"].isna()
+    early = (rows["phase"] == "steady") & (rows["sent_s"] < -EARLY_S)
+    unknown = ~rows["text_id"].between(0, n_requests - 1)
+    if ((timeless | early) & answered).any() or (unknown & compared).any():
+        raise RecordError(
+            f"{path} has a success without its times or outside of the window, or an "
+            "answer to no known request: it is damaged; run `study coexist` again."
+        )
+
+
+def _busy(taken: Mapping[str, Any]) -> dict[str, float | None]:
+    """For each model, the share of its client's core that all clients there used (the utilisation
+    law: half of a core used is half of what they could send). None: not sampled."""
+    cores, used = taken["client_core"], taken["client_cpu_s"]
+    shares: dict[str, float | None] = {}
+    for model in taken["company"]:
+        there = [used[other] for other in taken["company"] if cores[other] == cores[model]]
+        known = [seconds for seconds in there if seconds is not None]
+        shares[model] = sum(known) / taken["window_s"] if len(known) == len(there) else None
+    return shares
+
+
+def _load(
+    model: str,
+    company: tuple[str, ...],
+    windows: Sequence[_Window],
+    answers: Sequence[float],
+    tolerance: float,
+) -> Load:
+    service_s = np.concatenate([window.service_s for window in windows])
+    gaps = np.concatenate([_gaps(window.rows, model, answers) for window in windows])
+    busy = [window.client_busy for window in windows if window.client_busy is not None]
+    n_steady = sum(int((window.rows["phase"] == "steady").sum()) for window in windows)
+    return Load(
+        model=model,
+        company=company,
+        rate_rps=sum(len(w.done_s) for w in windows) / sum(w.window_s for w in windows),
+        n_ok=len(service_s),
+        n_failed=n_steady - len(service_s),
+        service_p50_ms=_percentile_ms(service_s, 50),
+        service_p99_ms=_percentile_ms(service_s, 99),
+        n_compared=len(gaps),
+        n_wrong=int((gaps > tolerance).sum()),
+        largest_gap=float(gaps.max()) if len(gaps) else None,
+        client_busy=max(busy, default=None),
+    )
+
+
+def _gaps(rows: pd.DataFrame, model: str, answers: Sequence[float]) -> FloatArray:
+    """By how much each sampled answer differs from that of before the load, relative to the mean
+    size of all; infinity where another model answered, or none as it should."""
+    wrong = int((rows["status"] == "wrong_answer").sum())
+    kept = rows.dropna(subset=["label"])
+    expected = np.asarray(answers)[kept["text_id"].to_numpy()]
+    gaps = np.abs(kept["confidence"].to_numpy() - expected) / np.abs(answers).mean()
+    gaps = np.where((kept["label"] == model) & ~np.isnan(gaps), gaps, np.inf)
+    found: FloatArray = np.concatenate([gaps, np.full(wrong, np.inf)])
+    return found
+
+
+def _percentile_ms(service_s: FloatArray, percentile: int) -> float | None:
+    if len(service_s) < SUCCESSES_FOR[percentile]:
+        return None
+    found_s = nearest_rank(service_s, percentile)
+    return None if found_s is None else found_s * 1000
+
+
+def _loss(
+    loads: Mapping[tuple[str, tuple[str, ...]], Load],
+    windows: _Windows,
+    model: str,
+    company: tuple[str, ...],
+    seed: int,
+) -> Loss:
+    alone, together = loads[model, (model,)], loads[model, company]
+    kept = over(together.rate_rps, alone.rate_rps)
+    interval = _kept_interval(windows[model, (model,)], windows[model, company], seed)
+    return Loss(
+        alone=alone,
+        together=together,
+        loss=None if kept is None else 1 - kept,
+        low=1 - interval.high if interval else None,
+        high=1 - interval.low if interval else None,
+    )
+
+
+def _kept_interval(
+    alone: Mapping[int, _Window], together: Mapping[int, _Window], seed: int
+) -> Interval | None:
+    """Of the ratio of the two rates, from the windows of the same blocks; None below two blocks."""
+    common = sorted(alone.keys() & together.keys())
+    pairs = [(alone[k].sliced(), together[k].sliced()) for k in common]
+    if any(first.n_slices != second.n_slices for first, second in pairs):
+        return None  # a shared window that was cut short; the rates stand without an interval
+    return intervals(pairs, seed).get(Metric.THROUGHPUT)
+
+
+def _warnings(load: Load, tolerance: float) -> list[str]:
+    where = load.model if len(load.company) == 1 else f"{load.model} in {' + '.join(load.company)}"
+    found = []
+    if load.n_failed:
+        found.append(f"{where}: {load.n_failed} of {load.n_failed + load.n_ok} requests failed.")
+    if not load.n_ok:
+        found.append(f"{where}: no request was answered in the window; give more --seconds.")
+    elif not load.n_compared:
+        found.append(f"{where}: no answer was compared; give more --seconds.")
+    if load.n_wrong:
+        found.append(
+            f"{where}: {load.n_wrong} of {load.n_compared} sampled answers differ from those "
+            f"before the load by more than {tolerance:.1%}: its rate must not be used."
+        )
+    if load.client_busy is not None and load.client_busy > CEILING_SHARE:
+        found.append(
+            f"{where}: its client's core was busy for {load.client_busy:.0%} of the time (bound "
+            f"{CEILING_SHARE:.0%}): the client is near its ceiling, and the rate may be its own."
+        )
+    return found

@@ -1,0 +1,131 @@
+"""The page of one measurement of coexistence, in Markdown."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from analysis.colocation.gpu import GpuUse
+from analysis.colocation.losses import Coexistence, Loss, coexistence
+from analysis.colocation.record import read_coexist
+from loadtests.records.atomic import replacing
+from loadtests.records.markdown import code, inline
+
+_HEAD = (
+    "| model | beside | alone rps | together rps | loses | 95 % interval "
+    "| P50 alone ms | together ms | P99 alone ms | together ms |"
+)
+_RULE = "|---|---|" + "---:|" * 8
+_GPU_HEAD = "| driven | time busy | SM active | tensor active | power W | memory GiB |"
+_GPU_RULE = "|---|" + "---:|" * 5
+
+NOTES = (
+    "All three models are loaded in every measurement; *alone* means that the others are idle.",
+    "Closed loop: every model has the same number of callers, alone and together; each asks again "
+    "as soon as it is answered. A loss is one of rate, and service times rise with it (Little's "
+    "law). A device that is busy and shared evenly leaves each of two models half of its rate, and "
+    "each of three a third; losing less means that a model alone left part of the device idle.",
+    "Intervals (95 %): bootstrap over blocks, and over time within them. P50 and P99 are service "
+    "times (done minus sent) over all blocks; a P99 is stated from 1,000 successes on.",
+    "Every model runs in a process of its own (Triton's Python backend). On a GPU such processes "
+    "take turns unless NVIDIA's Multi-Process Service runs; the models of Triton's native backends "
+    "live in one process and may run at the same time.",
+)
+
+
+def write_page(folder: Path) -> Path:
+    """coexist.md beside coexist.json; RecordError where folder holds no such measurement."""
+    record = read_coexist(folder)
+    page = folder / "coexist.md"
+    text = markdown(record, coexistence(folder))
+    with replacing(page) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
+    return page
+
+
+def markdown(record: Mapping[str, Any], found: Coexistence) -> str:
+    """The page; record is what coexist.json holds."""
+    gpu = [_GPU_HEAD, _GPU_RULE, *map(_gpu_row, found.gpu), ""] if found.gpu else []
+    lines = [
+        "# One Triton, three models: what each loses beside the others",
+        "",
+        *_provenance(record),
+        "",
+        *(_HEAD, _RULE, *map(_row, found.losses), ""),
+        *gpu,
+        *(f"- **Warning:** {warning}" for warning in found.warnings),
+        *(f"- {note}" for note in NOTES),
+        f"- {_compared(found)}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _provenance(record: Mapping[str, Any]) -> list[str]:
+    machine, git, settings = record["machine"], record["git"], record["settings"]
+    gpu = machine["gpu"]["name"] if machine["gpu"] else "no GPU"
+    commit = str(git["commit"] or "unknown")[:12] + (" with changes" if git["dirty"] else "")
+    cores = {role: ", ".join(map(str, numbers)) for role, numbers in record["cores"].items()}
+    classifier = record["contender"]
+    return [
+        f"- Machine: {inline(machine['cpu_model'])}, {machine['cpu_count']} cores, {inline(gpu)}; "
+        f"server on cores "
+        f"{cores['server']}, clients on {cores['load']}.",
+        f"- Made {record['created_at']} at commit {inline(commit)} by {code(record['command'])}.",
+        f"- classifier: {inline(record['model']['name'])} "
+        f"({inline(record['model']['weights'])} weights) by {inline(classifier['engine'])}, "
+        f"{settings['precision']} on {settings['device']}.",
+        *(_neighbour(fact, settings["neighbours"]) for fact in record["neighbours"]),
+        f"- {settings['callers']} callers a model, {settings['seconds']:g} s a measurement, "
+        f"{settings['repeats']} block{'s' if settings['repeats'] > 1 else ''}.",
+    ]
+
+
+def _neighbour(fact: Mapping[str, Any], size: str) -> str:
+    full = {"vision": "the size of ResNet-50", "recommender": "DeepFM on the Criteo layout"}
+    what = full[fact["model"]] if size == "full" else "smaller than the real one"
+    return (
+        f"- {fact['model']}: {what}, {fact['weights']:,} weights, {inline(fact['precision'])} on "
+        f"{inline(fact['device'])} by PyTorch. Seeded weights: speed only, its answers mean "
+        "nothing."
+    )
+
+
+def _row(loss: Loss) -> str:
+    alone, together = loss.alone, loss.together
+    beside = " + ".join(model for model in together.company if model != together.model)
+    bounds = "not stated"
+    if loss.low is not None and loss.high is not None:
+        bounds = f"{loss.low:.0%} to {loss.high:.0%}"
+    cells = [
+        *(together.model, beside, f"{alone.rate_rps:,.1f}", f"{together.rate_rps:,.1f}"),
+        *("–" if loss.loss is None else f"{loss.loss:.0%}", bounds),
+        *(_ms(alone.service_p50_ms), _ms(together.service_p50_ms)),
+        *(_ms(alone.service_p99_ms), _ms(together.service_p99_ms)),
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _ms(value: float | None) -> str:
+    return "not stated" if value is None else f"{value:.1f}"
+
+
+def _gpu_row(use: GpuUse) -> str:
+    gib = None if use.memory_bytes is None else use.memory_bytes / 2**30
+    cells = [
+        " + ".join(use.company),
+        "–" if use.busy_pct is None else f"{use.busy_pct:.0f} %",
+        "–" if use.sm_active_ratio is None else f"{use.sm_active_ratio:.0%}",
+        "–" if use.tensor_active_ratio is None else f"{use.tensor_active_ratio:.0%}",
+        "–" if use.power_w is None else f"{use.power_w:.0f}",
+        "–" if gib is None else f"{gib:.1f}",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _compared(found: Coexistence) -> str:
+    loads = {
+        (load.model, load.company): load for x in found.losses for load in (x.alone, x.together)
+    }
+    n = sum(load.n_compared for load in loads.values())
+    gaps = [load.largest_gap for load in loads.values() if load.largest_gap is not None]
+    largest = f"; they differ by at most {max(gaps):.2g} of the mean" if gaps else ""
+    return f"{n:,} answers during the loads were compared with those before them{largest}."

@@ -1,0 +1,113 @@
+"""coexist.json: what `study coexist` measured, checked as it is read."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from loadtests.records.stored import (
+    Amount,
+    Core,
+    Count,
+    Name,
+    Number,
+    Positive,
+    When,
+    WindowS,
+    read_stored,
+)
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+
+class _Gpu(_Part):
+    name: str
+
+
+class _Machine(_Part):
+    cpu_model: str
+    cpu_count: Count
+    gpu: _Gpu | None
+
+
+class _Git(_Part):
+    commit: str | None
+    dirty: bool | None
+
+
+class _Model(_Part):
+    name: str
+    weights: str
+
+
+class _Cores(_Part):
+    server: list[Core]
+    load: list[Core]
+
+
+class _Classifier(_Part):
+    engine: str
+
+
+class _Neighbour(_Part):
+    model: Literal["vision", "recommender"]
+    weights: Count
+    precision: str
+    device: str
+
+
+class _Settings(_Part):
+    device: Literal["cpu", "cuda"]
+    precision: Literal["fp32", "fp16"]
+    neighbours: str
+    seconds: Positive
+    callers: Count
+    repeats: Count
+    seed: Count
+
+
+class _Measured(_Part):
+    block: Count
+    company: Annotated[list[Name], Field(min_length=1)]
+    window_s: WindowS
+    client_cpu_s: dict[Name, Amount | None]
+    client_core: dict[Name, Core]
+    folder: Name
+
+    @model_validator(mode="after")
+    def _knows_every_client(self) -> "_Measured":
+        if not set(self.company) <= self.client_cpu_s.keys() & self.client_core.keys():
+            raise ValueError("expected client_cpu_s and client_core of every model in company")
+        return self
+
+
+class _Record(_Part):
+    created_at: When
+    command: str
+    machine: _Machine
+    git: _Git
+    cores: _Cores
+    model: _Model
+    contender: _Classifier
+    neighbours: list[_Neighbour]
+    settings: _Settings
+    answers: dict[Name, Annotated[list[Number], Field(min_length=1)]]
+    measured: list[_Measured]
+
+    @model_validator(mode="after")
+    def _compares_like_with_like(self) -> "_Record":
+        companies = {tuple(taken.company) for taken in self.measured}
+        models = {model for company in companies for model in company}
+        if not models <= self.answers.keys():
+            raise ValueError("expected answers of every model that was measured")
+        if not models <= {company[0] for company in companies if len(company) == 1}:
+            raise ValueError("expected a measurement of every model alone")
+        return self
+
+
+def read_coexist(folder: Path) -> dict[str, Any]:
+    """What coexist.json holds; RecordError where folder has none, or a damaged one."""
+    remedy = "run `study coexist` again."
+    return read_stored(folder / "coexist.json", _Record, remedy).model_dump()

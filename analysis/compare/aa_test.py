@@ -1,0 +1,91 @@
+"""The noise floor: what difference the method sees between a contender and itself."""
+
+from collections.abc import Iterable, Mapping
+
+from pydantic import Field
+
+from analysis.compare.bootstrap import Metric
+from analysis.compare.verdicts import Compared, Repeats
+from analysis.read.manifest import Experiment
+from analysis.read.value import Value
+from analysis.validity.certificate import Check, as_check
+from analysis.validity.checks import Measured
+from analysis.validity.reasons import Reason
+
+
+class NoiseLevel(Compared):
+    """The contender against itself at one load level."""
+
+    level: str = Field(description="Name of the load level.")
+    rate_rps: float = Field(description="Arrival rate.")
+
+
+class NoiseFloor(Value):
+    """What the method finds between two runs of the same thing."""
+
+    contender: str = Field(description="The contender that was run twice in each block.")
+    twin: str = Field(description="Name of its second run.")
+    levels: list[NoiseLevel] = Field(description="What differed, by load level.")
+
+    def margins(self, level: str, least: float) -> dict[Metric, float]:
+        """The least difference that matters at a level: least, or the spread there if larger.
+
+        Where a figure is not known twice at a level, its largest spread at the others stands in.
+        """
+        return {metric: max(least, self.spread_at(level, metric) or 0.0) for metric in Metric}
+
+    def spread_at(self, level: str, metric: Metric) -> float | None:
+        """How far the contender differed from itself in a figure at a level, or at the others where
+        it is not known there; None: nowhere."""
+        here = [found for found in self.levels if found.level == level]
+        spreads = _spreads(here, metric) or _spreads(self.levels, metric)
+        return max(spreads, default=None)
+
+    def largest(self) -> dict[Metric, float]:
+        """How far the contender differed from itself at most, over all levels, by known figure."""
+        spreads = {metric: _spreads(self.levels, metric) for metric in Metric}
+        return {metric: max(known) for metric, known in spreads.items() if known}
+
+
+def spread(ratio: float | None) -> float | None:
+    """How far a ratio is from 1, in either direction: 0.1 for 1.1 and for 1 / 1.1."""
+    return max(ratio, 1 / ratio) - 1 if ratio else None
+
+
+def _spreads(levels: Iterable[NoiseLevel], metric: Metric) -> list[float]:
+    ratios = [ratio for level in levels for ratio in level.ratios if ratio.metric is metric]
+    return [known for ratio in ratios if (known := spread(ratio.ratio)) is not None]
+
+
+def noise_floor(repeats: Repeats, experiment: Experiment) -> NoiseFloor | None:
+    """The noise floor of a run; None where the experiment has none or it was not measured."""
+    contender, twin = experiment.noise_floor, experiment.twin
+    if contender is None or twin is None:
+        return None
+    levels = [
+        NoiseLevel(
+            level=level, rate_rps=rate_rps, ratios=repeats.compare(contender, twin, level, {})
+        )
+        for rate_rps, level in sorted(repeats.common_levels(contender, twin).items())
+    ]
+    return NoiseFloor(contender=contender, twin=twin, levels=levels) if levels else None
+
+
+def margins(floor: NoiseFloor | None, level: str, least: float) -> Mapping[Metric, float]:
+    """NoiseFloor.margins, or least for every figure where no noise floor was measured."""
+    return floor.margins(level, least) if floor else dict.fromkeys(Metric, least)
+
+
+def noise_checks(floor: NoiseFloor | None, levels: Iterable[str], least: float) -> dict[str, Check]:
+    """Machine noise by load level: is the spread of P99 above the least difference that matters?"""
+    return {level: as_check(Reason.MACHINE_NOISE, _noise(floor, level, least)) for level in levels}
+
+
+def _noise(floor: NoiseFloor | None, level: str, least: float) -> Measured:
+    if floor is None:
+        return Measured(None, "no contender was run against itself")
+    found = floor.spread_at(level, Metric.P99)
+    if found is None:
+        return Measured(None, f"no P99 of {floor.contender} is known twice at one level")
+    detail = f"P99 of {floor.contender} differs from its own by {found:.1%}, bound {least:.1%}"
+    return Measured(found > least, detail, found, least, "ratio")

@@ -1,0 +1,192 @@
+"""Contenders against the reference, and where the gain comes from. Only valid points count."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import pairwise
+
+from pydantic import Field
+
+from analysis.capacity.certified import Capacity, ratio_of
+from analysis.capacity.load_points import Point
+from analysis.compare.aa_test import NoiseFloor, margins
+from analysis.compare.ablation import Rung, changes, rungs
+from analysis.compare.bootstrap import Metric
+from analysis.compare.verdicts import Compared, Repeats
+from analysis.read.contenders import ContenderFacts
+from analysis.read.manifest import Experiment
+from analysis.read.value import Value, over
+
+
+class Bound(StrEnum):
+    """How exactly a ratio is known: a contender that never saturated has only a lower bound."""
+
+    EXACT = "exactly"
+    AT_LEAST = "at least"
+    AT_MOST = "at most"
+
+
+class Saturation(Value):
+    """The most a contender answered per second."""
+
+    contender: str = Field(description="Name of the contender.")
+    throughput_rps: float = Field(description="Highest throughput of its valid points.")
+    level: str = Field(description="The load level at which it was reached.")
+    saturated: bool = Field(description="False: it was never pushed to its limit; a lower bound.")
+    ratio: float | None = Field(description="Over the reference's; null: nothing known.")
+    bound: Bound | None = Field(description="How exactly the ratio is known.")
+
+
+class Comparison(Compared):
+    """A contender against the reference at one load level, paired by repeat."""
+
+    contender: str = Field(description="Name of the contender.")
+    reference: str = Field(description="The contender it is compared with.")
+    level: str = Field(description="The load level of both.")
+    rate_rps: float = Field(description="Arrival rate.")
+
+
+class Step(Compared):
+    """What one change did: a rung of the ladder over the rung before."""
+
+    before: str = Field(description="Contender without the change.")
+    after: str = Field(description="Contender with it.")
+    changes: list[str] = Field(description="What differs; several where rungs are missing.")
+    not_measured: list[str] = Field(description="Contenders missing between the two.")
+    capacity_ratio: float | None = Field(
+        description="Certified capacity under the main SLO, after/before; null: one has none."
+    )
+    capacity_low: float | None = Field(
+        description="Least ratio that the intervals of both capacities allow; null: unknown."
+    )
+    capacity_high: float | None = Field(
+        description="Largest ratio that the intervals of both capacities allow; null: open."
+    )
+    throughput_ratio: float | None = Field(description="Throughput at saturation, after/before.")
+    throughput_bound: Bound | None = Field(description="How exactly that is known.")
+    rate_rps: float | None = Field(
+        description="Highest arrival rate at which both state a P99; the ratios are there."
+    )
+
+
+def saturations(points: Sequence[Point], contenders: Sequence[str], ref: str) -> list[Saturation]:
+    """The highest valid throughput of each contender, and its ratio to the reference's."""
+    best = {name: found for name in contenders if (found := _best(points, name))}
+    return [
+        Saturation(
+            contender=name,
+            throughput_rps=top.rps,
+            level=top.level,
+            saturated=top.saturated,
+            ratio=_throughput_ratio(best.get(ref), top),
+            bound=_bound(best.get(ref), top),
+        )
+        for name, top in best.items()
+    ]
+
+
+def comparisons(
+    repeats: Repeats, floor: NoiseFloor | None, experiment: Experiment
+) -> list[Comparison]:
+    """Each contender over the reference at each arrival rate that both repeated."""
+    found = []
+    for name in experiment.contenders:
+        if name == experiment.reference:
+            continue
+        levels = repeats.common_levels(experiment.reference, name)
+        found += [
+            Comparison(
+                contender=name,
+                reference=experiment.reference,
+                level=level,
+                rate_rps=rate_rps,
+                ratios=repeats.compare(
+                    experiment.reference,
+                    name,
+                    level,
+                    margins(floor, level, experiment.min_difference),
+                ),
+            )
+            for rate_rps, level in sorted(levels.items())
+        ]
+    return found
+
+
+def ladder(
+    contenders: Sequence[ContenderFacts],
+    points: Sequence[Point],
+    capacities: Sequence[Capacity],
+    repeats: Repeats,
+    floor: NoiseFloor | None,
+    least_difference: float,
+) -> list[Step]:
+    """The steps between the rungs that have valid points; a missing rung merges two steps.
+
+    capacities: those under the main SLO.
+    """
+    measured = {point.contender for point in points if point.usable}
+    known = {capacity.contender: capacity for capacity in capacities}
+    return [
+        _step(points, known, repeats, floor, least_difference, pair)
+        for pair in pairwise(rungs(contenders, measured))
+    ]
+
+
+def _step(
+    points: Sequence[Point],
+    capacities: Mapping[str, Capacity],
+    repeats: Repeats,
+    floor: NoiseFloor | None,
+    least_difference: float,
+    pair: tuple[Rung, Rung],
+) -> Step:
+    before, after = (contender.name for _, contender in pair)
+    changed, not_measured = changes(*pair)
+    low, middle, high = ratio_of(capacities[after], capacities[before])
+    rate_rps, ratios = None, []
+    for tried_rps, level in sorted(repeats.common_levels(before, after).items()):
+        found = repeats.compare(before, after, level, margins(floor, level, least_difference))
+        if any(ratio.metric is Metric.P99 and ratio.ratio is not None for ratio in found):
+            rate_rps, ratios = tried_rps, found
+    return Step(
+        before=before,
+        after=after,
+        changes=changed,
+        not_measured=not_measured,
+        capacity_ratio=middle,
+        capacity_low=low,
+        capacity_high=high,
+        throughput_ratio=_throughput_ratio(_best(points, before), _best(points, after)),
+        throughput_bound=_bound(_best(points, before), _best(points, after)),
+        rate_rps=rate_rps,
+        ratios=ratios,
+    )
+
+
+@dataclass(frozen=True)
+class _Top:
+    rps: float
+    level: str
+    saturated: bool
+
+
+def _best(points: Sequence[Point], contender: str) -> _Top | None:
+    own = [(p, p.metrics) for p in points if p.contender == contender and p.usable]
+    rates = [(metrics.throughput_rps, point.level) for point, metrics in own if metrics]
+    if not rates:
+        return None
+    # A closed loop alone does not tell whether more callers would have got more.
+    return _Top(*max(rates), saturated=any(point.saturated for point, _ in own))
+
+
+def _bound(before: _Top | None, after: _Top | None) -> Bound | None:
+    if before is None or after is None or not (before.saturated or after.saturated):
+        return None
+    if not after.saturated:
+        return Bound.AT_LEAST
+    return Bound.EXACT if before.saturated else Bound.AT_MOST
+
+
+def _throughput_ratio(before: _Top | None, after: _Top | None) -> float | None:
+    known = before and after and _bound(before, after)
+    return over(after.rps, before.rps) if known and before and after else None

@@ -1,1 +1,0 @@
-"""Notebooks as percent scripts; analysis.notebook executes them."""

@@ -1,0 +1,86 @@
+"""What each contender says about itself."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field
+
+from analysis.read.run import Run
+from analysis.read.value import Value
+
+SIMULATED_SERVER = "law_service"
+
+
+class ContenderFacts(Value):
+    """What a contender says about itself; null where none of its trials was recorded."""
+
+    name: str = Field(description="Name of the contender.")
+    server: str = Field(description="Folder under servers/.")
+    protocol: str = Field(description="Wire protocol.")
+    engine: str = Field(description="What runs the network.")
+    setting: str = Field(description="as-published or tuned.")
+    batching: bool = Field(description="Whether it batches requests of different callers.")
+    moving_parts: int = Field(description="Processes and artefacts that must be kept healthy.")
+    parts: list[str] = Field(
+        default=[],
+        description="Their names; empty: recorded before they were named.",
+    )
+    form: str = Field(
+        description="What the study started: all of it (embedded), the gateway alone, or nothing "
+        "(external)."
+    )
+    summary: str = Field(description="What it is.")
+    options: dict[str, str] = Field(default={}, description="Its options, as text.")
+
+    @property
+    def device(self) -> str:
+        """Where its engine runs: cpu unless an option says otherwise."""
+        return self.options.get("device", "cpu")
+
+    @property
+    def placed_engine(self) -> str:
+        """Its engine and, on a GPU, where and in which precision that runs: torch, cuda fp16."""
+        if self.device == "cpu":
+            return self.engine
+        tensorrt = " TensorRT" if self.options.get("tensorrt") == "true" else ""
+        return f"{self.engine}, {self.device} {self.options.get('precision', 'fp32')}{tensorrt}"
+
+    @property
+    def batches(self) -> bool:
+        """Whether it batches at all as it is set up."""
+        return self.batching and self.options.get("max_batch_size") != "1"
+
+
+def contender_facts(run: Run) -> list[ContenderFacts]:
+    """Every contender of the experiment that has a trial, in the experiment's order."""
+    known = {
+        t.record.contender_name: t.record.contender for t in run.having("measurement", "search")
+    }
+    return [facts_of(known[name]) for name in run.manifest.experiment.contenders if name in known]
+
+
+def facts_of(declared: Mapping[str, Any]) -> ContenderFacts:
+    """The facts in a contender's declaration, as trial.json holds it."""
+    fields = {field: declared.get(field) for field in ContenderFacts.model_fields}
+    options = declared.get("options") or {}
+    parts = declared.get("moving_parts")
+    named = [] if isinstance(parts, int) else list(parts or ())
+    texts = {name: _text(value) for name, value in options.items()}
+    return ContenderFacts.model_validate(
+        fields
+        | {"moving_parts": len(named) or parts, "parts": named}
+        | {"form": _form(declared), "options": texts}
+    )
+
+
+def _form(declared: Mapping[str, Any]) -> str:
+    """As recorded; older records do not name it, and one value was true of all but two cases."""
+    if "form" in declared:
+        return str(declared["form"])
+    if declared.get("server") == "external":
+        return "external"
+    return "gateway" if (declared.get("options") or {}).get("triton_url") else "embedded"
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

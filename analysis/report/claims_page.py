@@ -1,0 +1,79 @@
+"""The claims of the two documents beside what runs measured, as Markdown.
+
+`python -m analysis.report.claims_page FILE.md RUN [RUN ...]` writes the table between its two
+markers; of several runs each claim shows the readings of every run that measures it. A folder of
+`study coexist` counts as a run.
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from analysis.claims.catalogue import CLAIMS
+from analysis.claims.judge import ClaimFound, Measured, judge
+from analysis.colocation.losses import coexistence
+from analysis.colocation.record import read_coexist
+from analysis.read.run import load_run
+from analysis.report.summary import summarise
+from analysis.report.wording import reading
+from loadtests.records.markdown import code, inline
+
+BEGIN, END = "<!-- claims: begin -->", "<!-- claims: end -->"
+
+
+def claims_of(folder: Path) -> list[ClaimFound]:
+    """Every claim with what the run in this folder, or the models in one Triton, measured of it."""
+    if not (folder / "coexist.json").exists():
+        return summarise(load_run(folder)).claims
+    on_gpu = read_coexist(folder)["settings"]["device"] == "cuda"
+    losses = [
+        Measured(f"{a.together.model} in {' + '.join(a.together.company)}", a.loss, a.low, a.high)
+        for a in coexistence(folder).losses
+    ]
+    return [judge(claim, losses if on_gpu and claim.id == "sharing" else []) for claim in CLAIMS]
+
+
+def claims_table(by_run: Mapping[str, Sequence[ClaimFound]]) -> str:
+    """One row a claim and run that measures it, then what measures the others."""
+    found = [
+        (claim, run)
+        for claims in zip(*by_run.values(), strict=True)
+        for claim, run in zip(claims, by_run, strict=True)
+    ]
+    measured = [(claim, run) for claim, run in found if claim.readings]
+    answered = {claim.id for claim, _ in measured}
+    others = {claim.id: claim for claim, _ in found if claim.id not in answered}
+    header = ["claim", "where", "fair only if", "measured", "verdict", "run"]
+    lines = [header, ["---"] * len(header), *(_row(claim, run) for claim, run in measured)]
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    rest = [f"* {claim.text} ({claim.where}): {claim.how}." for claim in others.values()]
+    return "\n\n".join([table, "Not measured yet, and what would:", "\n".join(rest)])
+
+
+def with_table(text: str, table: str) -> str:
+    """text with what stands between the markers replaced by the table."""
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n\n{table}\n\n{END}{after}"
+
+
+def _row(claim: ClaimFound, run: str) -> list[str]:
+    verdict = str(claim.verdict)
+    if claim.only_when:
+        verdict += f": {'; '.join(claim.only_when)}"
+    values = "<br>".join(f"{inline(r.what)}: {reading(r, claim.unit)}" for r in claim.readings)
+    return [claim.text, claim.where, claim.conditions, values, f"**{verdict}**", code(run)]
+
+
+def main(path: Path, run_dirs: Sequence[Path]) -> None:
+    by_run = {folder.name: claims_of(folder) for folder in run_dirs}
+    text = path.read_text(encoding="utf-8")
+    path.write_text(with_table(text, claims_table(by_run)), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 3:
+        sys.exit(
+            "expected FILE.md and RUN: python -m analysis.report.claims_page FILE.md results/RUN"
+        )
+    main(Path(sys.argv[1]), [Path(name) for name in sys.argv[2:]])

@@ -1,0 +1,1 @@
+"""The figures of a report, one module a figure; colours and markers in style.py."""

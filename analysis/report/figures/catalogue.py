@@ -1,0 +1,49 @@
+"""Every figure of a run, by name: what the report and the notebook show."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from analysis.report.figures.coordinated_omission import omission_figure
+from analysis.report.figures.engines import engine_figure
+from analysis.report.figures.gpu import gpu_figure
+from analysis.report.figures.intervals import capacity_figure, forest_figure
+from analysis.report.figures.rate_curves import open_points, throughput_figure, utilisation_figure
+from analysis.report.figures.style import SETTINGS, to_svg
+from analysis.report.figures.tail_latency import latency_figure
+from analysis.report.summary import Summary
+
+DRAWN: Mapping[str, Callable[[Summary], Figure | None]] = {
+    "capacity": capacity_figure,
+    "latency": latency_figure,
+    "throughput": throughput_figure,
+    "utilisation": utilisation_figure,
+    "omission": omission_figure,
+    "gpu": gpu_figure,
+    "engine": engine_figure,
+    "forest": forest_figure,
+}
+
+
+def figures(summary: Summary) -> dict[str, str]:
+    """Inline SVG of every figure that has something to show; none for a run of closed loops."""
+    if not open_points(summary):
+        return {}
+    drawn = {name: draw(summary) for name, draw in DRAWN.items()}
+    return {name: to_svg(figure, name) for name, figure in drawn.items() if figure}
+
+
+def png_figures(summary: Summary) -> dict[str, Figure]:
+    """By file name: the figures that are also written as PNG, for places that show no SVG."""
+    if not open_points(summary):
+        return {}
+    drawn = {"capacity.png": capacity_figure(summary), "p99.png": latency_figure(summary)}
+    return {name: figure for name, figure in drawn.items() if figure}
+
+
+def write_png(figure: Figure, path: Path) -> None:
+    """Writes a figure on white."""
+    with mpl.rc_context(SETTINGS):
+        figure.savefig(path, format="png", dpi=200, facecolor="white", metadata={"Software": None})

@@ -1,0 +1,1 @@
+"""Notebooks as percent scripts; analysis.report.notebook executes them."""

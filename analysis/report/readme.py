@@ -1,0 +1,129 @@
+"""The numbers in README.md: rendered from a run, so that none is typed by hand.
+
+`python -m analysis.report.readme RUN README.md` writes them between the two markers; a test
+compares.
+"""
+
+import sys
+from pathlib import Path
+
+from analysis.compare.bootstrap import Metric
+from analysis.read.run import load_run
+from analysis.report.summary import Summary, summarise
+from analysis.report.wording import capacity_interval, count, percent, rate, times_within, verdict
+from loadtests.records.markdown import code, inline
+
+BEGIN, END = "<!-- numbers: begin -->", "<!-- numbers: end -->"
+
+
+def numbers(summary: Summary, run_path: str) -> str:
+    """The answer, what each contender sustains and where the gain comes from, as Markdown."""
+    return "\n\n".join(
+        [
+            _conditions(summary),
+            _table(
+                ["arrival rate", "choose", "because"],
+                [
+                    [
+                        inline(choice.rates),
+                        f"**{inline(choice.contender or choice.answer)}**",
+                        inline(choice.because),
+                    ]
+                    for choice in summary.recommendation.choices
+                ],
+            ),
+            f"![The arrival rate that each contender sustains]({run_path}/capacity.png)",
+            "What each contender sustains. Certified: the SLO is met at this rate with 95 % "
+            "confidence (binomial bound); the capacity lies in the interval.",
+            _table(*_capacity_table(summary)),
+            "Where the gain comes from, one change at a time (P99 latency with its 95 % interval):",
+            _table(*_ladder_table(summary)),
+            _certified(summary),
+        ]
+    )
+
+
+def _conditions(summary: Summary) -> str:
+    manifest = summary.manifest
+    experiment = manifest.experiment
+    kind = experiment.load.arrivals.kind
+    return inline(
+        f"On {manifest.machine}; SLO: {experiment.slo}; {manifest.model.name} model; "
+        f"{kind.capitalize()} arrivals, {experiment.repeats} repeats of each planned point:"
+    )
+
+
+def _capacity_table(summary: Summary) -> tuple[list[str], list[list[str]]]:
+    experiment = summary.manifest.experiment
+    main = [capacity for capacity in summary.capacities if capacity.slo == experiment.slo]
+    header = [
+        "contender",
+        "certified at",
+        "interval, rps",
+        "requests",
+        f"over {inline(experiment.reference)}",
+    ]
+    return header, [
+        [
+            code(c.contender),
+            f"**{rate(c.certified_rps)}**" if c.certified_rps else "not certified",
+            capacity_interval(c),
+            count(c.n_requests),
+            "reference"
+            if c.contender == experiment.reference
+            else times_within(c.ratio, c.ratio_low, c.ratio_high),
+        ]
+        for c in main
+    ]
+
+
+def _ladder_table(summary: Summary) -> tuple[list[str], list[list[str]]]:
+    return ["change", "from", "to", "capacity", "P99 latency at equal load"], [
+        [
+            inline(" and ".join(step.changes)),
+            code(step.before),
+            code(step.after),
+            times_within(step.capacity_ratio, step.capacity_low, step.capacity_high),
+            f"{verdict(step.of(Metric.P99))}{f', {rate(step.rate_rps)}' if step.rate_rps else ''}",
+        ]
+        for step in summary.ladder
+    ]
+
+
+def _certified(summary: Summary) -> str:
+    n_usable = sum(trial.usable for trial in summary.trials)
+    text = f"{n_usable} of {len(summary.trials)} trials passed every check that decides their use."
+    floor = summary.noise_floor
+    if floor is None:
+        return text
+    found = floor.largest().get(Metric.P99)
+    if found is None:
+        return f"{text} {code(floor.contender)} against itself: no P99 is known twice."
+    return (
+        f"{text} {code(floor.contender)} against itself: P99 differed by at most {percent(found)}."
+    )
+
+
+def _table(header: list[str], rows: list[list[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def with_numbers(readme: str, section: str) -> str:
+    """readme with what stands between the markers replaced by section."""
+    before, _, rest = readme.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n\n{section}\n\n{END}{after}"
+
+
+def main(run_dir: Path, readme: Path) -> None:
+    section = numbers(summarise(load_run(run_dir)), run_dir.as_posix())
+    readme.write_text(with_numbers(readme.read_text(encoding="utf-8"), section), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(
+            "expected RUN and README.md: python -m analysis.report.readme results/RUN README.md"
+        )
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

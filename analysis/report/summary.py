@@ -1,0 +1,233 @@
+"""summary.json: everything the report says, in one machine-readable value."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import NoneType
+from typing import Annotated, Any, get_args, get_origin
+
+from pydantic import BaseModel, Field
+
+from analysis.capacity.certified import Capacity, capacities
+from analysis.capacity.cost import Cost, costs
+from analysis.capacity.engine_efficiency import Reach, engine_share, reaches
+from analysis.capacity.load_points import Point, points
+from analysis.claims.judge import ClaimFound
+from analysis.claims.measures import Findings, judge_claims
+from analysis.compare.aa_test import NoiseFloor, noise_checks, noise_floor
+from analysis.compare.ratios import Comparison, Saturation, Step, comparisons, ladder, saturations
+from analysis.compare.verdicts import Repeats
+from analysis.decide.bottleneck import LimitFound, LoadFacts, find_limits, load_facts
+from analysis.decide.recommend import Recommendation, candidates_of, cpu_verdicts, recommend
+from analysis.read.contenders import SIMULATED_SERVER, ContenderFacts, contender_facts
+from analysis.read.engines import Engine
+from analysis.read.manifest import Manifest, Price, Slo
+from analysis.read.run import Run
+from analysis.read.value import Value
+from analysis.steady.gpu import GpuFigure, gpu_figures
+from analysis.validity.reasons import MEANINGS, Meaning
+from analysis.validity.trials import Ceiling, TrialResult, ceilings, judge_trials
+from loadtests.records.disturbance import disturbances_in_words
+
+SUMMARY_SCHEMA_VERSION = 2
+
+
+class Failure(Value):
+    """A contender that failed in some trials."""
+
+    contender: str = Field(description="Name of the contender.")
+    n_trials: int = Field(description="Trials that failed for this reason.")
+    reason: str = Field(description="The reason recorded.")
+    log_tail: list[str] = Field(description="Last lines of its log, from the first such trial.")
+
+
+class Summary(Value):
+    """summary.json: every number of report.html and decision.md, nulls kept."""
+
+    schema_version: int = Field(default=SUMMARY_SCHEMA_VERSION, description="Version of this file.")
+    manifest: Manifest = Field(description="What was run, where and with which model.")
+    warnings: list[str] = Field(description="What a reader must know before any number.")
+    slos: list[Slo] = Field(description="The objectives, the main one first.")
+    recommendation: Recommendation = Field(description="The answer, under the main SLO.")
+    capacities: list[Capacity] = Field(
+        description="What each contender sustains under each SLO, the main one first."
+    )
+    points: list[Point] = Field(description="Every contender at every load level.")
+    price: Price | None = Field(
+        description="What an hour of the server's machine costs; null: not given."
+    )
+    costs: list[Cost] = Field(
+        description="What a million requests take at the certified capacity under the main SLO."
+    )
+    saturation: list[Saturation] = Field(description="The most each contender answered.")
+    gpu_figures: list[GpuFigure] = Field(
+        description="What is known of the GPU, what it means and who says so; empty: nothing."
+    )
+    engines: list[Engine] = Field(
+        description="Each engine measured alone; empty: the experiment has no [engines]."
+    )
+    reaches: list[Reach] = Field(
+        description="How near each contender comes to its engine alone; empty: none measured."
+    )
+    limits: list[LimitFound] = Field(
+        description="What keeps each contender from answering more, at its highest load."
+    )
+    claims: list[ClaimFound] = Field(
+        description="What the two documents claim of GPUs and batching, and what was measured."
+    )
+    comparison: list[Comparison] = Field(
+        description="Ratios to the reference by arrival rate that both repeated, paired by repeat."
+    )
+    noise_floor: NoiseFloor | None = Field(
+        description="One contender against itself; null: not measured."
+    )
+    ladder: list[Step] = Field(description="Where the gain comes from, change by change.")
+    trials: list[TrialResult] = Field(
+        description="Every trial with its certificate, in the order in which they were made."
+    )
+    contenders: list[ContenderFacts] = Field(description="What was compared.")
+    failures: list[Failure] = Field(description="Trials that did not complete.")
+    ceilings: list[Ceiling] = Field(description="What the load generator itself can do.")
+    validity_reasons: list[Meaning] = Field(description="The closed list of reasons.")
+
+
+def summarise(run: Run, price: Price | None = None) -> Summary:
+    """Computes everything the report says from the rows of a run. price: else the experiment's."""
+    experiment = run.manifest.experiment
+    least = experiment.min_difference
+    found_ceilings = ceilings(run)
+    judged = judge_trials(run, found_ceilings)
+    repeats = Repeats(judged, experiment.slo, experiment.seed)
+    floor = noise_floor(repeats, experiment)
+    levels = {trial.result.level for trial in judged if trial.result.mode == "open"}
+    found_points = points(judged, run.manifest, noise_checks(floor, levels, least))
+    found_capacities = capacities(judged, experiment)
+    main = [capacity for capacity in found_capacities if capacity.slo == experiment.slo]
+    trials = [trial.result for trial in judged]
+    contenders = contender_facts(run)
+    found_reaches = reaches(found_points, run.engines, {c.name: c.batches for c in contenders})
+    price = price or experiment.price
+    by_name = {capacity.contender: capacity for capacity in main}
+    candidates = candidates_of(main, {c.name: c.moving_parts for c in contenders}, trials)
+    cpu = cpu_verdicts(repeats, floor, least)
+    return Summary(
+        manifest=run.manifest,
+        warnings=_warnings(run),
+        slos=list(experiment.slos),
+        recommendation=recommend(candidates, found_points, cpu, run.manifest, contenders),
+        capacities=found_capacities,
+        points=found_points,
+        price=price,
+        costs=costs(main, found_points, price),
+        gpu_figures=gpu_figures(run),
+        engines=list(run.engines),
+        reaches=found_reaches,
+        limits=_limits(run, contenders, found_points, found_ceilings),
+        claims=judge_claims(Findings(contenders, found_points, by_name, run.engines, repeats)),
+        saturation=saturations(found_points, experiment.contenders, experiment.reference),
+        comparison=comparisons(repeats, floor, experiment),
+        noise_floor=floor,
+        ladder=ladder(contenders, found_points, main, repeats, floor, least),
+        trials=trials,
+        contenders=contenders,
+        failures=_failures(run),
+        ceilings=found_ceilings,
+        validity_reasons=list(MEANINGS.values()),
+    )
+
+
+def write_summary(summary: Summary, path: Path) -> None:
+    path.write_text(summary.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def read_summary(path: Path) -> Summary:
+    return Summary.model_validate_json(path.read_text(encoding="utf-8"))
+
+
+def fields_markdown() -> str:
+    """A Markdown table of the fields of summary.json, for results/README.md."""
+    rows = "".join(f"| `{name}` | {kind} | {text} |\n" for name, kind, text in _fields(Summary, ""))
+    return f"| field | type | meaning |\n|---|---|---|\n{rows}"
+
+
+def _fields(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str]]:
+    for name, field in model.model_fields.items():
+        kind, inner, optional = _kind(field.annotation)
+        label = f"{kind} or null" if optional else kind
+        path = f"{prefix}{name}{'[]' if kind.startswith('list') else ''}"
+        yield path, label, field.description or ""
+        if inner is not None:
+            yield from _fields(inner, f"{path}.")
+
+
+def _kind(annotation: Any) -> tuple[str, type[BaseModel] | None, bool]:
+    """Name of a field's type, the model inside it if any, and whether it may be null."""
+    args = get_args(annotation)
+    if get_origin(annotation) is Annotated:
+        return _kind(args[0])
+    if NoneType in args:
+        kind, inner, _ = _kind(next(arg for arg in args if arg is not NoneType))
+        return kind, inner, True
+    if args and isinstance(args[0], str):
+        return "text", None, False
+    if args:
+        kind, inner, _ = _kind(args[-1])
+        container = "list" if len(args) == 1 else "map"
+        return f"{container} of {kind}", inner, False
+    if issubclass(annotation, BaseModel):
+        return "object", annotation, False
+    names = {bool: "true or false", int: "integer", float: "number"}
+    return names.get(annotation, "text"), None, False
+
+
+def _warnings(run: Run) -> list[str]:
+    manifest = run.manifest
+    found = list(manifest.model.notes)
+    if any(t.record.contender["server"] == SIMULATED_SERVER for t in run.measurements):
+        found.append("Simulated services: nothing here says how fast a real server is.")
+    if manifest.model.weights == "seeded" and not found:
+        found.append("The weights are seeded, not trained: speed is real, labels mean nothing.")
+    if manifest.finished_at is None:
+        found.append(
+            "The run is not finished: resume it (study run --resume RUN) before relying on it."
+        )
+    if disturbances := disturbances_in_words(trial.record for trial in run.trials):
+        found.append(disturbances)
+    if manifest.git.dirty:
+        found.append("The code had uncommitted changes when the run was made.")
+    return found
+
+
+def _limits(
+    run: Run,
+    contenders: list[ContenderFacts],
+    found_points: list[Point],
+    found_ceilings: list[Ceiling],
+) -> list[LimitFound]:
+    by_protocol = {ceiling.protocol: ceiling for ceiling in found_ceilings}
+    by_name = {contender.name: contender for contender in contenders}
+
+    def facts_of(point: Point) -> LoadFacts | None:
+        contender = by_name[point.contender]
+        return load_facts(
+            point,
+            by_protocol.get(contender.protocol),
+            engine_share(point, run.engines, contender.batches),
+            contender.device == "cuda",
+            len(run.manifest.cores.get("server", ())),
+            run.manifest.experiment.slo.latency_ms,
+        )
+
+    return find_limits(found_points, facts_of)
+
+
+def _failures(run: Run) -> list[Failure]:
+    groups: dict[tuple[str, str], list[tuple[str, ...]]] = {}
+    for trial in run.trials:
+        if not trial.completed:
+            reason = trial.record.reason or "no reason was recorded"
+            key = (trial.record.contender_name, reason)
+            groups.setdefault(key, []).append(trial.record.log_tail)
+    return [
+        Failure(contender=name, n_trials=len(tails), reason=reason, log_tail=list(tails[0]))
+        for (name, reason), tails in groups.items()
+    ]

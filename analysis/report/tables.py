@@ -1,0 +1,180 @@
+"""A summary arranged for its readers: what stands together in a table of the report."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from analysis.capacity.certified import Capacity
+from analysis.capacity.load_points import Point
+from analysis.compare.ratios import Comparison
+from analysis.read.manifest import Slo
+from analysis.report.summary import Summary
+from analysis.validity.certificate import Check, Outcome
+from analysis.validity.reasons import Meaning, Reason
+from analysis.validity.trials import TrialResult
+
+
+@dataclass(frozen=True)
+class Group:
+    """The points of one load level, contenders side by side."""
+
+    level: str
+    title: str
+    points: list[Point]
+
+    @property
+    def planned(self) -> bool:
+        """False: only the capacity search tried it."""
+        return any(point.planned for point in self.points)
+
+
+@dataclass(frozen=True)
+class SloCapacities:
+    """Every contender's capacity for one SLO."""
+
+    slo: Slo
+    capacities: list[Capacity]
+
+
+@dataclass(frozen=True)
+class Issue:
+    """One reason at one contender and level, its trials together."""
+
+    contender: str
+    level: str
+    meaning: Meaning
+    details: list[str]
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How one check came out over the trials of a contender."""
+
+    n_failed: int
+    n_judged: int
+
+    def __str__(self) -> str:
+        if not self.n_judged:
+            return "·"
+        return f"✗ {self.n_failed}/{self.n_judged}" if self.n_failed else "✓"
+
+
+@dataclass(frozen=True)
+class Certificates:
+    """The certificates of one contender's trials, in the order they ran."""
+
+    contender: str
+    trials: list[TrialResult]
+
+    @property
+    def n_usable(self) -> int:
+        return sum(trial.usable for trial in self.trials)
+
+    def tally(self, reason: Reason) -> Tally:
+        checks = [found for trial in self.trials if (found := check_of(trial, reason))]
+        return Tally(
+            n_failed=sum(check.outcome is Outcome.FAILED for check in checks),
+            n_judged=sum(check.outcome is not Outcome.NOT_APPLICABLE for check in checks),
+        )
+
+
+@dataclass(frozen=True)
+class GpuColumn:
+    """A figure of the GPU that some trial has: its field of Metrics, its heading (| breaks it), and
+    the function of analysis.report.wording that writes it. number False: shares by name."""
+
+    field: str
+    title: str
+    worded: str = "number"
+    number: bool = True
+
+
+GPU_COLUMNS = (
+    GpuColumn("gpu_busy_ratio", "GPU time|busy", "percent"),
+    GpuColumn("gpu_sm_active_ratio", "GPU SM|active", "percent"),
+    GpuColumn("gpu_tensor_active_ratio", "tensor|active", "percent"),
+    GpuColumn("gpu_memory_bytes", "memory|MiB", "mebibytes"),
+    GpuColumn("gpu_power_w", "power|W"),
+    GpuColumn("gpu_energy_j_per_1000_requests", "energy J|per 1,000"),
+    GpuColumn("gpu_sm_clock_min_mhz", "SM MHz,|least"),
+    GpuColumn("gpu_sm_clock_median_mhz", "SM MHz,|median"),
+    GpuColumn("gpu_clock_events", "clocks held down", number=False),
+)
+
+
+def gpu_columns(points: Sequence[Point]) -> list[GpuColumn]:
+    """The figures of the GPU that any point has; none without a GPU."""
+    measured = [point.metrics for point in points if point.metrics]
+    return [
+        column
+        for column in GPU_COLUMNS
+        if any(getattr(metrics, column.field) is not None for metrics in measured)
+    ]
+
+
+def groups(points: Sequence[Point]) -> list[Group]:
+    """Points by load level, levels in ascending order of load."""
+    ordered = sorted(points, key=lambda p: (p.mode == "closed", p.rate_rps or p.concurrency or 0))
+    levels = dict.fromkeys(point.level for point in ordered)
+    return [_group([p for p in ordered if p.level == level]) for level in levels]
+
+
+def _group(points: list[Point]) -> Group:
+    sample = points[0]
+    title = f"{sample.concurrency} callers, closed loop"
+    if sample.rate_rps is not None:
+        title = f"{sample.rate_rps:.4g} requests/s, open loop"
+    return Group(sample.level, title, points)
+
+
+def capacities_by_slo(capacities: Sequence[Capacity]) -> list[SloCapacities]:
+    """Capacities grouped by their SLO, in the order given (the main SLO first)."""
+    return [SloCapacities(slo, list(same)) for slo, same in groupby(capacities, lambda c: c.slo)]
+
+
+def issues(points: Sequence[Point]) -> list[Issue]:
+    """Failed checks by contender, level and reason; what makes unusable before what limits."""
+    found: dict[tuple[str, str, str], Issue] = {}
+    for point in points:
+        for finding in point.findings:
+            key = (point.contender, point.level, finding.reason)
+            fresh = Issue(point.contender, point.level, finding.meaning, [])
+            issue = found.setdefault(key, fresh)
+            if finding.detail not in issue.details:
+                issue.details.append(finding.detail)
+    return sorted(found.values(), key=lambda issue: not issue.meaning.effect.unusable)
+
+
+def certificates(summary: Summary) -> list[Certificates]:
+    """The certificates of each contender, those compared first."""
+    tried = [trial.contender for trial in summary.trials]
+    names = dict.fromkeys([*summary.manifest.experiment.contenders, *tried])
+    own = {name: [t for t in summary.trials if t.contender == name] for name in names}
+    return [Certificates(name, trials) for name, trials in own.items() if trials]
+
+
+def judged(trials: Sequence[TrialResult]) -> list[Reason]:
+    """The reasons judged on any of the trials, in the order of the fullest certificate."""
+    fullest_first = sorted(trials, key=lambda trial: -len(trial.certificate))
+    return list(dict.fromkeys(c.reason for trial in fullest_first for c in trial.certificate))
+
+
+def check_of(trial: TrialResult, reason: Reason) -> Check | None:
+    return next((check for check in trial.certificate if check.reason is reason), None)
+
+
+def by_level(comparisons: Sequence[Comparison]) -> dict[str, list[Comparison]]:
+    """Comparisons by load level, levels ascending."""
+    ordered = sorted(comparisons, key=lambda comparison: comparison.rate_rps)
+    levels = dict.fromkeys(comparison.level for comparison in ordered)
+    return {level: [c for c in ordered if c.level == level] for level in levels}
+
+
+def widest_gap(summary: Summary) -> Point | None:
+    """The usable point at which counting from the time of sending would hide the most."""
+    known = [
+        (point.metrics.omission_gap_p99_ms, i, point)
+        for i, point in enumerate(summary.points)
+        if point.usable and point.metrics and point.metrics.omission_gap_p99_ms is not None
+    ]
+    return max(known)[2] if known else None

@@ -1,0 +1,123 @@
+"""Numbers, ratios and intervals as a reader sees them."""
+
+from collections.abc import Callable, Mapping
+
+from analysis.capacity.certified import Capacity
+from analysis.claims.judge import Reading
+from analysis.compare.ratios import Bound
+from analysis.compare.verdicts import Ratio
+from analysis.read.contenders import ContenderFacts
+
+NONE = "–"
+
+
+def number(value: float | None) -> str:
+    """Three significant digits or more, a dash for null: 0.0421, 12.0, 1,234."""
+    if value is None:
+        return NONE
+    if value == 0:
+        return "0"
+    return f"{value:#,.3g}".rstrip(".") if abs(value) < 999.5 else f"{value:,.0f}"
+
+
+def count(value: int | None) -> str:
+    return NONE if value is None else f"{value:,}"
+
+
+def percent(value: float | None) -> str:
+    return NONE if value is None else f"{number(value * 100)}\N{NO-BREAK SPACE}%"
+
+
+def exact_percent(share: float) -> str:
+    """A share that was set, not measured, without invented digits: 95 %."""
+    return f"{share * 100:g}\N{NO-BREAK SPACE}%"
+
+
+def plain(value: float | None) -> str:
+    """A value that was set, not measured, without invented digits: 75."""
+    return NONE if value is None else f"{value:.4g}"
+
+
+def rate(value_rps: float | None) -> str:
+    """An arrival rate as it was set: 75 rps."""
+    return NONE if value_rps is None else f"{plain(value_rps)} rps"
+
+
+def capacity_interval(capacity: Capacity) -> str:
+    """Where the capacity lies: from the certified rate to the lowest rate found not met."""
+    return interval(capacity.certified_rps, capacity.not_met_rps, plain)
+
+
+def mebibytes(value_bytes: int | None) -> str:
+    return number(None if value_bytes is None else value_bytes / 2**20)
+
+
+def flops(value_per_s: float | None) -> str:
+    """Operations a second with their unit: 7.02 TFLOP/s, 5.93 GFLOP/s."""
+    if value_per_s is None:
+        return NONE
+    scale, unit = (1e12, "TFLOP/s") if value_per_s >= 1e12 else (1e9, "GFLOP/s")
+    return f"{number(value_per_s / scale)}\N{NO-BREAK SPACE}{unit}"
+
+
+def shares(by_name: Mapping[str, float] | None) -> str:
+    """Shares by name, the largest first: software power cap 40 %."""
+    if by_name is None:
+        return NONE
+    ordered = sorted(by_name.items(), key=lambda item: -item[1])
+    return ", ".join(f"{name} {percent(share)}" for name, share in ordered) or "never"
+
+
+def times(ratio: float | None, bound: Bound | None = None) -> str:
+    """A ratio as 2.4×, with how exactly it is known: at least 2.4×."""
+    if ratio is None:
+        return NONE
+    known = "" if bound in (None, Bound.EXACT) else f"{bound} "
+    return f"{known}{number(ratio)}×"
+
+
+def interval(
+    low: float | None, high: float | None, worded: Callable[[float | None], str] = number
+) -> str:
+    """The two ends in words, an open one said: 1.20 to 3.40, at least 1.20, at most 3.40."""
+    if low is None and high is None:
+        return NONE
+    if high is None:
+        return f"at least {worded(low)}"
+    return f"at most {worded(high)}" if low is None else f"{worded(low)} to {worded(high)}"
+
+
+def times_within(ratio: float | None, low: float | None, high: float | None) -> str:
+    """A ratio with its interval: 2.40× (2.10 to 2.80); a dash where nothing bounds it."""
+    if low is None and high is None:
+        return NONE
+    if ratio is None:
+        return f"{interval(low, high)}×"
+    return f"{times(ratio)} ({interval(low, high)})"
+
+
+def verdict(ratio: Ratio | None) -> str:
+    """What was found, with the ratio and its interval: better: 0.420× (0.380 to 0.470)."""
+    if ratio is None:
+        return NONE
+    if ratio.ratio is None:
+        return str(ratio.verdict)
+    return f"{ratio.verdict}: {times(ratio.ratio)} ({interval(ratio.low, ratio.high)})"
+
+
+def named_parts(contender: ContenderFacts) -> str:
+    """What follows the number of moving parts: their names."""
+    if not contender.parts:
+        return ", not named in this record"
+    return f": {', '.join(contender.parts)}"
+
+
+def reading(found: Reading, unit: str) -> str:
+    """What was measured of a claim, in its unit and with its interval where it has one."""
+    in_unit: Mapping[str, Callable[[float | None], str]]
+    in_unit = {"×": times, "share": percent, "rps": rate}
+    worded = in_unit.get(unit, number)
+    if {found.low, found.high} in ({found.value}, {None}):
+        return worded(found.value)
+    within = interval(found.low, found.high, worded)
+    return within if found.value is None else f"{worded(found.value)} ({within})"

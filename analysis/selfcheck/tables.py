@@ -1,0 +1,104 @@
+"""A proof as Markdown tables."""
+
+from collections.abc import Iterable, Sequence
+
+from analysis.compare.verdicts import Verdict
+from analysis.selfcheck.findings import CapacityCheck, Comparison, Detection, Latency, Proof
+
+HEADERS = {
+    "Latency: by the law, exact for the same arrivals, and as measured. *Late* is what the machine "
+    "may have added (P99 send lag plus P99 lateness of the simulated replies).": (
+        "simulated law|rate|requests|true P50|measured P50|true P99|measured P99|difference|late|"
+        "within 10 % + 1 ms"
+    ),
+    "Verdicts on P99 latency:": (
+        "simulated|against|true ratio|measured ratio|expected|found|right"
+    ),
+    "Planted faults:": "simulated|law|rate|planted|found in|other findings",
+    "Capacity: in the long run by simulation of the law, and as found. *Judged rightly* counts the "
+    "rates at which the truth is clear of the bound.": (
+        "simulated|law|SLO|true capacity|certified|not met at|judged rightly"
+    ),
+}
+
+
+def markdown(proof: Proof) -> str:
+    """The tables of a proof that have rows, each headed by what it shows."""
+    tables = (
+        [_latency(row) for row in proof.latencies],
+        [_comparison(row) for row in proof.comparisons],
+        [_detection(row) for row in proof.detections],
+        [_capacity(row) for row in proof.capacities],
+    )
+    lines = [f"Simulated services, measured in run `{proof.run_id}` on {proof.machine}."]
+    for (title, header), rows in zip(HEADERS.items(), tables, strict=True):
+        if rows:
+            lines += ["", title, "", *_table(header, rows)]
+    return "\n".join(lines)
+
+
+def _table(header: str, rows: Iterable[Sequence[str]]) -> list[str]:
+    names = header.split("|")
+    lines = [names, ["---"] * len(names), *rows]
+    return [f"| {' | '.join(line)} |" for line in lines]
+
+
+def _latency(row: Latency) -> list[str]:
+    share = row.difference_ms / row.truth_p99_ms
+    outcome = "yes" if row.within else "**no**"
+    if not row.n_certified:
+        outcome = "machine too late to tell"
+    return [
+        f"{row.contender}: {row.law}",
+        f"{row.rate_rps:g}/s",
+        f"{row.n_requests:,} ({row.n_certified} of {row.n_repeats} repeats)",
+        *(f"{ms:.1f} ms" for ms in (row.truth_p50_ms, row.measured_p50_ms)),
+        *(f"{ms:.1f} ms" for ms in (row.truth_p99_ms, row.measured_p99_ms)),
+        f"{row.difference_ms:+.1f} ms ({share:+.1%})",
+        "–" if row.late_ms is None else f"{row.late_ms:.1f} ms",
+        outcome,
+    ]
+
+
+def _comparison(row: Comparison) -> list[str]:
+    interval = "–"
+    if row.ratio is not None:
+        interval = f"{row.ratio:.2f}"
+    if row.low is not None and row.high is not None:
+        interval += f" ({row.low:.2f} to {row.high:.2f})"
+    outcome = "**no**" if row.wrong else "yes"
+    if row.verdict is Verdict.NOT_ENOUGH_EVIDENCE and row.expected is not row.verdict:
+        outcome = "no claim"
+    return [
+        row.contender,
+        row.reference,
+        f"{row.true_ratio:.2f}",
+        interval,
+        str(row.expected),
+        str(row.verdict),
+        outcome,
+    ]
+
+
+def _detection(row: Detection) -> list[str]:
+    found = "–" if row.planted is None else f"{row.n_found} of {row.n_trials}"
+    return [
+        row.contender,
+        row.law,
+        f"{row.rate_rps:g}/s",
+        str(row.planted or "nothing"),
+        f"**{found}**" if row.wrong else found,
+        ", ".join(row.false_alarms) or "none",
+    ]
+
+
+def _capacity(row: CapacityCheck) -> list[str]:
+    found = (row.true_rps, row.certified_rps, row.not_met_rps)
+    outcome = f"{row.n_right} of {row.n_clear}"
+    return [
+        row.contender,
+        row.law,
+        row.slo,
+        *("–" if rate_rps is None else f"{rate_rps:.4g}/s" for rate_rps in found),
+        f"**{outcome}**" if row.wrong else outcome,
+    ]

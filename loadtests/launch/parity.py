@@ -1,0 +1,150 @@
+"""Every contender must give the same answers: compared before the load and sampled during it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from loadtests.generator.assignment import ANSWER_SAMPLE_EVERY
+from loadtests.generator.schedule import Schedule
+from loadtests.records.trials import ParityRecord
+from loadtests.spec.external import ExternalContender
+from loadtests.wire.address import Address
+from loadtests.wire.formats import Answer
+from loadtests.wire.probe import open_probe
+from loadtests.wire.texts import TrafficText
+from servers.contract import LENGTH_BUCKETS, BatchItem, bucket_length
+from servers.discovery import Contender
+
+PER_BUCKET = 6
+
+OWN_TEXTS = 40
+"""Texts that a service with a model of its own is asked before each load."""
+
+NO_MODEL_ANSWER = BatchItem(label="null", confidence=1.0)
+"""The right answer to every text of a contender that runs no model (engine "none")."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    text: TrafficText
+    answer: Answer
+
+    @property
+    def confidence_gap(self) -> float | None:
+        if self.answer.confidence is None:
+            return None
+        return abs(self.answer.confidence - self.text.confidence)
+
+    def agrees(self, tolerance: float | None) -> bool:
+        """tolerance None: only the labels are compared.
+
+        Where the reference itself gives two labels the same confidence but for what the tolerance
+        lets each of them move, either is right: half precision turns such ties.
+        """
+        gap = self.confidence_gap
+        close = tolerance is None or gap is None or gap <= tolerance
+        tied = tolerance is not None and self.text.margin <= 2 * tolerance
+        return close and (tied or self.answer.label == self.text.label)
+
+
+@dataclass(frozen=True)
+class Yardstick:
+    """The answers a contender must give during a load, by text_id, and what was compared before it.
+
+    tolerance None: only labels are compared, and with the contender's own earlier answers.
+    """
+
+    expected: Mapping[int, TrafficText]
+    before: Sequence[Compared]
+    tolerance: float | None
+
+    def judge(self, rows: pd.DataFrame) -> ParityRecord:
+        """The answers of before and those that rows kept."""
+        return judge([*self.before, *sampled_answers(rows, self.expected)], self.tolerance)
+
+
+def expected_answers(contender: Contender, traffic: Sequence[TrafficText]) -> list[TrafficText]:
+    """The traffic with the answers this contender must give; empty where none are known before it
+    is asked, see own_yardstick."""
+    if isinstance(contender, ExternalContender) and not contender.compare:
+        return []
+    if contender.engine != "none":
+        return list(traffic)
+    return [
+        replace(
+            text, label=NO_MODEL_ANSWER.label, confidence=NO_MODEL_ANSWER.confidence, margin=1.0
+        )
+        for text in traffic
+    ]
+
+
+def parity_texts(traffic: Sequence[TrafficText]) -> list[TrafficText]:
+    """The first few texts of each length bucket: padding errors show in some lengths only."""
+    chosen: list[TrafficText] = []
+    for bucket in LENGTH_BUCKETS:
+        within = [text for text in traffic if bucket_length(text.n_tokens) == bucket]
+        chosen += within[:PER_BUCKET]
+    return chosen
+
+
+def judge(compared: Iterable[Compared], tolerance: float | None) -> ParityRecord:
+    """How many answers differ from the expected in label, or in confidence by over tolerance."""
+    everything = list(compared)
+    wrong = [pair for pair in everything if not pair.agrees(tolerance)]
+    gaps = [pair.confidence_gap for pair in everything if pair.confidence_gap is not None]
+    return ParityRecord(
+        checked=len(everything),
+        mismatches=len(wrong),
+        max_confidence_gap=max(gaps, default=None) if tolerance is not None else None,
+        example=_example(wrong[0], tolerance) if wrong else None,
+        against="consistency" if tolerance is None else "reference",
+    )
+
+
+def _example(pair: Compared, tolerance: float | None) -> str:
+    text, answer = pair.text, pair.answer
+    if tolerance is None:
+        return f"text {text.text_id}: {text.label} before, {answer.label} later, for the same text"
+    found = "" if answer.confidence is None else f" {answer.confidence:.4f}"
+    return (
+        f"text {text.text_id}: expected {text.label} {text.confidence:.4f}, "
+        f"found {answer.label}{found}"
+    )
+
+
+def check_answers(address: Address, traffic: Sequence[TrafficText]) -> list[Compared]:
+    """Asks the contender for the parity texts, one by one."""
+    with open_probe(address) as probe:
+        return [Compared(text, probe.predict(text.text)) for text in parity_texts(traffic)]
+
+
+def own_yardstick(
+    address: Address, schedule: Schedule, traffic: Sequence[TrafficText], timeout_s: float
+) -> Yardstick:
+    """What a service with a model of its own answers before the load, asked twice.
+
+    It is asked texts whose answers will be kept during the load, so that there is something to
+    compare.
+    """
+    ids = schedule.text_ids[::ANSWER_SAMPLE_EVERY]
+    if len(schedule.times_s) > OWN_TEXTS * ANSWER_SAMPLE_EVERY:
+        # Spread over the whole load; a closed loop has no known end, and is asked its first ones.
+        ids = ids[np.linspace(0, len(ids) - 1, OWN_TEXTS).astype(int)]
+    texts = [traffic[text_id] for text_id in dict.fromkeys(ids[:OWN_TEXTS].tolist())]
+    with open_probe(address, timeout_s) as probe:
+        expected = [replace(text, label=probe.predict(text.text).label) for text in texts]
+        before = [Compared(text, probe.predict(text.text)) for text in expected]
+    return Yardstick({text.text_id: text for text in expected}, before, tolerance=None)
+
+
+def sampled_answers(rows: pd.DataFrame, expected: Mapping[int, TrafficText]) -> list[Compared]:
+    """The answers kept during the load, of the texts in expected."""
+    kept = rows.dropna(subset=["label"])
+    columns = (kept[name].tolist() for name in ("text_id", "label", "confidence"))
+    return [
+        Compared(expected[text_id], Answer(label, None if np.isnan(confidence) else confidence))
+        for text_id, label, confidence in zip(*columns, strict=True)
+        if text_id in expected
+    ]

@@ -1,0 +1,215 @@
+"""From an experiment to its trials, by visits: calibration, search, then seeded random blocks."""
+
+import random
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from statistics import fmean
+
+from loadtests.records.trials import Level, Phases, Purpose
+from loadtests.spec.experiment import CapacitySpec, Experiment
+from servers.discovery import Contender
+
+STARTUP_S = 5.0
+AROUND_TRIAL_S = 1.5
+"""What a visit and a trial take beside warm-up and steady state, before anything is measured."""
+
+PROBES = 5
+"""Probes of a search for one SLO, before anything is measured; each further SLO adds one."""
+
+ENGINE_S = 30.0
+"""What measuring one engine alone takes, before it is known: most of it is loading."""
+
+
+OwnRates = Mapping[str, Sequence[float]]
+"""By contender: the rates found for it, at which the blocks certify what the search saw."""
+
+
+@dataclass(frozen=True)
+class PlannedTrial:
+    """schedule_seed depends on level and repeat only: every contender gets the same schedule."""
+
+    trial_id: str
+    purpose: Purpose
+    contender: Contender
+    level: Level
+    repeat: int
+    phases: Phases
+    schedule_seed: tuple[int, ...]
+
+    @property
+    def expected_s(self) -> float:
+        return self.phases.warmup_s + self.phases.steady_s + AROUND_TRIAL_S
+
+
+@dataclass(frozen=True)
+class Visit:
+    """Trials that share one start of one contender."""
+
+    contender: Contender
+    trials: tuple[PlannedTrial, ...]
+
+    @property
+    def repeat(self) -> int:
+        return self.trials[0].repeat
+
+
+@dataclass(frozen=True)
+class Starts:
+    """Seconds that a start takes: as seen (by contender), or like those seen, or as planned."""
+
+    seen_s: Mapping[str, float] = field(default_factory=dict)
+
+    def of(self, contender: str) -> float:
+        usual_s = fmean(self.seen_s.values()) if self.seen_s else STARTUP_S
+        return self.seen_s.get(contender, usual_s)
+
+
+AS_PLANNED = Starts()
+
+
+def calibration(experiment: Experiment, contenders: Mapping[str, Contender]) -> list[Visit]:
+    """Closed-loop trials against the null servers: what the client itself can do."""
+    spec = experiment.calibration
+    if spec is None:
+        return []
+    level = Level("closed", concurrency=spec.concurrency)
+    phases = Phases(spec.warmup_s, spec.steady_s)
+    visited = [contenders[name] for name in spec.contenders]
+    return [
+        Visit(each, (_trial(experiment, each, "calibration", level, 1, phases),))
+        for each in visited
+    ]
+
+
+def search_order(experiment: Experiment) -> list[str]:
+    """The contenders in the seeded random order in which the search visits them."""
+    return _shuffled(experiment, 0, experiment.contenders)
+
+
+def probe(
+    experiment: Experiment, spec: CapacitySpec, who: Contender, rate_rps: float, earlier: int = 0
+) -> PlannedTrial:
+    """The trial that shows whether a contender meets the SLOs at this rate; earlier: the probes
+    already made of it, since one in doubt is made again, with other arrivals."""
+    phases = Phases(spec.warmup_s, spec.steady_s)
+    trial = _trial(experiment, who, "search", Level("open", rate_rps=rate_rps), 0, phases)
+    if not earlier:
+        return trial
+    return replace(
+        trial,
+        trial_id=trial.trial_id.replace("search", f"search{earlier + 1}", 1),
+        schedule_seed=(*trial.schedule_seed, earlier),
+    )
+
+
+def block(
+    experiment: Experiment,
+    contenders: Mapping[str, Contender],
+    repeat: int,
+    own_rates: OwnRates,
+) -> list[Visit]:
+    """One repeat: every contender once, in a fresh random order, at the common levels and at the
+    rates found for it; the noise floor's twin at the levels it shares with its base.
+
+    Repeating whole blocks in changing order, instead of one contender after the other, keeps
+    slow changes of the machine (heat, neighbours) from favouring one contender.
+    """
+    common = experiment.load.levels()
+    visits = []
+    for name in _shuffled(experiment, repeat, (*experiment.contenders, *_twins(experiment))):
+        base = name if name in experiment.contenders else str(experiment.noise_floor)
+        purpose: Purpose = "measurement" if name == base else "noise"
+        own = [Level("open", rate_rps=rate) for rate in own_rates.get(base, ())]
+        levels = dict.fromkeys([*common, *own] if name == base else common or own)
+        contender = replace(contenders[base], name=name)
+        trials = tuple(
+            _trial(experiment, contender, purpose, level, repeat, _phases(experiment, level))
+            for level in random.Random(f"{experiment.seed} {repeat} {name}").sample(
+                list(levels), len(levels)
+            )
+        )
+        if trials:
+            visits.append(Visit(contender, trials))
+    return visits
+
+
+def blocks(
+    experiment: Experiment, contenders: Mapping[str, Contender], own_rates: OwnRates
+) -> list[Visit]:
+    """The visits of all repeats."""
+    repeats = range(1, experiment.repeats + 1)
+    return [visit for k in repeats for visit in block(experiment, contenders, k, own_rates)]
+
+
+def missing(visits: Iterable[Visit], done: Container[str]) -> list[Visit]:
+    """The visits with the trials whose ids are not in done."""
+    left = [
+        Visit(visit.contender, tuple(t for t in visit.trials if t.trial_id not in done))
+        for visit in visits
+    ]
+    return [visit for visit in left if visit.trials]
+
+
+def guessed_rates(experiment: Experiment, contenders: Iterable[str]) -> OwnRates:
+    """Stands for the rates found, before anything is known, to tell how long the run will be."""
+    spec = experiment.capacity
+    if spec is None:
+        return {}
+    return dict.fromkeys(contenders, [spec.start_rps * spec.resolution])
+
+
+def expected_search_s(
+    experiment: Experiment, contenders: Iterable[str], fine: bool, starts: Starts = AS_PLANNED
+) -> float:
+    """A rough length of the search of these contenders; not fine: the first SLO only, and that to
+    two steps of the grid."""
+    spec = experiment.capacity
+    if spec is None:
+        return 0.0
+    probes = PROBES + len(experiment.more_slos) if fine else PROBES - 1
+    probes_s = probes * (spec.warmup_s + spec.steady_s + AROUND_TRIAL_S)
+    return sum(starts.of(name) + probes_s for name in contenders)
+
+
+def expected_s(visits: Iterable[Visit], starts: Starts = AS_PLANNED) -> float:
+    """A rough length of the visits."""
+    return sum(
+        starts.of(visit.contender.name) + sum(trial.expected_s for trial in visit.trials)
+        for visit in visits
+    )
+
+
+def _twins(experiment: Experiment) -> tuple[str, ...]:
+    return (f"{experiment.noise_floor}-again",) if experiment.noise_floor else ()
+
+
+def _shuffled(experiment: Experiment, repeat: int, names: Sequence[str]) -> list[str]:
+    return random.Random(f"{experiment.seed} {repeat}").sample(names, len(names))
+
+
+def _phases(experiment: Experiment, level: Level) -> Phases:
+    return Phases(experiment.load.warmup_s, experiment.load.steady_for(level))
+
+
+def _trial(
+    experiment: Experiment,
+    contender: Contender,
+    purpose: Purpose,
+    level: Level,
+    repeat: int,
+    phases: Phases,
+) -> PlannedTrial:
+    prefix = purpose if purpose in ("calibration", "search") else f"r{repeat}"
+    if level.rate_rps is None:
+        load_seed = (0, level.concurrency or 0)
+    else:
+        load_seed = (round(level.rate_rps * 1000), 0)
+    return PlannedTrial(
+        trial_id=f"{prefix}-{contender.name}-{level.label}",
+        purpose=purpose,
+        contender=contender,
+        level=level,
+        repeat=repeat,
+        phases=phases,
+        schedule_seed=(experiment.seed, repeat, *load_seed),
+    )

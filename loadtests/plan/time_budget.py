@@ -1,0 +1,104 @@
+"""A budget of time for a whole command: how it is read, and what is said of it. Pure."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from loadtests.plan.tiers import Rung, fitting
+
+CLOSING_S = 4.0
+"""Kept free for stopping the last server and writing what there is."""
+
+MOST_S = 30 * 86_400.0
+UNITS_S = {"s": 1, "m": 60, "min": 60, "h": 3600}
+
+
+class BudgetError(ValueError):
+    """A budget of time that cannot be read, or that is too short for anything."""
+
+
+@dataclass(frozen=True)
+class TimeBudget:
+    """length_s of wall clock from began_s (time.monotonic) on, everything included; report_s of it
+    are for the report."""
+
+    length_s: float
+    began_s: float
+    report_s: float = 0.0
+
+    @property
+    def until_s(self) -> float:
+        """When nothing may be measured any more."""
+        return self.began_s + self.length_s - self.closing_s
+
+    @property
+    def closing_s(self) -> float:
+        return CLOSING_S + self.report_s
+
+
+def report_s(imports_s: float) -> float:
+    """What the report is expected to take on a machine where its imports took imports_s.
+
+    For the default study's 60 trials it took 10 s after imports of 4.2 s, and 11.6 s after 9.2 s.
+    """
+    return min(60.0, max(12.0, 4 * imports_s))
+
+
+def with_time_left(budget: TimeBudget, now_s: float) -> TimeBudget:
+    """budget; BudgetError where its end alone takes all that is left of it."""
+    if now_s >= budget.until_s:
+        raise BudgetError(
+            f"expected a time budget of more than {clock(now_s - budget.began_s)}, which is used, "
+            f"and {clock(budget.closing_s)} for the end, found {clock(budget.length_s)}; give more "
+            "time."
+        )
+    return budget
+
+
+def seconds(text: str) -> float:
+    """The length that `540s`, `9m` or `1h` names; BudgetError where it names none.
+
+    A bare number is refused: 9 was meant as minutes and read as seconds.
+    """
+    parts = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|min|m|h)\s*", text)
+    length_s = float(parts[1]) * UNITS_S[parts[2]] if parts else 0.0
+    if not 0 < length_s <= MOST_S:
+        raise BudgetError(
+            "expected a time budget with its unit, such as 540s, 9m or 1h, of at most "
+            f"{MOST_S / 3600:g}h, found {text!r}; correct --time-budget."
+        )
+    return length_s
+
+
+def plan_in_words(
+    rungs: Sequence[Rung], lengths_s: Sequence[float], budget: TimeBudget, now_s: float
+) -> str:
+    """What will be measured and what not, a line a rung with the time it adds, and the end.
+
+    BudgetError where not even the lowest rung fits.
+    """
+    used_s = now_s - budget.began_s
+    count = fitting(lengths_s, budget.until_s - now_s)
+    if count == 0:
+        needed_s = used_s + lengths_s[0] + budget.closing_s
+        raise BudgetError(
+            f"expected a time budget of at least {clock(needed_s)} (used so far {clock(used_s)}; "
+            f"{rungs[0].adds}, {clock(lengths_s[0])}; the end {clock(budget.closing_s)}), found "
+            f"{clock(budget.length_s)}; give more time, or name fewer contenders."
+        )
+    lines = [f"Time budget {clock(budget.length_s)}, of which {clock(used_s)} is used:"]
+    below_s = 0.0
+    for number, (rung, length_s) in enumerate(zip(rungs, lengths_s, strict=True)):
+        verdict = "measured" if number < count else "no time "
+        lines.append(f"  {verdict} {clock(length_s - below_s):>6}  {rung.adds}")
+        below_s = length_s
+    report = "report included" if budget.report_s else "without a report"
+    end_s = used_s + lengths_s[count - 1] + budget.closing_s
+    lines.append(f"Expected to end after {clock(end_s)}, {report}; planned anew on the way.")
+    return "\n".join(lines)
+
+
+def clock(length_s: float) -> str:
+    """Minutes and seconds, as 8:05."""
+    minutes, rest_s = divmod(round(length_s), 60)
+    return f"{minutes}:{rest_s:02d}"

@@ -1,0 +1,280 @@
+"""The files of a run: the only interface between load and analysis (see results/README.md).
+
+This module holds what is JSON; loadtests/records/tables.py the Parquet beside it.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, astuple, dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, GetPydanticSchema
+from pydantic_core.core_schema import no_info_after_validator_function
+
+from loadtests.records.stored import (
+    RESUME,
+    Block,
+    Core,
+    Count,
+    Finite,
+    LengthS,
+    Name,
+    Number,
+    Positive,
+    WindowS,
+    read_stored,
+    shown,
+)
+from loadtests.records.stored import SCHEMA_VERSION as SCHEMA_VERSION
+from loadtests.records.stored import RecordError as RecordError
+from servers.storable import storable_json
+
+SEND_LAG_SHARE = 0.1
+"""Share of the SLO's latency by which requests may leave late (P99): beyond it a trial is repeated,
+and not used if it stays late. The lag is the client's delay inside the measured latency: a tenth
+of the bound cannot turn a clear answer around."""
+
+CEILING_SHARE = 0.5
+"""Above half of what the client does against a server that answers at once, its own queueing
+begins to show in the tail."""
+
+CLIENT_LIMIT = "client_limit"
+"""Status of a request that failed because the client's machine had no more descriptors, ports or
+memory."""
+
+Mode = Literal["open", "closed"]
+Purpose = Literal["measurement", "calibration", "search", "noise"]
+TrialStatus = Literal["completed", "failed"]
+
+
+@dataclass(frozen=True)
+class Level:
+    """One load level: an arrival rate (open loop) or a number of callers (closed loop)."""
+
+    mode: Mode
+    rate_rps: Positive | None = None
+    concurrency: Count | None = None
+
+    def __post_init__(self) -> None:
+        if (self.rate_rps is None) == (self.mode == "open"):
+            raise ValueError("expected rate_rps in the open loop, concurrency in the closed one")
+
+    @property
+    def label(self) -> str:
+        """Part of a trial's name."""
+        return f"{self.rate_rps:g}rps" if self.mode == "open" else f"c{self.concurrency}"
+
+    @property
+    def in_words(self) -> str:
+        """Such as 75 rps, or 4 callers."""
+        if self.mode == "open":
+            return f"{self.rate_rps:g} rps"
+        return f"{self.concurrency} caller{'s' if self.concurrency != 1 else ''}"
+
+
+@dataclass(frozen=True)
+class Phases:
+    """Seconds on the trial's clock: warm-up is [0, warmup_s), steady state the steady_s after."""
+
+    warmup_s: LengthS
+    steady_s: WindowS
+    drain_s: LengthS = 0.0
+
+
+@dataclass(frozen=True)
+class ParityRecord:
+    """Answers of before and during the load, compared with the reference answers; or, for a service
+    with a model of its own ("consistency"), labels only, with its own answers of before the load.
+
+    max_confidence_gap None: no confidence was compared.
+    """
+
+    checked: Count
+    mismatches: Count
+    max_confidence_gap: Finite | None
+    example: str | None = None
+    against: Literal["reference", "consistency"] = "reference"
+
+
+class _Declared(BaseModel):
+    """What analysis reads of a contender's declaration; the rest is kept as it is."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: Name
+    server: str
+    protocol: Name
+    engine: str
+    setting: str
+    batching: bool
+    summary: str
+    moving_parts: Count | list[str]
+    options: Mapping[str, str | bool | int | float | None] = {}
+
+
+Declaration = Annotated[
+    Mapping[str, Any],
+    GetPydanticSchema(
+        lambda _, handler: no_info_after_validator_function(
+            dict, handler.generate_schema(_Declared)
+        )
+    ),
+]
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """trial.json: one contender x one load level x one repeat.
+
+    contender holds the fields of servers.discovery.Contender. counters_* hold the fields of
+    servers.contract.ServerCounters, read before the warm-up and after the drain. cores maps
+    "server" and "load" to core numbers; telemetry_sources names where each column of
+    telemetry.parquet came from (null: it has no value). attempts_send_lag_p99_ms has one entry an
+    attempt, the last one kept; null in a closed loop. attempts_foreign_share likewise: by side
+    ("server", "load") the share of its cores that went to others (loadtests.records.disturbance).
+    client_failed: it failed by the load generator, and not by the server.
+    run_id None: made by an earlier version.
+    """
+
+    trial_id: Name
+    purpose: Purpose
+    contender: Declaration
+    level: Level
+    repeat: Block
+    order: Count
+    status: TrialStatus
+    reason: str | None = None
+    log_tail: tuple[str, ...] = ()
+    started_at: str = ""
+    startup_s: LengthS | None = None
+    phases: Phases | None = None
+    cores: Mapping[str, tuple[Core, ...]] = field(default_factory=dict)
+    workers: Count = 1
+    schedule_digest: str | None = None
+    attempts_send_lag_p99_ms: tuple[Number | None, ...] = ()
+    attempts_foreign_share: tuple[Mapping[str, Number | None], ...] = ()
+    parity: ParityRecord | None = None
+    counters_before: Mapping[str, Count | None] | None = None
+    counters_after: Mapping[str, Count | None] | None = None
+    telemetry_sources: Mapping[str, str | None] = field(default_factory=dict)
+    client_failed: bool = False
+    run_id: Name | None = None
+    schema_version: int = SCHEMA_VERSION
+
+    @property
+    def contender_name(self) -> str:
+        return str(self.contender["name"])
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """An entry of `dropped` in manifest.json: what the time budget left no room for.
+
+    repeat is the block, 0 in the search or where it means every block; contender None means every
+    contender. Purpose "engines": the engines alone.
+    """
+
+    purpose: Purpose | Literal["engines"]
+    repeat: int
+    contender: str | None
+    detail: str
+
+
+@dataclass(frozen=True)
+class EngineFacts:
+    """An entry of engines.json: one engine in one placement, measured alone (results/README.md).
+
+    placement holds the fields of servers.classifier.placement.Placement, proof and the points of
+    the curve those of servers.classifier. reason says why available is false: then nothing below it
+    is known. flops_per_request is by padded length in tokens.
+    """
+
+    engine: str
+    placement: Mapping[str, Any]
+    used_by: tuple[str, ...]
+    available: bool
+    reason: str
+    version: str = ""
+    device_name: str = ""
+    proof: Mapping[str, Any] | None = None
+    curve: tuple[Mapping[str, Any], ...] = ()
+    flops_per_request: Mapping[str, float] = field(default_factory=dict)
+    matmul_flops_per_s: float | None = None
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    path.write_text(storable_json(value, indent=2) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    return read_stored(path, dict[str, Any])
+
+
+class Begun(BaseModel):
+    """What the load side reads again of the manifest of a run that it continues."""
+
+    run_id: Name | None = None
+    experiment: dict[str, Any] = {}
+    own_rates: dict[Name, tuple[Positive, ...]] | None = None
+
+
+def read_begun(run_dir: Path) -> Begun:
+    return read_stored(run_dir / "manifest.json", Begun)
+
+
+def write_trial(folder: Path, trial: TrialRecord) -> None:
+    write_json(folder / "trial.json", asdict(trial))
+
+
+def read_trial(folder: Path) -> TrialRecord:
+    path = folder / "trial.json"
+    trial = read_stored(path, TrialRecord, RESUME)
+    if trial.status == "completed" and trial.phases is None:
+        raise RecordError(f"{path} is completed but names no phases: it is damaged; {RESUME}")
+    known = {side for s in trial.attempts_foreign_share for side in s if s[side] is not None}
+    for side in sorted(side for side in known if not trial.cores.get(side)):
+        raise RecordError(
+            f"{path} has the share of others on the cores of {shown(side)!r}, and no such cores: "
+            f"it is damaged; {RESUME}"
+        )
+    return trial
+
+
+def trial_folders(run_dir: Path) -> list[Path]:
+    """The complete trials of a run, in name order (a name starting with '.' is unfinished)."""
+    found = (run_dir / "trials").glob("[!.]*")
+    return sorted(p for p in found if os.path.lexists(p / "trial.json"))
+
+
+def read_trials(run_dir: Path, run_id: str | None = None) -> dict[Path, TrialRecord]:
+    """Every complete trial of a run by its folder; RecordError where one does not belong there.
+
+    A trial belongs to its run, name and place in the order, once: a copy is no further evidence.
+    """
+    found = {folder: read_trial(folder) for folder in trial_folders(run_dir)}
+    seen: dict[tuple[object, ...], Path] = {}
+    for folder, trial in found.items():
+        problem = None
+        if trial.trial_id != folder.name:
+            problem = f"is the trial {trial.trial_id}, found in the folder of another one"
+        elif run_id and trial.run_id and trial.run_id != run_id:
+            problem = f"is a trial of the run {trial.run_id}, found in {run_id}"
+        for once in _only_once(trial):
+            first = seen.setdefault(once, folder)
+            if first is not folder:
+                problem = problem or f"is the same trial as {first.name}"
+        if problem:
+            raise RecordError(
+                f"{folder / 'trial.json'} {problem}: a trial counts once, in its own run; remove "
+                "the copy."
+            )
+    return found
+
+
+def _only_once(trial: TrialRecord) -> Iterator[tuple[object, ...]]:
+    if trial.repeat:  # several probes of a search may have the same rate
+        level = astuple(trial.level)
+        yield trial.purpose, trial.contender_name, level, trial.repeat
+    if trial.order and trial.started_at:  # a resumed run of old may have used a position twice
+        yield trial.order, trial.started_at

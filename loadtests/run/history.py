@@ -1,0 +1,199 @@
+"""What a run knows so far: its finished trials, read from disk, and what they say of each SLO."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from loadtests.plan.rounds import AROUND_TRIAL_S, Starts
+from loadtests.records.disturbance import was_disturbed
+from loadtests.records.slo import SloOutcome, judge_slo, miss_is_proven
+from loadtests.records.tables import read_requests
+from loadtests.records.trials import (
+    CEILING_SHARE,
+    CLIENT_LIMIT,
+    SEND_LAG_SHARE,
+    TrialRecord,
+    read_trials,
+)
+from loadtests.spec.experiment import Experiment, Slo
+
+MOST_WINDOWS = 3
+"""Steady states at one rate, of which one that missed the SLO is outvoted by the others."""
+
+Trial = tuple[TrialRecord, pd.DataFrame]
+"""A completed trial and its rows, as loadtests.records.tables.read_requests gives them."""
+
+
+@dataclass
+class History:
+    """Every finished trial of a run. A search that was killed goes on from here, because nothing
+    else decides where it stands."""
+
+    folder: Path
+    experiment: Experiment
+    records: dict[str, TrialRecord] = field(default_factory=dict)
+    _trials: dict[tuple[str, float], list[Trial]] = field(default_factory=dict)
+    _ceilings_rps: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, folder: Path, experiment: Experiment, run_id: str | None = None) -> "History":
+        history = cls(folder, experiment)
+        for record in read_trials(folder, run_id).values():
+            history.add(record)
+        return history
+
+    def add(self, record: TrialRecord) -> None:
+        """Takes note of a trial that was saved."""
+        self.records[record.trial_id] = record
+        # Later repeats do not count: a resumed run must search as if it had not been stopped.
+        first_repeat = record.purpose == "measurement" and record.repeat == 1
+        if record.status != "completed" or not (
+            first_repeat or record.purpose in ("search", "calibration")
+        ):
+            return
+        rows = read_requests(self.folder / "trials" / record.trial_id)
+        if record.level.rate_rps is not None:
+            key = record.contender_name, record.level.rate_rps
+            self._trials.setdefault(key, []).append((record, rows))
+        elif record.purpose == "calibration" and not was_disturbed(record):
+            protocol = str(record.contender["protocol"])
+            self._ceilings_rps[protocol] = throughput_rps(rows, record)
+
+    def probes(self, contender: str) -> list[dict[float, bool | None]]:
+        """For each SLO, by rate that was probed: whether it was met; None: it cannot be told.
+
+        A rate's probes and its first repeat are judged together."""
+        trials_at = self._trials_at(contender)
+        return [
+            {rate: slo_met(trials, slo) for rate, trials in trials_at.items()}
+            for slo in self.experiment.slos
+        ]
+
+    def doubted(self, contender: str) -> list[set[float]]:
+        """For each SLO, the rates that only one window missed: to be probed again."""
+        trials_at = self._trials_at(contender)
+        return [
+            {rate for rate, trials in trials_at.items() if missed_in_doubt(trials, slo)}
+            for slo in self.experiment.slos
+        ]
+
+    def n_probes(self, contender: str, rate_rps: float) -> int:
+        """How often the search has probed this rate."""
+        trials = self._trials.get((contender, rate_rps), [])
+        return sum(record.purpose == "search" for record, _ in trials)
+
+    def _trials_at(self, contender: str) -> dict[float, list[Trial]]:
+        return {rate: trials for (name, rate), trials in self._trials.items() if name == contender}
+
+    def spent_s(self) -> float:
+        """What the trials so far have used of the budget of time, calibration apart."""
+        records = [r for r in self.records.values() if r.purpose != "calibration"]
+        visits = {(r.purpose, r.contender_name, r.repeat): r.startup_s or 0.0 for r in records}
+        return sum(visits.values()) + sum(_length_s(record) for record in records)
+
+    def searched(self) -> set[str]:
+        """The contenders whose search has ended: the first repeat was made, or they are out."""
+        first = {r.contender_name for r in self.records.values() if r.repeat == 1}
+        probed = {r.contender_name for r in self.records.values() if r.purpose == "search"}
+        return {name for name in probed if name in first or self.is_out(name)}
+
+    def starts(self) -> Starts:
+        """How long starts took, by the slowest one of each contender."""
+        seen_s: dict[str, float] = {}
+        for record in self.records.values():
+            if record.startup_s is not None and record.purpose != "calibration":
+                name = record.contender_name
+                seen_s[name] = max(record.startup_s, seen_s.get(name, 0.0))
+        return Starts(seen_s)
+
+    def never_served(self, contender: str) -> bool:
+        """Whether there are trials of this contender, and every one of them failed."""
+        status = {r.status for r in self.records.values() if r.contender_name == contender}
+        return status == {"failed"}
+
+    def is_out(self, contender: str) -> bool:
+        """Whether a probe failed or gave other answers: then there is nothing to search for."""
+        return any(
+            record.status == "failed"
+            or (record.parity is not None and record.parity.mismatches > 0)
+            for record in self.records.values()
+            if record.purpose == "search" and record.contender_name == contender
+        )
+
+    def highest_valid_rps(self, protocol: str) -> float:
+        """The rate up to which the client's own queueing stays out of the latency; infinite where
+        the protocol was not calibrated."""
+        return CEILING_SHARE * self._ceilings_rps.get(protocol, math.inf)
+
+
+def slo_met(trials: Sequence[Trial], slo: Slo) -> bool | None:
+    """Whether the requests of trials at one rate met the SLO; None where late clients or a
+    disturbed machine leave it open.
+
+    One window that missed it among MOST_WINDOWS is taken for noise of the machine. What a late
+    client measured is partly its own delay. It proves only that the SLO was not met, and only where
+    the server missed it even counted from the time of sending. A disturbed trial proves nothing.
+    """
+    on_time = _sent_within(trials, SEND_LAG_SHARE * slo.latency_ms)
+    if on_time:
+        outvoted = len(on_time) >= MOST_WINDOWS and not miss_is_proven(_windows(on_time, slo))
+        return outvoted or slo_outcome(on_time, slo).met
+    late = _sent_within(trials, slo.latency_ms)
+    return False if late and not slo_outcome(late, slo, since="sent_s").met else None
+
+
+def missed_in_doubt(trials: Sequence[Trial], slo: Slo) -> bool:
+    """Whether the SLO was missed in one window at this rate that further ones might outvote."""
+    on_time = _sent_within(trials, SEND_LAG_SHARE * slo.latency_ms)
+    if not on_time or len(trials) >= MOST_WINDOWS or slo_outcome(on_time, slo).met:
+        return False
+    return not miss_is_proven(_windows(on_time, slo))
+
+
+def slo_outcome(trials: Sequence[Trial], slo: Slo, since: str = "scheduled_s") -> SloOutcome:
+    """judge_slo of the rows of trials at one rate, latency counted from the column `since`."""
+    steady = pd.concat([rows[rows["phase"] == "steady"] for _, rows in trials])
+    answered = steady[steady["status"] == "ok"]
+    latency_s = (answered["done_s"] - answered[since]).to_numpy(dtype=float)
+    n_done = sum(_n_done_in_window(rows, record) for record, rows in trials)
+    return judge_slo(slo, latency_s, len(steady), n_done)
+
+
+def _windows(trials: Sequence[Trial], slo: Slo) -> list[SloOutcome]:
+    return [slo_outcome([trial], slo) for trial in trials]
+
+
+def _sent_within(trials: Sequence[Trial], bound_ms: float) -> list[Trial]:
+    """The undisturbed trials whose P99 send lag is within the bound, and whose client ran out of
+    nothing."""
+    trials = [trial for trial in trials if not was_disturbed(trial[0])]
+    lags_ms = [record.attempts_send_lag_p99_ms[-1] for record, _ in trials]
+    return [
+        trial
+        for trial, lag_ms in zip(trials, lags_ms, strict=True)
+        if lag_ms is not None and lag_ms <= bound_ms
+        if not (trial[1]["status"] == CLIENT_LIMIT).any()
+    ]
+
+
+def _n_done_in_window(rows: pd.DataFrame, record: TrialRecord) -> int:
+    assert record.phases is not None  # every completed trial has them
+    start_s = record.phases.warmup_s
+    done_s = rows.loc[rows["status"] == "ok", "done_s"]
+    return int(((done_s >= start_s) & (done_s < start_s + record.phases.steady_s)).sum())
+
+
+def _length_s(record: TrialRecord) -> float:
+    if record.phases is None:
+        return 0.0
+    once_s = record.phases.warmup_s + record.phases.steady_s + record.phases.drain_s
+    return (once_s + AROUND_TRIAL_S) * max(1, len(record.attempts_send_lag_p99_ms))
+
+
+def throughput_rps(rows: pd.DataFrame, record: TrialRecord) -> float:
+    """Answers in the steady state, over its length."""
+    assert record.phases is not None  # every completed trial has them
+    return _n_done_in_window(rows, record) / record.phases.steady_s

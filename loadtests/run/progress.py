@@ -1,0 +1,94 @@
+"""Shows a run as it happens: one line a trial, and the time left."""
+
+from collections.abc import Callable
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from loadtests.measure.engines import in_words
+from loadtests.plan.rounds import PlannedTrial
+from loadtests.plan.time_budget import clock
+from loadtests.records.disturbance import foreign_in_words, was_disturbed, why_repeated
+from loadtests.records.trials import Dropped, EngineFacts, TrialRecord
+
+
+class RunProgress:
+    """A bar over the length of the run, as the run itself expects it; seen says what a completed
+    trial showed."""
+
+    def __init__(self, console: Console, seen: Callable[[TrialRecord], str]) -> None:
+        self._console = console
+        self._seen = seen
+        self._bar = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"),
+            console=console,
+            transient=True,
+            refresh_per_second=1,  # drawn on the load generator's cores
+        )
+        self._task = self._bar.add_task("starting", total=None, left="")
+
+    def __enter__(self) -> "RunProgress":
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    def begins(self, left_s: float) -> None:
+        self._console.print(f"Measuring takes about {clock(left_s)}", highlight=False)
+        self._show("starting", left_s)
+
+    def engine_underway(self, line: str, left_s: float) -> None:
+        self._show(line, left_s)
+
+    def engine_measured(self, facts: EngineFacts, left_s: float) -> None:
+        colour = "green" if facts.available else "yellow"
+        self._tell("engine", colour, f" {in_words(facts)}")
+        self._show("measuring engines", left_s)
+
+    def visit_started(self, contender: str, left_s: float) -> None:
+        self._show(f"starting {contender}", left_s)
+
+    def trial_finished(self, trial: PlannedTrial, record: TrialRecord, left_s: float) -> None:
+        completed = record.status == "completed"
+        outcome = self._seen_of(record) if completed else f"failed: {record.reason}"
+        self._tell(trial.trial_id, "green" if completed else "red", f" {outcome}")
+        self._show(trial.contender.name, left_s)
+
+    def dropped(self, what: Dropped) -> None:
+        whose = what.contender or (f"block {what.repeat}" if what.repeat else "everywhere")
+        self._tell("dropped", "yellow", f" {whose}: {what.detail}")
+
+    def _seen_of(self, record: TrialRecord) -> str:
+        attempts = len(record.attempts_send_lag_p99_ms)
+        again = f" (attempt {attempts}: {why_repeated(record)})" if attempts > 1 else ""
+        if was_disturbed(record):
+            again += f"; not used, others had {foreign_in_words(record.attempts_foreign_share[-1])}"
+        parity = record.parity
+        other = f", {parity.mismatches} wrong answers" if parity and parity.mismatches else ""
+        return f"{self._seen(record)}{other}{again}"
+
+    def _tell(self, what: str, colour: str, rest: str) -> None:
+        # No markup: what a service said may hold square brackets.
+        line = Text.assemble("  ", (what, colour), rest)
+        self._console.print(line, highlight=False, soft_wrap=True)
+
+    def _show(self, description: str, left_s: float) -> None:
+        elapsed_s = self._bar.tasks[0].elapsed or 0.0
+        self._bar.update(
+            self._task,
+            description=description,
+            completed=elapsed_s,
+            total=elapsed_s + left_s,
+            left=f"about {clock(left_s)} left",
+        )

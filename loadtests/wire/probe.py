@@ -1,0 +1,201 @@
+"""Plain blocking clients for everything outside the timed load: readiness, parity, counters."""
+
+import http.client
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol as Interface
+
+import grpc
+from tritonclient.grpc import service_pb2, service_pb2_grpc
+
+from loadtests.wire.address import Address
+from loadtests.wire.client_limits import exhausted, exhausted_in
+from loadtests.wire.formats import (
+    GRPC_METHOD,
+    Answer,
+    AnswerError,
+    InferWire,
+    JsonWire,
+    Wire,
+    resolved_headers,
+    shown,
+    without_secrets,
+)
+from servers.contract import MODEL_NAME, ServerCounters
+from servers.grpc_channel import GRPC_CHANNEL_OPTIONS
+
+SETTLED_READINGS = 3
+_PASSING_STATUS = (408, 429, 503)
+_DEFINITE_CODES = (
+    grpc.StatusCode.INTERNAL,
+    grpc.StatusCode.UNKNOWN,
+    grpc.StatusCode.UNIMPLEMENTED,
+    grpc.StatusCode.INVALID_ARGUMENT,
+    grpc.StatusCode.UNAUTHENTICATED,
+    grpc.StatusCode.PERMISSION_DENIED,
+)
+
+
+class ProbeError(RuntimeError):
+    """The contender did not answer as its wire says; definite where waiting does not help."""
+
+    def __init__(self, message: str, definite: bool = False) -> None:
+        super().__init__(message)
+        self.definite = definite
+
+
+class Probe(Interface):
+    """One connection to one contender."""
+
+    def predict(self, text: str) -> Answer: ...
+    def counters(self) -> ServerCounters: ...
+
+
+class _HttpProbe:
+    def __init__(self, address: Address, wire: JsonWire, timeout_s: float) -> None:
+        self._wire = wire
+        self._headers = {"content-type": "application/json"} | resolved_headers(wire)
+        self._connection = http.client.HTTPConnection(address.host, address.port, timeout=timeout_s)
+        self._answered = False
+
+    def predict(self, text: str) -> Answer:
+        wire = self._wire
+        return wire.decode(self._exchange("POST", wire.path, wire.encode(text)))
+
+    def counters(self) -> ServerCounters:
+        return ServerCounters.model_validate_json(self._exchange("GET", "/stats"))
+
+    def _exchange(self, method: str, path: str, body: bytes | None = None) -> bytes:
+        wire = self._wire
+        try:
+            response, content = self._asked(method, path, body)
+        except ConnectionError:
+            if not self._answered:
+                raise
+            # The service may close a connection that has answered; it gets one new one.
+            self._connection.close()
+            self._answered = False
+            response, content = self._asked(method, path, body)
+        self._answered = True
+        if response.status != 200:
+            target = response.getheader("location")
+            found = f"a redirect to {shown(target, wire)}" if target else shown(content, wire)
+            raise ProbeError(
+                f"expected HTTP 200 from {method} {path}, found {response.status}: {found}",
+                definite=response.status not in _PASSING_STATUS,
+            )
+        return content
+
+    def _asked(
+        self, method: str, path: str, body: bytes | None
+    ) -> tuple[http.client.HTTPResponse, bytes]:
+        self._connection.request(method, path, body, self._headers)
+        response = self._connection.getresponse()
+        return response, response.read()
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class _GrpcProbe:
+    def __init__(self, address: Address, wire: InferWire, timeout_s: float) -> None:
+        self._wire = wire
+        self._metadata = tuple(resolved_headers(wire).items())
+        self._timeout_s = timeout_s
+        self._channel = grpc.insecure_channel(
+            f"{address.host}:{address.port}", GRPC_CHANNEL_OPTIONS
+        )
+        self._infer = self._channel.unary_unary(GRPC_METHOD)
+        self._service = service_pb2_grpc.GRPCInferenceServiceStub(self._channel)
+
+    def predict(self, text: str) -> Answer:
+        request = self._wire.encode(text)
+        return self._wire.decode(
+            self._infer(request, timeout=self._timeout_s, metadata=self._metadata)
+        )
+
+    def counters(self) -> ServerCounters:
+        reply = self._service.ModelStatistics(
+            service_pb2.ModelStatisticsRequest(), timeout=self._timeout_s
+        )
+        models = {stats.name: stats for stats in reply.model_stats}
+        whole = models[MODEL_NAME]
+        # In an ensemble only the step that runs the network shows how batches formed.
+        network = models.get("classifier", whole)
+        return ServerCounters(
+            requests_ok=whole.inference_stats.success.count,
+            requests_failed=whole.inference_stats.fail.count,
+            inferences=network.inference_count,
+            executions=network.execution_count,
+        )
+
+    def close(self) -> None:
+        self._channel.close()
+
+
+@contextmanager
+def open_probe(address: Address, timeout_s: float = 10.0) -> Iterator[Probe]:
+    """A probe of the contender at address; what goes wrong is raised as ProbeError,
+    or OSError where this machine has no more descriptors, ports or memory."""
+    wire = address.wire
+    probe = (
+        _HttpProbe(address, wire, timeout_s)
+        if isinstance(wire, JsonWire)
+        else _GrpcProbe(address, wire, timeout_s)
+    )
+    try:
+        yield probe
+    except (OSError, http.client.HTTPException, ValueError, ProbeError, grpc.RpcError) as error:
+        number = _exhausted(error)
+        if number is not None:  # of this machine: no contender is to blame
+            raise OSError(number, os.strerror(number)) from error
+        whose = f"{address.name} at {address.url}: " if address.name else ""
+        raise ProbeError(whose + _sentence(error, wire), _is_definite(error)) from None
+    finally:
+        probe.close()
+
+
+def _is_definite(error: Exception) -> bool:
+    if isinstance(error, grpc.RpcError):
+        return error.code() in _DEFINITE_CODES
+    return isinstance(error, AnswerError) or (isinstance(error, ProbeError) and error.definite)
+
+
+def _exhausted(error: Exception) -> int | None:
+    if isinstance(error, grpc.RpcError) and error.code() == grpc.StatusCode.UNAVAILABLE:
+        return exhausted_in(error.details() or "")
+    return exhausted(error)
+
+
+def _sentence(error: Exception, wire: Wire) -> str:
+    if isinstance(error, grpc.RpcError):
+        said = shown(error.details() or "", wire)
+        return f"expected an answer, found gRPC {error.code().name}: {said}"
+    if isinstance(error, ProbeError | AnswerError):
+        return without_secrets(str(error), wire)
+    return f"expected an answer, found {type(error).__name__}: {shown(str(error), wire)}"
+
+
+def read_counters(address: Address, timeout_s: float = 10.0) -> dict[str, int | None]:
+    """The fields of ServerCounters as the contender counts them now."""
+    with open_probe(address, timeout_s) as probe:
+        return probe.counters().model_dump()
+
+
+def settled_counters(address: Address, within_s: float) -> dict[str, int | None] | None:
+    """The counters once SETTLED_READINGS in a row agree: Triton counts a request after it has
+    answered it, on a busy machine a tenth of a second later.
+
+    None for a service that does not speak the study's contract: it has none that are known here.
+    """
+    if address.foreign_wire:
+        return None
+    deadline = time.monotonic() + within_s
+    last, n_equal = read_counters(address, within_s), 1
+    while n_equal < SETTLED_READINGS and time.monotonic() < deadline:
+        time.sleep(0.1)
+        now = read_counters(address, within_s)
+        last, n_equal = now, n_equal + 1 if now == last else 1
+    return last

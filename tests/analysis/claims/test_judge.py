@@ -1,0 +1,141 @@
+import pytest
+
+from analysis.claims.catalogue import CLAIMS
+from analysis.claims.judge import Claim, Measured, Outcome, Verdict, judge, outcome
+from analysis.claims.measures import MEASURES
+
+
+def claim(**bounds: float) -> Claim:
+    return Claim(id="c", text="", where="", conditions="", how="", **bounds)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (5, 20, Outcome.HOLDS),
+        (6, 7, Outcome.HOLDS),
+        (1, 4.9, Outcome.FAILS),
+        (21, None, Outcome.FAILS),  # more than was claimed is not what was claimed
+        (None, 4, Outcome.FAILS),
+        (4, 6, Outcome.UNDECIDED),
+        (6, None, Outcome.UNDECIDED),
+        (None, None, Outcome.UNDECIDED),
+    ],
+)
+def test_a_reading_decides_only_where_its_whole_interval_is_on_one_side(low, high, expected):
+    assert outcome(claim(at_least=5, at_most=20), Measured("", None, low, high)) is expected
+
+
+def test_a_claim_with_one_bound_leaves_the_other_side_open():
+    assert outcome(claim(at_least=10), Measured("", 12, 11, None)) is Outcome.HOLDS
+    assert outcome(claim(at_most=100), Measured("", 75, 75, 146)) is Outcome.UNDECIDED
+    assert outcome(claim(at_most=100), Measured("", None, None, 75)) is Outcome.HOLDS
+
+
+HELD, MISSED, OPEN = (Measured(f"at {x}", x, x, y) for x, y in ((6, 6), (1, 1), (1, 9)))
+
+
+@pytest.mark.parametrize(
+    ("readings", "verdict"),
+    [
+        ([], Verdict.NOT_MEASURED),
+        ([HELD, HELD], Verdict.HOLDS),
+        ([MISSED], Verdict.FAILS),
+        ([HELD, MISSED, OPEN], Verdict.ONLY_WHEN),
+        ([HELD, OPEN], Verdict.UNDECIDED),
+        ([MISSED, OPEN], Verdict.UNDECIDED),
+        ([OPEN], Verdict.UNDECIDED),
+    ],
+)
+def test_the_verdict_needs_all_readings(readings, verdict):
+    found = judge(claim(at_least=5), readings)
+    assert found.verdict is verdict
+    assert found.only_when == (["at 6"] if verdict is Verdict.ONLY_WHEN else [])
+
+
+def test_every_claim_names_a_measure_that_exists_and_every_measure_is_used():
+    named = {claim.measure for claim in CLAIMS if claim.measure}
+    assert named == set(MEASURES)
+    assert len({claim.id for claim in CLAIMS}) == len(CLAIMS)
+
+
+def test_a_claim_that_is_measured_bounds_something():
+    assert all(
+        claim.at_least is not None or claim.at_most is not None for claim in CLAIMS if claim.measure
+    )
+
+
+@pytest.fixture(scope="module")
+def found(gpu_summary):
+    return {claim.id: claim for claim in gpu_summary.claims}
+
+
+def test_every_claim_stands_in_the_summary_of_every_run(gpu_summary, searched_summary):
+    for summary in (gpu_summary, searched_summary):
+        assert [claim.id for claim in summary.claims] == [claim.id for claim in CLAIMS]
+
+
+def test_what_a_run_has_no_data_for_is_not_measured(searched_summary):
+    gpu = {"fastapi-gpu-10", "after-gpu-90", "fp16", "tensorrt", "instances-linear", "mig"}
+    for claim in searched_summary.claims:
+        if claim.id in gpu:
+            assert claim.verdict is Verdict.NOT_MEASURED
+            assert claim.how
+
+
+def test_both_meanings_of_utilisation_are_judged_apart(found):
+    claim = found["before-gpu-30"]
+    readings = {reading.what: reading.value for reading in claim.readings}
+    assert readings["fastapi, time busy"] == pytest.approx(0.97)
+    assert readings["fastapi, SM active"] == pytest.approx(0.28)
+    assert claim.verdict is Verdict.ONLY_WHEN
+    assert claim.only_when == ["fastapi, SM active", "fastapi-tuned, SM active"]
+
+
+def test_utilisation_after_batching_leaves_out_who_does_not_batch(found):
+    assert not [r for r in found["after-gpu-90"].readings if r.what.startswith("fastapi")]
+    assert {r.what for r in found["triton-gpu-60-80"].readings} == {
+        f"{name}, {meaning}"
+        for name in ("triton", "triton-x2")
+        for meaning in ("time busy", "SM active")
+    }
+
+
+def test_precision_is_compared_at_the_corners_of_the_curves(found):
+    claim = found["fp16"]
+    assert len(claim.readings) == 4
+    assert all(reading.value == pytest.approx(0.55 / 0.3) for reading in claim.readings)
+    assert claim.verdict is Verdict.HOLDS
+
+
+def test_engines_are_compared_in_the_same_precision_only(found):
+    values = [reading.value for reading in found["onnx-over-torch"].readings]
+    assert values == pytest.approx([0.5 / 0.55] * 4)
+
+
+def test_batching_is_credited_where_nothing_else_differs(found, gpu_summary):
+    [reading] = found["batching-5-20"].readings
+    assert reading.what == "capacity, litserve over fastapi-tuned"
+    capacity = {c.contender: c for c in gpu_summary.capacities}
+    ratio = capacity["litserve"].certified_rps / capacity["fastapi-tuned"].certified_rps
+    assert reading.value == pytest.approx(ratio)
+
+
+def test_instances_are_measured_against_their_number(found):
+    [reading] = found["instances-linear"].readings
+    assert reading.what == "triton-x2 over 2 times triton"
+    assert reading.value == pytest.approx(3200 / 1600 / 2)
+
+
+def test_a_rate_is_claimed_of_every_fastapi(found):
+    readings = found["fastapi-100"].readings
+    assert [r.what for r in readings] == ["capacity of fastapi", "capacity of fastapi-tuned"]
+    assert readings[1].outcome is Outcome.FAILS
+
+
+def test_time_outside_the_model_is_the_rest_of_the_median(found, gpu_summary):
+    reading = found["framework-90"].readings[0]
+    point = next(p for p in gpu_summary.points if (p.contender, p.level) == ("fastapi", "100rps"))
+    engine_ms = (1 + 0.2 * 16 / 64) / 0.3
+    assert reading.what == "fastapi, P50 at 100rps"
+    assert reading.value == pytest.approx(1 - engine_ms / point.metrics.latency_p50_ms)

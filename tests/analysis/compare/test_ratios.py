@@ -1,0 +1,108 @@
+import pytest
+
+from analysis.compare.ratios import Bound, saturations
+from analysis.compare.verdicts import Verdict
+from analysis.read.run import load_run
+from analysis.report.summary import summarise
+
+
+@pytest.fixture
+def points(summarised):
+    """Points of simulated contenders: name -> milliseconds of service a request."""
+    return lambda *args: summarised(*args).points
+
+
+@pytest.fixture
+def summarised(new_run, contender):
+    def simulate(service_ms: dict[str, float], rates_rps: list[float], repeats: int = 1):
+        run = new_run(list(service_ms), rates_rps=rates_rps, steady_s=12.0, repeats=repeats)
+        run.calibrate("null-http", "http-json", 4000)
+        run.simulate([contender(name, ms / 1000) for name, ms in service_ms.items()])
+        return summarise(load_run(run.folder))
+
+    return simulate
+
+
+def test_throughput_is_compared_where_both_are_saturated(points):
+    found = points({"fastapi": 10, "triton": 5}, [100.0, 400.0])
+    by_name = {s.contender: s for s in saturations(found, ["fastapi", "triton"], "fastapi")}
+    assert by_name["fastapi"].saturated
+    assert by_name["triton"].throughput_rps == pytest.approx(200, rel=0.03)
+    assert by_name["triton"].ratio == pytest.approx(2.0, rel=0.03)
+    assert by_name["triton"].bound is Bound.EXACT
+
+
+def test_a_contender_never_saturated_has_only_a_lower_bound(points):
+    found = points({"fastapi": 10, "triton": 0.5}, [100.0, 400.0])
+    triton = saturations(found, ["fastapi", "triton"], "fastapi")[1]
+    assert not triton.saturated
+    assert triton.bound is Bound.AT_LEAST
+
+
+def test_two_contenders_never_saturated_are_not_compared_in_throughput(points):
+    found = points({"fastapi": 1, "triton": 0.5}, [100.0])
+    assert [s.ratio for s in saturations(found, ["fastapi", "triton"], "fastapi")] == [None, None]
+
+
+def test_a_saturated_level_has_no_latency_ratio(summarised):
+    found = summarised({"fastapi": 8, "triton": 1}, [100.0, 400.0], 2).comparison
+    at_100, at_400 = sorted(found, key=lambda c: c.rate_rps)
+    assert at_100.of("P99 latency").ratio < 1
+    assert at_400.of("P99 latency").ratio is None
+    assert at_400.of("P99 latency").verdict is Verdict.NOT_ENOUGH_EVIDENCE
+    assert at_400.of("throughput").ratio > 2
+
+
+def test_three_blocks_tell_a_quicker_contender_from_a_slower_one(summarised):
+    (found,) = summarised({"fastapi": 6, "triton": 2}, [100.0], 3).comparison
+    assert (found.contender, found.reference, found.rate_rps) == ("triton", "fastapi", 100.0)
+    for figure in ("P99 latency", "P50 latency", "mean latency", "server CPU"):
+        ratio = found.of(figure)
+        assert ratio.low <= ratio.ratio <= ratio.high < 1
+        assert (ratio.n_blocks, ratio.verdict) == (3, Verdict.BETTER)
+    assert found.of("throughput").verdict is Verdict.NO_MATERIAL_DIFFERENCE
+
+
+def test_two_blocks_tell_nothing(summarised):
+    (found,) = summarised({"fastapi": 6, "triton": 2}, [100.0], 2).comparison
+    assert found.of("P99 latency").high < 1
+    assert {r.verdict for r in found.ratios} == {Verdict.NOT_ENOUGH_EVIDENCE}
+
+
+def test_each_step_of_the_ladder_names_its_one_change(summarised):
+    steps = summarised({"fastapi": 8, "fastapi-tuned": 6, "fastapi-onnx": 2}, [100.0, 800.0]).ladder
+    assert [(s.before, s.after, s.changes) for s in steps] == [
+        ("fastapi", "fastapi-tuned", ["handler"]),
+        ("fastapi-tuned", "fastapi-onnx", ["engine"]),
+    ]
+    assert steps[1].throughput_ratio == pytest.approx(3.0, rel=0.05)
+    assert steps[1].rate_rps == 100.0
+
+
+def test_a_step_s_gain_in_capacity_has_the_interval_of_both_capacities(summarised):
+    (step,) = summarised({"fastapi": 8, "fastapi-onnx": 2}, [50.0, 100.0, 400.0, 800.0]).ladder
+    # fastapi: certified at 100, not met at 400; fastapi-onnx: certified at 400, not met at 800.
+    assert step.capacity_ratio == 4.0
+    assert (step.capacity_low, step.capacity_high) == (1.0, 8.0)
+
+
+def test_a_missing_contender_merges_two_steps_and_says_so(summarised):
+    (step,) = summarised({"fastapi-onnx": 2, "triton": 1}, [100.0]).ladder
+    assert step.changes == ["batching", "server"]
+    assert step.not_measured == ["litserve"]
+
+
+def test_a_contender_without_valid_points_is_no_rung(new_run, contender):
+    names = ["fastapi", "fastapi-tuned", "fastapi-onnx"]
+    run = new_run(names, rates_rps=[100.0], steady_s=12.0)
+    run.calibrate("null-http", "http-json", 4000)
+    run.simulate(
+        [
+            contender("fastapi", 0.005),
+            contender("fastapi-tuned", 0.004, send_lag_s=0.02),
+            contender("fastapi-onnx", 0.002),
+        ]
+    )
+    (step,) = summarise(load_run(run.folder)).ladder
+    assert (step.before, step.after) == ("fastapi", "fastapi-onnx")
+    assert step.not_measured == ["fastapi-tuned"]

@@ -1,0 +1,74 @@
+import json
+
+import pytest
+
+from analysis.read.run import load_run
+from loadtests.records.trials import Level, RecordError
+
+AT_100 = Level("open", rate_rps=100.0)
+
+
+@pytest.fixture
+def run(new_run, contender, make_rows):
+    started = new_run(["one"], rates_rps=[100.0])
+    started.add(contender("one", 0.002), make_rows([1.5], [1.5], [1.6]), AT_100)
+    return started
+
+
+def refusal(folder) -> str:
+    with pytest.raises(RecordError) as caught:
+        load_run(folder)
+    sentence = str(caught.value)
+    assert "\n" not in sentence
+    return sentence
+
+
+def test_a_whole_run_is_read(run):
+    loaded = load_run(run.folder)
+    assert [trial.record.contender_name for trial in loaded.measurements] == ["one"]
+    assert len(loaded.trials[0].requests) == 1
+
+
+def test_a_folder_without_a_manifest_is_refused(tmp_path):
+    assert "expected manifest.json" in refusal(tmp_path)
+
+
+def test_a_manifest_that_lacks_a_field_is_refused_by_its_name(run):
+    del run.manifest["experiment"]["slo"]
+    run.save()
+    assert "experiment.slo" in refusal(run.folder)
+
+
+def test_another_schema_version_is_refused(run):
+    run.manifest["schema_version"] = 99
+    run.save()
+    assert "schema version 99" in refusal(run.folder)
+
+
+def test_a_run_without_trials_is_refused_with_the_command_that_makes_them(new_run):
+    assert "study run synthetic.toml" in refusal(new_run(["one"]).folder)
+
+
+def test_missing_requests_are_refused(run):
+    (run.folder / "trials" / "one-100rps-1" / "requests.parquet").unlink()
+    assert "requests.parquet is missing" in refusal(run.folder)
+
+
+def test_requests_cut_short_are_refused(run):
+    path = run.folder / "trials" / "one-100rps-1" / "requests.parquet"
+    path.write_bytes(path.read_bytes()[:100])
+    assert "requests.parquet cannot be read" in refusal(run.folder)
+
+
+def test_a_trial_record_that_lacks_a_field_is_refused(run):
+    path = run.folder / "trials" / "one-100rps-1" / "trial.json"
+    record = json.loads(path.read_text())
+    del record["level"]
+    path.write_text(json.dumps(record))
+    assert "level: Field required" in refusal(run.folder)
+
+
+def test_an_unfinished_trial_is_left_out(run):
+    trials = run.folder / "trials"
+    (trials / "one-100rps-1").rename(trials / ".one-100rps-1")
+    assert "found none" in refusal(run.folder)

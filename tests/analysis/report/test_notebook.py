@@ -1,0 +1,69 @@
+import os
+import subprocess
+import sys
+from html import unescape
+
+import nbformat
+import pytest
+
+from analysis.report.figures.catalogue import figures
+from analysis.report.notebook import NOTEBOOK_PATH, execute_notebook
+from loadtests.records.trials import RecordError
+
+
+def test_the_notebook_executes_on_a_run_and_shows_its_recommendation(
+    searched_run, searched_summary, tmp_path, monkeypatch
+):
+    (tmp_path / "analysis.py").write_text("raise RuntimeError('of the working directory')")
+    monkeypatch.chdir(tmp_path)
+    path = execute_notebook(searched_run, tmp_path / "study.ipynb")
+    notebook = nbformat.read(path, as_version=4)
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+    assert not [output for output in outputs if output.output_type == "error"]
+    text = path.read_text(encoding="utf-8")
+    for choice in searched_summary.recommendation.choices:
+        assert choice.rates in text
+    assert "search-fastapi-71rps-0" in text
+    tables = [output["data"]["text/html"] for output in outputs if "text/html" in output["data"]]
+    words = " ".join(unescape(" ".join(tables)).split())
+    for choice in searched_summary.recommendation.choices:
+        assert choice.because in words
+    for trial in searched_summary.trials:
+        for finding in trial.findings:
+            assert finding.detail in words
+    assert "..." not in words, "a table was cut"
+    shown = sum("image/svg+xml" in output.get("data", {}) for output in outputs)
+    assert shown == len(figures(searched_summary))
+
+
+def test_a_folder_without_a_manifest_is_refused_before_a_kernel_starts(tmp_path):
+    with pytest.raises(RecordError, match=r"expected manifest\.json"):
+        execute_notebook(tmp_path, tmp_path / "study.ipynb")
+
+
+def test_the_notebook_script_asks_for_the_run_it_lacks():
+    ran = subprocess.run(
+        [sys.executable, NOTEBOOK_PATH],
+        env={"PYTHONPATH": os.environ["PYTHONPATH"]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 1
+    assert "STUDY_RUN" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_the_notebook_needs_nothing_of_the_working_directory(searched_run, tmp_path, monkeypatch):
+    monkeypatch.chdir("/proc")  # nobody can create a socket there, not even root
+    path = execute_notebook(searched_run.resolve(), tmp_path / "study.ipynb")
+    assert "recommendation" in path.read_text(encoding="utf-8").lower()
+
+
+def test_a_folder_for_temporary_files_may_have_a_long_name(searched_run, tmp_path, monkeypatch):
+    folder = tmp_path / ("a long é name " * 8)
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    path = execute_notebook(searched_run.resolve(), tmp_path / "study.ipynb")
+    assert path.exists()
+    assert list(folder.iterdir()) == []

@@ -1,0 +1,41 @@
+import re
+
+import pytest
+
+from analysis.report.readme import BEGIN, END, numbers, with_numbers
+
+
+@pytest.fixture(scope="module")
+def summary(searched_summary):
+    return searched_summary
+
+
+@pytest.fixture(scope="module")
+def section(summary) -> str:
+    return numbers(summary, "results/a-run")
+
+
+def test_the_section_names_machine_slo_and_figure(summary, section):
+    assert str(summary.manifest.machine) in section
+    assert str(summary.manifest.experiment.slo) in section
+    assert "(results/a-run/capacity.png)" in section
+
+
+def test_every_contender_has_its_capacity_under_the_main_slo_once(summary, section):
+    for name in summary.manifest.experiment.contenders:
+        assert len(re.findall(rf"^\| `{name}` \|", section, re.MULTILINE)) == 1
+    found = next(c for c in summary.capacities if c.contender == "fastapi")
+    assert f"| `fastapi` | **{found.certified_rps:g} rps** |" in section
+    assert "| `broken` | not certified |" in section
+
+
+def test_every_step_of_the_ladder_tells_its_verdict(summary, section):
+    assert summary.ladder
+    for step in summary.ladder:
+        assert f"| {' and '.join(step.changes)} | `{step.before}` | `{step.after}` |" in section
+        assert step.of("P99 latency") is None or step.of("P99 latency").verdict in section
+
+
+def test_only_what_stands_between_the_markers_is_replaced():
+    readme = f"before\n{BEGIN}\nold\n{END}\nafter\n"
+    assert with_numbers(readme, "new") == f"before\n{BEGIN}\n\nnew\n\n{END}\nafter\n"

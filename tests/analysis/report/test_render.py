@@ -1,0 +1,334 @@
+import json
+import re
+from functools import reduce
+from html.parser import HTMLParser
+
+import pytest
+
+from analysis.derive import derive
+from analysis.report.render import render_decision, render_report
+from analysis.report.summary import fields_markdown, read_summary
+from analysis.report.wording import times_within
+from loadtests.records.trials import Level
+
+
+@pytest.fixture(scope="module")
+def outputs(searched_run):
+    return derive(searched_run)
+
+
+@pytest.fixture(scope="module")
+def html(outputs) -> str:
+    return outputs.report_path.read_text(encoding="utf-8")
+
+
+class PageReader(HTMLParser):
+    """Collects every number with where it comes from, and every address the page loads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.numbers: list[tuple[str, str, str]] = []
+        self._at: tuple[str, str] | None = None
+        self.rows: dict[str, str] = {}
+        self.loads: list[str] = []
+        self.tags: set[str] = set()
+
+    def handle_starttag(self, tag, attrs):
+        values = dict(attrs)
+        self.tags.add(tag)
+        self.loads += [values[key] for key in ("src", "href", "xlink:href") if values.get(key)]
+        if "data-at" in values:
+            self._at = (values["data-at"], values["value"])
+        if "data-point" in values:
+            self.rows[values["data-point"]] = values.get("class") or ""
+
+    def handle_data(self, text):
+        if self._at:
+            self.numbers.append((*self._at, text))
+            self._at = None
+
+
+@pytest.fixture(scope="module")
+def page(html) -> PageReader:
+    reader = PageReader()
+    reader.feed(html)
+    return reader
+
+
+def resolved(stored, path: str):
+    steps = [int(step) if step.isdigit() else step for step in path.split(".")]
+    return reduce(lambda node, step: node[step], steps, stored)
+
+
+def text_of(html: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", html))
+
+
+def row_of(html: str, attribute: str) -> str:
+    """The text of the table row that carries this attribute."""
+    return text_of(re.search(rf"<tr {re.escape(attribute)}.*?</tr>", html, re.DOTALL)[0])
+
+
+def test_the_report_loads_nothing_from_outside_itself(html, page):
+    assert all(address.startswith("#") for address in page.loads)
+    assert not page.tags & {"script", "link", "iframe", "img"}
+    assert not re.findall(r"url\((?!#)", html)
+    assert "@import" not in html
+
+
+def test_paper_shows_all_of_a_table_on_white_and_what_is_folded_on_the_screen(html):
+    style = re.search(r"<style>(.*?)</style>", html, re.DOTALL)[1]
+    screen, _, paper = style.partition("@media print")
+    colours = set(re.findall(r"(--[a-z-]+):", screen))
+    assert set(re.findall(r"(--[a-z-]+):", paper)) == colours, "a dark page's colour is printed"
+    assert "@media" not in paper, "a later block would undo it"
+    assert "--page: #ffffff" in paper
+    assert re.search(r"\.scroll[^{}]*\{ overflow: visible", paper)
+    assert re.search(r"details::details-content \{[^}]*content-visibility: visible", paper)
+
+
+def test_every_link_within_the_report_leads_somewhere(html):
+    anchors = set(re.findall(r'<a href="#([^"]+)"', html))
+    assert anchors
+    assert anchors <= set(re.findall(r'\bid="([^"]+)"', html))
+
+
+def test_every_number_of_the_report_is_the_summary_s(outputs, page):
+    stored = json.loads(outputs.summary_path.read_text())
+    for path, value, text in page.numbers:
+        assert json.loads(value) == resolved(stored, path), path
+        assert (
+            text == "–"
+            if value == "null"
+            else any(
+                abs(float(re.sub("[^0-9.-]", "", text)) - scale * float(value))
+                <= 0.006 * abs(scale * float(value))
+                for scale in (1, 100, 2**-20)  # as it is, in percent, in mebibytes
+            )
+        ), (path, value, text)
+
+
+def test_every_measured_figure_of_every_point_is_in_the_report(outputs, page):
+    shown = {path for path, _, _ in page.numbers}
+    beyond = {"window_s", "n_offered", "n_failed", "latency_slo_ms"}
+    no_gpu = {
+        name for name in type(outputs.summary.points[0].metrics).model_fields if "gpu" in name
+    }
+    for i, point in enumerate(outputs.summary.points):
+        for field in type(point.metrics).model_fields if point.metrics else ():
+            if field not in beyond | no_gpu:
+                assert f"points.{i}.metrics.{field}" in shown
+
+
+def test_a_point_that_may_not_be_used_is_struck_out_and_no_other_is(outputs, page):
+    unused = {f"{p.contender} {p.level}" for p in outputs.summary.points if not p.usable}
+    assert "fastapi-onnx 100rps" in unused
+    assert {name for name, style in page.rows.items() if style == "unused"} == unused
+
+
+def test_every_invalid_or_limited_point_is_listed_with_its_reason_and_remedy(outputs, html):
+    for point in outputs.summary.points:
+        for finding in point.findings:
+            assert f'data-issue="{point.contender} {point.level} {finding.reason}"' in html.replace(
+                "&#39;", "'"
+            )
+            assert finding.meaning.remedy.split(":")[0] in html
+
+
+def test_every_trial_has_a_row_with_a_mark_for_each_check(outputs, html):
+    marks = {"passed": "✓", "failed": "✗", "not applicable": "·"}
+    for trial in outputs.summary.trials:
+        row = row_of(html, f'data-trial="{trial.trial_id}"')
+        for outcome in ("passed", "failed"):
+            expected = sum(check.outcome == outcome for check in trial.certificate)
+            assert row.count(marks[outcome]) == expected
+
+
+def test_what_a_check_found_is_told_in_words(outputs, html):
+    words = text_of(html).replace("&#39;", "'")
+    for trial in outputs.summary.trials:
+        assert all(check.detail in words for check in trial.certificate)
+
+
+def test_each_slo_has_its_capacities_with_interval_and_ratio(outputs, html):
+    for capacity in outputs.summary.capacities:
+        assert f"<h3>{capacity.slo}</h3>" in html
+    row = row_of(html, 'data-capacity="fastapi-tuned"')
+    found = next(c for c in outputs.summary.capacities if c.contender == "fastapi-tuned")
+    assert f"{found.certified_rps:g} to {found.not_met_rps:g}" in row
+    assert times_within(found.ratio, found.ratio_low, found.ratio_high) in row
+    assert "not certified" in row_of(html, 'data-capacity="broken"')
+
+
+def test_moving_parts_are_named_in_report_and_decision_where_the_record_names_them(outputs, html):
+    named = "5: tritonserver, one stub, another, repository, network"
+    assert named in text_of(html)
+    decision = outputs.decision_path.read_text(encoding="utf-8")
+    assert f"onnxruntime, {named.replace(':', ' moving parts:')}): Synthetic" in decision
+    assert "2, not named in this record" in text_of(html)
+
+
+def test_each_limit_and_the_last_sentences_of_the_decision_have_lines_of_their_own(collapsing):
+    summary = collapsing()
+    other = summary.limits[0].model_copy(update={"contender": "other", "fell": None})
+    summary = summary.model_copy(update={"limits": [*summary.limits, other]})
+    lines = render_decision(summary).splitlines()
+    (first,) = [line for line in lines if line.startswith("* a at 200rps: **")]
+    assert "Asked for more it answered less: " in first
+    assert any(line.startswith("* other at 200rps: **") for line in lines)
+
+
+def test_every_comparison_shows_its_verdicts_in_words_with_intervals(outputs, html):
+    for compared in outputs.summary.comparison:
+        row = row_of(html, f'data-comparison="{compared.contender} {compared.level}"')
+        for ratio in compared.ratios:
+            assert ratio.verdict in row
+            if ratio.low is not None:
+                assert re.search(r"\(\S+ to \S+\)", row)
+
+
+def test_the_noise_floor_is_said_in_one_sentence(html):
+    assert re.search(
+        r"fastapi ran a second time in every block as fastapi-again; the two differed by at most "
+        r"\S+ % in P99 latency",
+        text_of(html).replace("\N{NO-BREAK SPACE}", " "),
+    )
+
+
+def test_probed_rates_stand_apart_from_planned_ones(html):
+    probed = html.index("Rates that only the capacity search tried")
+    assert html.index('data-point="fastapi 100rps"') < probed
+    assert html.index('data-point="fastapi 71rps"') > probed
+
+
+def test_a_failed_contender_is_shown_with_its_reason_and_log(html):
+    assert "exited with code 1 while starting" in html
+    assert "RuntimeError: synthetic" in html
+
+
+def test_seeded_weights_are_said_before_any_number(html):
+    assert 0 < html.index("The weights are seeded") < html.index("<table")
+
+
+def test_what_was_dropped_for_lack_of_time_is_said(outputs):
+    dropped = {"purpose": "search", "repeat": 0, "contender": "triton", "detail": "141 to 200 rps"}
+    stored = json.loads(outputs.summary_path.read_text())
+    stored["manifest"]["dropped"] = [dropped]
+    summary = type(outputs.summary).model_validate(stored)
+    for text in (text_of(render_report(summary)), render_decision(summary)):
+        assert "search, triton: 141 to 200 rps" in text
+
+
+def test_gpu_columns_stand_there_only_for_a_run_that_has_them(outputs, html):
+    assert "SM<br>active" not in html
+    stored = json.loads(outputs.summary_path.read_text())
+    for point in stored["points"]:
+        if point["metrics"]:
+            point["metrics"] |= {"gpu_busy_ratio": 0.8125, "gpu_sm_active_ratio": 0.3125}
+    text = render_report(type(outputs.summary).model_validate(stored))
+    assert "GPU time<br>busy" in text
+    assert "GPU SM<br>active" in text
+    assert ">81.2\N{NO-BREAK SPACE}%<" in text
+
+
+def test_the_summary_is_what_the_rows_give_again(outputs, searched_summary):
+    assert read_summary(outputs.summary_path) == searched_summary
+
+
+def test_deriving_again_changes_no_file(outputs, searched_run):
+    paths = (
+        outputs.summary_path,
+        outputs.report_path,
+        outputs.decision_path,
+        *outputs.figure_paths,
+    )
+    before = [path.read_bytes() for path in paths]
+    derive(searched_run)
+    assert [path.read_bytes() for path in paths] == before
+    assert not list(searched_run.glob(".*"))
+
+
+def test_nulls_are_kept_in_the_summary(outputs):
+    stored = json.loads(outputs.summary_path.read_text())
+    saturated = next(
+        p for p in stored["points"] if (p["contender"], p["level"]) == ("fastapi", "400rps")
+    )
+    assert saturated["metrics"]["latency_p99_ms"] is None
+    assert saturated["metrics"]["gpu_busy_ratio"] is None
+
+
+def test_the_decision_s_last_line_says_where_the_rest_is(outputs):
+    last = outputs.decision_path.read_text(encoding="utf-8").splitlines()[-1]
+    assert last.startswith("`report.html` beside this file")
+
+
+def test_the_decision_record_is_proposed_and_says_how_to_confirm_it(outputs):
+    text = outputs.decision_path.read_text(encoding="utf-8")
+    assert text.startswith("---\nstatus: proposed\ndate: 2026-11-21\n")
+    for heading in (
+        "## Context and Problem Statement",
+        "## Decision Drivers",
+        "## Considered Options",
+        "## Decision Outcome",
+        "### Consequences",
+        "### Confirmation",
+    ):
+        assert f"\n{heading}\n" in text
+    assert "study run synthetic.toml" in text
+    for choice in outputs.summary.recommendation.choices:
+        assert f"| {choice.rates} | {choice.contender or choice.answer} |" in text
+
+
+@pytest.mark.parametrize(
+    "empty",
+    [
+        {"capacities": [], "recommendation": {"choices": [], "conditions": [], "reversals": []}},
+        {"noise_floor": None, "comparison": [], "ladder": []},
+        {"points": [], "trials": [], "ceilings": [], "failures": [], "contenders": []},
+    ],
+    ids=["no capacity", "nothing compared", "nothing measured"],
+)
+def test_an_empty_part_is_said_and_breaks_nothing(outputs, empty):
+    stored = json.loads(outputs.summary_path.read_text()) | empty
+    summary = type(outputs.summary).model_validate(stored)
+    assert "</html>" in render_report(summary)
+    assert "## Decision Outcome" in render_decision(summary)
+
+
+def test_a_run_of_one_contender_has_a_report(new_run, contender):
+    run = new_run(["a"], rates_rps=[50.0], steady_s=6.0)
+    run.simulate([contender("a", 0.001)])
+    outputs = derive(run.folder)
+    text = outputs.report_path.read_text(encoding="utf-8")
+    assert outputs.summary.points[0].stated_p99_ms is None
+    assert "no valid point states a P99" in text
+    assert "no gain can be attributed" in text
+    assert "no contender ran against itself" in text
+
+
+def test_a_run_in_which_everything_failed_has_a_report(new_run, contender):
+    run = new_run(["a"], rates_rps=[50.0])
+    run.simulate([contender("a", 0.001, fails="exited with code 1")])
+    text = derive(run.folder).report_path.read_text(encoding="utf-8")
+    assert "0 of 1 trials may be used" in text_of(text)
+    assert "exited with code 1" in text
+
+
+def test_a_run_of_closed_loops_only_still_has_a_report(new_run, contender, make_rows):
+    run = new_run(["a"], rates_rps=[], concurrency=[4])
+    rows = make_rows([1.5, 1.6], [1.5, 1.6], [1.6, 1.7])
+    run.add(contender("a", 0.002), rows, Level("closed", concurrency=4))
+    outputs = derive(run.folder)
+    text = outputs.report_path.read_text()
+    assert outputs.figure_paths == []
+    assert "#figures" not in text
+    assert "4 callers, closed loop" in text
+    assert "nothing is recommended" in text
+
+
+def test_every_field_of_the_summary_is_described(outputs):
+    rows = fields_markdown().splitlines()[2:]
+    assert all(re.fullmatch(r"\| `[^`]+` \| [^|]+ \| [^|]+\. ?\|", row) for row in rows)
+    names = " ".join(rows)
+    for path in ("points[].metrics.latency_p99_ms", "recommendation.choices[].contender"):
+        assert f"`{path}`" in names

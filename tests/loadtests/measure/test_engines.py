@@ -1,0 +1,265 @@
+"""Which engines are measured alone, by which process, and what becomes of those that fail."""
+
+import json
+import math
+import sys
+from collections.abc import Callable, Sequence
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from analysis.read.engines import read_engines
+from loadtests.host.cores import available_cores
+from loadtests.launch.artefacts import Artefacts
+from loadtests.measure import engines as engine_facts
+from loadtests.measure.engines import (
+    EngineBench,
+    WantedEngine,
+    in_words,
+    measured_engines,
+    wanted_engines,
+    write_engines,
+)
+from loadtests.measure.trial import RunContext
+from loadtests.records.trials import EngineFacts, TrialRecord, write_json
+from loadtests.run.execution import execute
+from loadtests.run.progress import RunProgress
+from loadtests.spec.contenders import resolve_contenders
+from loadtests.spec.experiment import CalibrationSpec, EnginesSpec, Experiment, LoadSpec
+from loadtests.wire.texts import read_traffic
+from servers.discovery import discover
+
+SPEC = EnginesSpec(lengths_tokens=(16,), batch_sizes=(1, 2), repeats=2)
+ON_CPU = {"device": "cpu", "precision": "fp32", "cuda_graphs": False, "tensorrt": False}
+FOUND = {
+    "engine": "torch",
+    "placement": ON_CPU,
+    "available": True,
+    "reason": "",
+    "version": "torch 2.11.0",
+    "device_name": "NVIDIA H200",
+    "proof": {
+        "precision_found": "fp16",
+        "n_texts": 1000,
+        "labels_agree_ratio": 0.999,
+        "max_abs_logit_difference": 0.0123,
+        "max_abs_logit": 6.5,
+        "reference": "torch fp32 on cpu",
+    },
+    "curve": [
+        {
+            "batch": 64,
+            "length_tokens": 32,
+            "latency_p50_ms": 8.0,
+            "latency_p99_ms": None,
+            "rate_rps": 8000.0,
+            "repeats": 20,
+        }
+    ],
+    "flops_per_request": {"32": 1e9},
+    "matmul_flops_per_s": 7e14,
+}
+
+
+@pytest.fixture
+def child(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Puts a few lines of Python in place of the measuring process; OUT is where facts go."""
+
+    def replace(code: str) -> None:
+        def command(what: WantedEngine, *_: object) -> Sequence[str]:
+            known = f"import sys\nOUT, ENGINE = sys.argv[-1], {what.engine!r}\n"
+            return [sys.executable, "-c", known + code]
+
+        monkeypatch.setattr(engine_facts, "_command", command)
+
+    return replace
+
+
+def bench(tmp_path: Path, left_s: float = math.inf) -> EngineBench:
+    return EngineBench(SPEC, tmp_path, (), left_s=lambda: left_s)
+
+
+def wanted(*engines: str) -> list[WantedEngine]:
+    return [WantedEngine(engine, ON_CPU, ("fastapi-tuned",)) for engine in engines]
+
+
+def test_each_engine_and_placement_is_wanted_once_for_all_that_run_it() -> None:
+    known = discover()
+    tuned = known["fastapi-tuned"]
+    on_gpu = tuned.variant("on-gpu", {"device": "cuda", "precision": "fp16"})
+    also = tuned.variant("also-on-gpu", {"device": "cuda", "precision": "fp16"})
+    found = wanted_engines([known["null-http"], tuned, on_gpu, known["fastapi-onnx"], also])
+    assert [(what.engine, what.placement["device"], what.used_by) for what in found] == [
+        ("torch", "cpu", ("fastapi-tuned",)),
+        ("torch", "cuda", ("on-gpu", "also-on-gpu")),
+        ("onnxruntime", "cpu", ("fastapi-onnx",)),
+    ]
+    assert found[1].placement == ON_CPU | {"device": "cuda", "precision": "fp16"}
+
+
+def test_the_own_texts_of_an_experiment_are_those_of_the_proof(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    commands: list[list[str]] = []
+
+    def run(command: list[str], *_: object) -> str:
+        commands.append(command)
+        return "not run"
+
+    monkeypatch.setattr(engine_facts, "_run", run)
+    list(measured_engines(wanted("torch"), EngineBench(SPEC, tmp_path, (), "mine.txt"), str))
+    (command,) = commands
+    assert command[command.index("--texts") + 1] == "mine.txt"
+
+
+def test_an_engine_that_crashes_has_the_reason_and_the_next_one_is_measured(
+    child: Callable[[str], None], tmp_path: Path
+) -> None:
+    child(
+        "import json\n"
+        "print('underway', file=sys.stderr, flush=True)\n"
+        "if ENGINE == 'onnxruntime': sys.exit('no luck')\n"
+        f"open(OUT, 'w').write(json.dumps({FOUND!r}))"
+    )
+    heard: list[str] = []
+    first, second = measured_engines(wanted("onnxruntime", "torch"), bench(tmp_path), heard.append)
+    assert (first.available, second.available) == (False, True)
+    assert first.reason == "measuring it ended with exit code 1: no luck"
+    assert heard == ["underway", "no luck", "underway"]
+
+
+def test_an_engine_that_takes_too_long_is_cut_off(
+    child: Callable[[str], None], tmp_path: Path
+) -> None:
+    child("import time\ntime.sleep(600)")
+    (facts,) = measured_engines(wanted("torch"), bench(tmp_path, left_s=0.2), str)
+    assert (facts.available, facts.curve) == (False, ())
+    assert "was cut off" in facts.reason
+
+
+def test_the_time_left_is_shared_among_the_engines_and_bounds_their_curves(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    given: list[tuple[float, float]] = []
+
+    def run(command: list[str], limit_s: float, say: object) -> str:
+        given.append((limit_s, float(command[command.index("--point-s") + 1])))
+        return "not run"
+
+    monkeypatch.setattr(engine_facts, "_run", run)
+    left_s = iter([60.0, 10.0, 0.0])
+    place = EngineBench(SPEC, tmp_path, (), left_s=lambda: next(left_s))
+    last = list(measured_engines(wanted("a", "b", "c"), place, str))[-1]
+    # Two points a curve; half of an engine's time is for them, and two seconds are enough for each.
+    assert given == [(20.0, 2.0), (5.0, 1.25)]
+    assert last.reason == "the budget of time left no room for it."
+
+
+def test_an_engine_for_which_no_time_is_left_is_not_started(
+    child: Callable[[str], None], tmp_path: Path
+) -> None:
+    child(f"open({str(tmp_path / 'started')!r}, 'w')")
+    (facts,) = measured_engines(wanted("torch"), bench(tmp_path, left_s=0), str)
+    assert facts.reason == "the budget of time left no room for it."
+    assert not (tmp_path / "started").exists()
+
+
+def test_the_file_is_what_the_analysis_reads(tmp_path: Path) -> None:
+    missing = EngineFacts("onnxruntime", ON_CPU, ("litserve",), False, "expected, found, do.")
+    found: dict[str, Any] = {**FOUND, "used_by": ("fastapi-tuned",)}
+    write_engines(tmp_path, [EngineFacts(**found), missing])
+    assert [path.name for path in tmp_path.iterdir()] == ["engines.json"]
+    raw = json.loads((tmp_path / "engines.json").read_text())
+    assert raw["schema_version"] == 2
+    assert raw["engines"][0] == {**FOUND, "used_by": ["fastapi-tuned"]}
+    read = read_engines(tmp_path)
+    assert read[0].curve[0].rate_rps == 8000
+    assert (read[1].available, read[1].reason) == (False, "expected, found, do.")
+
+
+def test_one_line_says_which_engine_runs_where_and_how_fast() -> None:
+    facts = EngineFacts(**{**FOUND, "used_by": ("litserve", "triton")})
+    assert in_words(facts) == (
+        "torch on cpu, fp32 (for litserve, triton): torch 2.11.0 on NVIDIA H200, at best 8000 "
+        "texts/s (64 of 32 tokens); 99.9% of 1000 labels as in FP32, logits within 0.012"
+    )
+
+
+def test_one_line_says_why_an_engine_is_not_to_be_had() -> None:
+    on_gpu = ON_CPU | {"device": "cuda", "cuda_graphs": True}
+    facts = EngineFacts("torch", on_gpu, ("litserve",), False, "expected a GPU.")
+    assert in_words(facts) == (
+        "torch on cuda, fp32, cuda_graphs (for litserve): not to be had: expected a GPU."
+    )
+
+
+class Heard:
+    """A progress that remembers in which order engines and trials were told."""
+
+    def __init__(self) -> None:
+        self.order: list[str] = []
+
+    def begins(self, left_s: float) -> None: ...
+    def engine_underway(self, line: str, left_s: float) -> None: ...
+    def visit_started(self, contender: str, left_s: float) -> None: ...
+    def dropped(self, what: object) -> None: ...
+
+    def engine_measured(self, facts: EngineFacts, left_s: float) -> None:
+        self.order.append(facts.engine)
+
+    def trial_finished(self, trial: object, record: TrialRecord, left_s: float) -> None:
+        self.order.append(record.trial_id)
+
+
+@pytest.fixture
+def run(
+    tmp_path: Path, traffic_file: Path, monkeypatch: pytest.MonkeyPatch, machine_left_alone: None
+) -> Callable[[EnginesSpec | None], Heard]:
+    """A run of null-http, whose engine is called torch here."""
+
+    def start(engines: EnginesSpec | None) -> Heard:
+        experiment = Experiment(
+            name="t",
+            reference="null-http",
+            contenders=("null-http",),
+            load=LoadSpec(rates_rps=(30,), warmup_s=0.1, steady_s=0.3),
+            calibration=CalibrationSpec(contenders=()),
+            engines=engines,
+        )
+        contenders = resolve_contenders(experiment)
+        monkeypatch.setattr("loadtests.run.execution.wanted_engines", lambda _: wanted("torch"))
+        write_json(tmp_path / "manifest.json", {"schema_version": 2, "finished_at": None})
+        artefacts = Artefacts(tmp_path, traffic_file, read_traffic(traffic_file), {}, {})
+        cores = dict.fromkeys(("server", "load"), available_cores())
+        heard = Heard()
+        execute(contenders, RunContext(tmp_path, experiment, artefacts, cores, None), heard)
+        return heard
+
+    return start
+
+
+def test_engines_are_measured_before_the_first_trial_and_only_once(
+    run: Callable[..., Heard], child: Callable[[str], None], tmp_path: Path
+) -> None:
+    child("raise SystemExit('no engine here')")
+    assert run(SPEC).order == ["torch", "r1-null-http-30rps"]
+    (facts,) = read_engines(tmp_path)
+    assert facts.reason == "measuring it ended with exit code 1: no engine here"
+    assert run(SPEC).order == []
+
+
+def test_without_the_table_no_engine_is_measured(run: Callable[..., Heard], tmp_path: Path) -> None:
+    assert run(None).order == ["r1-null-http-30rps"]
+    assert not (tmp_path / "engines.json").exists()
+
+
+def test_the_progress_prints_one_line_an_engine() -> None:
+    printed = StringIO()
+    with RunProgress(Console(file=printed, width=40), lambda _: "") as progress:
+        progress.engine_underway("proof [of 42] ...", 10)
+        progress.engine_measured(EngineFacts("torch", ON_CPU, ("[a]",), False, "no [GPU]."), 10)
+    line = "engine torch on cpu, fp32 (for [a]): not to be had: no [GPU]."
+    assert [text.strip() for text in printed.getvalue().splitlines() if "engine" in text] == [line]
