@@ -27,7 +27,7 @@ import typer
 from commands.bundle import bundle_up
 from commands.check import check
 from commands.children import let_children_find_this_project
-from commands.coexist import coexist_models
+from commands.colocate import colocate_models
 from commands.errors import exits_with_a_sentence
 from commands.report import list_all, report
 from commands.run import capacity, run, smoke
@@ -43,7 +43,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "serve": serve,
     "calibrate": calibrate_clients,
     "crosscheck": crosscheck_clients,
-    "coexist": coexist_models,
+    "colocate": colocate_models,
     "report": report,
     "list": list_all,
     "bundle": bundle_up,

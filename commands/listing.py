@@ -31,7 +31,7 @@ def listed(results: Path) -> Iterator[str]:
 
 def _place(contender: Contender) -> tuple[bool, int]:
     """The simplest first, what only calibrates last."""
-    return contender.setting == "calibration", len(contender.moving_parts)
+    return contender.setting == "calibration", len(contender.components)
 
 
 def _run(folder: Path) -> Sequence[str]:

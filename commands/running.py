@@ -157,7 +157,7 @@ def _execute(
     context = RunContext(folder, experiment, artefacts, cores, Gpu.find(), run_id)
     if budget:
         forecast = forecast_of(contenders, context, until_s)
-        say(plan_in_words(forecast.rungs, forecast.lengths_s(), budget, time.monotonic()))
+        say(plan_in_words(forecast.tiers, forecast.lengths_s(), budget, time.monotonic()))
     if resumed:
         _measure(contenders, context, until_s)
         return resumed

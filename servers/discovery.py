@@ -24,9 +24,9 @@ ENGINE_WORDS: Mapping[str, str] = {"torch": "PyTorch", "onnxruntime": "ONNX Runt
 
 
 EXPORTED_NETWORK = "exported network"
-"""The moving part that ONNX Runtime adds: model.onnx, made again whenever the model changes."""
+"""The component that ONNX Runtime adds: model.onnx, made again whenever the model changes."""
 
-MovingParts = Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
+Components = Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
 
 
 class ContenderError(ValueError):
@@ -39,7 +39,7 @@ class Contender:
 
     server is the folder under servers/, started as `python -m servers.<server>`; port is its main
     one where a person gives no other (0: it runs elsewhere), extra_ports names those it opens
-    beside; moving_parts names the processes and artefacts an operator must keep healthy, and
+    beside; components names the processes and artefacts an operator must keep healthy, and
     their number decides between contenders that meet the SLO. main_process says whether the
     process started is the server, or a gateway in front of one: the CPU time of a gateway is
     recorded on its own too. engines are those that a variant may choose. form says what the study
@@ -53,7 +53,7 @@ class Contender:
     setting: Setting
     batching: bool
     summary: str
-    moving_parts: tuple[str, ...]
+    components: tuple[str, ...]
     port: int = 0
     extra_ports: tuple[str, ...] = ()
     main_process: MainProcess = "server"
@@ -86,13 +86,13 @@ class Contender:
             engine=engine,
             batching=self.batching and options.get("batcher") is not False,
             summary=self._summary_with(options, engine),
-            moving_parts=self._parts_with(engine),
+            components=self._components_with(engine),
             options={**self.options, **options},
             form="gateway" if options.get("triton_url") else self.form,
         )
 
-    def _parts_with(self, engine: EngineName) -> tuple[str, ...]:
-        others = tuple(part for part in self.moving_parts if part != EXPORTED_NETWORK)
+    def _components_with(self, engine: EngineName) -> tuple[str, ...]:
+        others = tuple(part for part in self.components if part != EXPORTED_NETWORK)
         return (*others, EXPORTED_NETWORK) if engine == "onnxruntime" else others
 
     def _summary_with(self, options: Mapping[str, OptionValue], engine: EngineName) -> str:
@@ -119,7 +119,7 @@ class _Declaration(BaseModel):
     setting: Setting
     batching: bool
     summary: str
-    moving_parts: MovingParts
+    components: Components
     extra_ports: list[str] = []
     main_process: MainProcess = "server"
     engines: list[EngineName] = []
@@ -154,7 +154,7 @@ def _read(path: Path) -> list[Contender]:
             server=path.parent.name,
             **{
                 **entry.model_dump(),
-                "moving_parts": tuple(entry.moving_parts),
+                "components": tuple(entry.components),
                 "extra_ports": tuple(entry.extra_ports),
                 "engines": tuple(entry.engines),
             },

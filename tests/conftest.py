@@ -187,7 +187,7 @@ sys.modules["rfc3987_syntax"] = None
 
 LONGEST_FIRST = (
     "tests/live/test_whole_study.py",
-    "tests/proof/test_live.py",
+    "tests/selfcheck/test_live.py",
     "tests/live/test_study.py",
     "tests/live/test_survival.py",
     "tests/loadtests/colocation/test_measure.py",

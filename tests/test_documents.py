@@ -67,13 +67,13 @@ def test_a_number_that_differs_by_more_than_rounding_is_a_difference() -> None:
     assert differences(committed, {**rounded, "more": 1}) == ["keys: ['more']"]
 
 
-def test_the_moving_parts_in_the_readme_are_those_that_decide() -> None:
-    known = {name: list(found.moving_parts) for name, found in discover().items()}
+def test_the_components_in_the_readme_are_those_that_decide() -> None:
+    known = {name: list(found.components) for name, found in discover().items()}
     # hybrid's row names only what it has beside triton.
     behind = known["triton"]
     own = [*(part for part in known["hybrid"] if part not in behind), "and those of `triton`"]
     for name, parts in known.items():
-        if name.startswith(("null", "law")):
+        if name.startswith(("null", "simulated")):
             continue
         shown = own if name == "hybrid" else parts
         row = rf"^\|[^|]*`{name}`[^|]*\| {len(parts)}: {re.escape(', '.join(shown))} \|$"

@@ -10,7 +10,7 @@ from analysis.read.value import Value, over
 from analysis.validity.reasons import Reason
 from loadtests.records.slo import is_saturated
 
-REACH_BUDGET = 0.9
+EFFICIENCY_BUDGET = 0.9
 """Share of its engine's own rate that a server should reach at saturation (design budget, set for
 Triton): what is missing goes to the front, the queue and the copies."""
 
@@ -18,7 +18,7 @@ _STILL_COUNTS = frozenset({Reason.SEND_LAG, Reason.CLIENT_NEAR_CEILING, Reason.D
 """Findings that make latency unusable but leave the count of answers right."""
 
 
-class Reach(Value):
+class EngineEfficiency(Value):
     """A contender at its highest load beside its engine alone, at the same batch and length."""
 
     contender: str = Field(description="Name of the contender.")
@@ -90,28 +90,32 @@ def _beyond(points: Sequence[Point], highest: Point) -> list[Point]:
     ]
 
 
-def reaches(
+def engine_efficiencies(
     points: Sequence[Point], engines: Sequence[Engine], batching: Mapping[str, bool]
-) -> list[Reach]:
+) -> list[EngineEfficiency]:
     """The reach of every contender whose engine was measured; batching: who batches, by name."""
     found = []
     for contender, point in highest_loads(points).items():
         engine = engine_of(engines, contender)
         stopped = saturated_at(points, point)
-        reach = _reach(point, stopped, engine, batching.get(contender, True)) if engine else None
-        if reach:
-            found.append(reach)
+        efficiency = (
+            _efficiency(point, stopped, engine, batching.get(contender, True)) if engine else None
+        )
+        if efficiency:
+            found.append(efficiency)
     return found
 
 
 def engine_share(point: Point, engines: Sequence[Engine], batches: bool) -> float | None:
     """Share of its engine's own rate that a contender reaches at one load; None: not known."""
     engine = engine_of(engines, point.contender)
-    reach = _reach(point, None, engine, batches) if engine else None
-    return reach.engine_share if reach else None
+    efficiency = _efficiency(point, None, engine, batches) if engine else None
+    return efficiency.engine_share if efficiency else None
 
 
-def _reach(point: Point, stopped: Point | None, engine: Engine, batches: bool) -> Reach | None:
+def _efficiency(
+    point: Point, stopped: Point | None, engine: Engine, batches: bool
+) -> EngineEfficiency | None:
     metrics = point.metrics
     if metrics is None or metrics.mean_padded_tokens is None:
         return None
@@ -124,7 +128,7 @@ def _reach(point: Point, stopped: Point | None, engine: Engine, batches: bool) -
         return None
     flops = engine.flops_at(metrics.mean_padded_tokens)
     achieved = None if flops is None else metrics.throughput_rps * flops
-    return Reach(
+    return EngineEfficiency(
         contender=point.contender,
         level=point.level,
         saturated_at=stopped.level if stopped else None,

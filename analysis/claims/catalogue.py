@@ -185,7 +185,7 @@ CLAIMS: tuple[Claim, ...] = (
         where=f"{SELECTION}, comparison",
         conditions="All models under load at once, in one server; undisturbed is taken as a loss "
         "of at most 10 % of what each does alone.",
-        how="`study coexist --device cuda`, whose folder this table takes like a run's",
+        how="`study colocate --device cuda`, whose folder this table takes like a run's",
         unit="share",
         at_most=0.1,
     ),

@@ -32,7 +32,7 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Measured:
+class ClaimMeasurement:
     """One measurement of what is claimed, with its interval; an end that is None is open."""
 
     what: str
@@ -41,13 +41,13 @@ class Measured:
     high: float | None
 
 
-class Outcome(StrEnum):
+class ClaimOutcome(StrEnum):
     HOLDS = "holds"
     FAILS = "does not hold"
     UNDECIDED = "not enough evidence"
 
 
-class Verdict(StrEnum):
+class ClaimVerdict(StrEnum):
     HOLDS = "holds"
     FAILS = "does not hold"
     ONLY_WHEN = "holds only when"
@@ -59,10 +59,14 @@ class Reading(Value):
     """One measurement of what is claimed."""
 
     what: str = Field(description="What was compared, and when.")
-    value: float | None = Field(description="Measured value; null: only its interval is known.")
+    value: float | None = Field(
+        description="ClaimMeasurement value; null: only its interval is known."
+    )
     low: float | None = Field(description="Lower end of its interval; null: open.")
     high: float | None = Field(description="Upper end; null: open.")
-    outcome: Outcome = Field(description="Whether the claim holds for the whole interval, or none.")
+    outcome: ClaimOutcome = Field(
+        description="Whether the claim holds for the whole interval, or none."
+    )
 
 
 class ClaimFound(Value):
@@ -76,7 +80,7 @@ class ClaimFound(Value):
     at_least: float | None = Field(description="Least value claimed; null: none.")
     at_most: float | None = Field(description="Largest value claimed; null: none.")
     readings: list[Reading] = Field(description="What this run measured; empty: nothing.")
-    verdict: Verdict = Field(
+    verdict: ClaimVerdict = Field(
         description="holds, does not hold, holds only when, not enough evidence, or not measured "
         "on this machine."
     )
@@ -84,14 +88,14 @@ class ClaimFound(Value):
     how: str = Field(description="What measures it.")
 
 
-def judge(claim: Claim, measured: Sequence[Measured]) -> ClaimFound:
+def judge(claim: Claim, measured: Sequence[ClaimMeasurement]) -> ClaimFound:
     """The claim with its verdict. A reading decides where its whole interval is on one side."""
     readings = [
         Reading(what=m.what, value=m.value, low=m.low, high=m.high, outcome=outcome(claim, m))
         for m in measured
     ]
     verdict = _verdict([reading.outcome for reading in readings])
-    held = [reading.what for reading in readings if reading.outcome is Outcome.HOLDS]
+    held = [reading.what for reading in readings if reading.outcome is ClaimOutcome.HOLDS]
     return ClaimFound(
         id=claim.id,
         text=claim.text,
@@ -102,30 +106,30 @@ def judge(claim: Claim, measured: Sequence[Measured]) -> ClaimFound:
         at_most=claim.at_most,
         readings=readings,
         verdict=verdict,
-        only_when=held if verdict is Verdict.ONLY_WHEN else [],
+        only_when=held if verdict is ClaimVerdict.ONLY_WHEN else [],
         how=claim.how,
     )
 
 
-def outcome(claim: Claim, measured: Measured) -> Outcome:
+def outcome(claim: Claim, measured: ClaimMeasurement) -> ClaimOutcome:
     """Whether what was measured lies within what is claimed, as far as its interval can tell."""
     least, most = claim.at_least, claim.at_most
     low, high = measured.low, measured.high
     too_low = least is not None and high is not None and high < least
     too_high = most is not None and low is not None and low > most
     if too_low or too_high:
-        return Outcome.FAILS
+        return ClaimOutcome.FAILS
     enough = least is None or (low is not None and low >= least)
     not_more = most is None or (high is not None and high <= most)
-    return Outcome.HOLDS if enough and not_more else Outcome.UNDECIDED
+    return ClaimOutcome.HOLDS if enough and not_more else ClaimOutcome.UNDECIDED
 
 
-def _verdict(outcomes: Sequence[Outcome]) -> Verdict:
+def _verdict(outcomes: Sequence[ClaimOutcome]) -> ClaimVerdict:
     if not outcomes:
-        return Verdict.NOT_MEASURED
-    decided = set(outcomes) - {Outcome.UNDECIDED}
-    if decided == {Outcome.HOLDS, Outcome.FAILS}:
-        return Verdict.ONLY_WHEN
+        return ClaimVerdict.NOT_MEASURED
+    decided = set(outcomes) - {ClaimOutcome.UNDECIDED}
+    if decided == {ClaimOutcome.HOLDS, ClaimOutcome.FAILS}:
+        return ClaimVerdict.ONLY_WHEN
     if len(set(outcomes)) == 1:
-        return Verdict(outcomes[0].value)
-    return Verdict.UNDECIDED
+        return ClaimVerdict(outcomes[0].value)
+    return ClaimVerdict.UNDECIDED

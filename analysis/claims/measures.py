@@ -7,9 +7,9 @@ from analysis.capacity.certified import Capacity
 from analysis.capacity.engine_efficiency import highest_loads
 from analysis.capacity.load_points import Point
 from analysis.claims.catalogue import CLAIMS
-from analysis.claims.judge import ClaimFound, Measured, judge
+from analysis.claims.judge import ClaimFound, ClaimMeasurement, judge
 from analysis.claims.pairs import (
-    Pair,
+    ContenderPair,
     batching_pairs,
     differing,
     engine_gains,
@@ -37,7 +37,7 @@ class Findings:
     engines: Sequence[Engine]
     repeats: Repeats
 
-    def gains(self, compared: Iterable[Pair]) -> list[Measured]:
+    def gains(self, compared: Iterable[ContenderPair]) -> list[ClaimMeasurement]:
         return gains(self.capacities, compared)
 
     def at_highest_load(
@@ -57,7 +57,7 @@ def judge_claims(findings: Findings) -> list[ClaimFound]:
     ]
 
 
-def _mean_batch(found: Findings) -> list[Measured]:
+def _mean_batch(found: Findings) -> list[ClaimMeasurement]:
     return [
         exactly(f"{name} at {level}", metrics.mean_batch)
         for name, level, metrics in found.at_highest_load(lambda c: c.batches)
@@ -65,11 +65,11 @@ def _mean_batch(found: Findings) -> list[Measured]:
     ]
 
 
-def _batching(found: Findings) -> list[Measured]:
+def _batching(found: Findings) -> list[ClaimMeasurement]:
     return found.gains(batching_pairs(found.contenders))
 
 
-def _batching_latency(found: Findings) -> list[Measured]:
+def _batching_latency(found: Findings) -> list[ClaimMeasurement]:
     measured = []
     for before, after in batching_pairs(found.contenders):
         levels = found.repeats.common_levels(before.name, after.name)
@@ -80,11 +80,11 @@ def _batching_latency(found: Findings) -> list[Measured]:
         median = next((ratio for ratio in ratios if ratio.metric is Metric.P50), None)
         if median and median.ratio is not None:
             what = f"P50, {after.name} over {before.name} at {level}"
-            measured.append(Measured(what, median.ratio, median.low, median.high))
+            measured.append(ClaimMeasurement(what, median.ratio, median.low, median.high))
     return measured
 
 
-def _triton_over_fastapi(found: Findings) -> list[Measured]:
+def _triton_over_fastapi(found: Findings) -> list[ClaimMeasurement]:
     return found.gains(
         (before, after)
         for before, after in pairs(found.contenders)
@@ -94,7 +94,7 @@ def _triton_over_fastapi(found: Findings) -> list[Measured]:
     )
 
 
-def _triton_over_litserve(found: Findings) -> list[Measured]:
+def _triton_over_litserve(found: Findings) -> list[ClaimMeasurement]:
     return found.gains(
         (before, after)
         for before, after in pairs(found.contenders)
@@ -105,10 +105,12 @@ def _triton_over_litserve(found: Findings) -> list[Measured]:
     )
 
 
-def _gpu_where(chosen: Callable[[ContenderFacts], bool]) -> Callable[[Findings], list[Measured]]:
+def _gpu_where(
+    chosen: Callable[[ContenderFacts], bool],
+) -> Callable[[Findings], list[ClaimMeasurement]]:
     """Both meanings of GPU utilisation, of the contenders chosen that run on a GPU."""
 
-    def measure(found: Findings) -> list[Measured]:
+    def measure(found: Findings) -> list[ClaimMeasurement]:
         return [
             exactly(f"{name}, {meaning}", share)
             for name, _, metrics in found.at_highest_load(
@@ -124,7 +126,7 @@ def _gpu_where(chosen: Callable[[ContenderFacts], bool]) -> Callable[[Findings],
     return measure
 
 
-def _fp16(found: Findings) -> list[Measured]:
+def _fp16(found: Findings) -> list[ClaimMeasurement]:
     values = ("fp32", "fp16")
     return [
         *engine_gains(found.engines, "precision", values),
@@ -132,14 +134,14 @@ def _fp16(found: Findings) -> list[Measured]:
     ]
 
 
-def _tensorrt(found: Findings) -> list[Measured]:
+def _tensorrt(found: Findings) -> list[ClaimMeasurement]:
     return [
         *engine_gains(found.engines, "tensorrt", (False, True)),
         *found.gains(differing(found.contenders, "tensorrt", ("false", "true"))),
     ]
 
 
-def _onnx_over_torch(found: Findings) -> list[Measured]:
+def _onnx_over_torch(found: Findings) -> list[ClaimMeasurement]:
     in_servers = (
         (before, after)
         for before, after in pairs(found.contenders)
@@ -150,7 +152,7 @@ def _onnx_over_torch(found: Findings) -> list[Measured]:
     return [*alone, *found.gains(in_servers)]
 
 
-def _queue_delay(found: Findings) -> list[Measured]:
+def _queue_delay(found: Findings) -> list[ClaimMeasurement]:
     option = "max_queue_delay_us"
     delays_us = {c.name: int(c.options.get(option, "0")) for c in found.contenders}
     return found.gains(
@@ -161,7 +163,7 @@ def _queue_delay(found: Findings) -> list[Measured]:
     )
 
 
-def _instances(found: Findings) -> list[Measured]:
+def _instances(found: Findings) -> list[ClaimMeasurement]:
     measured = []
     for one, many in pairs(found.contenders):
         n_one, n = (int(c.options.get("instances", "0")) for c in (one, many))
@@ -169,21 +171,25 @@ def _instances(found: Findings) -> list[Measured]:
             continue
         for gain in found.gains([(one, many)]):
             low, value, high = (over(ratio, n) for ratio in (gain.low, gain.value, gain.high))
-            measured.append(Measured(f"{many.name} over {n} times {one.name}", value, low, high))
+            measured.append(
+                ClaimMeasurement(f"{many.name} over {n} times {one.name}", value, low, high)
+            )
     return measured
 
 
-def _fastapi_capacity(found: Findings) -> list[Measured]:
+def _fastapi_capacity(found: Findings) -> list[ClaimMeasurement]:
     names = [c.name for c in found.contenders if c.server == "fastapi_service"]
     known = [found.capacities[name] for name in names if name in found.capacities]
     return [
-        Measured(f"capacity of {c.contender}", c.certified_rps, c.certified_rps, c.not_met_rps)
+        ClaimMeasurement(
+            f"capacity of {c.contender}", c.certified_rps, c.certified_rps, c.not_met_rps
+        )
         for c in known
         if c.certified_rps or c.not_met_rps
     ]
 
 
-def _outside_the_model(found: Findings) -> list[Measured]:
+def _outside_the_model(found: Findings) -> list[ClaimMeasurement]:
     measured = []
     for c in found.contenders:
         engine = engine_of(found.engines, c.name)
@@ -199,7 +205,7 @@ def _outside_the_model(found: Findings) -> list[Measured]:
     return measured
 
 
-MEASURES: Mapping[str, Callable[[Findings], list[Measured]]] = {
+MEASURES: Mapping[str, Callable[[Findings], list[ClaimMeasurement]]] = {
     "mean_batch": _mean_batch,
     "batching": _batching,
     "batching_latency": _batching_latency,

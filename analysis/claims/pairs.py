@@ -4,17 +4,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import permutations, product
 
 from analysis.capacity.certified import Capacity, ratio_of
-from analysis.claims.judge import Measured
+from analysis.claims.judge import ClaimMeasurement
 from analysis.read.contenders import ContenderFacts
 from analysis.read.engines import Engine
 
-Pair = tuple[ContenderFacts, ContenderFacts]
+ContenderPair = tuple[ContenderFacts, ContenderFacts]
 
 BATCHING_OPTIONS = frozenset({"batcher", "max_batch_size", "batch_timeout_ms"})
 PLACEMENT_OPTIONS = ("device", "precision", "cuda_graphs", "tensorrt")
 
 
-def pairs(contenders: Sequence[ContenderFacts]) -> Iterator[Pair]:
+def pairs(contenders: Sequence[ContenderFacts]) -> Iterator[ContenderPair]:
     """Every two contenders, in both orders."""
     return permutations(contenders, 2)
 
@@ -35,7 +35,7 @@ def same_engine(before: ContenderFacts, after: ContenderFacts) -> bool:
     return before.engine == after.engine and placements[0] == placements[1]
 
 
-def batching_pairs(contenders: Sequence[ContenderFacts]) -> Iterator[Pair]:
+def batching_pairs(contenders: Sequence[ContenderFacts]) -> Iterator[ContenderPair]:
     """One that does not batch and one that does: the same server with its batcher off and on, or
     tuned FastAPI and LitServe, which is of its family."""
     for before, after in pairs(contenders):
@@ -49,7 +49,7 @@ def batching_pairs(contenders: Sequence[ContenderFacts]) -> Iterator[Pair]:
 
 def differing(
     contenders: Sequence[ContenderFacts], option: str, values: tuple[str, str]
-) -> Iterator[Pair]:
+) -> Iterator[ContenderPair]:
     """The same server and engine with an option at the first and at the second value."""
     for before, after in pairs(contenders):
         found = (before.options.get(option), after.options.get(option))
@@ -57,20 +57,24 @@ def differing(
             yield before, after
 
 
-def gains(capacities: Mapping[str, Capacity], compared: Iterable[Pair]) -> list[Measured]:
+def gains(
+    capacities: Mapping[str, Capacity], compared: Iterable[ContenderPair]
+) -> list[ClaimMeasurement]:
     """Capacity of the second over that of the first, where the two intervals bound it."""
     found = []
     for before, after in compared:
         first, second = capacities.get(before.name), capacities.get(after.name)
         low, middle, high = ratio_of(second, first) if second else (None, None, None)
         if low is not None or high is not None:
-            found.append(Measured(f"capacity, {after.name} over {before.name}", middle, low, high))
+            found.append(
+                ClaimMeasurement(f"capacity, {after.name} over {before.name}", middle, low, high)
+            )
     return found
 
 
 def engine_gains(
     engines: Sequence[Engine], differs: str, values: tuple[object, object], *ignored: str
-) -> list[Measured]:
+) -> list[ClaimMeasurement]:
     """Rates of an engine over those of another, alone, at the smallest and largest batch and length
     that both measured. They differ in one field, and may differ in those ignored."""
     found = []
@@ -87,9 +91,9 @@ def engine_gains(
     return found
 
 
-def exactly(what: str, value: float) -> Measured:
+def exactly(what: str, value: float) -> ClaimMeasurement:
     """A measurement without an interval of its own."""
-    return Measured(what, value, value, value)
+    return ClaimMeasurement(what, value, value, value)
 
 
 def _corners(cells: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -1,5 +1,5 @@
 """What each model loses beside others in one Triton.
 
-In: coexist.json and its rows. Out: losses with intervals, as a page.
+In: colocation.json and its rows. Out: losses with intervals, as a page.
 May import: compare, validity, steady, read.
 """

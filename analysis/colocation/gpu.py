@@ -19,10 +19,10 @@ GPU_MEANS = (
 
 
 class GpuUse(Value):
-    """Means over the windows of a company; null: the driver does not say. throttled_ratio: share of
+    """Means over the windows of a group; null: the driver does not say. throttled_ratio: share of
     the samples in which clocks were lowered for heat or power supply."""
 
-    company: tuple[str, ...]
+    group: tuple[str, ...]
     throttled_ratio: float | None
     busy_pct: float | None
     sm_active_ratio: float | None
@@ -32,23 +32,23 @@ class GpuUse(Value):
 
 
 def gpu_uses(folder: Path, measured: Sequence[Mapping[str, Any]]) -> tuple[GpuUse, ...]:
-    """One a company, of the entries `measured` of coexist.json; empty without a GPU."""
+    """One a group, of the entries `measured` of colocation.json; empty without a GPU."""
     samples: dict[tuple[str, ...], list[pd.DataFrame]] = {}
     for taken in measured:
         frame = read_telemetry(folder / taken["folder"])
         inside = frame[frame["t_s"].between(0.0, taken["window_s"])]
-        samples.setdefault(tuple(taken["company"]), []).append(inside)
-    ordered = sorted(samples, key=lambda company: (len(company), company))
-    found = [_gpu_use(company, pd.concat(samples[company])) for company in ordered]
+        samples.setdefault(tuple(taken["group"]), []).append(inside)
+    ordered = sorted(samples, key=lambda group: (len(group), group))
+    found = [_gpu_use(group, pd.concat(samples[group])) for group in ordered]
     return tuple(use for use in found if use is not None)
 
 
-def _gpu_use(company: tuple[str, ...], samples: pd.DataFrame) -> GpuUse | None:
+def _gpu_use(group: tuple[str, ...], samples: pd.DataFrame) -> GpuUse | None:
     means = {name.removeprefix("gpu_"): _mean(samples[name]) for name in GPU_MEANS}
     if all(mean is None for mean in means.values()):
         return None
     lowered = samples["gpu_throttle_reasons"].dropna().astype(np.int64) & SLOWDOWN_BITS > 0
-    return GpuUse(company=company, throttled_ratio=_mean(lowered), **means)
+    return GpuUse(group=group, throttled_ratio=_mean(lowered), **means)
 
 
 def _mean(values: pd.Series) -> float | None:
@@ -61,6 +61,6 @@ def throttled(use: GpuUse) -> list[str]:
     if use.throttled_ratio is None or use.throttled_ratio <= THROTTLED_SHARE:
         return []
     return [
-        f"{' + '.join(use.company)}: the GPU lowered its clocks in {use.throttled_ratio:.0%} of "
+        f"{' + '.join(use.group)}: the GPU lowered its clocks in {use.throttled_ratio:.0%} of "
         f"the samples (bound {THROTTLED_SHARE:.0%}): its rates are too low."
     ]

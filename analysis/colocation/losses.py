@@ -1,4 +1,4 @@
-"""What each model loses beside others in one Triton: from the rows of `study coexist`."""
+"""What each model loses beside others in one Triton: from the rows of `study colocate`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.colocation.gpu import GpuUse, gpu_uses, throttled
-from analysis.colocation.record import read_coexist
+from analysis.colocation.record import read_colocation
 from analysis.compare.bootstrap import Interval, Metric, Sliced, cut, intervals
 from analysis.read.value import Value, over
 from analysis.steady.row_checks import EARLY_S
@@ -29,12 +29,12 @@ model's answers. In another batch other kernels add in another order; half preci
 (a step of 0.0005), and 50 layers may add up to some tens of steps."""
 
 
-class Load(Value):
-    """One model in one company, all blocks together; latencies are service times (done minus
+class ModelLoad(Value):
+    """One model in one group, all blocks together; latencies are service times (done minus
     sent), null where too few succeeded."""
 
     model: str
-    company: tuple[str, ...]
+    group: tuple[str, ...]
     rate_rps: float
     n_ok: int
     n_failed: int
@@ -47,16 +47,16 @@ class Load(Value):
 
 
 class Loss(Value):
-    """What a model loses in a company, as a share of its rate alone, with a 95 % interval."""
+    """What a model loses in a group, as a share of its rate alone, with a 95 % interval."""
 
-    alone: Load
-    together: Load
+    alone: ModelLoad
+    together: ModelLoad
     loss: float | None
     low: float | None
     high: float | None
 
 
-class Coexistence(Value):
+class Colocation(Value):
     losses: tuple[Loss, ...]
     gpu: tuple[GpuUse, ...]  # empty: there was no GPU
     warnings: tuple[str, ...]
@@ -64,7 +64,7 @@ class Coexistence(Value):
 
 @dataclass(frozen=True)
 class _Window:
-    """The rows of one model in one block of one company, and how long their window was."""
+    """The rows of one model in one block of one group, and how long their window was."""
 
     rows: pd.DataFrame
     window_s: float
@@ -93,9 +93,9 @@ class _Window:
         return cut(sent_s, self.service_s, self.done_s, self.window_s, n_slices, None)
 
 
-def coexistence(folder: Path) -> Coexistence:
-    """Every figure of a folder of `study coexist`; RecordError where it is not one."""
-    record = read_coexist(folder)
+def colocation(folder: Path) -> Colocation:
+    """Every figure of a folder of `study colocate`; RecordError where it is not one."""
+    record = read_colocation(folder)
     windows = _windows(folder, record["measured"], record["answers"])
     tolerance = TOLERANCES[record["settings"]["precision"]]
     loads = {
@@ -103,18 +103,18 @@ def coexistence(folder: Path) -> Coexistence:
         for key, blocks in windows.items()
     }
     losses = tuple(
-        _loss(loads, windows, model, company, record["settings"]["seed"])
-        for model, company in windows
-        if len(company) > 1
+        _loss(loads, windows, model, group, record["settings"]["seed"])
+        for model, group in windows
+        if len(group) > 1
     )
     gpu = gpu_uses(folder, record["measured"])
     of_loads = (warning for load in loads.values() for warning in _warnings(load, tolerance))
     of_gpu = (warning for use in gpu for warning in throttled(use))
-    return Coexistence(losses=losses, gpu=gpu, warnings=(*of_loads, *of_gpu))
+    return Colocation(losses=losses, gpu=gpu, warnings=(*of_loads, *of_gpu))
 
 
 _Windows = dict[tuple[str, tuple[str, ...]], dict[int, _Window]]
-"""By model and company, then by block."""
+"""By model and group, then by block."""
 
 
 def _windows(
@@ -123,13 +123,13 @@ def _windows(
     answers: Mapping[str, Sequence[float]],
 ) -> _Windows:
     found: _Windows = {}
-    for taken in sorted(measured, key=lambda m: (len(m["company"]), m["company"], m["block"])):
+    for taken in sorted(measured, key=lambda m: (len(m["group"]), m["group"], m["block"])):
         busy = _busy(taken)
-        for model in taken["company"]:
+        for model in taken["group"]:
             place = folder / taken["folder"] / model
             rows = read_requests(place)
             _refuse_impossible(rows, len(answers[model]), place / "requests.parquet")
-            blocks = found.setdefault((model, tuple(taken["company"])), {})
+            blocks = found.setdefault((model, tuple(taken["group"])), {})
             blocks[taken["block"]] = _Window(rows, taken["window_s"], busy[model])
     return found
 
@@ -142,7 +142,7 @@ def _refuse_impossible(rows: pd.DataFrame, n_requests: int, path: Path) -> None:
     if ((timeless | early) & answered).any() or (unknown & compared).any():
         raise RecordError(
             f"{path} has a success without its times or outside of the window, or an "
-            "answer to no known request: it is damaged; run `study coexist` again."
+            "answer to no known request: it is damaged; run `study colocate` again."
         )
 
 
@@ -151,8 +151,8 @@ def _busy(taken: Mapping[str, Any]) -> dict[str, float | None]:
     law: half of a core used is half of what they could send). None: not sampled."""
     cores, used = taken["client_core"], taken["client_cpu_s"]
     shares: dict[str, float | None] = {}
-    for model in taken["company"]:
-        there = [used[other] for other in taken["company"] if cores[other] == cores[model]]
+    for model in taken["group"]:
+        there = [used[other] for other in taken["group"] if cores[other] == cores[model]]
         known = [seconds for seconds in there if seconds is not None]
         shares[model] = sum(known) / taken["window_s"] if len(known) == len(there) else None
     return shares
@@ -160,18 +160,18 @@ def _busy(taken: Mapping[str, Any]) -> dict[str, float | None]:
 
 def _load(
     model: str,
-    company: tuple[str, ...],
+    group: tuple[str, ...],
     windows: Sequence[_Window],
     answers: Sequence[float],
     tolerance: float,
-) -> Load:
+) -> ModelLoad:
     service_s = np.concatenate([window.service_s for window in windows])
     gaps = np.concatenate([_gaps(window.rows, model, answers) for window in windows])
     busy = [window.client_busy for window in windows if window.client_busy is not None]
     n_steady = sum(int((window.rows["phase"] == "steady").sum()) for window in windows)
-    return Load(
+    return ModelLoad(
         model=model,
-        company=company,
+        group=group,
         rate_rps=sum(len(w.done_s) for w in windows) / sum(w.window_s for w in windows),
         n_ok=len(service_s),
         n_failed=n_steady - len(service_s),
@@ -204,15 +204,15 @@ def _percentile_ms(service_s: FloatArray, percentile: int) -> float | None:
 
 
 def _loss(
-    loads: Mapping[tuple[str, tuple[str, ...]], Load],
+    loads: Mapping[tuple[str, tuple[str, ...]], ModelLoad],
     windows: _Windows,
     model: str,
-    company: tuple[str, ...],
+    group: tuple[str, ...],
     seed: int,
 ) -> Loss:
-    alone, together = loads[model, (model,)], loads[model, company]
+    alone, together = loads[model, (model,)], loads[model, group]
     kept = over(together.rate_rps, alone.rate_rps)
-    interval = _kept_interval(windows[model, (model,)], windows[model, company], seed)
+    interval = _kept_interval(windows[model, (model,)], windows[model, group], seed)
     return Loss(
         alone=alone,
         together=together,
@@ -233,8 +233,8 @@ def _kept_interval(
     return intervals(pairs, seed).get(Metric.THROUGHPUT)
 
 
-def _warnings(load: Load, tolerance: float) -> list[str]:
-    where = load.model if len(load.company) == 1 else f"{load.model} in {' + '.join(load.company)}"
+def _warnings(load: ModelLoad, tolerance: float) -> list[str]:
+    where = load.model if len(load.group) == 1 else f"{load.model} in {' + '.join(load.group)}"
     found = []
     if load.n_failed:
         found.append(f"{where}: {load.n_failed} of {load.n_failed + load.n_ok} requests failed.")

@@ -1,12 +1,12 @@
-"""The page of one measurement of coexistence, in Markdown."""
+"""The page of one measurement of co-location, in Markdown."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from analysis.colocation.gpu import GpuUse
-from analysis.colocation.losses import Coexistence, Loss, coexistence
-from analysis.colocation.record import read_coexist
+from analysis.colocation.losses import Colocation, Loss, colocation
+from analysis.colocation.record import read_colocation
 from loadtests.records.atomic import replacing
 from loadtests.records.markdown import code, inline
 
@@ -33,17 +33,17 @@ NOTES = (
 
 
 def write_page(folder: Path) -> Path:
-    """coexist.md beside coexist.json; RecordError where folder holds no such measurement."""
-    record = read_coexist(folder)
-    page = folder / "coexist.md"
-    text = markdown(record, coexistence(folder))
+    """colocation.md beside colocation.json; RecordError where folder holds no such measurement."""
+    record = read_colocation(folder)
+    page = folder / "colocation.md"
+    text = markdown(record, colocation(folder))
     with replacing(page) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
     return page
 
 
-def markdown(record: Mapping[str, Any], found: Coexistence) -> str:
-    """The page; record is what coexist.json holds."""
+def markdown(record: Mapping[str, Any], found: Colocation) -> str:
+    """The page; record is what colocation.json holds."""
     gpu = [_GPU_HEAD, _GPU_RULE, *map(_gpu_row, found.gpu), ""] if found.gpu else []
     lines = [
         "# One Triton, three models: what each loses beside the others",
@@ -73,13 +73,16 @@ def _provenance(record: Mapping[str, Any]) -> list[str]:
         f"- classifier: {inline(record['model']['name'])} "
         f"({inline(record['model']['weights'])} weights) by {inline(classifier['engine'])}, "
         f"{settings['precision']} on {settings['device']}.",
-        *(_neighbour(fact, settings["neighbours"]) for fact in record["neighbours"]),
+        *(
+            _colocated_model(fact, settings["colocated_models"])
+            for fact in record["colocated_models"]
+        ),
         f"- {settings['callers']} callers a model, {settings['seconds']:g} s a measurement, "
         f"{settings['repeats']} block{'s' if settings['repeats'] > 1 else ''}.",
     ]
 
 
-def _neighbour(fact: Mapping[str, Any], size: str) -> str:
+def _colocated_model(fact: Mapping[str, Any], size: str) -> str:
     full = {"vision": "the size of ResNet-50", "recommender": "DeepFM on the Criteo layout"}
     what = full[fact["model"]] if size == "full" else "smaller than the real one"
     return (
@@ -91,7 +94,7 @@ def _neighbour(fact: Mapping[str, Any], size: str) -> str:
 
 def _row(loss: Loss) -> str:
     alone, together = loss.alone, loss.together
-    beside = " + ".join(model for model in together.company if model != together.model)
+    beside = " + ".join(model for model in together.group if model != together.model)
     bounds = "not stated"
     if loss.low is not None and loss.high is not None:
         bounds = f"{loss.low:.0%} to {loss.high:.0%}"
@@ -111,7 +114,7 @@ def _ms(value: float | None) -> str:
 def _gpu_row(use: GpuUse) -> str:
     gib = None if use.memory_bytes is None else use.memory_bytes / 2**30
     cells = [
-        " + ".join(use.company),
+        " + ".join(use.group),
         "–" if use.busy_pct is None else f"{use.busy_pct:.0f} %",
         "–" if use.sm_active_ratio is None else f"{use.sm_active_ratio:.0%}",
         "–" if use.tensor_active_ratio is None else f"{use.tensor_active_ratio:.0%}",
@@ -121,10 +124,8 @@ def _gpu_row(use: GpuUse) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _compared(found: Coexistence) -> str:
-    loads = {
-        (load.model, load.company): load for x in found.losses for load in (x.alone, x.together)
-    }
+def _compared(found: Colocation) -> str:
+    loads = {(load.model, load.group): load for x in found.losses for load in (x.alone, x.together)}
     n = sum(load.n_compared for load in loads.values())
     gaps = [load.largest_gap for load in loads.values() if load.largest_gap is not None]
     largest = f"; they differ by at most {max(gaps):.2g} of the mean" if gaps else ""

@@ -1,4 +1,4 @@
-"""coexist.json: what `study coexist` measured, checked as it is read."""
+"""colocation.json: what `study colocate` measured, checked as it is read."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -51,7 +51,7 @@ class _Classifier(_Part):
     engine: str
 
 
-class _Neighbour(_Part):
+class _ColocatedModel(_Part):
     model: Literal["vision", "recommender"]
     weights: Count
     precision: str
@@ -61,7 +61,7 @@ class _Neighbour(_Part):
 class _Settings(_Part):
     device: Literal["cpu", "cuda"]
     precision: Literal["fp32", "fp16"]
-    neighbours: str
+    colocated_models: str
     seconds: Positive
     callers: Count
     repeats: Count
@@ -70,7 +70,7 @@ class _Settings(_Part):
 
 class _Measured(_Part):
     block: Count
-    company: Annotated[list[Name], Field(min_length=1)]
+    group: Annotated[list[Name], Field(min_length=1)]
     window_s: WindowS
     client_cpu_s: dict[Name, Amount | None]
     client_core: dict[Name, Core]
@@ -78,8 +78,8 @@ class _Measured(_Part):
 
     @model_validator(mode="after")
     def _knows_every_client(self) -> "_Measured":
-        if not set(self.company) <= self.client_cpu_s.keys() & self.client_core.keys():
-            raise ValueError("expected client_cpu_s and client_core of every model in company")
+        if not set(self.group) <= self.client_cpu_s.keys() & self.client_core.keys():
+            raise ValueError("expected client_cpu_s and client_core of every model in group")
         return self
 
 
@@ -91,23 +91,23 @@ class _Record(_Part):
     cores: _Cores
     model: _Model
     contender: _Classifier
-    neighbours: list[_Neighbour]
+    colocated_models: list[_ColocatedModel]
     settings: _Settings
     answers: dict[Name, Annotated[list[Number], Field(min_length=1)]]
     measured: list[_Measured]
 
     @model_validator(mode="after")
     def _compares_like_with_like(self) -> "_Record":
-        companies = {tuple(taken.company) for taken in self.measured}
-        models = {model for company in companies for model in company}
+        groups = {tuple(taken.group) for taken in self.measured}
+        models = {model for group in groups for model in group}
         if not models <= self.answers.keys():
             raise ValueError("expected answers of every model that was measured")
-        if not models <= {company[0] for company in companies if len(company) == 1}:
+        if not models <= {group[0] for group in groups if len(group) == 1}:
             raise ValueError("expected a measurement of every model alone")
         return self
 
 
-def read_coexist(folder: Path) -> dict[str, Any]:
-    """What coexist.json holds; RecordError where folder has none, or a damaged one."""
-    remedy = "run `study coexist` again."
-    return read_stored(folder / "coexist.json", _Record, remedy).model_dump()
+def read_colocation(folder: Path) -> dict[str, Any]:
+    """What colocation.json holds; RecordError where folder has none, or a damaged one."""
+    remedy = "run `study colocate` again."
+    return read_stored(folder / "colocation.json", _Record, remedy).model_dump()

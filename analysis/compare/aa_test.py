@@ -5,15 +5,15 @@ from collections.abc import Iterable, Mapping
 from pydantic import Field
 
 from analysis.compare.bootstrap import Metric
-from analysis.compare.verdicts import Compared, Repeats
+from analysis.compare.verdicts import MetricRatio, Repeats
 from analysis.read.manifest import Experiment
 from analysis.read.value import Value
 from analysis.validity.certificate import Check, as_check
-from analysis.validity.checks import Measured
+from analysis.validity.checks import CheckMeasurement
 from analysis.validity.reasons import Reason
 
 
-class NoiseLevel(Compared):
+class NoiseLevel(MetricRatio):
     """The contender against itself at one load level."""
 
     level: str = Field(description="Name of the load level.")
@@ -24,7 +24,7 @@ class NoiseFloor(Value):
     """What the method finds between two runs of the same thing."""
 
     contender: str = Field(description="The contender that was run twice in each block.")
-    twin: str = Field(description="Name of its second run.")
+    aa_copy: str = Field(description="Name of its second run.")
     levels: list[NoiseLevel] = Field(description="What differed, by load level.")
 
     def margins(self, level: str, least: float) -> dict[Metric, float]:
@@ -59,16 +59,16 @@ def _spreads(levels: Iterable[NoiseLevel], metric: Metric) -> list[float]:
 
 def noise_floor(repeats: Repeats, experiment: Experiment) -> NoiseFloor | None:
     """The noise floor of a run; None where the experiment has none or it was not measured."""
-    contender, twin = experiment.noise_floor, experiment.twin
-    if contender is None or twin is None:
+    contender, aa_copy = experiment.aa_test, experiment.aa_copy
+    if contender is None or aa_copy is None:
         return None
     levels = [
         NoiseLevel(
-            level=level, rate_rps=rate_rps, ratios=repeats.compare(contender, twin, level, {})
+            level=level, rate_rps=rate_rps, ratios=repeats.compare(contender, aa_copy, level, {})
         )
-        for rate_rps, level in sorted(repeats.common_levels(contender, twin).items())
+        for rate_rps, level in sorted(repeats.common_levels(contender, aa_copy).items())
     ]
-    return NoiseFloor(contender=contender, twin=twin, levels=levels) if levels else None
+    return NoiseFloor(contender=contender, aa_copy=aa_copy, levels=levels) if levels else None
 
 
 def margins(floor: NoiseFloor | None, level: str, least: float) -> Mapping[Metric, float]:
@@ -81,11 +81,11 @@ def noise_checks(floor: NoiseFloor | None, levels: Iterable[str], least: float) 
     return {level: as_check(Reason.MACHINE_NOISE, _noise(floor, level, least)) for level in levels}
 
 
-def _noise(floor: NoiseFloor | None, level: str, least: float) -> Measured:
+def _noise(floor: NoiseFloor | None, level: str, least: float) -> CheckMeasurement:
     if floor is None:
-        return Measured(None, "no contender was run against itself")
+        return CheckMeasurement(None, "no contender was run against itself")
     found = floor.spread_at(level, Metric.P99)
     if found is None:
-        return Measured(None, f"no P99 of {floor.contender} is known twice at one level")
+        return CheckMeasurement(None, f"no P99 of {floor.contender} is known twice at one level")
     detail = f"P99 of {floor.contender} differs from its own by {found:.1%}, bound {least:.1%}"
-    return Measured(found > least, detail, found, least, "ratio")
+    return CheckMeasurement(found > least, detail, found, least, "ratio")

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 
 from analysis.read.contenders import ContenderFacts
 
-LADDER = (
+SEQUENCE = (
     ("fastapi", ""),
     ("fastapi-tuned", "handler"),
     ("fastapi-onnx", "engine"),
@@ -12,7 +12,7 @@ LADDER = (
     ("triton", "server"),
     ("hybrid", "extra hop"),
 )
-"""Each rung with what differs from the one before it. Variants of a rung's contender, named after
+"""Each stage with what differs from the one before it. Variants of a stage's contender, named after
 it (litserve-fp16), may take its place."""
 
 _PLACEMENT = {
@@ -24,16 +24,16 @@ _PLACEMENT = {
 """Options of where an engine runs: their names in the report, and what holds where they are
 absent."""
 
-Rung = tuple[int, ContenderFacts]
-"""Position in LADDER and the contender that stands there."""
+Stage = tuple[int, ContenderFacts]
+"""Position in SEQUENCE and the contender that stands there."""
 
 
-def rungs(contenders: Sequence[ContenderFacts], measured: Collection[str]) -> list[Rung]:
-    """The rungs that have a measured contender: that of the rung's name, else the variant of it
-    whose engine differs least from the rung before."""
-    found: list[Rung] = []
-    for i, (name, _) in enumerate(LADDER):
-        own = [c for c in contenders if c.name in measured and _rung_name(c.name) == name]
+def stages(contenders: Sequence[ContenderFacts], measured: Collection[str]) -> list[Stage]:
+    """The stages that have a measured contender: that of the stage's name, else the variant of it
+    whose engine differs least from the stage before."""
+    found: list[Stage] = []
+    for i, (name, _) in enumerate(SEQUENCE):
+        own = [c for c in contenders if c.name in measured and _stage_name(c.name) == name]
         exact = [c for c in own if c.name == name]
         if own:
             last = found[-1][1] if found else None
@@ -42,21 +42,21 @@ def rungs(contenders: Sequence[ContenderFacts], measured: Collection[str]) -> li
     return found
 
 
-def changes(before: Rung, after: Rung) -> tuple[list[str], list[str]]:
-    """What differs between two rungs, and the rungs missing between them."""
+def changes(before: Stage, after: Stage) -> tuple[list[str], list[str]]:
+    """What differs between two stages, and the stages missing between them."""
     (first, old), (last, new) = before, after
     missing = [
         (name, change)
-        for name, change in LADDER[first + 1 : last]
-        # The rung of another engine is no gap between two contenders of the same one.
+        for name, change in SEQUENCE[first + 1 : last]
+        # The stage of another engine is no gap between two contenders of the same one.
         if change != "engine" or old.engine != new.engine
     ]
-    named = [change for _, change in missing] + [LADDER[last][1]]
+    named = [change for _, change in missing] + [SEQUENCE[last][1]]
     return list(dict.fromkeys([*named, *_engine_changes(old, new)])), [name for name, _ in missing]
 
 
-def _rung_name(contender: str) -> str | None:
-    names = [name for name, _ in LADDER if f"{contender}-".startswith(f"{name}-")]
+def _stage_name(contender: str) -> str | None:
+    names = [name for name, _ in SEQUENCE if f"{contender}-".startswith(f"{name}-")]
     return max(names, key=len, default=None)
 
 

@@ -10,9 +10,9 @@ from pydantic import Field
 from analysis.capacity.certified import Capacity, ratio_of
 from analysis.capacity.load_points import Point
 from analysis.compare.aa_test import NoiseFloor, margins
-from analysis.compare.ablation import Rung, changes, rungs
+from analysis.compare.ablation import Stage, changes, stages
 from analysis.compare.bootstrap import Metric
-from analysis.compare.verdicts import Compared, Repeats
+from analysis.compare.verdicts import MetricRatio, Repeats
 from analysis.read.contenders import ContenderFacts
 from analysis.read.manifest import Experiment
 from analysis.read.value import Value, over
@@ -37,7 +37,7 @@ class Saturation(Value):
     bound: Bound | None = Field(description="How exactly the ratio is known.")
 
 
-class Comparison(Compared):
+class Comparison(MetricRatio):
     """A contender against the reference at one load level, paired by repeat."""
 
     contender: str = Field(description="Name of the contender.")
@@ -46,12 +46,12 @@ class Comparison(Compared):
     rate_rps: float = Field(description="Arrival rate.")
 
 
-class Step(Compared):
-    """What one change did: a rung of the ladder over the rung before."""
+class Step(MetricRatio):
+    """What one change did: a stage of the ablation over the stage before."""
 
     before: str = Field(description="Contender without the change.")
     after: str = Field(description="Contender with it.")
-    changes: list[str] = Field(description="What differs; several where rungs are missing.")
+    changes: list[str] = Field(description="What differs; several where stages are missing.")
     not_measured: list[str] = Field(description="Contenders missing between the two.")
     capacity_ratio: float | None = Field(
         description="Certified capacity under the main SLO, after/before; null: one has none."
@@ -112,7 +112,7 @@ def comparisons(
     return found
 
 
-def ladder(
+def ablation(
     contenders: Sequence[ContenderFacts],
     points: Sequence[Point],
     capacities: Sequence[Capacity],
@@ -120,7 +120,7 @@ def ladder(
     floor: NoiseFloor | None,
     least_difference: float,
 ) -> list[Step]:
-    """The steps between the rungs that have valid points; a missing rung merges two steps.
+    """The steps between the stages that have valid points; a missing stage merges two steps.
 
     capacities: those under the main SLO.
     """
@@ -128,7 +128,7 @@ def ladder(
     known = {capacity.contender: capacity for capacity in capacities}
     return [
         _step(points, known, repeats, floor, least_difference, pair)
-        for pair in pairwise(rungs(contenders, measured))
+        for pair in pairwise(stages(contenders, measured))
     ]
 
 
@@ -138,7 +138,7 @@ def _step(
     repeats: Repeats,
     floor: NoiseFloor | None,
     least_difference: float,
-    pair: tuple[Rung, Rung],
+    pair: tuple[Stage, Stage],
 ) -> Step:
     before, after = (contender.name for _, contender in pair)
     changed, not_measured = changes(*pair)

@@ -43,7 +43,7 @@ class Ratio(Value):
     verdict: Verdict = Field(description="What the interval and the margin allow to say.")
 
 
-class Compared(Value):
+class MetricRatio(Value):
     """Two contenders at one load level, figure by figure."""
 
     ratios: list[Ratio] = Field(description="The later named over the earlier, figure by figure.")

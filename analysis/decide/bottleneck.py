@@ -31,7 +31,7 @@ MOST = 0.5
 """Where front and network take turns on one core, the one that takes most of the time is named."""
 
 
-class Limit(StrEnum):
+class Bottleneck(StrEnum):
     CLIENT = "client"
     MODEL = "model"
     FRONT = "front"
@@ -40,23 +40,24 @@ class Limit(StrEnum):
     UNKNOWN = "unknown"
 
 
-MEANINGS: Mapping[Limit, str] = {
-    Limit.CLIENT: f"The load generator: more than {CEILING_SHARE:.0%} of its calibrated ceiling "
-    "was asked of it, or it sent later than the validity rule allows. The server may do more.",
-    Limit.MODEL: f"The network itself: the contender answers at least {FULL:.0%} of what its "
+MEANINGS: Mapping[Bottleneck, str] = {
+    Bottleneck.CLIENT: f"The load generator: more than {CEILING_SHARE:.0%} of its calibrated "
+    "ceiling was asked of it, or it sent later than the validity rule allows. The server may do "
+    "more.",
+    Bottleneck.MODEL: f"The network itself: the contender answers at least {FULL:.0%} of what its "
     f"engine does alone at the same batch and length, SM active is {SM_FULL:.0%} or more, or the "
     "network takes most of the time of the one core that it shares with the front. A quicker "
     "engine, a larger batch or another device would help; another server would not.",
-    Limit.FRONT: "What stands before the network (HTTP, JSON, tokenising, gateway): the device has "
-    f"room, while the server's cores are used to {FULL:.0%} or more, or its front to {FULL:.0%} of "
-    "the one core that a Python interpreter can use.",
-    Limit.SERVER_CORES: f"The server's cores are used to {FULL:.0%} or more, and the network runs "
-    "on the same cores as the front: CPU time alone does not tell the two apart.",
-    Limit.SCHEDULE: "Nothing was full, and what was asked was answered: the load asked for no "
+    Bottleneck.FRONT: "What stands before the network (HTTP, JSON, tokenising, gateway): the "
+    f"device has room, while the server's cores are used to {FULL:.0%} or more, or its front to "
+    f"{FULL:.0%} of the one core that a Python interpreter can use.",
+    Bottleneck.SERVER_CORES: f"The server's cores are used to {FULL:.0%} or more, and the network "
+    "runs on the same cores as the front: CPU time alone does not tell the two apart.",
+    Bottleneck.SCHEDULE: "Nothing was full, and what was asked was answered: the load asked for no "
     "more.",
-    Limit.UNKNOWN: "It was saturated, there or at a higher load, and nothing that was measured "
-    "there is full: a lock, a queue setting, copies, cores that something else took, or what was "
-    "not measured.",
+    Bottleneck.UNKNOWN: "It was saturated, there or at a higher load, and nothing that was "
+    "measured there is full: a lock, a queue setting, copies, cores that something else took, or "
+    "what was not measured.",
 }
 
 
@@ -81,12 +82,12 @@ class LoadFacts:
     gpu_busy: float | None = None
 
 
-class LimitFound(Value):
+class BottleneckFound(Value):
     """What is the limit of a contender at its highest load."""
 
     contender: str = Field(description="Name of the contender.")
     level: str = Field(description="The load level at which it answered the most.")
-    limit: Limit = Field(
+    bottleneck: Bottleneck = Field(
         description="client, model, front, server cores, schedule (the load asked for no more) or "
         "unknown."
     )
@@ -96,26 +97,26 @@ class LimitFound(Value):
     )
 
 
-def find_limit(facts: LoadFacts) -> tuple[Limit, str]:
+def find_bottleneck(facts: LoadFacts) -> tuple[Bottleneck, str]:
     """The limit, and what it rests on; the first rule that holds decides."""
-    rules: tuple[tuple[Limit, Callable[[LoadFacts], str | None]], ...] = (
-        (Limit.CLIENT, _client),
-        (Limit.MODEL, _model),
-        (Limit.MODEL, _mostly_model),
-        (Limit.FRONT, _front),
-        (Limit.SERVER_CORES, _server_cores),
+    rules: tuple[tuple[Bottleneck, Callable[[LoadFacts], str | None]], ...] = (
+        (Bottleneck.CLIENT, _client),
+        (Bottleneck.MODEL, _model),
+        (Bottleneck.MODEL, _mostly_model),
+        (Bottleneck.FRONT, _front),
+        (Bottleneck.SERVER_CORES, _server_cores),
     )
     for limit, rule in rules:
         because = rule(facts)
         if because:
             return limit, f"{_answered(facts)}; {because}"
-    limit = Limit.UNKNOWN if facts.saturated else Limit.SCHEDULE
+    limit = Bottleneck.UNKNOWN if facts.saturated else Bottleneck.SCHEDULE
     return limit, f"{_answered(facts)}; {_measured(facts)}"
 
 
-def find_limits(
+def find_bottlenecks(
     points: Sequence[Point], facts_of: Callable[[Point], LoadFacts | None]
-) -> list[LimitFound]:
+) -> list[BottleneckFound]:
     """The limit of each contender at its highest load; where nothing is full there, at the load
     above it that it did not keep up with."""
     found = []
@@ -124,14 +125,16 @@ def find_limits(
         facts = facts_of(point)
         if facts is None:
             continue
-        limit, because = find_limit(replace(facts, saturated=stopped is not None))
+        limit, because = find_bottleneck(replace(facts, saturated=stopped is not None))
         beyond = facts_of(stopped) if stopped and stopped is not point else None
-        if limit is Limit.UNKNOWN and stopped and beyond:
-            limit, there = find_limit(replace(beyond, saturated=True))
+        if limit is Bottleneck.UNKNOWN and stopped and beyond:
+            limit, there = find_bottleneck(replace(beyond, saturated=True))
             because += f"; at {stopped.level}, where it was saturated: {there}"
         fell = _fell(fell_at(points, point))
         found.append(
-            LimitFound(contender=name, level=point.level, limit=limit, because=because, fell=fell)
+            BottleneckFound(
+                contender=name, level=point.level, bottleneck=limit, because=because, fell=fell
+            )
         )
     return found
 

@@ -48,7 +48,7 @@ class Candidates:
     answers or never started."""
 
     capacities: Sequence[Capacity]
-    moving_parts: Mapping[str, int]
+    n_components: Mapping[str, int]
     out: frozenset[str] = field(default_factory=frozenset)
 
 
@@ -62,7 +62,7 @@ def choose(
 
 
 def _choose(candidates: Candidates, rate_rps: float, cpu_verdict: CpuVerdict) -> Choice:
-    parts = candidates.moving_parts
+    parts = candidates.n_components
     standing = {
         capacity.contender: capacity.judged(rate_rps)
         for capacity in candidates.capacities
@@ -107,7 +107,7 @@ def _least_cpu(
 def _why(sure: Sequence[str], simplest: Sequence[str], equals: Sequence[str], fewest: int) -> str:
     if len(sure) == 1:
         return "the only contender certified to meet the SLO"
-    why = f"certified to meet the SLO with the fewest moving parts ({fewest})"
+    why = f"certified to meet the SLO with the fewest components ({fewest})"
     if len(simplest) == 1:
         return why
     if not equals:

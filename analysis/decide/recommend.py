@@ -52,7 +52,7 @@ def recommend(
 
 def candidates_of(
     capacities: Sequence[Capacity],
-    moving_parts: Mapping[str, int],
+    n_components: Mapping[str, int],
     trials: Sequence[TrialResult],
 ) -> Candidates:
     """Every contender but those that answered wrongly in a trial, or completed none."""
@@ -63,7 +63,7 @@ def candidates_of(
     }
     tried = {trial.contender for trial in trials}
     lasted = {trial.contender for trial in trials if trial.completed}
-    return Candidates(capacities, moving_parts, frozenset(wrong | (tried - lasted)))
+    return Candidates(capacities, n_components, frozenset(wrong | (tried - lasted)))
 
 
 def cpu_verdicts(repeats: Repeats, floor: NoiseFloor | None, least: float) -> CpuVerdict:
@@ -123,7 +123,7 @@ def _reversals(
             found.append(
                 f"{choice.rates}: P{slo.percentile:g} of {choice.contender} above "
                 f"{slo.latency_ms:g} ms{_measured(point)} or more than {slo.max_error_ratio:.2%} "
-                "of its requests failed; a contender with fewer moving parts that meets the SLO. "
+                "of its requests failed; a contender with fewer components that meets the SLO. "
                 f"Certified: {known[choice.contender]}."
             )
         elif choice.answer is Answer.NONE_MEETS_SLO:

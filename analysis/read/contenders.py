@@ -8,7 +8,7 @@ from pydantic import Field
 from analysis.read.run import Run
 from analysis.read.value import Value
 
-SIMULATED_SERVER = "law_service"
+SIMULATED_SERVER = "simulated_service"
 
 
 class ContenderFacts(Value):
@@ -20,8 +20,8 @@ class ContenderFacts(Value):
     engine: str = Field(description="What runs the network.")
     setting: str = Field(description="as-published or tuned.")
     batching: bool = Field(description="Whether it batches requests of different callers.")
-    moving_parts: int = Field(description="Processes and artefacts that must be kept healthy.")
-    parts: list[str] = Field(
+    n_components: int = Field(description="Processes and artefacts that must be kept healthy.")
+    components: list[str] = Field(
         default=[],
         description="Their names; empty: recorded before they were named.",
     )
@@ -63,12 +63,12 @@ def facts_of(declared: Mapping[str, Any]) -> ContenderFacts:
     """The facts in a contender's declaration, as trial.json holds it."""
     fields = {field: declared.get(field) for field in ContenderFacts.model_fields}
     options = declared.get("options") or {}
-    parts = declared.get("moving_parts")
+    parts = declared.get("components")
     named = [] if isinstance(parts, int) else list(parts or ())
     texts = {name: _text(value) for name, value in options.items()}
     return ContenderFacts.model_validate(
         fields
-        | {"moving_parts": len(named) or parts, "parts": named}
+        | {"n_components": len(named) or parts, "components": named}
         | {"form": _form(declared), "options": texts}
     )
 

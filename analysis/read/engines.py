@@ -36,7 +36,7 @@ class Placement(_Part):
         return ", ".join([self.device, self.precision, *extras])
 
 
-class Proof(_Part):
+class PrecisionCheck(_Part):
     """An engine's answers beside those of the reference, on the held-out texts."""
 
     precision_found: str = Field(description="Precision read from what was loaded.")
@@ -67,7 +67,9 @@ class Engine(_Part):
     reason: str = Field(default="", description="Why not; empty where it could.")
     version: str = Field(default="", description="Version of its library.")
     device_name: str = Field(default="", description="GPU or processor that ran it.")
-    proof: Proof | None = Field(default=None, description="Its answers; null: not compared.")
+    precision_check: PrecisionCheck | None = Field(
+        default=None, description="Its answers; null: not compared."
+    )
     curve: list[CurvePoint] = Field(default=[], description="Its own rate by batch and length.")
     flops_per_request: dict[Digits, Amount] = Field(
         default={}, description="Floating-point operations of one text by its padded length."

@@ -101,7 +101,7 @@ class Experiment(_Part):
     min_difference: Share = Field(
         default=0.05, description="Differences below this share have no practical meaning."
     )
-    noise_floor: Name | None = Field(
+    aa_test: Name | None = Field(
         default=None, description="Contender that was also run against itself; null: none."
     )
     load: Load = Field(description="The load levels.")
@@ -118,9 +118,9 @@ class Experiment(_Part):
         return (self.slo, *self.more_slos)
 
     @property
-    def twin(self) -> str | None:
+    def aa_copy(self) -> str | None:
         """Name under which the noise floor's contender runs a second time."""
-        return f"{self.noise_floor}-again" if self.noise_floor else None
+        return f"{self.aa_test}-again" if self.aa_test else None
 
 
 class Gpu(_Part):

@@ -2,7 +2,7 @@
 
 `python -m analysis.report.claims_page FILE.md RUN [RUN ...]` writes the table between its two
 markers; of several runs each claim shows the readings of every run that measures it. A folder of
-`study coexist` counts as a run.
+`study colocate` counts as a run.
 """
 
 import sys
@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from analysis.claims.catalogue import CLAIMS
-from analysis.claims.judge import ClaimFound, Measured, judge
-from analysis.colocation.losses import coexistence
-from analysis.colocation.record import read_coexist
+from analysis.claims.judge import ClaimFound, ClaimMeasurement, judge
+from analysis.colocation.losses import colocation
+from analysis.colocation.record import read_colocation
 from analysis.read.run import load_run
 from analysis.report.summary import summarise
 from analysis.report.wording import reading
@@ -23,12 +23,14 @@ BEGIN, END = "<!-- claims: begin -->", "<!-- claims: end -->"
 
 def claims_of(folder: Path) -> list[ClaimFound]:
     """Every claim with what the run in this folder, or the models in one Triton, measured of it."""
-    if not (folder / "coexist.json").exists():
+    if not (folder / "colocation.json").exists():
         return summarise(load_run(folder)).claims
-    on_gpu = read_coexist(folder)["settings"]["device"] == "cuda"
+    on_gpu = read_colocation(folder)["settings"]["device"] == "cuda"
     losses = [
-        Measured(f"{a.together.model} in {' + '.join(a.together.company)}", a.loss, a.low, a.high)
-        for a in coexistence(folder).losses
+        ClaimMeasurement(
+            f"{a.together.model} in {' + '.join(a.together.group)}", a.loss, a.low, a.high
+        )
+        for a in colocation(folder).losses
     ]
     return [judge(claim, losses if on_gpu and claim.id == "sharing" else []) for claim in CLAIMS]
 

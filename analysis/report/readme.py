@@ -86,7 +86,7 @@ def _ladder_table(summary: Summary) -> tuple[list[str], list[list[str]]]:
             times_within(step.capacity_ratio, step.capacity_low, step.capacity_high),
             f"{verdict(step.of(Metric.P99))}{f', {rate(step.rate_rps)}' if step.rate_rps else ''}",
         ]
-        for step in summary.ladder
+        for step in summary.ablation
     ]
 
 

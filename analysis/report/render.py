@@ -8,9 +8,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 from pydantic import BaseModel
 
-from analysis.capacity.engine_efficiency import REACH_BUDGET
+from analysis.capacity.engine_efficiency import EFFICIENCY_BUDGET
 from analysis.compare.bootstrap import Metric
-from analysis.decide.bottleneck import MEANINGS as LIMIT_MEANINGS
+from analysis.decide.bottleneck import MEANINGS as BOTTLENECK_MEANINGS
 from analysis.report import tables, wording
 from analysis.report.figures.catalogue import figures
 from analysis.report.summary import Summary
@@ -47,7 +47,9 @@ def render_report(summary: Summary) -> str:
         figures={name: Markup(svg) for name, svg in figures(summary).items()},  # our own SVG
         fact=fact_of(summary),
         gpu=tables.gpu_columns(summary.points),
-        has_flops=any(reach.flops_per_s is not None for reach in summary.reaches),
+        has_flops=any(
+            efficiency.flops_per_s is not None for efficiency in summary.engine_efficiencies
+        ),
     )
 
 
@@ -112,7 +114,7 @@ def _template(name: str) -> Template:
         least_successes=least_successes,
         SATURATED_BELOW=SATURATED_BELOW,
         CEILING_SHARE=CEILING_SHARE,
-        REACH_BUDGET=REACH_BUDGET,
-        LIMIT_MEANINGS=LIMIT_MEANINGS,
+        EFFICIENCY_BUDGET=EFFICIENCY_BUDGET,
+        BOTTLENECK_MEANINGS=BOTTLENECK_MEANINGS,
     )
     return environment.get_template(name)

@@ -9,14 +9,14 @@ from pydantic import BaseModel, Field
 
 from analysis.capacity.certified import Capacity, capacities
 from analysis.capacity.cost import Cost, costs
-from analysis.capacity.engine_efficiency import Reach, engine_share, reaches
+from analysis.capacity.engine_efficiency import EngineEfficiency, engine_efficiencies, engine_share
 from analysis.capacity.load_points import Point, points
 from analysis.claims.judge import ClaimFound
 from analysis.claims.measures import Findings, judge_claims
 from analysis.compare.aa_test import NoiseFloor, noise_checks, noise_floor
-from analysis.compare.ratios import Comparison, Saturation, Step, comparisons, ladder, saturations
+from analysis.compare.ratios import Comparison, Saturation, Step, ablation, comparisons, saturations
 from analysis.compare.verdicts import Repeats
-from analysis.decide.bottleneck import LimitFound, LoadFacts, find_limits, load_facts
+from analysis.decide.bottleneck import BottleneckFound, LoadFacts, find_bottlenecks, load_facts
 from analysis.decide.recommend import Recommendation, candidates_of, cpu_verdicts, recommend
 from analysis.read.contenders import SIMULATED_SERVER, ContenderFacts, contender_facts
 from analysis.read.engines import Engine
@@ -28,7 +28,7 @@ from analysis.validity.reasons import MEANINGS, Meaning
 from analysis.validity.trials import Ceiling, TrialResult, ceilings, judge_trials
 from loadtests.records.disturbance import disturbances_in_words
 
-SUMMARY_SCHEMA_VERSION = 2
+SUMMARY_SCHEMA_VERSION = 3
 
 
 class Failure(Value):
@@ -65,10 +65,10 @@ class Summary(Value):
     engines: list[Engine] = Field(
         description="Each engine measured alone; empty: the experiment has no [engines]."
     )
-    reaches: list[Reach] = Field(
+    engine_efficiencies: list[EngineEfficiency] = Field(
         description="How near each contender comes to its engine alone; empty: none measured."
     )
-    limits: list[LimitFound] = Field(
+    bottlenecks: list[BottleneckFound] = Field(
         description="What keeps each contender from answering more, at its highest load."
     )
     claims: list[ClaimFound] = Field(
@@ -80,7 +80,7 @@ class Summary(Value):
     noise_floor: NoiseFloor | None = Field(
         description="One contender against itself; null: not measured."
     )
-    ladder: list[Step] = Field(description="Where the gain comes from, change by change.")
+    ablation: list[Step] = Field(description="Where the gain comes from, change by change.")
     trials: list[TrialResult] = Field(
         description="Every trial with its certificate, in the order in which they were made."
     )
@@ -104,10 +104,12 @@ def summarise(run: Run, price: Price | None = None) -> Summary:
     main = [capacity for capacity in found_capacities if capacity.slo == experiment.slo]
     trials = [trial.result for trial in judged]
     contenders = contender_facts(run)
-    found_reaches = reaches(found_points, run.engines, {c.name: c.batches for c in contenders})
+    found_efficiencies = engine_efficiencies(
+        found_points, run.engines, {c.name: c.batches for c in contenders}
+    )
     price = price or experiment.price
     by_name = {capacity.contender: capacity for capacity in main}
-    candidates = candidates_of(main, {c.name: c.moving_parts for c in contenders}, trials)
+    candidates = candidates_of(main, {c.name: c.n_components for c in contenders}, trials)
     cpu = cpu_verdicts(repeats, floor, least)
     return Summary(
         manifest=run.manifest,
@@ -120,13 +122,13 @@ def summarise(run: Run, price: Price | None = None) -> Summary:
         costs=costs(main, found_points, price),
         gpu_figures=gpu_figures(run),
         engines=list(run.engines),
-        reaches=found_reaches,
-        limits=_limits(run, contenders, found_points, found_ceilings),
+        engine_efficiencies=found_efficiencies,
+        bottlenecks=_bottlenecks(run, contenders, found_points, found_ceilings),
         claims=judge_claims(Findings(contenders, found_points, by_name, run.engines, repeats)),
         saturation=saturations(found_points, experiment.contenders, experiment.reference),
         comparison=comparisons(repeats, floor, experiment),
         noise_floor=floor,
-        ladder=ladder(contenders, found_points, main, repeats, floor, least),
+        ablation=ablation(contenders, found_points, main, repeats, floor, least),
         trials=trials,
         contenders=contenders,
         failures=_failures(run),
@@ -197,12 +199,12 @@ def _warnings(run: Run) -> list[str]:
     return found
 
 
-def _limits(
+def _bottlenecks(
     run: Run,
     contenders: list[ContenderFacts],
     found_points: list[Point],
     found_ceilings: list[Ceiling],
-) -> list[LimitFound]:
+) -> list[BottleneckFound]:
     by_protocol = {ceiling.protocol: ceiling for ceiling in found_ceilings}
     by_name = {contender.name: contender for contender in contenders}
 
@@ -217,7 +219,7 @@ def _limits(
             run.manifest.experiment.slo.latency_ms,
         )
 
-    return find_limits(found_points, facts_of)
+    return find_bottlenecks(found_points, facts_of)
 
 
 def _failures(run: Run) -> list[Failure]:

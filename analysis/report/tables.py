@@ -9,7 +9,7 @@ from analysis.capacity.load_points import Point
 from analysis.compare.ratios import Comparison
 from analysis.read.manifest import Slo
 from analysis.report.summary import Summary
-from analysis.validity.certificate import Check, Outcome
+from analysis.validity.certificate import Check, CheckOutcome
 from analysis.validity.reasons import Meaning, Reason
 from analysis.validity.trials import TrialResult
 
@@ -73,8 +73,8 @@ class Certificates:
     def tally(self, reason: Reason) -> Tally:
         checks = [found for trial in self.trials if (found := check_of(trial, reason))]
         return Tally(
-            n_failed=sum(check.outcome is Outcome.FAILED for check in checks),
-            n_judged=sum(check.outcome is not Outcome.NOT_APPLICABLE for check in checks),
+            n_failed=sum(check.outcome is CheckOutcome.FAILED for check in checks),
+            n_judged=sum(check.outcome is not CheckOutcome.NOT_APPLICABLE for check in checks),
         )
 
 

@@ -105,11 +105,11 @@ def verdict(ratio: Ratio | None) -> str:
     return f"{ratio.verdict}: {times(ratio.ratio)} ({interval(ratio.low, ratio.high)})"
 
 
-def named_parts(contender: ContenderFacts) -> str:
-    """What follows the number of moving parts: their names."""
-    if not contender.parts:
+def named_components(contender: ContenderFacts) -> str:
+    """What follows the number of components: their names."""
+    if not contender.components:
         return ", not named in this record"
-    return f": {', '.join(contender.parts)}"
+    return f": {', '.join(contender.components)}"
 
 
 def reading(found: Reading, unit: str) -> str:

@@ -17,7 +17,7 @@ from analysis.compare.verdicts import MIN_BLOCKS, Ratio, Repeats, decide
 from analysis.read.manifest import Experiment
 from analysis.read.run import Run, Trial, load_run
 from analysis.selfcheck.capacity import check_capacity
-from analysis.selfcheck.findings import CapacityCheck, Comparison, Detection, Proof
+from analysis.selfcheck.findings import CapacityCheck, Comparison, Detection, SelfCheck
 from analysis.selfcheck.laws import Law, is_simulated, read_law
 from analysis.selfcheck.replay import Replayed, latency, p99_ms, replay
 from analysis.selfcheck.tables import markdown
@@ -36,7 +36,7 @@ OF_CLIENT_OR_MACHINE = frozenset(
 """Reasons that say nothing about the service, and so are no false alarms."""
 
 
-def prove(run: Run) -> Proof:
+def self_check(run: Run) -> SelfCheck:
     """Everything that can be checked against the truth in a run over simulated services.
 
     RecordError where the run holds none.
@@ -49,7 +49,7 @@ def prove(run: Run) -> Proof:
     if not trials:
         raise RecordError(
             f"expected open-loop trials of a simulated service in {run.folder}, found none: "
-            "make a run of loadtests/experiments/proof.toml."
+            "make a run of loadtests/experiments/selfcheck.toml."
         )
     experiment = run.manifest.experiment
     judged = [j for j in judge_trials(run, ceilings(run)) if j.result.trial_id in trials]
@@ -61,7 +61,7 @@ def prove(run: Run) -> Proof:
         lambda j: (j.result.contender, j.result.level),
     )
     repeats = Repeats(judged, experiment.slo, experiment.seed)
-    return Proof(
+    return SelfCheck(
         run_id=run.manifest.run_id,
         machine=str(run.manifest.machine),
         latencies=[latency(group) for group in grouped(planned, _point).values()],
@@ -165,19 +165,19 @@ def _rate(replayed: Replayed) -> float:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Prints the proof of a run; 1 where the harness said something false, 2 for bad input."""
+    """Prints the check of a run; 1 where the harness said something false, 2 for bad input."""
     if len(arguments) != 1:
         print("usage: python -m analysis.selfcheck RUN", file=sys.stderr)
         return 2
     try:
-        proof = prove(load_run(Path(arguments[0])))
+        check = self_check(load_run(Path(arguments[0])))
     except RecordError as error:
         print(f"analysis.selfcheck: {error}", file=sys.stderr)
         return 2
-    print(markdown(proof))
-    for failure in proof.failures:
+    print(markdown(check))
+    for failure in check.failures:
         print(f"analysis.selfcheck: wrong: {failure}", file=sys.stderr)
-    return 1 if proof.failures else 0
+    return 1 if check.failures else 0
 
 
 if __name__ == "__main__":

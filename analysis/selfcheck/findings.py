@@ -1,4 +1,4 @@
-"""What a proof run says: truth beside measurement, as values."""
+"""What a check run says: truth beside measurement, as values."""
 
 from pydantic import Field
 
@@ -102,8 +102,8 @@ class CapacityCheck(Value):
         return self.n_right < self.n_clear
 
 
-class Proof(Value):
-    """A proof run."""
+class SelfCheck(Value):
+    """A check run."""
 
     run_id: str = Field(description="Name of the run.")
     machine: str = Field(description="Where it was made.")

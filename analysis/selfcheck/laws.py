@@ -1,7 +1,7 @@
 """What a simulated service should have shown: its law replayed exactly, and closed forms.
 
-Written apart from servers/law_service, which follows the same law request by request in real time:
-two programs that agree are evidence, one that is asked twice is not.
+Written apart from servers/simulated_service, which follows the same law request by request in real
+time: two programs that agree are evidence, one that is asked twice is not.
 """
 
 from bisect import bisect_right
@@ -19,7 +19,7 @@ N_DRAWS = 100_000
 
 class Law(BaseModel):
     """The options of a `law` contender, as its trials record them; their meaning is in
-    servers/law_service/law.py."""
+    servers/simulated_service/law.py."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -65,7 +65,7 @@ class Law(BaseModel):
 
 def is_simulated(contender: Mapping[str, Any]) -> bool:
     """Whether a contender, as trial.json records it, is a simulated service."""
-    return contender.get("server") == "law_service"
+    return contender.get("server") == "simulated_service"
 
 
 def read_law(contender: Mapping[str, Any]) -> Law | None:

@@ -134,7 +134,7 @@ def _facts(contender: str) -> dict[str, object]:
         "engine": "none",
         "setting": "simulated",
         "batching": False,
-        "moving_parts": 1,
+        "components": 1,
         "form": "simulated",
         "summary": "Simulated rows: nothing was measured.",
     }

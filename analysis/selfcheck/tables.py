@@ -1,9 +1,9 @@
-"""A proof as Markdown tables."""
+"""A check as Markdown tables."""
 
 from collections.abc import Iterable, Sequence
 
 from analysis.compare.verdicts import Verdict
-from analysis.selfcheck.findings import CapacityCheck, Comparison, Detection, Latency, Proof
+from analysis.selfcheck.findings import CapacityCheck, Comparison, Detection, Latency, SelfCheck
 
 HEADERS = {
     "Latency: by the law, exact for the same arrivals, and as measured. *Late* is what the machine "
@@ -22,15 +22,15 @@ HEADERS = {
 }
 
 
-def markdown(proof: Proof) -> str:
-    """The tables of a proof that have rows, each headed by what it shows."""
+def markdown(check: SelfCheck) -> str:
+    """The tables of a check that have rows, each headed by what it shows."""
     tables = (
-        [_latency(row) for row in proof.latencies],
-        [_comparison(row) for row in proof.comparisons],
-        [_detection(row) for row in proof.detections],
-        [_capacity(row) for row in proof.capacities],
+        [_latency(row) for row in check.latencies],
+        [_comparison(row) for row in check.comparisons],
+        [_detection(row) for row in check.detections],
+        [_capacity(row) for row in check.capacities],
     )
-    lines = [f"Simulated services, measured in run `{proof.run_id}` on {proof.machine}."]
+    lines = [f"Simulated services, measured in run `{check.run_id}` on {check.machine}."]
     for (title, header), rows in zip(HEADERS.items(), tables, strict=True):
         if rows:
             lines += ["", title, "", *_table(header, rows)]

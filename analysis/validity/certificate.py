@@ -6,12 +6,12 @@ from pydantic import Field
 
 from analysis.read.value import Value
 from analysis.steady.metrics import least_successes
-from analysis.validity.checks import TRIAL_CHECKS, Evidence, Measured
+from analysis.validity.checks import TRIAL_CHECKS, CheckMeasurement, Evidence
 from analysis.validity.reasons import MEANINGS, Finding, Meaning, Reason
 from loadtests.records.trials import TrialRecord
 
 
-class Outcome(StrEnum):
+class CheckOutcome(StrEnum):
     PASSED = "passed"
     FAILED = "failed"
     NOT_APPLICABLE = "not applicable"
@@ -21,7 +21,7 @@ class Check(Value):
     """One line of a certificate."""
 
     reason: Reason = Field(description="The reason that is ruled out, or found.")
-    outcome: Outcome = Field(description="passed, failed or not applicable.")
+    outcome: CheckOutcome = Field(description="passed, failed or not applicable.")
     measured: float | None = Field(default=None, description="What was measured; null: nothing.")
     bound: float | None = Field(default=None, description="Bound on that; null: none in numbers.")
     unit: str = Field(default="", description="Unit of both.")
@@ -33,7 +33,7 @@ class Check(Value):
 
     @property
     def failed(self) -> bool:
-        return self.outcome is Outcome.FAILED
+        return self.outcome is CheckOutcome.FAILED
 
     @property
     def finding(self) -> Finding:
@@ -52,26 +52,30 @@ def certify_failure(record: TrialRecord) -> list[Check]:
     if record.client_failed:
         reason = Reason.NOT_MEASURED
     detail = record.reason or "no reason was recorded"
-    return [Check(reason=reason, outcome=Outcome.FAILED, detail=detail)]
+    return [Check(reason=reason, outcome=CheckOutcome.FAILED, detail=detail)]
 
 
 def certify_sample_size(n_ok: int, percentile: float) -> Check:
     """Whether the merged repeats are enough for the SLO's percentile."""
     needed = least_successes(percentile)
     detail = f"{n_ok:,} successes, P{percentile:g} needs {needed:,}"
-    found = Measured(n_ok < needed, detail, n_ok, needed, "successes")
+    found = CheckMeasurement(n_ok < needed, detail, n_ok, needed, "successes")
     return as_check(Reason.TOO_FEW_REQUESTS, found)
 
 
 def certify_repeats(n_repeats: int, n_planned: int) -> Check:
     """Whether every planned repeat is there."""
     detail = f"{n_repeats} of {n_planned} repeats"
-    found = Measured(n_repeats < n_planned, detail, n_repeats, n_planned, "repeats")
+    found = CheckMeasurement(n_repeats < n_planned, detail, n_repeats, n_planned, "repeats")
     return as_check(Reason.NOT_MEASURED, found)
 
 
-def as_check(reason: Reason, found: Measured) -> Check:
-    outcomes = {None: Outcome.NOT_APPLICABLE, True: Outcome.FAILED, False: Outcome.PASSED}
+def as_check(reason: Reason, found: CheckMeasurement) -> Check:
+    outcomes = {
+        None: CheckOutcome.NOT_APPLICABLE,
+        True: CheckOutcome.FAILED,
+        False: CheckOutcome.PASSED,
+    }
     return Check(
         reason=reason,
         outcome=outcomes[found.failed],

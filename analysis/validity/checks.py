@@ -65,7 +65,7 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class Measured:
+class CheckMeasurement:
     """What a check found: failed None means that it does not apply, and detail why."""
 
     failed: bool | None
@@ -75,26 +75,28 @@ class Measured:
     unit: str = ""
 
 
-def _ready(evidence: Evidence) -> Measured:
+def _ready(evidence: Evidence) -> CheckMeasurement:
     startup_s = evidence.record.startup_s
     took = "" if startup_s is None else f", {startup_s:.1f} s after its start"
-    return Measured(False, f"a canary inference was answered{took}", startup_s, unit="s")
+    return CheckMeasurement(False, f"a canary inference was answered{took}", startup_s, unit="s")
 
 
-def _parity(evidence: Evidence) -> Measured:
+def _parity(evidence: Evidence) -> CheckMeasurement:
     parity = evidence.record.parity
     if parity is None and evidence.record.purpose == "calibration":
-        return Measured(None, "a calibration server runs no model")
+        return CheckMeasurement(None, "a calibration server runs no model")
     if parity is None or not parity.checked:
-        return Measured(True, "answers were never compared")
+        return CheckMeasurement(True, "answers were never compared")
     detail = f"{parity.mismatches} of {parity.checked} answers differ"
     example = f"; {parity.example}" if parity.mismatches and parity.example else ""
-    return Measured(parity.mismatches > 0, detail + example, parity.mismatches, 0, "answers")
+    return CheckMeasurement(
+        parity.mismatches > 0, detail + example, parity.mismatches, 0, "answers"
+    )
 
 
-def _replayed(evidence: Evidence) -> Measured:
+def _replayed(evidence: Evidence) -> CheckMeasurement:
     if not evidence.open_loop:
-        return Measured(None, "a closed loop has no schedule")
+        return CheckMeasurement(None, "a closed loop has no schedule")
     rows, n_offered = evidence.sample.rows, evidence.metrics.n_offered
     # A server that does not keep up fills the client's connections: that is not the client's fault.
     n_unsent = 0 if evidence.saturated else rows.n_not_sent
@@ -105,134 +107,140 @@ def _replayed(evidence: Evidence) -> Measured:
     slack = None if gap_cv is None else RATE_SIGMAS * gap_cv * np.sqrt(expected) + 1
     if slack is not None and abs(n_offered - expected) > slack:
         detail = f"{n_offered:,} requests scheduled, {expected:,.0f} expected, give or take"
-        return Measured(True, f"{detail} {slack:,.0f}", n_offered, expected - slack, "requests")
+        return CheckMeasurement(
+            True, f"{detail} {slack:,.0f}", n_offered, expected - slack, "requests"
+        )
     detail = f"{n_wrong:,} of {rows.n_rows:,} requests lost, doubled or never sent"
-    return Measured(share > REPLAY_TOLERANCE, detail, share, REPLAY_TOLERANCE, "share")
+    return CheckMeasurement(share > REPLAY_TOLERANCE, detail, share, REPLAY_TOLERANCE, "share")
 
 
-def _send_lag(evidence: Evidence) -> Measured:
+def _send_lag(evidence: Evidence) -> CheckMeasurement:
     lag_ms = evidence.metrics.send_lag_p99_ms
     if not evidence.open_loop or lag_ms is None:
-        return Measured(None, "nothing was due at a set time")
+        return CheckMeasurement(None, "nothing was due at a set time")
     share = SEND_LAG_SHARE_SATURATED if evidence.saturated else SEND_LAG_SHARE
     bound_ms = share * evidence.experiment.slo.latency_ms
     detail = f"P99 send lag {lag_ms:.1f} ms, bound {bound_ms:g} ms"
-    return Measured(lag_ms > bound_ms, detail, lag_ms, bound_ms, "ms")
+    return CheckMeasurement(lag_ms > bound_ms, detail, lag_ms, bound_ms, "ms")
 
 
-def _near_ceiling(evidence: Evidence) -> Measured:
+def _near_ceiling(evidence: Evidence) -> CheckMeasurement:
     ceiling_rps, offered_rps = evidence.ceiling_rps, evidence.metrics.offered_rps
     if not evidence.open_loop:
-        return Measured(None, "a closed loop has no arrival rate")
+        return CheckMeasurement(None, "a closed loop has no arrival rate")
     if ceiling_rps is None:
-        return Measured(None, "the ceiling was not measured")
+        return CheckMeasurement(None, "the ceiling was not measured")
     bound_rps = CEILING_SHARE * ceiling_rps
     detail = f"{offered_rps:,.0f} rps offered, ceiling {ceiling_rps:,.0f} rps"
-    return Measured(offered_rps > bound_rps, detail, offered_rps, bound_rps, "rps")
+    return CheckMeasurement(offered_rps > bound_rps, detail, offered_rps, bound_rps, "rps")
 
 
-def _client_limit(evidence: Evidence) -> Measured:
+def _client_limit(evidence: Evidence) -> CheckMeasurement:
     n_failed = evidence.sample.n_client_limit_in_trial
     detail = f"{n_failed:,} requests failed for want of something on the client's side"
-    return Measured(n_failed > 0, detail, n_failed, 0, "requests")
+    return CheckMeasurement(n_failed > 0, detail, n_failed, 0, "requests")
 
 
-def _counts(evidence: Evidence) -> Measured:
+def _counts(evidence: Evidence) -> CheckMeasurement:
     server_ok = evidence.sample.counters.get("requests_ok")
     if server_ok is None:
-        return Measured(None, "the server does not count its answers")
+        return CheckMeasurement(None, "the server does not count its answers")
     client_ok = evidence.sample.n_ok_in_trial
     # The server may have answered what the client no longer waited for.
     most = client_ok + evidence.sample.n_unanswered_in_trial
     slack = max(COUNT_TOLERANCE_REQUESTS, COUNT_TOLERANCE * client_ok)
     off = max(client_ok - server_ok, server_ok - most, 0)
     detail = f"server counts {server_ok:,} successes, client {client_ok:,}"
-    return Measured(off > slack, detail, off, slack, "requests")
+    return CheckMeasurement(off > slack, detail, off, slack, "requests")
 
 
-def _little(evidence: Evidence) -> Measured:
+def _little(evidence: Evidence) -> CheckMeasurement:
     rows = evidence.sample.rows
     if not evidence.open_loop:
-        return Measured(None, "a closed loop has no schedule to count by")
+        return CheckMeasurement(None, "a closed loop has no schedule to count by")
     if rows.n_impossible:
         detail = f"{rows.n_impossible:,} requests sent before their time or done before sent"
-        return Measured(True, detail, rows.n_impossible, 0, "requests")
+        return CheckMeasurement(True, detail, rows.n_impossible, 0, "requests")
     if rows.little is None:
-        return Measured(None, "nothing was answered")
+        return CheckMeasurement(None, "nothing was answered")
     law = rows.little
     detail = f"{law.in_system:.2f} requests in the system, {law.rate_times_latency:.2f} by the law"
-    return Measured(law.gap > LITTLE_TOLERANCE, detail, law.gap, LITTLE_TOLERANCE, "ratio")
+    return CheckMeasurement(law.gap > LITTLE_TOLERANCE, detail, law.gap, LITTLE_TOLERANCE, "ratio")
 
 
-def _drift(evidence: Evidence) -> Measured:
+def _drift(evidence: Evidence) -> CheckMeasurement:
     if not evidence.open_loop or evidence.experiment.load.arrivals.gap_cv is None:
-        return Measured(None, "the load itself varies")
+        return CheckMeasurement(None, "the load itself varies")
     if evidence.saturated:
-        return Measured(None, "latency must rise where a server does not keep up")
+        return CheckMeasurement(None, "latency must rise where a server does not keep up")
     found = drift(evidence.sample.scheduled_s, evidence.sample.latency_s, evidence.sample.window_s)
     if found is None:
-        return Measured(None, "too few successes to tell")
+        return CheckMeasurement(None, "too few successes to tell")
     detail = f"median latency {found.ratio:.2f} times as long in the second half, "
     detail += f"trend p = {found.p_value:.2g}"
-    return Measured(found.found, detail, found.ratio, CHANGE_RATIO, "ratio")
+    return CheckMeasurement(found.found, detail, found.ratio, CHANGE_RATIO, "ratio")
 
 
-def _throttled(evidence: Evidence) -> Measured:
+def _throttled(evidence: Evidence) -> CheckMeasurement:
     share = evidence.sample.usage.throttled_ratio
     if share is None:
-        return Measured(None, "no GPU reports its clocks")
+        return CheckMeasurement(None, "no GPU reports its clocks")
     detail = f"clocks lowered in {share:.1%} of the samples"
-    return Measured(share > THROTTLED_SHARE, detail, share, THROTTLED_SHARE, "share")
+    return CheckMeasurement(share > THROTTLED_SHARE, detail, share, THROTTLED_SHARE, "share")
 
 
-def _disturbed(evidence: Evidence) -> Measured:
+def _disturbed(evidence: Evidence) -> CheckMeasurement:
     attempts, cores = evidence.record.attempts_foreign_share, evidence.record.cores
     shares = attempts[-1] if attempts else {}
     known = {side: share for side, share in shares.items() if share is not None}
     if not known:
-        return Measured(None, "what others had of the cores was not recorded")
+        return CheckMeasurement(None, "what others had of the cores was not recorded")
     detail = f"others had {foreign_in_words(shares)}"
     share, bound = max(
         ((share, bound_share(len(cores[side]))) for side, share in known.items()),
         key=lambda found: found[0] / found[1],
     )
-    return Measured(disturbed(shares, cores), f"{detail}, bound {bound:.1%}", share, bound, "share")
+    return CheckMeasurement(
+        disturbed(shares, cores), f"{detail}, bound {bound:.1%}", share, bound, "share"
+    )
 
 
-def _saturated(evidence: Evidence) -> Measured:
+def _saturated(evidence: Evidence) -> CheckMeasurement:
     if not evidence.open_loop:
-        return Measured(None, "a closed loop cannot outrun its server")
+        return CheckMeasurement(None, "a closed loop cannot outrun its server")
     if evidence.client_limited:
-        return Measured(None, NOT_THE_SERVERS)
+        return CheckMeasurement(None, NOT_THE_SERVERS)
     if not evidence.metrics.n_offered:
-        return Measured(None, "nothing was asked")
+        return CheckMeasurement(None, "nothing was asked")
     answered_rps, offered_rps = evidence.metrics.throughput_rps, evidence.metrics.offered_rps
     detail = f"{answered_rps:,.0f} rps answered of {offered_rps:,.0f} rps offered"
     bound_rps = SATURATED_BELOW * offered_rps
-    return Measured(evidence.saturated, detail, answered_rps, bound_rps, "rps")
+    return CheckMeasurement(evidence.saturated, detail, answered_rps, bound_rps, "rps")
 
 
-def _errors(evidence: Evidence) -> Measured:
+def _errors(evidence: Evidence) -> CheckMeasurement:
     if evidence.client_limited:
-        return Measured(None, NOT_THE_SERVERS)
+        return CheckMeasurement(None, NOT_THE_SERVERS)
     metrics, budget = evidence.metrics, evidence.experiment.slo.max_error_ratio
     if not metrics.n_offered:
-        return Measured(None, "nothing was asked")
+        return CheckMeasurement(None, "nothing was asked")
     detail = f"{metrics.n_failed:,} of {metrics.n_offered:,} failed, the SLO allows {budget:.2%}"
-    return Measured(metrics.error_ratio > budget, detail, metrics.error_ratio, budget, "share")
+    return CheckMeasurement(
+        metrics.error_ratio > budget, detail, metrics.error_ratio, budget, "share"
+    )
 
 
-def _uncalibrated(evidence: Evidence) -> Measured:
+def _uncalibrated(evidence: Evidence) -> CheckMeasurement:
     protocol = evidence.record.contender["protocol"]
     if evidence.record.purpose == "calibration":
-        return Measured(None, "this is the calibration")
+        return CheckMeasurement(None, "this is the calibration")
     if evidence.ceiling_rps is None:
-        return Measured(True, f"no calibration for {protocol}")
+        return CheckMeasurement(True, f"no calibration for {protocol}")
     detail = f"ceiling {evidence.ceiling_rps:,.0f} rps for {protocol}"
-    return Measured(False, detail, evidence.ceiling_rps, unit="rps")
+    return CheckMeasurement(False, detail, evidence.ceiling_rps, unit="rps")
 
 
-TRIAL_CHECKS: Mapping[Reason, Callable[[Evidence], Measured]] = {
+TRIAL_CHECKS: Mapping[Reason, Callable[[Evidence], CheckMeasurement]] = {
     Reason.NOT_READY: _ready,
     Reason.PARITY_BROKEN: _parity,
     Reason.ARRIVALS_NOT_REPLAYED: _replayed,

@@ -36,7 +36,7 @@ class TrialResult(Value):
     trial_id: str = Field(description="Name of the trial's folder.")
     purpose: Purpose = Field(
         description="measurement (a planned repeat), search (a probe for the capacity), noise "
-        "(the twin of the noise floor) or calibration."
+        "(the aa_copy of the noise floor) or calibration."
     )
     contender: str = Field(description="Name of the contender.")
     level: str = Field(description="Name of the load level.")

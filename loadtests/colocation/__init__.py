@@ -1,5 +1,5 @@
 """Drives several models in one Triton, alone and together.
 
-In: a Triton with several models. Out: coexist.json and its rows.
+In: a Triton with several models. Out: colocation.json and its rows.
 May import: run, measure and what they import.
 """

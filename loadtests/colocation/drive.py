@@ -1,4 +1,4 @@
-"""One measurement of coexistence: a closed loop a model, all at once, and what it leaves."""
+"""One measurement of co-location: a closed loop a model, all at once, and what it leaves."""
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -13,9 +13,9 @@ import pandas as pd
 from loadtests.colocation.plan import (
     MODELS,
     WARMUP_S,
-    CoexistSpec,
-    Company,
-    Measured,
+    ColocationMeasurement,
+    ColocationSpec,
+    Group,
     common_window,
 )
 from loadtests.colocation.requests import N_REQUESTS, Prepared
@@ -55,35 +55,35 @@ class Bench:
 
     server: RunningServer
     requests: Mapping[str, Prepared]
-    spec: CoexistSpec
+    spec: ColocationSpec
     place: Place
     folder: Path
 
 
-def measure(bench: Bench, block: int, order: int, company: Company) -> Measured:
+def measure(bench: Bench, block: int, order: int, group: Group) -> ColocationMeasurement:
     for attempt in range(ATTEMPTS):
-        spread_s = START_SPREAD_S * 2**attempt if len(company) > 1 else 0.0
-        with TemporaryDirectory(prefix="study-coexist-") as work:
-            samples = _drive(bench, block, company, spread_s, Path(work))
-            rows = {model: read_rows(Path(work) / model, 0.0) for model in company}
+        spread_s = START_SPREAD_S * 2**attempt if len(group) > 1 else 0.0
+        with TemporaryDirectory(prefix="study-colocation-") as work:
+            samples = _drive(bench, block, group, spread_s, Path(work))
+            rows = {model: read_rows(Path(work) / model, 0.0) for model in group}
         driven_s = WARMUP_S + bench.spec.seconds + spread_s
         window = common_window([start for _, start in rows.values()], driven_s, bench.spec.seconds)
         if window:
-            return _save(bench, block, order, company, rows, samples, window)
+            return _save(bench, block, order, group, rows, samples, window)
     raise DriveError(
-        f"expected the clients of {', '.join(company)} to begin within {spread_s:g} s of each "
+        f"expected the clients of {', '.join(group)} to begin within {spread_s:g} s of each "
         f"other, found them further apart {ATTEMPTS} times: end other programs and try again.",
         (),
     )
 
 
-def _drive(bench: Bench, block: int, company: Company, spread_s: float, work: Path) -> pd.DataFrame:
+def _drive(bench: Bench, block: int, group: Group, spread_s: float, work: Path) -> pd.DataFrame:
     """One closed loop a model, all at once; returns what was sampled, t_s on the monotonic
     clock."""
     cores = _client_cores(bench.place)
     with ExitStack() as stack:
         drives = {}
-        for model in company:
+        for model in group:
             (work / model).mkdir()
             assignment = _assignment(bench, model, block, spread_s, work / model)
             drives[model] = stack.enter_context(
@@ -97,7 +97,7 @@ def _drive(bench: Bench, block: int, company: Company, spread_s: float, work: Pa
 
 
 def _client_cores(place: Place) -> dict[str, int]:
-    """The same core for a model's client in every company; shared where there are too few."""
+    """The same core for a model's client in every group; shared where there are too few."""
     cores = place.cores["load"]
     return {model: cores[k % len(cores)] for k, model in enumerate(MODELS)}
 
@@ -120,13 +120,13 @@ def _save(
     bench: Bench,
     block: int,
     order: int,
-    company: Company,
+    group: Group,
     rows: Mapping[str, tuple[pd.DataFrame, float]],
     samples: pd.DataFrame,
     window: tuple[float, float],
-) -> Measured:
+) -> ColocationMeasurement:
     start_s, length_s = window
-    name = f"{block}-{'+'.join(company)}"
+    name = f"{block}-{'+'.join(group)}"
     for model, (frame, client_start_s) in rows.items():
         folder = bench.folder / name / model
         folder.mkdir(parents=True)
@@ -135,13 +135,13 @@ def _save(
     samples["t_s"] -= start_s
     write_table(bench.folder / name / "telemetry.parquet", samples, TELEMETRY_SCHEMA)
     cores = _client_cores(bench.place)
-    return Measured(
+    return ColocationMeasurement(
         block=block,
         order=order,
-        company=company,
+        group=group,
         window_s=length_s,
-        client_cpu_s={model: used_s(samples, model, length_s) for model in company},
-        client_core={model: cores[model] for model in company},
+        client_cpu_s={model: used_s(samples, model, length_s) for model in group},
+        client_core={model: cores[model] for model in group},
         server_cpu_s=used_s(samples, "server", length_s),
         folder=name,
     )

@@ -1,7 +1,7 @@
-"""Drives the classifier and its neighbours in one Triton, alone and together: `study coexist`.
+"""Drives co-located models in one Triton, alone and together: `study colocate`.
 
-A closed loop: each model has the same number of callers in every company, each of whom asks again
-when it is answered. So no company is overloaded, every model always has work waiting, and what its
+A closed loop: each model has the same number of callers in every group, each of whom asks again
+when it is answered. So no group is overloaded, every model always has work waiting, and what its
 callers get in less of is what it loses. In an open loop at a share of each solo rate the three
 together could ask for more than the device has, and latencies would tell how long one watched.
 """
@@ -18,9 +18,9 @@ from loadtests.colocation.drive import Bench, Place, measure
 from loadtests.colocation.plan import (
     MODELS,
     WARMUP_S,
-    CoexistSpec,
-    Measured,
-    facts_of_neighbours,
+    ColocationMeasurement,
+    ColocationSpec,
+    facts_of_colocated_models,
     planned,
 )
 from loadtests.colocation.requests import N_REQUESTS, inputs_by_model, prepare_requests
@@ -30,42 +30,47 @@ from loadtests.records.atomic import whole_or_gone
 from loadtests.records.trials import write_json
 from loadtests.run.manifest import describe_measurement
 from servers.discovery import Contender
-from servers.triton_service.neighbours.sizes import neighbours
+from servers.triton_service.colocated.sizes import colocated_models
 
 OVERHEAD_S = 3.0
 """Start and end of the clients of one measurement, before the first shows how long they take."""
 
 
-def coexist(
-    triton: Contender, spec: CoexistSpec, place: Place, results: Path, command: str, now: datetime
+def colocate(
+    triton: Contender,
+    spec: ColocationSpec,
+    place: Place,
+    results: Path,
+    command: str,
+    now: datetime,
 ) -> Path:
-    """A new folder of results with coexist.json and the rows of every measurement.
+    """A new folder of results with colocation.json and the rows of every measurement.
 
     Raises LaunchError, ProbeError or DriveError; then, and when it is stopped, nothing is left.
     """
     _require_gpu(spec, place)
     contender = spec.contender(triton)
-    named = results / f"coexist-{now:%Y%m%d-%H%M%S}"
+    named = results / f"colocation-{now:%Y%m%d-%H%M%S}"
     with whole_or_gone(named) as (unfinished, folder), running_on(place.cores["load"]):
         with _loaded_triton(contender, spec, place, unfinished) as bench:
             measured = _measure_all(bench)
-            facts = facts_of_neighbours(bench.server.log.read_text(errors="replace"))
+            facts = facts_of_colocated_models(bench.server.log.read_text(errors="replace"))
         record = {
             **describe_measurement(command, place.cores, now),
             "model": dict(place.artefacts.model),
             "contender": asdict(contender),
-            "neighbours": facts,
-            "neighbour_sizes": {n.name: dict(n.size) for n in neighbours(spec.size)},
+            "colocated_models": facts,
+            "colocated_model_sizes": {n.name: dict(n.size) for n in colocated_models(spec.size)},
             "settings": asdict(spec)
-            | {"neighbours": spec.size, "warmup_s": WARMUP_S, "requests": N_REQUESTS},
+            | {"colocated_models": spec.size, "warmup_s": WARMUP_S, "requests": N_REQUESTS},
             "answers": {name: found.answers for name, found in bench.requests.items()},
             "measured": [asdict(taken) for taken in measured],
         }
-        write_json(unfinished / "coexist.json", record)
+        write_json(unfinished / "colocation.json", record)
     return folder
 
 
-def _require_gpu(spec: CoexistSpec, place: Place) -> None:
+def _require_gpu(spec: ColocationSpec, place: Place) -> None:
     if spec.device == "cuda" and place.gpu is None:
         raise LaunchError(
             "expected an NVIDIA GPU for --device cuda, found none through NVML: "
@@ -75,11 +80,11 @@ def _require_gpu(spec: CoexistSpec, place: Place) -> None:
 
 @contextmanager
 def _loaded_triton(
-    contender: Contender, spec: CoexistSpec, place: Place, folder: Path
+    contender: Contender, spec: ColocationSpec, place: Place, folder: Path
 ) -> Iterator[Bench]:
-    inputs = inputs_by_model(place.artefacts, neighbours(spec.size), spec.seed)
+    inputs = inputs_by_model(place.artefacts, colocated_models(spec.size), spec.seed)
     place.say("starting Triton with three models")
-    with TemporaryDirectory(prefix="study-coexist-") as work, ExitStack() as stack:
+    with TemporaryDirectory(prefix="study-colocation-") as work, ExitStack() as stack:
         server = stack.enter_context(
             launched(
                 contender,
@@ -98,19 +103,19 @@ def _loaded_triton(
         yield Bench(server, requests, spec, place, folder)
 
 
-def _measure_all(bench: Bench) -> list[Measured]:
+def _measure_all(bench: Bench) -> list[ColocationMeasurement]:
     plan, spec = planned(bench.spec), bench.spec
-    began_s, found = time.monotonic(), list[Measured]()
-    for order, (block, company) in enumerate(plan):
+    began_s, found = time.monotonic(), list[ColocationMeasurement]()
+    for order, (block, group) in enumerate(plan):
         each_s = (
             (time.monotonic() - began_s) / order if order else spec.seconds + WARMUP_S + OVERHEAD_S
         )
         minutes, seconds = divmod(round(each_s * (len(plan) - order)), 60)
         bench.place.say(
-            f"block {block} of {spec.repeats}: {' + '.join(company)}; "
+            f"block {block} of {spec.repeats}: {' + '.join(group)}; "
             f"about {minutes}:{seconds:02d} left"
         )
-        found.append(measure(bench, block, order, company))
+        found.append(measure(bench, block, order, group))
         if broken := bench.server.broken():
             raise LaunchError(broken, bench.server.log_tail())
     return found

@@ -1,4 +1,4 @@
-"""What a measurement of coexistence asks for, in which order, and what it leaves."""
+"""What a measurement of co-location asks for, in which order, and what it leaves."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,25 +10,25 @@ import numpy as np
 
 from servers.classifier.placement import Device, EngineName, Precision
 from servers.discovery import Contender, OptionValue
-from servers.triton_service.neighbours.repository import OPTION
-from servers.triton_service.neighbours.sizes import SizeName
+from servers.triton_service.colocated.repository import OPTION
+from servers.triton_service.colocated.sizes import SizeName
 
 MODELS = ("classifier", "vision", "recommender")
 
 WARMUP_S = 1.0
 
-Company = tuple[str, ...]
+Group = tuple[str, ...]
 """The models that are driven at the same time, in the order of MODELS."""
 
 
 @dataclass(frozen=True)
-class CoexistSpec:
+class ColocationSpec:
     """callers: of each model; None: engine and size follow from the device, see below."""
 
     device: Device
     precision: Precision
     engine: EngineName | None
-    neighbours: SizeName | None
+    colocated_models: SizeName | None
     seconds: float
     callers: int
     repeats: int
@@ -38,10 +38,10 @@ class CoexistSpec:
     @property
     def size(self) -> SizeName:
         """A core takes a second for one image of ResNet-50: on a CPU the small models stand in."""
-        return self.neighbours or ("full" if self.device == "cuda" else "small")
+        return self.colocated_models or ("full" if self.device == "cuda" else "small")
 
     def contender(self, triton: Contender) -> Contender:
-        """The contender `triton`, placed on the device, with the neighbours in its repository."""
+        """The contender `triton`, on the device, with the co-located models in its repository."""
         engine = self.engine or ("torch" if self.device == "cuda" else None)
         options: dict[str, OptionValue] = {
             **{"device": self.device, "precision": self.precision},
@@ -52,16 +52,16 @@ class CoexistSpec:
         return triton.variant("triton", options, engine)
 
 
-def companies(pairs: bool) -> list[Company]:
+def groups(pairs: bool) -> list[Group]:
     """Each model alone, each two of them where pairs is true, and all together."""
     sizes = (1, 2, 3) if pairs else (1, 3)
-    return [company for size in sizes for company in combinations(MODELS, size)]
+    return [group for size in sizes for group in combinations(MODELS, size)]
 
 
-def planned(spec: CoexistSpec) -> list[tuple[int, Company]]:
-    """Block and company of each measurement; every block has all companies in an order of its own,
+def planned(spec: ColocationSpec) -> list[tuple[int, Group]]:
+    """Block and group of each measurement; every block has all groups in an order of its own,
     so that a slow spell of the machine does not fall on one of them alone."""
-    found = companies(spec.pairs)
+    found = groups(spec.pairs)
     return [
         (block, found[k])
         for block in range(1, spec.repeats + 1)
@@ -70,16 +70,16 @@ def planned(spec: CoexistSpec) -> list[tuple[int, Company]]:
 
 
 @dataclass(frozen=True)
-class Measured:
+class ColocationMeasurement:
     """One measurement; its rows are in folder, one folder a model, beside telemetry.parquet.
 
-    window_s is the steady state that all clients of the company share; client_cpu_s the CPU
+    window_s is the steady state that all clients of the group share; client_cpu_s the CPU
     seconds of each client in it, client_core the core it was kept on; null: not sampled.
     """
 
     block: int
     order: int
-    company: Company
+    group: Group
     window_s: float
     client_cpu_s: Mapping[str, float | None]
     client_core: Mapping[str, int]
@@ -100,8 +100,8 @@ def common_window(
     return (start_s, length_s) if length_s >= seconds / 2 else None
 
 
-def facts_of_neighbours(log: str) -> list[dict[str, Any]]:
-    """What the neighbours said of themselves when they were loaded: weights, precision, device."""
-    mark = "neighbour "
+def facts_of_colocated_models(log: str) -> list[dict[str, Any]]:
+    """What co-located models said of themselves at loading: weights, precision, device."""
+    mark = "colocated_model "
     lines = (line for line in log.splitlines() if line.startswith(mark))
     return sorted((json.loads(line.removeprefix(mark)) for line in lines), key=lambda f: f["model"])

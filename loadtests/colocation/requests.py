@@ -1,4 +1,4 @@
-"""Equal, seeded requests for the classifier and its neighbours, serialised before any load."""
+"""Equal, seeded requests for the co-located models, serialised before any load."""
 
 import json
 from collections.abc import Sequence
@@ -16,8 +16,8 @@ from loadtests.wire.probe import open_probe
 from loadtests.wire.texts import TrafficText
 from servers.classifier.encoding import Encoder
 from servers.contract import LENGTH_BUCKETS, MAX_LENGTH_TOKENS
-from servers.triton_service.neighbours.inputs import Inputs, seeded_inputs
-from servers.triton_service.neighbours.sizes import Neighbour
+from servers.triton_service.colocated.inputs import Inputs, seeded_inputs
+from servers.triton_service.colocated.sizes import ColocatedModel
 
 CLASSIFIER = "classifier"
 """Triton's own name for the network of the contender `triton`, behind its tokenizer."""
@@ -39,12 +39,12 @@ class Prepared:
 
 
 def inputs_by_model(
-    artefacts: Artefacts, neighbours: Sequence[Neighbour], seed: int
+    artefacts: Artefacts, colocated_models: Sequence[ColocatedModel], seed: int
 ) -> dict[str, list[Inputs]]:
     """N_REQUESTS of each model. Texts are tokenised here: what is compared is how the networks
     share a device, and Triton's Python processes take numbers with every numpy."""
     found: dict[str, list[Inputs]] = {
-        model.name: seeded_inputs(model, N_REQUESTS, seed) for model in neighbours
+        model.name: seeded_inputs(model, N_REQUESTS, seed) for model in colocated_models
     }
     encoder, rng = Encoder(artefacts.model_dir), np.random.default_rng(seed)
     texts = [artefacts.texts[k].text for k in rng.integers(0, len(artefacts.texts), N_REQUESTS)]

@@ -27,7 +27,7 @@ NO_MODEL_ANSWER = BatchItem(label="null", confidence=1.0)
 
 
 @dataclass(frozen=True)
-class Compared:
+class ParityComparison:
     text: TrafficText
     answer: Answer
 
@@ -50,14 +50,14 @@ class Compared:
 
 
 @dataclass(frozen=True)
-class Yardstick:
+class ExpectedAnswers:
     """The answers a contender must give during a load, by text_id, and what was compared before it.
 
     tolerance None: only labels are compared, and with the contender's own earlier answers.
     """
 
     expected: Mapping[int, TrafficText]
-    before: Sequence[Compared]
+    before: Sequence[ParityComparison]
     tolerance: float | None
 
     def judge(self, rows: pd.DataFrame) -> ParityRecord:
@@ -67,7 +67,7 @@ class Yardstick:
 
 def expected_answers(contender: Contender, traffic: Sequence[TrafficText]) -> list[TrafficText]:
     """The traffic with the answers this contender must give; empty where none are known before it
-    is asked, see own_yardstick."""
+    is asked, see answers_before_load."""
     if isinstance(contender, ExternalContender) and not contender.compare:
         return []
     if contender.engine != "none":
@@ -89,7 +89,7 @@ def parity_texts(traffic: Sequence[TrafficText]) -> list[TrafficText]:
     return chosen
 
 
-def judge(compared: Iterable[Compared], tolerance: float | None) -> ParityRecord:
+def judge(compared: Iterable[ParityComparison], tolerance: float | None) -> ParityRecord:
     """How many answers differ from the expected in label, or in confidence by over tolerance."""
     everything = list(compared)
     wrong = [pair for pair in everything if not pair.agrees(tolerance)]
@@ -103,7 +103,7 @@ def judge(compared: Iterable[Compared], tolerance: float | None) -> ParityRecord
     )
 
 
-def _example(pair: Compared, tolerance: float | None) -> str:
+def _example(pair: ParityComparison, tolerance: float | None) -> str:
     text, answer = pair.text, pair.answer
     if tolerance is None:
         return f"text {text.text_id}: {text.label} before, {answer.label} later, for the same text"
@@ -114,15 +114,15 @@ def _example(pair: Compared, tolerance: float | None) -> str:
     )
 
 
-def check_answers(address: Address, traffic: Sequence[TrafficText]) -> list[Compared]:
+def check_answers(address: Address, traffic: Sequence[TrafficText]) -> list[ParityComparison]:
     """Asks the contender for the parity texts, one by one."""
     with open_probe(address) as probe:
-        return [Compared(text, probe.predict(text.text)) for text in parity_texts(traffic)]
+        return [ParityComparison(text, probe.predict(text.text)) for text in parity_texts(traffic)]
 
 
-def own_yardstick(
+def answers_before_load(
     address: Address, schedule: Schedule, traffic: Sequence[TrafficText], timeout_s: float
-) -> Yardstick:
+) -> ExpectedAnswers:
     """What a service with a model of its own answers before the load, asked twice.
 
     It is asked texts whose answers will be kept during the load, so that there is something to
@@ -135,16 +135,20 @@ def own_yardstick(
     texts = [traffic[text_id] for text_id in dict.fromkeys(ids[:OWN_TEXTS].tolist())]
     with open_probe(address, timeout_s) as probe:
         expected = [replace(text, label=probe.predict(text.text).label) for text in texts]
-        before = [Compared(text, probe.predict(text.text)) for text in expected]
-    return Yardstick({text.text_id: text for text in expected}, before, tolerance=None)
+        before = [ParityComparison(text, probe.predict(text.text)) for text in expected]
+    return ExpectedAnswers({text.text_id: text for text in expected}, before, tolerance=None)
 
 
-def sampled_answers(rows: pd.DataFrame, expected: Mapping[int, TrafficText]) -> list[Compared]:
+def sampled_answers(
+    rows: pd.DataFrame, expected: Mapping[int, TrafficText]
+) -> list[ParityComparison]:
     """The answers kept during the load, of the texts in expected."""
     kept = rows.dropna(subset=["label"])
     columns = (kept[name].tolist() for name in ("text_id", "label", "confidence"))
     return [
-        Compared(expected[text_id], Answer(label, None if np.isnan(confidence) else confidence))
+        ParityComparison(
+            expected[text_id], Answer(label, None if np.isnan(confidence) else confidence)
+        )
         for text_id, label, confidence in zip(*columns, strict=True)
         if text_id in expected
     ]

@@ -102,12 +102,12 @@ def in_words(facts: EngineFacts) -> str:
     if not facts.available:
         return f"{head}: not to be had: {facts.reason}"
     best = max(facts.curve, key=lambda point: float(point["rate_rps"]))
-    proof = facts.proof or {}
+    check = facts.precision_check or {}
     return (
         f"{head}: {facts.version} on {facts.device_name}, at best {best['rate_rps']:.0f} texts/s "
-        f"({best['batch']} of {best['length_tokens']} tokens); {proof['labels_agree_ratio']:.1%} "
-        f"of {proof['n_texts']} labels as in FP32, logits within "
-        f"{proof['max_abs_logit_difference']:.2g}"
+        f"({best['batch']} of {best['length_tokens']} tokens); {check['labels_agree_ratio']:.1%} "
+        f"of {check['n_texts']} labels as in FP32, logits within "
+        f"{check['max_abs_logit_difference']:.2g}"
     )
 
 

@@ -17,7 +17,12 @@ from loadtests.host.cores import disjoint
 from loadtests.host.disk import require_room
 from loadtests.host.nvml import Gpu
 from loadtests.launch.artefacts import Artefacts
-from loadtests.launch.parity import Compared, Yardstick, expected_answers, own_yardstick
+from loadtests.launch.parity import (
+    ExpectedAnswers,
+    ParityComparison,
+    answers_before_load,
+    expected_answers,
+)
 from loadtests.launch.server import CANARY_TEXT, RunningServer
 from loadtests.measure.locust_process import DriveError, assign, driving
 from loadtests.measure.telemetry import Sampler, process_roles
@@ -70,7 +75,7 @@ class _Attempt:
 def run_trial(
     trial: PlannedTrial,
     server: RunningServer,
-    answers: list[Compared],
+    answers: list[ParityComparison],
     context: RunContext,
     limits: Limits,
 ) -> TrialRecord:
@@ -85,7 +90,7 @@ def run_trial(
     lags_ms: list[float | None] = []
     foreign: list[Mapping[str, float | None]] = []
     try:
-        yardstick = _yardstick(trial, server, answers, schedule, context)
+        expected = _expected_answers(trial, server, answers, schedule, context)
         for _ in range(MAX_ATTEMPTS):
             attempt = _attempt(trial, server, schedule, context)
             lags_ms.append(attempt.lag_p99_ms)
@@ -110,7 +115,7 @@ def run_trial(
         schedule_digest=schedule.digest,
         attempts_send_lag_p99_ms=tuple(lags_ms),
         attempts_foreign_share=tuple(foreign),
-        parity=yardstick.judge(rows),
+        parity=expected.judge(rows),
         counters_before=attempt.counters_before,
         counters_after=attempt.counters_after,
         telemetry_sources=attempt.telemetry_sources,
@@ -127,18 +132,18 @@ def _spoilt(attempt: _Attempt, context: RunContext, limits: Limits) -> bool:
     return late or (shaken and limits.worth_waiting())
 
 
-def _yardstick(
+def _expected_answers(
     trial: PlannedTrial,
     server: RunningServer,
-    answers: list[Compared],
+    answers: list[ParityComparison],
     schedule: Schedule,
     context: RunContext,
-) -> Yardstick:
+) -> ExpectedAnswers:
     texts = context.artefacts.texts
     if isinstance(trial.contender, ExternalContender) and not trial.contender.compare:
-        return own_yardstick(server.address, schedule, texts, SETTLE_WITHIN_S)
+        return answers_before_load(server.address, schedule, texts, SETTLE_WITHIN_S)
     expected = {text.text_id: text for text in expected_answers(trial.contender, texts)}
-    return Yardstick(expected, answers, context.experiment.parity_tolerance)
+    return ExpectedAnswers(expected, answers, context.experiment.parity_tolerance)
 
 
 def make_schedule(trial: PlannedTrial, context: RunContext) -> Schedule:

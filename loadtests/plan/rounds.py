@@ -1,4 +1,4 @@
-"""From an experiment to its trials, by visits: calibration, search, then seeded random blocks."""
+"""From an experiment to its trials, by sessions: calibration, search, then seeded random blocks."""
 
 import random
 from collections.abc import Container, Iterable, Mapping, Sequence
@@ -11,7 +11,7 @@ from servers.discovery import Contender
 
 STARTUP_S = 5.0
 AROUND_TRIAL_S = 1.5
-"""What a visit and a trial take beside warm-up and steady state, before anything is measured."""
+"""What a session and a trial take beside warm-up and steady state, before anything is measured."""
 
 PROBES = 5
 """Probes of a search for one SLO, before anything is measured; each further SLO adds one."""
@@ -20,7 +20,7 @@ ENGINE_S = 30.0
 """What measuring one engine alone takes, before it is known: most of it is loading."""
 
 
-OwnRates = Mapping[str, Sequence[float]]
+CandidateRates = Mapping[str, Sequence[float]]
 """By contender: the rates found for it, at which the blocks certify what the search saw."""
 
 
@@ -42,7 +42,7 @@ class PlannedTrial:
 
 
 @dataclass(frozen=True)
-class Visit:
+class ServerSession:
     """Trials that share one start of one contender."""
 
     contender: Contender
@@ -67,7 +67,7 @@ class Starts:
 AS_PLANNED = Starts()
 
 
-def calibration(experiment: Experiment, contenders: Mapping[str, Contender]) -> list[Visit]:
+def calibration(experiment: Experiment, contenders: Mapping[str, Contender]) -> list[ServerSession]:
     """Closed-loop trials against the null servers: what the client itself can do."""
     spec = experiment.calibration
     if spec is None:
@@ -76,13 +76,13 @@ def calibration(experiment: Experiment, contenders: Mapping[str, Contender]) -> 
     phases = Phases(spec.warmup_s, spec.steady_s)
     visited = [contenders[name] for name in spec.contenders]
     return [
-        Visit(each, (_trial(experiment, each, "calibration", level, 1, phases),))
+        ServerSession(each, (_trial(experiment, each, "calibration", level, 1, phases),))
         for each in visited
     ]
 
 
 def search_order(experiment: Experiment) -> list[str]:
-    """The contenders in the seeded random order in which the search visits them."""
+    """The contenders in the seeded random order in which the search sessions them."""
     return _shuffled(experiment, 0, experiment.contenders)
 
 
@@ -106,20 +106,20 @@ def block(
     experiment: Experiment,
     contenders: Mapping[str, Contender],
     repeat: int,
-    own_rates: OwnRates,
-) -> list[Visit]:
+    candidate_rates: CandidateRates,
+) -> list[ServerSession]:
     """One repeat: every contender once, in a fresh random order, at the common levels and at the
-    rates found for it; the noise floor's twin at the levels it shares with its base.
+    rates found for it; the noise floor's aa_copy at the levels it shares with its base.
 
     Repeating whole blocks in changing order, instead of one contender after the other, keeps
     slow changes of the machine (heat, neighbours) from favouring one contender.
     """
     common = experiment.load.levels()
-    visits = []
-    for name in _shuffled(experiment, repeat, (*experiment.contenders, *_twins(experiment))):
-        base = name if name in experiment.contenders else str(experiment.noise_floor)
+    sessions = []
+    for name in _shuffled(experiment, repeat, (*experiment.contenders, *_aa_copies(experiment))):
+        base = name if name in experiment.contenders else str(experiment.aa_test)
         purpose: Purpose = "measurement" if name == base else "noise"
-        own = [Level("open", rate_rps=rate) for rate in own_rates.get(base, ())]
+        own = [Level("open", rate_rps=rate) for rate in candidate_rates.get(base, ())]
         levels = dict.fromkeys([*common, *own] if name == base else common or own)
         contender = replace(contenders[base], name=name)
         trials = tuple(
@@ -129,28 +129,30 @@ def block(
             )
         )
         if trials:
-            visits.append(Visit(contender, trials))
-    return visits
+            sessions.append(ServerSession(contender, trials))
+    return sessions
 
 
 def blocks(
-    experiment: Experiment, contenders: Mapping[str, Contender], own_rates: OwnRates
-) -> list[Visit]:
-    """The visits of all repeats."""
+    experiment: Experiment, contenders: Mapping[str, Contender], candidate_rates: CandidateRates
+) -> list[ServerSession]:
+    """The sessions of all repeats."""
     repeats = range(1, experiment.repeats + 1)
-    return [visit for k in repeats for visit in block(experiment, contenders, k, own_rates)]
-
-
-def missing(visits: Iterable[Visit], done: Container[str]) -> list[Visit]:
-    """The visits with the trials whose ids are not in done."""
-    left = [
-        Visit(visit.contender, tuple(t for t in visit.trials if t.trial_id not in done))
-        for visit in visits
+    return [
+        session for k in repeats for session in block(experiment, contenders, k, candidate_rates)
     ]
-    return [visit for visit in left if visit.trials]
 
 
-def guessed_rates(experiment: Experiment, contenders: Iterable[str]) -> OwnRates:
+def missing(sessions: Iterable[ServerSession], done: Container[str]) -> list[ServerSession]:
+    """The sessions with the trials whose ids are not in done."""
+    left = [
+        ServerSession(session.contender, tuple(t for t in session.trials if t.trial_id not in done))
+        for session in sessions
+    ]
+    return [session for session in left if session.trials]
+
+
+def guessed_rates(experiment: Experiment, contenders: Iterable[str]) -> CandidateRates:
     """Stands for the rates found, before anything is known, to tell how long the run will be."""
     spec = experiment.capacity
     if spec is None:
@@ -171,16 +173,16 @@ def expected_search_s(
     return sum(starts.of(name) + probes_s for name in contenders)
 
 
-def expected_s(visits: Iterable[Visit], starts: Starts = AS_PLANNED) -> float:
-    """A rough length of the visits."""
+def expected_s(sessions: Iterable[ServerSession], starts: Starts = AS_PLANNED) -> float:
+    """A rough length of the sessions."""
     return sum(
-        starts.of(visit.contender.name) + sum(trial.expected_s for trial in visit.trials)
-        for visit in visits
+        starts.of(session.contender.name) + sum(trial.expected_s for trial in session.trials)
+        for session in sessions
     )
 
 
-def _twins(experiment: Experiment) -> tuple[str, ...]:
-    return (f"{experiment.noise_floor}-again",) if experiment.noise_floor else ()
+def _aa_copies(experiment: Experiment) -> tuple[str, ...]:
+    return (f"{experiment.aa_test}-again",) if experiment.aa_test else ()
 
 
 def _shuffled(experiment: Experiment, repeat: int, names: Sequence[str]) -> list[str]:

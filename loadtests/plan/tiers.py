@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from loadtests.plan import rounds
-from loadtests.plan.rounds import AS_PLANNED, OwnRates, Starts, Visit
+from loadtests.plan.rounds import AS_PLANNED, CandidateRates, ServerSession, Starts
 from loadtests.records.trials import Dropped, Level
 from loadtests.spec.experiment import Experiment
 
@@ -27,25 +27,31 @@ class Scope:
     noise: bool = False
 
     def narrow(
-        self, visits: Iterable[Visit], experiment: Experiment, own_rates: OwnRates
-    ) -> list[Visit]:
-        """Of visits that are planned for blocks, what is in this scope."""
+        self,
+        sessions: Iterable[ServerSession],
+        experiment: Experiment,
+        candidate_rates: CandidateRates,
+    ) -> list[ServerSession]:
+        """Of sessions that are planned for blocks, what is in this scope."""
         kept = []
-        for visit in visits:
-            noise = visit.trials[0].purpose == "noise"
-            base = str(experiment.noise_floor) if noise else visit.contender.name
+        for session in sessions:
+            noise = session.trials[0].purpose == "noise"
+            base = str(experiment.aa_test) if noise else session.contender.name
             if base not in self.contenders or (noise and not self.noise):
                 continue
-            levels = {*self.levels, *(Level("open", rate_rps=r) for r in own_rates.get(base, ()))}
-            trials = tuple(trial for trial in visit.trials if trial.level in levels)
+            levels = {
+                *self.levels,
+                *(Level("open", rate_rps=r) for r in candidate_rates.get(base, ())),
+            }
+            trials = tuple(trial for trial in session.trials if trial.level in levels)
             if trials:
-                kept.append(replace(visit, trials=trials))
+                kept.append(replace(session, trials=trials))
         return kept
 
 
 @dataclass(frozen=True)
-class Rung:
-    """One step of the ladder: a scope and what it has over the one below. left_out is how the
+class Tier:
+    """One step of the tiers_of: a scope and what it has over the one below. left_out is how the
     manifest names that; None: it is told block by block, or search by search, as it comes."""
 
     adds: str
@@ -55,13 +61,13 @@ class Rung:
 
 @dataclass(frozen=True)
 class Pending:
-    """What the whole experiment still lacks: visits of the calibration and of all blocks at
-    own_rates, which are guessed for the contenders in unsearched; the number of engines to measure
-    alone; and how long starts take."""
+    """What the whole experiment still lacks: sessions of the calibration and of all blocks at
+    candidate_rates, which are guessed for the contenders in unsearched; the number of engines to
+    measure alone; and how long starts take."""
 
-    calibration: Sequence[Visit]
-    blocks: Sequence[Visit]
-    own_rates: OwnRates
+    calibration: Sequence[ServerSession]
+    blocks: Sequence[ServerSession]
+    candidate_rates: CandidateRates
     unsearched: frozenset[str] = frozenset()
     engines: int = 0
     starts: Starts = AS_PLANNED
@@ -76,7 +82,7 @@ def whole(experiment: Experiment) -> Scope:
         engines=experiment.engines is not None,
         search=frozenset(experiment.contenders if experiment.capacity else ()),
         fine=experiment.capacity is not None,
-        noise=experiment.noise_floor is not None,
+        noise=experiment.aa_test is not None,
     )
 
 
@@ -84,7 +90,7 @@ def extras(experiment: Experiment) -> tuple[str, ...]:
     """The contenders that can wait: variants of a contender that is measured as well, a further
     setting of an answer that is there without it."""
     bases = {variant.name: variant.base for variant in experiment.variants}
-    needed = (experiment.reference, experiment.noise_floor)
+    needed = (experiment.reference, experiment.aa_test)
     return tuple(
         name
         for name in experiment.contenders
@@ -92,17 +98,17 @@ def extras(experiment: Experiment) -> tuple[str, ...]:
     )
 
 
-def ladder(experiment: Experiment) -> list[Rung]:
+def tiers_of(experiment: Experiment) -> list[Tier]:
     """From the least that answers anything to the whole experiment, one addition at a time."""
     full, waiting = whole(experiment), extras(experiment)
-    rungs = [_lowest(experiment, full.contenders - set(waiting))]
+    tiers = [_lowest(experiment, full.contenders - set(waiting))]
 
     def top() -> Scope:
-        return rungs[-1].scope
+        return tiers[-1].scope
 
     def add(adds: str, left_out: Dropped | None, scope: Scope) -> None:
         if scope != top():
-            rungs.append(Rung(adds, scope, left_out))
+            tiers.append(Tier(adds, scope, left_out))
 
     alone = "the engines alone"
     add(alone, Dropped("engines", 0, None, alone), replace(top(), engines=full.engines))
@@ -112,9 +118,9 @@ def ladder(experiment: Experiment) -> list[Rung]:
             scope = replace(top(), search=top().search | {name})
             add(f"a coarse search for the capacity of {name}", left_out, scope)
     add("block 2", None, replace(top(), repeats=min(2, full.repeats)))
-    if experiment.noise_floor:
-        twin = f"{experiment.noise_floor} against itself"
-        add(twin, Dropped("noise", 0, None, twin), replace(top(), noise=True))
+    if experiment.aa_test:
+        aa_copy = f"{experiment.aa_test} against itself"
+        add(aa_copy, Dropped("noise", 0, None, aa_copy), replace(top(), noise=True))
     for level in experiment.load.levels()[1:]:
         at = f"every contender at {level.in_words}"
         left_out = Dropped("measurement", 0, None, at)
@@ -128,11 +134,11 @@ def ladder(experiment: Experiment) -> list[Rung]:
         contenders, search = top().contenders | {name}, top().search | (full.search & {name})
         scope = replace(top(), contenders=contenders, search=search)
         add(f"the variant {name}", left_out, scope)
-    return rungs
+    return tiers
 
 
 def search_order(experiment: Experiment, reference_first: bool) -> list[str]:
-    """The contenders in the order in which the search visits them: in seeded random order, the
+    """The contenders in the order in which the search sessions them: in seeded random order, the
     reference before all others where the search may have to end early."""
     order = rounds.search_order(experiment)
     if reference_first:
@@ -141,7 +147,7 @@ def search_order(experiment: Experiment, reference_first: bool) -> list[str]:
 
 
 def fitting(lengths_s: Sequence[float], left_s: float) -> int:
-    """How many rungs from the lowest on fit, each length being that of a scope with all below."""
+    """How many tiers from the lowest on fit, each length being that of a scope with all below."""
     for count, length_s in enumerate(lengths_s):
         if length_s > left_s:
             return count
@@ -152,10 +158,10 @@ def remaining(scope: Scope, experiment: Experiment, pending: Pending) -> dict[st
     """Planned seconds of what this scope still asks for, by phase of the run."""
     starts, awaited = pending.starts, scope.search & pending.unsearched
     never = pending.unsearched - awaited
-    rates = {name: own for name, own in pending.own_rates.items() if name not in never}
-    visits = [visit for visit in pending.blocks if visit.repeat <= scope.repeats]
-    blocks_s = rounds.expected_s(scope.narrow(visits, experiment, rates), starts)
-    # The first block needs no starts of its own: it shares the visits of the search.
+    rates = {name: own for name, own in pending.candidate_rates.items() if name not in never}
+    sessions = [session for session in pending.blocks if session.repeat <= scope.repeats]
+    blocks_s = rounds.expected_s(scope.narrow(sessions, experiment, rates), starts)
+    # The first block needs no starts of its own: it shares the sessions of the search.
     shared_s = sum(starts.of(name) for name in awaited)
     return {
         "engines": rounds.ENGINE_S * pending.engines if scope.engines else 0.0,
@@ -165,10 +171,10 @@ def remaining(scope: Scope, experiment: Experiment, pending: Pending) -> dict[st
     }
 
 
-def _lowest(experiment: Experiment, contenders: frozenset[str]) -> Rung:
+def _lowest(experiment: Experiment, contenders: frozenset[str]) -> Tier:
     levels = experiment.load.levels()[:1]
     if levels:
         once = f"the client's calibration, every contender once at {levels[0].in_words}"
-        return Rung(once, Scope(contenders, frozenset(levels)))
+        return Tier(once, Scope(contenders, frozenset(levels)))
     search = "the client's calibration, a coarse search for every contender's capacity"
-    return Rung(search, Scope(contenders, frozenset(), search=contenders))
+    return Tier(search, Scope(contenders, frozenset(), search=contenders))

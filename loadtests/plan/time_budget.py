@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from loadtests.plan.tiers import Rung, fitting
+from loadtests.plan.tiers import Tier, fitting
 
 CLOSING_S = 4.0
 """Kept free for stopping the last server and writing what there is."""
@@ -71,11 +71,11 @@ def seconds(text: str) -> float:
 
 
 def plan_in_words(
-    rungs: Sequence[Rung], lengths_s: Sequence[float], budget: TimeBudget, now_s: float
+    tiers: Sequence[Tier], lengths_s: Sequence[float], budget: TimeBudget, now_s: float
 ) -> str:
-    """What will be measured and what not, a line a rung with the time it adds, and the end.
+    """What will be measured and what not, a line a tier with the time it adds, and the end.
 
-    BudgetError where not even the lowest rung fits.
+    BudgetError where not even the lowest tier fits.
     """
     used_s = now_s - budget.began_s
     count = fitting(lengths_s, budget.until_s - now_s)
@@ -83,14 +83,14 @@ def plan_in_words(
         needed_s = used_s + lengths_s[0] + budget.closing_s
         raise BudgetError(
             f"expected a time budget of at least {clock(needed_s)} (used so far {clock(used_s)}; "
-            f"{rungs[0].adds}, {clock(lengths_s[0])}; the end {clock(budget.closing_s)}), found "
+            f"{tiers[0].adds}, {clock(lengths_s[0])}; the end {clock(budget.closing_s)}), found "
             f"{clock(budget.length_s)}; give more time, or name fewer contenders."
         )
     lines = [f"Time budget {clock(budget.length_s)}, of which {clock(used_s)} is used:"]
     below_s = 0.0
-    for number, (rung, length_s) in enumerate(zip(rungs, lengths_s, strict=True)):
+    for number, (tier, length_s) in enumerate(zip(tiers, lengths_s, strict=True)):
         verdict = "measured" if number < count else "no time "
-        lines.append(f"  {verdict} {clock(length_s - below_s):>6}  {rung.adds}")
+        lines.append(f"  {verdict} {clock(length_s - below_s):>6}  {tier.adds}")
         below_s = length_s
     report = "report included" if budget.report_s else "without a report"
     end_s = used_s + lengths_s[count - 1] + budget.closing_s

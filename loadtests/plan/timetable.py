@@ -112,7 +112,7 @@ class Timetable:
 
 @dataclass(frozen=True)
 class Limits:
-    """What a visit may take beyond its plan: start_s for each start, and repeating a trial only
+    """What a session may take beyond its plan: start_s for each start, and repeating a trial only
     where what is planned to take kept_free_s stays possible. worth_waiting says whether a disturbed
     machine may be expected to be left alone again."""
 

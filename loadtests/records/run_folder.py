@@ -29,7 +29,7 @@ def forget_failed(run_dir: Path) -> None:
         if trial.status == "failed":
             _remove(folder)
             if trial.purpose == "search":  # it goes on, and may find other rates to repeat
-                update_json(run_dir / "manifest.json", own_rates=None)
+                update_json(run_dir / "manifest.json", candidate_rates=None)
 
 
 def remove_unfinished(run_dir: Path) -> None:

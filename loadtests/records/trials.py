@@ -109,7 +109,7 @@ class _Declared(BaseModel):
     setting: str
     batching: bool
     summary: str
-    moving_parts: Count | list[str]
+    components: Count | list[str]
     options: Mapping[str, str | bool | int | float | None] = {}
 
 
@@ -185,7 +185,7 @@ class Dropped:
 class EngineFacts:
     """An entry of engines.json: one engine in one placement, measured alone (results/README.md).
 
-    placement holds the fields of servers.classifier.placement.Placement, proof and the points of
+    placement holds the fields of servers.classifier.placement.Placement, check and the points of
     the curve those of servers.classifier. reason says why available is false: then nothing below it
     is known. flops_per_request is by padded length in tokens.
     """
@@ -197,7 +197,7 @@ class EngineFacts:
     reason: str
     version: str = ""
     device_name: str = ""
-    proof: Mapping[str, Any] | None = None
+    precision_check: Mapping[str, Any] | None = None
     curve: tuple[Mapping[str, Any], ...] = ()
     flops_per_request: Mapping[str, float] = field(default_factory=dict)
     matmul_flops_per_s: float | None = None
@@ -216,7 +216,7 @@ class Begun(BaseModel):
 
     run_id: Name | None = None
     experiment: dict[str, Any] = {}
-    own_rates: dict[Name, tuple[Positive, ...]] | None = None
+    candidate_rates: dict[Name, tuple[Positive, ...]] | None = None
 
 
 def read_begun(run_dir: Path) -> Begun:

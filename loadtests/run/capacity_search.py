@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from loadtests.plan import rounds
 from loadtests.plan.bisection import Doubted, Grid, Probes, found_index, grid_of, next_for_any
-from loadtests.plan.rounds import OwnRates, PlannedTrial
+from loadtests.plan.rounds import CandidateRates, PlannedTrial
 from loadtests.plan.timetable import Timetable
 from loadtests.records.trials import Dropped
 from loadtests.run.history import History
@@ -52,7 +52,7 @@ class CapacitySearch:
         """The highest rate at which this contender met the first SLO, if there is one."""
         return self._rates_of(name, slos=1)
 
-    def affordable_rates(self, blocks_s: Callable[[OwnRates], float]) -> OwnRates:
+    def affordable_rates(self, blocks_s: Callable[[CandidateRates], float]) -> CandidateRates:
         """The rates to repeat: those found for every SLO and the next one above the first, or as
         many of them as leave room for all blocks; at least those found for the first SLO.
 
@@ -63,15 +63,17 @@ class CapacitySearch:
                 break
         return choice
 
-    def covered_by(self, own_rates: OwnRates) -> bool:
+    def covered_by(self, candidate_rates: CandidateRates) -> bool:
         """Whether every rate found is among those to repeat."""
-        return all(set(found) <= set(own_rates[name]) for name, found in self._rates().items())
+        return all(
+            set(found) <= set(candidate_rates[name]) for name, found in self._rates().items()
+        )
 
     def _probe(self, name: str, rate_rps: float) -> PlannedTrial:
         earlier = self.history.n_probes(name, rate_rps)
         return rounds.probe(self.experiment, self.spec, self.contenders[name], rate_rps, earlier)
 
-    def _rates(self, slos: int | None = None, above: int = 0) -> OwnRates:
+    def _rates(self, slos: int | None = None, above: int = 0) -> CandidateRates:
         return {name: self._rates_of(name, slos, above) for name in self.experiment.contenders}
 
     def _rates_of(self, name: str, slos: int | None = None, above: int = 0) -> list[float]:

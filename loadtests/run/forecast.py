@@ -8,8 +8,8 @@ from pathlib import Path
 from loadtests.measure.engines import ENGINES_FILE, wanted_engines
 from loadtests.measure.trial import RunContext
 from loadtests.plan import rounds
-from loadtests.plan.rounds import AS_PLANNED, OwnRates, Starts
-from loadtests.plan.tiers import Pending, Scope, fitting, ladder, remaining
+from loadtests.plan.rounds import AS_PLANNED, CandidateRates, Starts
+from loadtests.plan.tiers import Pending, Scope, fitting, remaining, tiers_of
 from loadtests.plan.timetable import Timetable
 from loadtests.run.capacity_search import CapacitySearch
 from loadtests.run.history import History
@@ -26,7 +26,7 @@ fill the budget with what comes first, and leave the last contenders none."""
 
 @dataclass
 class Forecast:
-    """Looks ahead from any moment of a run; own_rates as far as they are decided."""
+    """Looks ahead from any moment of a run; candidate_rates as far as they are decided."""
 
     folder: Path
     experiment: Experiment
@@ -34,10 +34,10 @@ class Forecast:
     history: History
     time: Timetable
     search: CapacitySearch | None
-    own_rates: OwnRates = field(default_factory=dict)
+    candidate_rates: CandidateRates = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.rungs = ladder(self.experiment)
+        self.tiers = tiers_of(self.experiment)
 
     def starts(self) -> Starts:
         """What a start takes. Only where the end is fixed as this run has seen it: elsewhere slow
@@ -55,14 +55,14 @@ class Forecast:
         unsearched = {n for n in self.experiment.contenders if self.search and n not in searched}
         found = {name: self.search.found_rates(name) for name in searched} if self.search else {}
         guessed = rounds.guessed_rates(self.experiment, unsearched)
-        rates = {**found, **self.own_rates, **guessed}
+        rates = {**found, **self.candidate_rates, **guessed}
         engines = wanted_engines(self.contenders[n] for n in self.experiment.contenders)
         calibration = rounds.calibration(self.experiment, self.contenders)
         blocks = rounds.blocks(self.experiment, self.contenders, rates)
         return Pending(
             calibration=rounds.missing(calibration, self.history.records),
             blocks=rounds.missing(blocks, self.history.records),
-            own_rates=rates,
+            candidate_rates=rates,
             unsearched=frozenset(unsearched),
             engines=0 if (self.folder / ENGINES_FILE).exists() else len(engines),
             starts=self.starts(),
@@ -73,17 +73,17 @@ class Forecast:
         return remaining(scope, self.experiment, self.pending())
 
     def lengths_s(self) -> list[float]:
-        """Of each rung of the ladder, what it and all below it are still expected to take."""
+        """Of each tier of the tiers_of, what it and all below it are still expected to take."""
         pending = self.pending()
-        parts = (remaining(rung.scope, self.experiment, pending) for rung in self.rungs)
+        parts = (remaining(tier.scope, self.experiment, pending) for tier in self.tiers)
         return [self.time.expected_s(sum(by_phase.values())) for by_phase in parts]
 
-    def height(self) -> int:
-        """The highest rung that fits; the lowest where none does."""
+    def highest_tier(self) -> int:
+        """The highest tier that fits; the lowest where none does."""
         return max(0, fitting(self.lengths_s(), self.time.until_end_s()) - 1)
 
     def others_s(self, scope: Scope, name: str) -> float:
-        """Planned seconds of what a contender's visit must leave time for: the coarse searches of
+        """Planned seconds of what a contender's session must leave time for: the coarse searches of
         those after it and every other's first repeat, with MARGIN; at most their fair share."""
         least = replace(
             scope,
@@ -95,7 +95,7 @@ class Forecast:
             engines=False,
         )
         pending = self.pending()
-        first = [visit for visit in pending.blocks if visit.repeat == 1]
+        first = [session for session in pending.blocks if session.repeat == 1]
         waiting = {v.contender.name for v in least.narrow(first, self.experiment, {})}
         n_others = len(waiting | (least.search & pending.unsearched))
         fair_s = self.time.planned_left_s() * n_others / (n_others + 1)

@@ -91,8 +91,8 @@ class History:
     def spent_s(self) -> float:
         """What the trials so far have used of the budget of time, calibration apart."""
         records = [r for r in self.records.values() if r.purpose != "calibration"]
-        visits = {(r.purpose, r.contender_name, r.repeat): r.startup_s or 0.0 for r in records}
-        return sum(visits.values()) + sum(_length_s(record) for record in records)
+        sessions = {(r.purpose, r.contender_name, r.repeat): r.startup_s or 0.0 for r in records}
+        return sum(sessions.values()) + sum(_length_s(record) for record in records)
 
     def searched(self) -> set[str]:
         """The contenders whose search has ended: the first repeat was made, or they are out."""

@@ -56,7 +56,7 @@ class RunProgress:
         self._tell("engine", colour, f" {in_words(facts)}")
         self._show("measuring engines", left_s)
 
-    def visit_started(self, contender: str, left_s: float) -> None:
+    def session_started(self, contender: str, left_s: float) -> None:
         self._show(f"starting {contender}", left_s)
 
     def trial_finished(self, trial: PlannedTrial, record: TrialRecord, left_s: float) -> None:

@@ -1,9 +1,9 @@
-"""Visits within the time of a run: what is finished is noted, what there is no time for dropped."""
+"""Server sessions within the time of a run: finished trials noted, what has no time dropped."""
 
 from collections.abc import Iterator
 from typing import Protocol as Interface
 
-from loadtests.measure.server_session import run_visit
+from loadtests.measure.session import run_session
 from loadtests.measure.trial import RunContext
 from loadtests.plan import rounds
 from loadtests.plan.rounds import PlannedTrial
@@ -24,13 +24,13 @@ class Progress(Interface):
     def begins(self, left_s: float) -> None: ...
     def engine_underway(self, line: str, left_s: float) -> None: ...
     def engine_measured(self, facts: EngineFacts, left_s: float) -> None: ...
-    def visit_started(self, contender: str, left_s: float) -> None: ...
+    def session_started(self, contender: str, left_s: float) -> None: ...
     def trial_finished(self, trial: PlannedTrial, record: TrialRecord, left_s: float) -> None: ...
     def dropped(self, what: Dropped) -> None: ...
 
 
-class Visits:
-    """Makes visits one by one. dropped is what this pass over the plan had no time for; where the
+class ServerSessions:
+    """Makes sessions one by one. dropped is what this pass over the plan had no time for; where the
     end is fixed, a further pass may make it after all, and it is told by tell_dropped only."""
 
     def __init__(self, context: RunContext, forecast: Forecast, progress: Progress) -> None:
@@ -55,8 +55,8 @@ class Visits:
             for what in self.dropped:
                 self._progress.dropped(what)
 
-    def visit(self, phase: str, trials: Iterator[PlannedTrial], kept_free_s: float = 0.0) -> None:
-        """A visit that leaves time for what is planned to take kept_free_s."""
+    def session(self, phase: str, trials: Iterator[PlannedTrial], kept_free_s: float = 0.0) -> None:
+        """A session that leaves time for what is planned to take kept_free_s."""
         first = next(trials, None)
         if first is None:
             return
@@ -77,9 +77,9 @@ class Visits:
             self._time.ahead_s[part] = max(0.0, self._time.ahead_s.get(part, 0.0) - planned_s)
             self._progress.trial_finished(trial, record, self._time.left_s())
 
-        self._progress.visit_started(first.contender.name, self._time.left_s())
+        self._progress.session_started(first.contender.name, self._time.left_s())
         try:
-            run_visit(first, others(), self._context, self._limits(first, kept_free_s), finished)
+            run_session(first, others(), self._context, self._limits(first, kept_free_s), finished)
         except TimeUp:
             self.drop_trial(current, "cut off when the time budget was used up")
             for _ in trials:  # says what else there is no time for

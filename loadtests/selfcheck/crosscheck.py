@@ -20,8 +20,14 @@ from loadtests.records.atomic import whole_or_gone
 from loadtests.records.trials import Level, write_json
 from loadtests.run.manifest import describe_measurement
 from loadtests.selfcheck import perf_analyzer_tool, wrk_tool
-from loadtests.selfcheck.crosscheck_table import Pair, markdown
-from loadtests.selfcheck.outside_tools import SUCCESSES_FOR_P99, Load, Measured, Tool, ToolError
+from loadtests.selfcheck.crosscheck_table import ToolPair, markdown
+from loadtests.selfcheck.outside_tools import (
+    SUCCESSES_FOR_P99,
+    Tool,
+    ToolError,
+    ToolLoad,
+    ToolMeasurement,
+)
 from loadtests.selfcheck.own_client import WARMUP_S, measure_own
 from loadtests.spec.arrival_processes import Poisson
 from loadtests.wire.probe import ProbeError, settled_counters
@@ -87,12 +93,12 @@ def crosscheck(
     tools: Mapping[Protocol, Tool | None],
     spec: CrosscheckSpec,
     place: Place,
-) -> tuple[list[Pair], list[str]]:
+) -> tuple[list[ToolPair], list[str]]:
     """All pairs measured, and a sentence for each contender that was skipped.
 
     Raises ToolError with these sentences when there is no pair.
     """
-    pairs: list[Pair] = []
+    pairs: list[ToolPair] = []
     skipped = []
     with running_on(place.cores["load"]):
         for contender in contenders:
@@ -110,7 +116,7 @@ def crosscheck(
 
 
 def _check_one(
-    contender: Contender, tool: Tool, spec: CrosscheckSpec, place: Place, pairs: list[Pair]
+    contender: Contender, tool: Tool, spec: CrosscheckSpec, place: Place, pairs: list[ToolPair]
 ) -> None:
     place.say(f"Starting {contender.name}")
     with ExitStack() as stack:
@@ -144,12 +150,12 @@ def _require_parity(server: RunningServer, artefacts: Artefacts) -> None:
 
 def _round(
     server: RunningServer, tool: Tool, spec: CrosscheckSpec, number: int, place: Place, work: Path
-) -> list[Pair]:
+) -> list[ToolPair]:
     level = spec.level(server.contender.protocol)
     schedule = spec.schedule(level, number, len(place.artefacts.texts))
     traffic, cores = place.artefacts.traffic_path, place.cores["load"]
     own_cores = disjoint(place.cores)
-    load = Load(server.address, level, spec.steady_s, schedule, traffic, cores, own_cores, work)
+    load = ToolLoad(server.address, level, spec.steady_s, schedule, traffic, cores, own_cores, work)
     runs = _tool_runs(tool, load)
     # Taking turns, and who goes first: a machine that gets slower must not look like a client.
     tool_first = bool(number % 2)
@@ -162,18 +168,18 @@ def _round(
     as_tool = own.figures() if level.mode == "open" else own.figures(wrk_tool.corrected)
     first: Literal["tool", "own"] = "tool" if tool_first else "own"
     return [
-        Pair(server.contender.name, level, number, first, name, result, own.figures(), as_tool)
+        ToolPair(server.contender.name, level, number, first, name, result, own.figures(), as_tool)
         for name, result in measured.items()
     ]
 
 
-def _settled(load: Load, run: Callable[[], T]) -> T:
+def _settled(load: ToolLoad, run: Callable[[], T]) -> T:
     # The requests one client left in the server's queue must not be charged to the next.
     settled_counters(load.address, SETTLE_WITHIN_S)
     return run()
 
 
-def _tool_runs(tool: Tool, load: Load) -> dict[str, Callable[[], Measured]]:
+def _tool_runs(tool: Tool, load: ToolLoad) -> dict[str, Callable[[], ToolMeasurement]]:
     """The tool's part of a round, by the name of its row."""
     if load.level.mode == "closed":
         return {tool.name: partial(wrk_tool.measure, tool, load)}
@@ -186,8 +192,8 @@ def _tool_runs(tool: Tool, load: Load) -> dict[str, Callable[[], Measured]]:
     }
 
 
-def _sentence(pair: Pair, rounds: int) -> str:
-    def said(measured: Measured) -> str:
+def _sentence(pair: ToolPair, rounds: int) -> str:
+    def said(measured: ToolMeasurement) -> str:
         p50 = "no success" if measured.p50_ms is None else f"P50 {measured.p50_ms:.1f} ms"
         return f"{measured.throughput_rps:.0f} rps, {p50}"
 
@@ -199,7 +205,7 @@ def _sentence(pair: Pair, rounds: int) -> str:
 
 def write_crosscheck(
     results: Path,
-    found: tuple[list[Pair], list[str]],
+    found: tuple[list[ToolPair], list[str]],
     tools: Mapping[Protocol, Tool | None],
     spec: CrosscheckSpec,
     place: Place,

@@ -6,11 +6,11 @@ from typing import Any, Literal
 
 from loadtests.records.slo import SATURATED_BELOW, is_saturated
 from loadtests.records.trials import Level
-from loadtests.selfcheck.outside_tools import Measured
+from loadtests.selfcheck.outside_tools import ToolMeasurement
 
 
 @dataclass(frozen=True)
-class Pair:
+class ToolPair:
     """One contender under one load, from the tool and from this project's client, one after the
     other. own_as_tool holds the client's figures computed as the tool computes its own."""
 
@@ -19,9 +19,9 @@ class Pair:
     round: int
     first: Literal["tool", "own"]
     tool_name: str
-    tool: Measured
-    own: Measured
-    own_as_tool: Measured
+    tool: ToolMeasurement
+    own: ToolMeasurement
+    own_as_tool: ToolMeasurement
 
 
 NOTES = (
@@ -54,7 +54,7 @@ def ratio(own: float | None, tool: float | None) -> float | None:
     return own / tool if own is not None and tool else None
 
 
-def markdown(record: Mapping[str, Any], pairs: Sequence[Pair]) -> str:
+def markdown(record: Mapping[str, Any], pairs: Sequence[ToolPair]) -> str:
     """The page of one cross-check; record is what crosscheck.json holds."""
     lines = [
         "# Cross-check against other load tools",
@@ -89,7 +89,7 @@ def _list(numbers: Sequence[int]) -> str:
     return ", ".join(map(str, numbers))
 
 
-def _row(pair: Pair) -> str:
+def _row(pair: ToolPair) -> str:
     tool, own = pair.tool, pair.own_as_tool
     load = (
         f"{pair.level.rate_rps:g} rps, Poisson"
@@ -108,7 +108,7 @@ def _number(value: float | None, digits: int) -> str:
     return "not stated" if value is None else f"{value:.{digits}f}"
 
 
-def _ranges(pairs: Sequence[Pair]) -> list[str]:
+def _ranges(pairs: Sequence[ToolPair]) -> list[str]:
     """One line a contender and tool: between what bounds its ratios lie over the rounds."""
     lines = []
     for contender, tool_name in dict.fromkeys((pair.contender, pair.tool_name) for pair in pairs):
@@ -124,7 +124,7 @@ def _ranges(pairs: Sequence[Pair]) -> list[str]:
     return lines
 
 
-def _saturated(pairs: Sequence[Pair]) -> list[str]:
+def _saturated(pairs: Sequence[ToolPair]) -> list[str]:
     beyond = dict.fromkeys(
         f"{pair.contender}, round {pair.round}"
         for pair in pairs
@@ -137,7 +137,7 @@ def _saturated(pairs: Sequence[Pair]) -> list[str]:
     ]
 
 
-def _late(pairs: Sequence[Pair]) -> list[str]:
+def _late(pairs: Sequence[ToolPair]) -> list[str]:
     return [
         f"{pair.tool_name} says that it sent {pair.tool.late_ratio:.0%} of its requests late "
         f"({pair.contender}, round {pair.round})."

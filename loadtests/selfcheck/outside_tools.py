@@ -32,7 +32,7 @@ class Tool:
 
 
 @dataclass(frozen=True)
-class Measured:
+class ToolMeasurement:
     """One run as one client saw it: latencies count from sending to the whole reply.
 
     p99_ms is null below SUCCESSES_FOR_P99; late_ratio is the share of requests the client itself
@@ -52,7 +52,7 @@ SUCCESSES_FOR_P99 = 1000
 
 
 @dataclass(frozen=True)
-class Load:
+class ToolLoad:
     """What both clients are asked to do.
 
     traffic is the file of the texts; cores are the client's, own_cores says whether the server

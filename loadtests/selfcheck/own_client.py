@@ -10,7 +10,7 @@ from loadtests.generator.worker_rows import read_rows
 from loadtests.measure.locust_process import assign, driving
 from loadtests.records.slo import nearest_rank
 from loadtests.records.trials import Phases
-from loadtests.selfcheck.outside_tools import SUCCESSES_FOR_P99, Load, Measured
+from loadtests.selfcheck.outside_tools import SUCCESSES_FOR_P99, ToolLoad, ToolMeasurement
 
 WARMUP_S = 1.0
 TIMEOUT_S = 10.0
@@ -29,13 +29,13 @@ class OwnRun:
     throughput_rps: float
     callers: int
 
-    def figures(self, correct: Correction | None = None) -> Measured:
+    def figures(self, correct: Correction | None = None) -> ToolMeasurement:
         n_ok = len(self.service_time_s)
         samples_s = self.service_time_s
         if correct and self.throughput_rps:
             samples_s = correct(samples_s, self.callers / self.throughput_rps)
         p50_s, p99_s = nearest_rank(samples_s, 50), nearest_rank(samples_s, 99)
-        return Measured(
+        return ToolMeasurement(
             n_ok=n_ok,
             n_failed=self.n_failed,
             throughput_rps=self.throughput_rps,
@@ -44,7 +44,7 @@ class OwnRun:
         )
 
 
-def measure_own(load: Load) -> OwnRun:
+def measure_own(load: ToolLoad) -> OwnRun:
     """One run through Locust, with a warm-up that is discarded; DriveError when it fails."""
     assignment = assign(
         load.address,

@@ -19,10 +19,10 @@ from loadtests.generator.schedule import Schedule
 from loadtests.records.atomic import replacing
 from loadtests.selfcheck.outside_tools import (
     SUCCESSES_FOR_P99,
-    Load,
-    Measured,
     Tool,
     ToolError,
+    ToolLoad,
+    ToolMeasurement,
     run_tool,
 )
 from servers.contract import MODEL_NAME
@@ -123,7 +123,7 @@ def intervals(schedule: Schedule) -> str:
     return "".join(f"{round(gap_s * 1e6)}\n" for gap_s in gaps_s)
 
 
-def arguments(load: Load, data: Path, figures: Path, replayed: Path | None) -> list[str]:
+def arguments(load: ToolLoad, data: Path, figures: Path, replayed: Path | None) -> list[str]:
     """Open loop at the load's rate, or the intervals in replayed; data is a file for --input-data,
     figures receives the CSV."""
     url = f"{load.address.host}:{load.address.port}"
@@ -140,7 +140,7 @@ def arguments(load: Load, data: Path, figures: Path, replayed: Path | None) -> l
     ]
 
 
-def measure(tool: Tool, load: Load, *, same_arrivals: bool = False) -> Measured:
+def measure(tool: Tool, load: ToolLoad, *, same_arrivals: bool = False) -> ToolMeasurement:
     """One run, with Poisson arrivals of its own or those of the schedule; ToolError when it
     fails."""
     data, figures = load.work / "texts.json", load.work / "figures.csv"
@@ -153,7 +153,7 @@ def measure(tool: Tool, load: Load, *, same_arrivals: bool = False) -> Measured:
     return parse(figures.read_text(encoding="utf-8"), printed)
 
 
-def parse(figures: str, printed: str) -> Measured:
+def parse(figures: str, printed: str) -> ToolMeasurement:
     """Rate and percentiles from its CSV; the number of requests and the late ones as printed.
 
     A failed request ends perf_analyzer with an error, so there is none in what it states.
@@ -164,7 +164,7 @@ def parse(figures: str, printed: str) -> Measured:
         raise ToolError("expected figures from perf_analyzer, found none: see perf_analyzer.log.")
     late = re.search(r"([\d.]+)% of the requests were delayed", printed)
     n_ok, row = int(counted[1]), rows[-1]
-    return Measured(
+    return ToolMeasurement(
         n_ok=n_ok,
         n_failed=0,
         throughput_rps=float(row["Inferences/Second"]),

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from loadtests.selfcheck.outside_tools import (
     SUCCESSES_FOR_P99,
-    Load,
-    Measured,
     Tool,
     ToolError,
+    ToolLoad,
+    ToolMeasurement,
     run_tool,
 )
 from loadtests.wire.formats import HTTP_PATH
@@ -35,7 +35,7 @@ def find() -> Tool | None:
     return Tool("wrk", version[1] if version else "unknown", Path(binary))
 
 
-def arguments(load: Load, bodies: Path) -> list[str]:
+def arguments(load: ToolLoad, bodies: Path) -> list[str]:
     """One thread: it uses one core, as one load generator process does."""
     return [
         *("--threads", "1", "--connections", str(load.level.concurrency)),
@@ -44,7 +44,7 @@ def arguments(load: Load, bodies: Path) -> list[str]:
     ]
 
 
-def measure(tool: Tool, load: Load) -> Measured:
+def measure(tool: Tool, load: ToolLoad) -> ToolMeasurement:
     """One run; ToolError when it fails."""
     bodies = load.work / "bodies.txt"
     bodies.write_bytes(b"".join(encode_request("http-json", text) + b"\n" for text in load.texts()))
@@ -52,14 +52,14 @@ def measure(tool: Tool, load: Load) -> Measured:
     return parse(run_tool(tool, arguments(load, bodies), load.cores, log, load.steady_s + 30))
 
 
-def parse(printed: str) -> Measured:
+def parse(printed: str) -> ToolMeasurement:
     """The line of JSON that wrk_rotate.lua prints at the end."""
     found = re.search(r"^crosscheck (\{.*\})$", printed, re.MULTILINE)
     if not found:
         raise ToolError("expected a line of figures from wrk, found none: see wrk.log.")
     said = json.loads(found[1])
     n_ok = said["requests"] - said["error_statuses"]
-    return Measured(
+    return ToolMeasurement(
         n_ok=n_ok,
         n_failed=said["error_statuses"] + said["socket_errors"],
         throughput_rps=n_ok / (said["duration_us"] / 1e6),

@@ -28,10 +28,10 @@ def resolve_contenders(experiment: Experiment) -> dict[str, Contender]:
             f"reference = {experiment.reference!r}: expected one of the experiment's contenders "
             f"({', '.join(experiment.contenders)}); change reference or add it."
         )
-    if experiment.noise_floor and experiment.noise_floor not in experiment.contenders:
+    if experiment.aa_test and experiment.aa_test not in experiment.contenders:
         raise ContenderError(
-            f"noise_floor = {experiment.noise_floor!r}: expected one of the experiment's "
-            f"contenders ({', '.join(experiment.contenders)}); change noise_floor or add it."
+            f"aa_test = {experiment.aa_test!r}: expected one of the experiment's "
+            f"contenders ({', '.join(experiment.contenders)}); change aa_test or add it."
         )
     return named
 

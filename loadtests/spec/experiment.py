@@ -186,7 +186,7 @@ class Experiment(Strict):
     slo: Slo = Slo()
     more_slos: tuple[Slo, ...] = ()
     min_difference: Annotated[Number, Field(ge=0, lt=1)] = 0.05
-    noise_floor: Name | None = None
+    aa_test: Name | None = None
     capacity: CapacitySpec | None = None
     load: LoadSpec
     calibration: CalibrationSpec | None = CalibrationSpec()

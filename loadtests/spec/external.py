@@ -16,7 +16,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from loadtests.spec.strict import Strict
 from loadtests.wire.address import Address
 from loadtests.wire.formats import TEXT_PLACE, InferWire, JsonWire, Wire
-from servers.discovery import Contender, MovingParts
+from servers.discovery import Components, Contender
 
 _PROBE_TEXT = 'a "quoted" \\ line\nand 中文 🙂'
 _HEADER_NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, section 5.6.2
@@ -40,14 +40,14 @@ class _Service(Strict):
     """What every external contender declares.
 
     i_may_load_this repeats the host of url where that is not this machine, so that a typing error
-    does not put a load on a stranger's service. moving_parts names them, as each server.toml does.
+    does not put a load on a stranger's service. components names them, as each server.toml does.
     A header's value "env:NAME" is that environment variable, and is never written anywhere.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=40)]
     url: str
     compare: bool
-    moving_parts: MovingParts
+    components: Components
     batching: bool = False
     headers: Mapping[str, str] = {}
     i_may_load_this: str | None = None
@@ -100,7 +100,7 @@ class _Service(Strict):
             batching=self.batching,
             summary=f"A service that runs already, at {self.url}: not started by the study; the "
             f"CPU of its host and its counters are not measured.{own_model}",
-            moving_parts=tuple(self.moving_parts),
+            components=tuple(self.components),
             form="external",
             address=Address(wire.protocol, host, port, wire, self.name),
             compare=self.compare,

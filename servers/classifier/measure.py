@@ -18,8 +18,8 @@ from servers.classifier.matrix_rate import matmul_flops_per_s
 from servers.classifier.model_info import read_model_info
 from servers.classifier.model_specs import TrainingSpec
 from servers.classifier.placement import EngineName, EngineUnavailableError, Placement
+from servers.classifier.precision_check import check_precision, problem_of, reference_logits
 from servers.classifier.progress import say
-from servers.classifier.proof import problem_of, prove, reference_logits
 from servers.classifier.text_files import read_texts
 from servers.cpu_model import cpu_model
 
@@ -53,12 +53,12 @@ def measure(what: Measurement) -> dict[str, Any]:
         return _entry(what, available=False, reason=str(error))
     texts = _texts(what)
     reference = reference_logits(what.model_dir, what.threads, texts, what.reference)
-    proof = prove(engine, Encoder(what.model_dir), texts, reference)
-    problem = problem_of(proof, engine, what.placement)
+    check = check_precision(engine, Encoder(what.model_dir), texts, reference)
+    problem = problem_of(check, engine, what.placement)
     if problem:
         say(problem)
         return _entry(what, available=False, reason=problem)
-    return _entry(what, proof=asdict(proof), **_speed(what, engine))
+    return _entry(what, precision_check=asdict(check), **_speed(what, engine))
 
 
 def _speed(what: Measurement, engine: Engine) -> dict[str, Any]:
@@ -90,7 +90,7 @@ def _entry(what: Measurement, **found: Any) -> dict[str, Any]:
         "reason": "",
         "version": _version(what.engine),
         "device_name": "",
-        "proof": None,
+        "precision_check": None,
         "curve": [],
         "flops_per_request": {k: flops for k, flops in counted.items() if flops is not None},
         "matmul_flops_per_s": None,

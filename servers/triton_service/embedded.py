@@ -8,13 +8,13 @@ from itertools import count
 from servers.classifier.placement import EngineName, EngineUnavailableError, placement_from
 from servers.launch_args import LaunchArgs
 from servers.triton_service.checks import ConfigError
+from servers.triton_service.colocated.repository import write_colocated_models
 from servers.triton_service.config import RepositorySpec
 from servers.triton_service.installation import (
     SITE_VARIABLE,
     byte_tensors_work,
     stub_numpy,
 )
-from servers.triton_service.neighbours.repository import write_neighbours
 from servers.triton_service.plain_paths import InstallationError, plain_folder, plain_path
 from servers.triton_service.process import Ports, TritonError, TritonServer
 from servers.triton_service.repository import count_labels, write_repository
@@ -62,7 +62,7 @@ def embedded_triton(args: LaunchArgs, ports: Ports, texts: bool) -> Callable[[],
     )
     repository = args.work_dir / "repository"
     write_repository(repository, spec)
-    write_neighbours(repository, args.options, args.threads)
+    write_colocated_models(repository, args.options, args.threads)
     numbers = count(1)
     return lambda: TritonServer(
         repository, args.work_dir / f"triton-{next(numbers)}", ports, args.contender

@@ -20,11 +20,11 @@ TRITON_PARTS = ["tritonserver", "one stub", "another", "repository", "network"]
 CONTENDERS = (
     SyntheticContender("fastapi", 0.0072, 0.004, engine="torch"),
     SyntheticContender("fastapi-tuned", 0.0058, 0.003, engine="torch"),
-    SyntheticContender("fastapi-onnx", 0.0021, 0.002, moving_parts=3),
-    SyntheticContender("litserve", 0.0008, 0.012, moving_parts=4, mean_batch=3.2),
+    SyntheticContender("fastapi-onnx", 0.0021, 0.002, components=3),
+    SyntheticContender("litserve", 0.0008, 0.012, components=4, mean_batch=3.2),
     SyntheticContender("triton", 0.0007, 0.008, "kserve-grpc", TRITON_PARTS, mean_batch=4.4),
-    SyntheticContender("hybrid", 0.0009, 0.011, moving_parts=7, mean_batch=4.1),
-    SyntheticContender("broken", 0.001, moving_parts=9, fails="exited with code 1 while starting"),
+    SyntheticContender("hybrid", 0.0009, 0.011, components=7, mean_batch=4.1),
+    SyntheticContender("broken", 0.001, components=9, fails="exited with code 1 while starting"),
 )
 
 
@@ -92,7 +92,7 @@ def build_full_run(folder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def full_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A synthetic run with all contenders of the ladder, saturation, a failure and ceilings."""
+    """A synthetic run with all contenders of the ablation, saturation, a failure and ceilings."""
     return build_full_run(tmp_path_factory.mktemp("runs") / "synthetic-full")
 
 
@@ -121,7 +121,7 @@ def build_searched_run(folder: Path) -> Path:
         rates_rps=[100.0, 400.0],
         repeats=3,
         steady_s=8.0,
-        noise_floor=first.name,
+        aa_test=first.name,
         more_slos=[{"percentile": 95, "latency_ms": 30, "max_error_ratio": 0.001}],
     )
     run.calibrate("null-http", "http-json", 4000)

@@ -35,7 +35,7 @@ class SyntheticContender:
     service_s: float
     overhead_s: float = 0.001
     protocol: str = "http-json"
-    moving_parts: int | list[str] = 2
+    components: int | list[str] = 2
     mean_batch: float = 1.0
     fails: str | None = None
     send_lag_s: float = 0.0001
@@ -56,7 +56,7 @@ def facts(contender: SyntheticContender) -> dict[str, Any]:
         "setting": contender.setting,
         "batching": contender.mean_batch > 1,
         "summary": f"Synthetic: {contender.service_s * 1000:g} ms a request.",
-        "moving_parts": contender.moving_parts,
+        "components": contender.components,
         "extra_ports": [],
         "options": contender.options,
     } | ({"form": contender.form} if contender.form else {})
@@ -140,7 +140,7 @@ class SyntheticRun:
                 "contenders": list(contenders),
                 "slo": {"percentile": 99, "latency_ms": 100, "max_error_ratio": 0.001},
                 "more_slos": changes.pop("more_slos", []),
-                "noise_floor": changes.pop("noise_floor", None),
+                "aa_test": changes.pop("aa_test", None),
                 "min_difference": changes.pop("min_difference", 0.05),
                 "load": load,
                 "calibration": {"contenders": ["null-http"], "concurrency": 16, "steady_s": 3},

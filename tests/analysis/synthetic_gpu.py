@@ -52,7 +52,7 @@ GPU_CONTENDERS = (
         "litserve",
         0.00028,
         mean_batch=12,
-        moving_parts=4,
+        components=4,
         server="litserve_service",
         engine="torch",
         options={**FP16, "max_batch_size": 32},
@@ -63,7 +63,7 @@ GPU_CONTENDERS = (
         0.0004,
         protocol="kserve-grpc",
         mean_batch=16,
-        moving_parts=6,
+        components=6,
         server="triton_service",
         options=TRITON,
         telemetry=on_gpu(99, 0.87, 0.55, 610, 3.0),
@@ -73,7 +73,7 @@ GPU_CONTENDERS = (
         0.0003,
         protocol="kserve-grpc",
         mean_batch=14,
-        moving_parts=7,
+        components=7,
         server="triton_service",
         options={**TRITON, "instances": 2},
         telemetry=on_gpu(99, 0.9, 0.6, 640, 3.4),
@@ -82,7 +82,7 @@ GPU_CONTENDERS = (
         "hybrid",
         0.0009,
         mean_batch=6,
-        moving_parts=8,
+        components=8,
         server="hybrid_gateway",
         options=TRITON,
         telemetry=on_gpu(80, 0.3, 0.2, 330, 2.0)
@@ -113,7 +113,7 @@ def engine_record(
         "reason": "",
         "version": f"{engine} 0.0",
         "device_name": "Synthetic GPU",
-        "proof": {
+        "precision_check": {
             "precision_found": precision,
             "n_texts": 1000,
             "labels_agree_ratio": 0.998,
@@ -165,7 +165,7 @@ def build_gpu_run(folder: Path) -> Path:
             1,
             available=False,
             reason="expected libnvinfer, found none; install TensorRT.",
-            proof=None,
+            precision_check=None,
             curve=[],
         ),
     ]

@@ -16,7 +16,7 @@ from study import app
     "command",
     [
         *(["run", "smoke"], ["capacity", "default"], ["smoke"], ["calibrate"], ["crosscheck"]),
-        *(["coexist"],),
+        *(["colocate"],),
     ],
     ids=lambda command: command[0],
 )

@@ -56,7 +56,7 @@ def test_contenders_are_listed_as_the_readme_compares_them_and_calibration_last(
     names = [line.split()[0] for line in listed(tmp_path).splitlines()[1:10]]
 
     assert names[:6] == ["fastapi", "fastapi-tuned", "fastapi-onnx", "litserve", "triton", "hybrid"]
-    assert set(names[6:]) == {"law", "null-http", "null-grpc"}
+    assert set(names[6:]) == {"simulated", "null-http", "null-grpc"}
 
 
 def test_a_folder_without_runs_says_so(tmp_path: Path) -> None:

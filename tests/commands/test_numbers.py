@@ -12,7 +12,7 @@ from study import app
     [
         ("report", "some-run", "--price-per-hour"),
         ("crosscheck", "--rate-rps"),
-        ("coexist", "--seconds"),
+        ("colocate", "--seconds"),
         ("capacity", "default", "--budget-s"),
     ],
     ids=lambda command: command[0],
@@ -28,8 +28,8 @@ def test_a_number_without_an_end_is_refused_before_anything_starts(
 @pytest.mark.parametrize(
     "command",
     [
-        ("coexist", "--callers"),
-        ("coexist", "--repeats"),
+        ("colocate", "--callers"),
+        ("colocate", "--repeats"),
         ("crosscheck", "--concurrency"),
         ("crosscheck", "--rounds"),
     ],

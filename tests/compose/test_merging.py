@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 SERVERS = ("fastapi", "fastapi-tuned", "fastapi-onnx", "litserve", "triton", "hybrid")
-CONTENDERS = [*SERVERS, "law", "null"]
+CONTENDERS = [*SERVERS, "simulated", "null"]
 COMBINATIONS = [
     (f"{contender}.yaml", *others)
     for contender in CONTENDERS

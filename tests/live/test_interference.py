@@ -35,7 +35,7 @@ class Silent:
     """A progress that tells nobody."""
 
     def begins(self, *_: object) -> None: ...
-    def visit_started(self, *_: object) -> None: ...
+    def session_started(self, *_: object) -> None: ...
     def trial_finished(self, *_: object) -> None: ...
     def dropped(self, *_: object) -> None: ...
 
@@ -59,8 +59,8 @@ def test_a_busy_program_on_the_server_s_cores_makes_a_trial_unusable_and_the_rep
     monkeypatch.setattr("loadtests.measure.trial.MAX_ATTEMPTS", 1)
     experiment = Experiment(
         name="t",
-        reference="law",
-        contenders=("law",),
+        reference="simulated",
+        contenders=("simulated",),
         load=LoadSpec(rates_rps=(50,), warmup_s=0.3, steady_s=1.5),
         calibration=None,
     )

@@ -198,7 +198,7 @@ def test_a_text_that_is_empty_or_far_too_long_stops_before_anything_is_written(
     assert not (tmp_path / "results").exists()
 
 
-@pytest.mark.parametrize("command", ["run", "coexist"])
+@pytest.mark.parametrize("command", ["run", "colocate"])
 def test_results_that_cannot_be_written_are_one_sentence(
     command: str, null_experiment: Path, tmp_path: Path
 ) -> None:

@@ -121,5 +121,5 @@ def test_each_engine_is_measured_alone_for_all_that_run_it(whole_study: WholeStu
     }
     for engine in engines:
         if engine["available"]:
-            assert engine["proof"]["precision_found"] == "fp32"
+            assert engine["precision_check"]["precision_found"] == "fp32"
             assert {point["batch"] for point in engine["curve"]} == {1, 8}

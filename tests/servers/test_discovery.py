@@ -32,18 +32,18 @@ def test_a_variant_with_another_engine_says_so_and_needs_no_exported_network() -
     assert found.engine == "torch"
     assert "with PyTorch in its Python backend" in found.summary
     assert "ONNX Runtime" not in found.summary
-    assert set(KNOWN["triton"].moving_parts) - set(found.moving_parts) == {"exported network"}
+    assert set(KNOWN["triton"].components) - set(found.components) == {"exported network"}
     with_onnx = KNOWN["fastapi-tuned"].variant("a", engine="onnxruntime")
-    assert with_onnx.moving_parts == (*KNOWN["fastapi-tuned"].moving_parts, "exported network")
+    assert with_onnx.components == (*KNOWN["fastapi-tuned"].components, "exported network")
 
 
 def test_onnx_runtime_and_nothing_else_needs_the_exported_network() -> None:
     for contender in KNOWN.values():
-        assert ("exported network" in contender.moving_parts) == (contender.engine == "onnxruntime")
+        assert ("exported network" in contender.components) == (contender.engine == "onnxruntime")
 
 
 def test_what_triton_needs_has_no_launcher_and_the_gateway_needs_all_of_it() -> None:
-    triton, hybrid = KNOWN["triton"].moving_parts, KNOWN["hybrid"].moving_parts
+    triton, hybrid = KNOWN["triton"].components, KNOWN["hybrid"].components
     assert triton == (
         "tritonserver",
         "Python stub of the tokenizer",
@@ -56,10 +56,10 @@ def test_what_triton_needs_has_no_launcher_and_the_gateway_needs_all_of_it() -> 
 
 def test_a_number_of_moving_parts_is_refused(tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
-    declared = (SERVERS_DIR / "law_service/server.toml").read_text(encoding="utf-8")
-    counted = declared.replace('moving_parts = ["HTTP process"]', "moving_parts = 1")
+    declared = (SERVERS_DIR / "simulated_service/server.toml").read_text(encoding="utf-8")
+    counted = declared.replace('components = ["HTTP process"]', "components = 1")
     (tmp_path / "one/server.toml").write_text(counted, encoding="utf-8")
-    with pytest.raises(ContenderError, match="moving_parts"):
+    with pytest.raises(ContenderError, match="components"):
         discover(tmp_path)
 
 

@@ -10,11 +10,11 @@ import pytest
 from servers import raw_http
 from servers.contract import MAX_BODY_BYTES
 from servers.discovery import discover
-from servers.law_service.http import LawHttp
-from servers.law_service.law import Law
-from servers.law_service.service import SimulatedService
 from servers.null_service.http import NullHttp, Totals
 from servers.raw_http import RefusedError, body_length
+from servers.simulated_service.http import LawHttp
+from servers.simulated_service.law import Law
+from servers.simulated_service.service import SimulatedService
 
 MakeProtocol = Callable[[asyncio.AbstractEventLoop], asyncio.Protocol]
 Caller = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, bytes]]
@@ -26,7 +26,7 @@ def null_protocol(loop: asyncio.AbstractEventLoop) -> asyncio.Protocol:
 
 
 def law_protocol(loop: asyncio.AbstractEventLoop) -> asyncio.Protocol:
-    law = Law.from_options(discover()["law"].options)
+    law = Law.from_options(discover()["simulated"].options)
     return LawHttp(SimulatedService(law, loop), law.answer, loop, b"")
 
 

@@ -46,7 +46,7 @@ def engine_figure(summary: Summary) -> Figure | None:
 
 
 def _length(summary: Summary, engines: Sequence[Engine]) -> float:
-    lengths = [reach.mean_padded_tokens for reach in summary.reaches]
+    lengths = [efficiency.mean_padded_tokens for efficiency in summary.engine_efficiencies]
     return fmean(lengths or [min(point.length_tokens for e in engines for point in e.curve)])
 
 
@@ -74,19 +74,24 @@ def _lines(
 
 def _contenders(axes: Axes, summary: Summary) -> list[EndLabel]:
     ends = []
-    for reach in summary.reaches:
-        style, batch = look(reach.contender), reach.mean_batch
+    for efficiency in summary.engine_efficiencies:
+        style, batch = look(efficiency.contender), efficiency.mean_batch
         axes.plot(
-            [batch, batch], [reach.throughput_rps, reach.engine_rate_rps], color=style.color, lw=1
+            [batch, batch],
+            [efficiency.throughput_rps, efficiency.engine_rate_rps],
+            color=style.color,
+            lw=1,
         )
         axes.plot(
             batch,
-            reach.throughput_rps,
+            efficiency.throughput_rps,
             style.marker,
             color=style.color,
-            markerfacecolor=style.color if reach.saturated_at else PAGE,
+            markerfacecolor=style.color if efficiency.saturated_at else PAGE,
         )
         ends.append(
-            EndLabel(reach.contender, batch, reach.throughput_rps, style.color, style.marker)
+            EndLabel(
+                efficiency.contender, batch, efficiency.throughput_rps, style.color, style.marker
+            )
         )
     return ends

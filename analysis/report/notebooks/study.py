@@ -32,7 +32,7 @@ from analysis.report.summary import summarise
 from analysis.report.wording import (
     capacity_interval,
     interval,
-    named_parts,
+    named_components,
     rate,
     reading,
     times_within,
@@ -85,7 +85,7 @@ pd.DataFrame(
         "contender": contender.name,
         "what it is": contender.summary,
         "form": contender.form,
-        "moving parts": f"{contender.moving_parts}{named_parts(contender)}",
+        "components": f"{contender.n_components}{named_components(contender)}",
     }
     for contender in summary.contenders
 )
@@ -175,14 +175,14 @@ pd.DataFrame(
 ).round(3)
 
 # %% [markdown]
-# ## What is the limit
+# ## Bottlenecks
 #
 # Of each contender, where it answered the most; and how near it comes there to its engine alone,
 # where the run measured that.
 
 # %%
-display(pd.DataFrame(limit.model_dump() for limit in summary.limits))
-pd.DataFrame(reach.model_dump() for reach in summary.reaches).round(3)
+display(pd.DataFrame(found.model_dump() for found in summary.bottlenecks))
+pd.DataFrame(efficiency.model_dump() for efficiency in summary.engine_efficiencies).round(3)
 
 # %% [markdown]
 # ## Figures
@@ -241,7 +241,7 @@ pd.DataFrame(
         "at": rate(step.rate_rps),
         **{str(metric): verdict(step.of(metric)) for metric in Metric},
     }
-    for step in summary.ladder
+    for step in summary.ablation
 )
 
 # %% [markdown]
@@ -281,7 +281,7 @@ pd.DataFrame(
 # %%
 pd.DataFrame(
     {
-        "contender": f"{floor.twin} over {floor.contender}",
+        "contender": f"{floor.aa_copy} over {floor.contender}",
         "level": level.level,
         **{
             str(ratio.metric): times_within(ratio.ratio, ratio.low, ratio.high)

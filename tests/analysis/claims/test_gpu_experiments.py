@@ -1,4 +1,4 @@
-"""The experiments on a GPU have the contenders that claims and ladder need."""
+"""The experiments on a GPU have the contenders that claims and ablation need."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from analysis.claims.pairs import batching_pairs, differing, pairs, same_but
-from analysis.compare.ablation import changes, rungs
+from analysis.compare.ablation import changes, stages
 from analysis.read.contenders import ContenderFacts, facts_of
 from analysis.report.figures.style import look
 from loadtests.spec.contenders import resolve_contenders
@@ -70,7 +70,7 @@ def test_instances_are_added_with_the_batcher_off_and_on(instances):
 
 
 def test_the_ladder_goes_from_fastapi_to_the_gateway(gpu):
-    found = rungs(gpu, [c.name for c in gpu])
+    found = stages(gpu, [c.name for c in gpu])
     assert [c.name for _, c in found] == [
         "fastapi",
         "fastapi-tuned-fp16",

@@ -1,7 +1,14 @@
 import pytest
 
 from analysis.claims.catalogue import CLAIMS
-from analysis.claims.judge import Claim, Measured, Outcome, Verdict, judge, outcome
+from analysis.claims.judge import (
+    Claim,
+    ClaimMeasurement,
+    ClaimOutcome,
+    ClaimVerdict,
+    judge,
+    outcome,
+)
 from analysis.claims.measures import MEASURES
 
 
@@ -12,45 +19,45 @@ def claim(**bounds: float) -> Claim:
 @pytest.mark.parametrize(
     ("low", "high", "expected"),
     [
-        (5, 20, Outcome.HOLDS),
-        (6, 7, Outcome.HOLDS),
-        (1, 4.9, Outcome.FAILS),
-        (21, None, Outcome.FAILS),  # more than was claimed is not what was claimed
-        (None, 4, Outcome.FAILS),
-        (4, 6, Outcome.UNDECIDED),
-        (6, None, Outcome.UNDECIDED),
-        (None, None, Outcome.UNDECIDED),
+        (5, 20, ClaimOutcome.HOLDS),
+        (6, 7, ClaimOutcome.HOLDS),
+        (1, 4.9, ClaimOutcome.FAILS),
+        (21, None, ClaimOutcome.FAILS),  # more than was claimed is not what was claimed
+        (None, 4, ClaimOutcome.FAILS),
+        (4, 6, ClaimOutcome.UNDECIDED),
+        (6, None, ClaimOutcome.UNDECIDED),
+        (None, None, ClaimOutcome.UNDECIDED),
     ],
 )
 def test_a_reading_decides_only_where_its_whole_interval_is_on_one_side(low, high, expected):
-    assert outcome(claim(at_least=5, at_most=20), Measured("", None, low, high)) is expected
+    assert outcome(claim(at_least=5, at_most=20), ClaimMeasurement("", None, low, high)) is expected
 
 
 def test_a_claim_with_one_bound_leaves_the_other_side_open():
-    assert outcome(claim(at_least=10), Measured("", 12, 11, None)) is Outcome.HOLDS
-    assert outcome(claim(at_most=100), Measured("", 75, 75, 146)) is Outcome.UNDECIDED
-    assert outcome(claim(at_most=100), Measured("", None, None, 75)) is Outcome.HOLDS
+    assert outcome(claim(at_least=10), ClaimMeasurement("", 12, 11, None)) is ClaimOutcome.HOLDS
+    assert outcome(claim(at_most=100), ClaimMeasurement("", 75, 75, 146)) is ClaimOutcome.UNDECIDED
+    assert outcome(claim(at_most=100), ClaimMeasurement("", None, None, 75)) is ClaimOutcome.HOLDS
 
 
-HELD, MISSED, OPEN = (Measured(f"at {x}", x, x, y) for x, y in ((6, 6), (1, 1), (1, 9)))
+HELD, MISSED, OPEN = (ClaimMeasurement(f"at {x}", x, x, y) for x, y in ((6, 6), (1, 1), (1, 9)))
 
 
 @pytest.mark.parametrize(
     ("readings", "verdict"),
     [
-        ([], Verdict.NOT_MEASURED),
-        ([HELD, HELD], Verdict.HOLDS),
-        ([MISSED], Verdict.FAILS),
-        ([HELD, MISSED, OPEN], Verdict.ONLY_WHEN),
-        ([HELD, OPEN], Verdict.UNDECIDED),
-        ([MISSED, OPEN], Verdict.UNDECIDED),
-        ([OPEN], Verdict.UNDECIDED),
+        ([], ClaimVerdict.NOT_MEASURED),
+        ([HELD, HELD], ClaimVerdict.HOLDS),
+        ([MISSED], ClaimVerdict.FAILS),
+        ([HELD, MISSED, OPEN], ClaimVerdict.ONLY_WHEN),
+        ([HELD, OPEN], ClaimVerdict.UNDECIDED),
+        ([MISSED, OPEN], ClaimVerdict.UNDECIDED),
+        ([OPEN], ClaimVerdict.UNDECIDED),
     ],
 )
 def test_the_verdict_needs_all_readings(readings, verdict):
     found = judge(claim(at_least=5), readings)
     assert found.verdict is verdict
-    assert found.only_when == (["at 6"] if verdict is Verdict.ONLY_WHEN else [])
+    assert found.only_when == (["at 6"] if verdict is ClaimVerdict.ONLY_WHEN else [])
 
 
 def test_every_claim_names_a_measure_that_exists_and_every_measure_is_used():
@@ -79,7 +86,7 @@ def test_what_a_run_has_no_data_for_is_not_measured(searched_summary):
     gpu = {"fastapi-gpu-10", "after-gpu-90", "fp16", "tensorrt", "instances-linear", "mig"}
     for claim in searched_summary.claims:
         if claim.id in gpu:
-            assert claim.verdict is Verdict.NOT_MEASURED
+            assert claim.verdict is ClaimVerdict.NOT_MEASURED
             assert claim.how
 
 
@@ -88,7 +95,7 @@ def test_both_meanings_of_utilisation_are_judged_apart(found):
     readings = {reading.what: reading.value for reading in claim.readings}
     assert readings["fastapi, time busy"] == pytest.approx(0.97)
     assert readings["fastapi, SM active"] == pytest.approx(0.28)
-    assert claim.verdict is Verdict.ONLY_WHEN
+    assert claim.verdict is ClaimVerdict.ONLY_WHEN
     assert claim.only_when == ["fastapi, SM active", "fastapi-tuned, SM active"]
 
 
@@ -105,7 +112,7 @@ def test_precision_is_compared_at_the_corners_of_the_curves(found):
     claim = found["fp16"]
     assert len(claim.readings) == 4
     assert all(reading.value == pytest.approx(0.55 / 0.3) for reading in claim.readings)
-    assert claim.verdict is Verdict.HOLDS
+    assert claim.verdict is ClaimVerdict.HOLDS
 
 
 def test_engines_are_compared_in_the_same_precision_only(found):
@@ -130,7 +137,7 @@ def test_instances_are_measured_against_their_number(found):
 def test_a_rate_is_claimed_of_every_fastapi(found):
     readings = found["fastapi-100"].readings
     assert [r.what for r in readings] == ["capacity of fastapi", "capacity of fastapi-tuned"]
-    assert readings[1].outcome is Outcome.FAILS
+    assert readings[1].outcome is ClaimOutcome.FAILS
 
 
 def test_time_outside_the_model_is_the_rest_of_the_median(found, gpu_summary):

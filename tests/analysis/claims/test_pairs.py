@@ -14,7 +14,7 @@ def contender(name: str, server: str = "triton_service", **changes: object) -> C
             "engine": "onnxruntime",
             "setting": "tuned",
             "batching": True,
-            "moving_parts": 1,
+            "n_components": 1,
             "form": "embedded",
             "summary": "",
             "options": {"device": "cuda", "precision": "fp16", "batcher": "true"},

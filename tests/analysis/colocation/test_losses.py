@@ -1,4 +1,4 @@
-"""What is read out of the rows of a measurement of coexistence."""
+"""What is read out of the rows of a measurement of co-location."""
 
 import json
 import random
@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from analysis.claims.judge import Verdict
-from analysis.colocation.losses import Coexistence, coexistence
+from analysis.claims.judge import ClaimVerdict
+from analysis.colocation.losses import Colocation, colocation
 from analysis.colocation.page import write_page
 from analysis.report.claims_page import claims_of
 from loadtests.records.tables import REQUESTS_SCHEMA, TELEMETRY_SCHEMA, write_table
@@ -45,7 +45,7 @@ Write = Callable[..., Path]
 
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
-    """A folder with these rows by block, company and model, e.g. {(1, ALONE): {"vision": rows}}."""
+    """A folder with these rows by block, group and model, e.g. {(1, ALONE): {"vision": rows}}."""
 
     def make(
         measured: dict[tuple[int, tuple[str, ...]], dict[str, pd.DataFrame]],
@@ -56,8 +56,8 @@ def write(tmp_path: Path) -> Write:
         telemetry: pd.DataFrame | None = None,
     ) -> Path:
         entries = []
-        for (block, company), by_model in measured.items():
-            name = f"{block}-{'+'.join(company)}"
+        for (block, group), by_model in measured.items():
+            name = f"{block}-{'+'.join(group)}"
             for model, frame in by_model.items():
                 (tmp_path / name / model).mkdir(parents=True)
                 target = tmp_path / name / model / "requests.parquet"
@@ -67,33 +67,33 @@ def write(tmp_path: Path) -> Write:
             entries.append(
                 {
                     "block": block,
-                    "company": company,
+                    "group": group,
                     "window_s": WINDOW_S,
-                    "client_cpu_s": dict.fromkeys(company, client_cpu_s),
-                    "client_core": client_core or {m: k for k, m in enumerate(company)},
+                    "client_cpu_s": dict.fromkeys(group, client_cpu_s),
+                    "client_core": client_core or {m: k for k, m in enumerate(group)},
                     "folder": name,
                 }
             )
         record: dict[str, Any] = {
             "schema_version": SCHEMA_VERSION,
             "created_at": "2026-11-22T03:00:00+00:00",
-            "command": "study coexist",
+            "command": "study colocate",
             "machine": {"cpu_model": "a CPU", "cpu_count": 8, "gpu": {"name": "NVIDIA H200"}},
             "git": {"commit": "0" * 40, "dirty": False},
             "cores": {"server": [0], "load": [1, 2, 3]},
             "model": {"name": "base", "weights": "seeded"},
             "contender": {"engine": "torch"},
-            "neighbours": [
+            "colocated_models": [
                 {"model": "vision", "weights": 25_557_032, "precision": precision, "device": "cuda"}
             ],
             "settings": {
-                **{"precision": precision, "device": "cuda", "neighbours": "full", "seed": 3},
+                **{"precision": precision, "device": "cuda", "colocated_models": "full", "seed": 3},
                 **{"callers": 16, "seconds": WINDOW_S, "repeats": 3},
             },
             "answers": {"vision": ANSWERS, "recommender": ANSWERS},
             "measured": entries,
         }
-        (tmp_path / "coexist.json").write_text(json.dumps(record), encoding="utf-8")
+        (tmp_path / "colocation.json").write_text(json.dumps(record), encoding="utf-8")
         return tmp_path
 
     return make
@@ -112,12 +112,12 @@ def blocks(alone: list[int], together: list[int], **changes: Any) -> Any:
     return found
 
 
-def vision(found: Coexistence) -> Any:
+def vision(found: Colocation) -> Any:
     return next(loss for loss in found.losses if loss.together.model == "vision")
 
 
 def test_a_loss_is_the_share_of_the_rate_alone_that_is_gone_together(write: Write) -> None:
-    loss = vision(coexistence(write(blocks([1000, 1040, 960], [400, 420, 380]))))
+    loss = vision(colocation(write(blocks([1000, 1040, 960], [400, 420, 380]))))
     assert loss.alone.rate_rps == pytest.approx(500, rel=0.02)
     assert loss.together.rate_rps == pytest.approx(200, rel=0.02)
     assert loss.loss == pytest.approx(0.6, abs=0.01)
@@ -127,20 +127,20 @@ def test_a_loss_is_the_share_of_the_rate_alone_that_is_gone_together(write: Writ
 
 
 def test_an_interval_needs_two_blocks(write: Write) -> None:
-    loss = vision(coexistence(write(blocks([1000], [400]))))
+    loss = vision(colocation(write(blocks([1000], [400]))))
     assert loss.loss == pytest.approx(0.6, abs=0.02)
     assert (loss.low, loss.high) == (None, None)
 
 
 def test_answers_that_left_after_the_window_are_no_part_of_the_rate(write: Write) -> None:
     late = blocks([1000, 1000], [1000, 1000], service_s=WINDOW_S / 2)
-    assert vision(coexistence(write(late))).loss == pytest.approx(0.5, abs=0.01)
+    assert vision(colocation(write(late))).loss == pytest.approx(0.5, abs=0.01)
 
 
 def test_percentiles_are_of_service_times_and_stated_only_where_enough_succeeded(
     write: Write,
 ) -> None:
-    loss = vision(coexistence(write(blocks([600, 600], [300, 300], service_s=0.02))))
+    loss = vision(colocation(write(blocks([600, 600], [300, 300], service_s=0.02))))
     assert loss.alone.service_p99_ms == pytest.approx(10)
     assert loss.together.service_p50_ms == pytest.approx(20)
     assert loss.together.service_p99_ms is None
@@ -151,7 +151,7 @@ def test_failures_and_the_answers_of_others_are_named(write: Write) -> None:
     bad = measured[2, BOTH]["vision"]
     bad.loc[3:5, "status"] = "timeout"
     bad.loc[bad["label"].notna(), "label"] = "recommender"
-    found = coexistence(write(measured))
+    found = colocation(write(measured))
     assert vision(found).together.n_failed == 3
     assert vision(found).together.n_wrong == 40
     assert [w for w in found.warnings if "3 of 800 requests failed" in w]
@@ -163,7 +163,7 @@ def test_how_far_answers_may_differ_depends_on_the_precision(
     write: Write, precision: str, n_wrong: int
 ) -> None:
     folder = write(blocks([1000], [400], gap=0.01), precision=precision)
-    load = vision(coexistence(folder)).together
+    load = vision(colocation(folder)).together
     assert load.n_wrong == n_wrong
     # Kept are the answers 0.5; the mean of both is 1.25.
     assert load.largest_gap == pytest.approx(0.01 * 0.5 / 1.25, rel=0.01)
@@ -173,7 +173,7 @@ def test_a_client_near_its_ceiling_is_named_and_clients_of_one_core_count_togeth
     write: Write,
 ) -> None:
     one_core = {"vision": 5, "recommender": 5}
-    found = coexistence(
+    found = colocation(
         write(blocks([1000], [400]), client_cpu_s=0.3 * WINDOW_S, client_core=one_core)
     )
     assert vision(found).alone.client_busy == pytest.approx(0.3)
@@ -185,7 +185,7 @@ def test_a_client_near_its_ceiling_is_named_and_clients_of_one_core_count_togeth
 
 
 def test_a_client_that_was_not_sampled_is_no_idle_client(write: Write) -> None:
-    found = coexistence(write(blocks([1000], [400]), client_cpu_s=None))
+    found = colocation(write(blocks([1000], [400]), client_cpu_s=None))
     assert vision(found).alone.client_busy is None
 
 
@@ -193,9 +193,9 @@ def test_gpu_figures_are_means_over_the_window(write: Write) -> None:
     samples = pd.DataFrame({"t_s": [-1.0, 0.5, 1.5], "gpu_busy_pct": [0.0, 80.0, 90.0]})
     samples["gpu_sm_active_ratio"] = [0.0, 0.2, 0.4]
     samples["gpu_throttle_reasons"] = [0x1, 0x1, 0x40]
-    found = coexistence(write(blocks([1000], [400]), telemetry=samples))
+    found = colocation(write(blocks([1000], [400]), telemetry=samples))
     together = found.gpu[-1]
-    assert together.company == BOTH
+    assert together.group == BOTH
     assert (together.busy_pct, together.sm_active_ratio) == (85.0, pytest.approx(0.3))
     assert together.power_w is None
     assert [w for w in found.warnings if "the GPU lowered its clocks in 50% of the samples" in w]
@@ -219,21 +219,21 @@ def test_what_neighbours_cost_on_a_gpu_judges_the_claim_that_they_do_not_disturb
         {"vision in vision + recommender": 0.5, "recommender in vision + recommender": 0.5},
         abs=0.01,
     )
-    assert claims["sharing"].verdict is Verdict.FAILS
+    assert claims["sharing"].verdict is ClaimVerdict.FAILS
     assert [claim.id for claim in claims.values() if claim.readings] == ["sharing"]
 
 
 def test_what_neighbours_cost_on_a_cpu_says_nothing_of_a_gpu(write: Write) -> None:
     folder = write(blocks([200, 200], [100, 100]))
-    record = json.loads((folder / "coexist.json").read_text())
+    record = json.loads((folder / "colocation.json").read_text())
     record["settings"]["device"] = "cpu"
-    (folder / "coexist.json").write_text(json.dumps(record))
+    (folder / "colocation.json").write_text(json.dumps(record))
     assert not any(claim.readings for claim in claims_of(folder))
 
 
 @pytest.mark.parametrize("kind", ["removed", *FIELD_VALUES])
 def test_a_damaged_field_is_read_or_refused_in_a_sentence(kind: str, write: Write) -> None:
-    path = write(blocks([200], [100])) / "coexist.json"
+    path = write(blocks([200], [100])) / "colocation.json"
     content = path.read_bytes()
     damages = field_damages(json.loads(content), kind)
     for damage in random.Random(SEED).sample(damages, SAMPLED):
@@ -255,7 +255,7 @@ def test_a_damaged_column_is_read_or_refused_in_a_sentence(kind: str, write: Wri
 
 @pytest.mark.parametrize("kind", FILE_DAMAGES)
 def test_a_damaged_coexist_json_is_refused(kind: str, write: Write) -> None:
-    path = write(blocks([200], [100])) / "coexist.json"
+    path = write(blocks([200], [100])) / "colocation.json"
     FILE_DAMAGES[kind](path)
     assert read_or_refused(path.parent)
 

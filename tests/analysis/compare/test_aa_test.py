@@ -11,30 +11,30 @@ from analysis.validity.reasons import Reason
 
 @pytest.fixture
 def summarised(new_run, contender):
-    """Two contenders and the twin of the first, as slow as said."""
+    """Two contenders and the aa_copy of the first, as slow as said."""
 
-    def build(twin_service_s: float | None, other_service_s: float = 0.003):
-        run = new_run(["a", "b"], rates_rps=[100.0], repeats=3, steady_s=12.0, noise_floor="a")
+    def build(copy_service_s: float | None, other_service_s: float = 0.003):
+        run = new_run(["a", "b"], rates_rps=[100.0], repeats=3, steady_s=12.0, aa_test="a")
         run.calibrate("null-http", "http-json", 4000)
         run.simulate([contender("a", 0.003), contender("b", other_service_s)])
-        if twin_service_s:
-            run.simulate([contender("a-again", twin_service_s)], purpose="noise")
+        if copy_service_s:
+            run.simulate([contender("a-again", copy_service_s)], purpose="noise")
         return summarise(load_run(run.folder))
 
     return build
 
 
 def test_a_quiet_machine_leaves_the_experiment_s_least_difference(summarised):
-    summary = summarised(twin_service_s=0.003)
+    summary = summarised(copy_service_s=0.003)
     level = summary.noise_floor.levels[0]
-    assert (summary.noise_floor.twin, level.rate_rps) == ("a-again", 100.0)
+    assert (summary.noise_floor.aa_copy, level.rate_rps) == ("a-again", 100.0)
     assert level.of("P99 latency").ratio == pytest.approx(1.0)
     assert summary.comparison[0].of("P99 latency").margin == 0.05
     assert not any(Reason.MACHINE_NOISE in p.reasons for p in summary.points)
 
 
 def test_a_machine_that_differs_from_itself_limits_claims_and_raises_the_margin(summarised):
-    summary = summarised(twin_service_s=0.0036)
+    summary = summarised(copy_service_s=0.0036)
     floor = spread(summary.noise_floor.levels[0].of("mean latency").ratio)
     assert floor > 0.2
     assert summary.comparison[0].of("mean latency").margin == pytest.approx(floor)
@@ -46,19 +46,19 @@ def test_a_machine_that_differs_from_itself_limits_claims_and_raises_the_margin(
 
 
 def test_a_difference_below_the_noise_floor_is_not_claimed(summarised):
-    quiet = summarised(twin_service_s=None, other_service_s=0.0027).comparison[0].of("server CPU")
+    quiet = summarised(copy_service_s=None, other_service_s=0.0027).comparison[0].of("server CPU")
     assert (quiet.margin, quiet.verdict) == (0.05, Verdict.BETTER)
 
 
 def test_the_same_difference_below_the_noise_floor_is_none(summarised):
-    noisy = summarised(twin_service_s=0.0036, other_service_s=0.0027)
+    noisy = summarised(copy_service_s=0.0036, other_service_s=0.0027)
     ratio = noisy.comparison[0].of("server CPU")
     assert ratio.margin == pytest.approx(0.2, abs=0.01)
     assert ratio.verdict is Verdict.NO_MATERIAL_DIFFERENCE
 
 
-def test_without_a_twin_nothing_is_known_of_noise(summarised):
-    summary = summarised(twin_service_s=None)
+def test_without_a_aa_copy_nothing_is_known_of_noise(summarised):
+    summary = summarised(copy_service_s=None)
     assert summary.noise_floor is None
     assert "No valid trials of a against itself" in render_decision(summary)
     assert "there are no valid trials of a against itself" in render_report(summary)
@@ -66,14 +66,14 @@ def test_without_a_twin_nothing_is_known_of_noise(summarised):
     assert check.outcome == "not applicable"
 
 
-def test_the_twin_is_no_contender_of_the_answer(summarised):
-    summary = summarised(twin_service_s=0.003)
+def test_the_aa_copy_is_no_contender_of_the_answer(summarised):
+    summary = summarised(copy_service_s=0.003)
     assert {p.contender for p in summary.points} == {"a", "b"}
     assert {c.contender for c in summary.capacities} == {"a", "b"}
 
 
 def test_a_p99_that_is_not_known_twice_leaves_machine_noise_unjudged(summarised):
-    floor = summarised(twin_service_s=0.0036).noise_floor
+    floor = summarised(copy_service_s=0.0036).noise_floor
     level = floor.levels[0]
     ratios = [
         ratio.model_copy(update={"ratio": None}) if ratio.metric is Metric.P99 else ratio

@@ -1,6 +1,6 @@
 import pytest
 
-from analysis.compare.ablation import changes, rungs
+from analysis.compare.ablation import changes, stages
 from analysis.read.contenders import ContenderFacts
 
 
@@ -12,7 +12,7 @@ def contender(name: str, engine: str = "torch", **options: str) -> ContenderFact
         engine=engine,
         setting="tuned",
         batching=True,
-        moving_parts=1,
+        n_components=1,
         form="embedded",
         summary="",
         options=options,
@@ -33,7 +33,7 @@ ON_GPU = [
 
 def names(contenders, measured=None) -> list[str]:
     known = measured if measured is not None else [c.name for c in contenders]
-    return [found.name for _, found in rungs(contenders, known)]
+    return [found.name for _, found in stages(contenders, known)]
 
 
 def test_a_variant_takes_the_place_of_the_contender_that_it_is_named_after():
@@ -74,5 +74,5 @@ def test_a_name_that_only_begins_alike_is_no_variant():
     ],
 )
 def test_a_step_names_all_that_differs_and_nothing_else(before, after, changed, missing):
-    found = rungs(ON_GPU, {before, after})
+    found = stages(ON_GPU, {before, after})
     assert changes(*found) == (changed, missing)

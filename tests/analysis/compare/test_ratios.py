@@ -70,7 +70,9 @@ def test_two_blocks_tell_nothing(summarised):
 
 
 def test_each_step_of_the_ladder_names_its_one_change(summarised):
-    steps = summarised({"fastapi": 8, "fastapi-tuned": 6, "fastapi-onnx": 2}, [100.0, 800.0]).ladder
+    steps = summarised(
+        {"fastapi": 8, "fastapi-tuned": 6, "fastapi-onnx": 2}, [100.0, 800.0]
+    ).ablation
     assert [(s.before, s.after, s.changes) for s in steps] == [
         ("fastapi", "fastapi-tuned", ["handler"]),
         ("fastapi-tuned", "fastapi-onnx", ["engine"]),
@@ -80,14 +82,14 @@ def test_each_step_of_the_ladder_names_its_one_change(summarised):
 
 
 def test_a_step_s_gain_in_capacity_has_the_interval_of_both_capacities(summarised):
-    (step,) = summarised({"fastapi": 8, "fastapi-onnx": 2}, [50.0, 100.0, 400.0, 800.0]).ladder
+    (step,) = summarised({"fastapi": 8, "fastapi-onnx": 2}, [50.0, 100.0, 400.0, 800.0]).ablation
     # fastapi: certified at 100, not met at 400; fastapi-onnx: certified at 400, not met at 800.
     assert step.capacity_ratio == 4.0
     assert (step.capacity_low, step.capacity_high) == (1.0, 8.0)
 
 
 def test_a_missing_contender_merges_two_steps_and_says_so(summarised):
-    (step,) = summarised({"fastapi-onnx": 2, "triton": 1}, [100.0]).ladder
+    (step,) = summarised({"fastapi-onnx": 2, "triton": 1}, [100.0]).ablation
     assert step.changes == ["batching", "server"]
     assert step.not_measured == ["litserve"]
 
@@ -103,6 +105,6 @@ def test_a_contender_without_valid_points_is_no_rung(new_run, contender):
             contender("fastapi-onnx", 0.002),
         ]
     )
-    (step,) = summarise(load_run(run.folder)).ladder
+    (step,) = summarise(load_run(run.folder)).ablation
     assert (step.before, step.after) == ("fastapi", "fastapi-onnx")
     assert step.not_measured == ["fastapi-tuned"]

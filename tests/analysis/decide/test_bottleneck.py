@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from analysis.decide.bottleneck import MEANINGS, Limit, LoadFacts, find_limit
+from analysis.decide.bottleneck import MEANINGS, Bottleneck, LoadFacts, find_bottleneck
 
 IDLE = {"on_gpu": True, "sm_active": 0.2, "server_cpu": 0.3, "server_cores_used": 2.4}
 
@@ -12,84 +12,84 @@ def facts(throughput_rps: float = 100.0, **changes: object) -> LoadFacts:
 
 
 @pytest.mark.parametrize(
-    ("limit", "measured"),
+    ("bottleneck", "measured"),
     [
-        (Limit.CLIENT, facts(ceiling_rps=150.0, server_cpu=0.95)),
-        (Limit.CLIENT, facts(send_lag_p99_ms=12.0, send_lag_bound_ms=10.0)),
-        (Limit.CLIENT, facts(offered_rps=None, ceiling_rps=150.0)),
-        (Limit.MODEL, facts(engine_share=0.9, server_cpu=0.99)),
-        (Limit.MODEL, facts(on_gpu=True, sm_active=0.8)),
-        (Limit.FRONT, facts(on_gpu=True, sm_active=0.2, server_cpu=0.9)),
-        (Limit.FRONT, facts(on_gpu=True, engine_share=0.3, server_cpu=0.9)),
-        (Limit.FRONT, facts(**IDLE | {"gateway_cores_used": 0.9})),
-        (Limit.SERVER_CORES, facts(server_cpu=0.9)),
-        (Limit.SERVER_CORES, facts(server_cpu=0.9, engine_share=0.4)),
-        (Limit.SCHEDULE, facts(server_cpu=0.89, engine_share=0.89, ceiling_rps=200.0)),
-        (Limit.SCHEDULE, facts(offered_rps=None)),
-        (Limit.SCHEDULE, facts(**IDLE)),
-        (Limit.UNKNOWN, facts(90.0, saturated=True, server_cpu=0.5)),
-        (Limit.UNKNOWN, facts(90.0, saturated=True, **IDLE)),
+        (Bottleneck.CLIENT, facts(ceiling_rps=150.0, server_cpu=0.95)),
+        (Bottleneck.CLIENT, facts(send_lag_p99_ms=12.0, send_lag_bound_ms=10.0)),
+        (Bottleneck.CLIENT, facts(offered_rps=None, ceiling_rps=150.0)),
+        (Bottleneck.MODEL, facts(engine_share=0.9, server_cpu=0.99)),
+        (Bottleneck.MODEL, facts(on_gpu=True, sm_active=0.8)),
+        (Bottleneck.FRONT, facts(on_gpu=True, sm_active=0.2, server_cpu=0.9)),
+        (Bottleneck.FRONT, facts(on_gpu=True, engine_share=0.3, server_cpu=0.9)),
+        (Bottleneck.FRONT, facts(**IDLE | {"gateway_cores_used": 0.9})),
+        (Bottleneck.SERVER_CORES, facts(server_cpu=0.9)),
+        (Bottleneck.SERVER_CORES, facts(server_cpu=0.9, engine_share=0.4)),
+        (Bottleneck.SCHEDULE, facts(server_cpu=0.89, engine_share=0.89, ceiling_rps=200.0)),
+        (Bottleneck.SCHEDULE, facts(offered_rps=None)),
+        (Bottleneck.SCHEDULE, facts(**IDLE)),
+        (Bottleneck.UNKNOWN, facts(90.0, saturated=True, server_cpu=0.5)),
+        (Bottleneck.UNKNOWN, facts(90.0, saturated=True, **IDLE)),
     ],
 )
-def test_the_limit_is_what_was_full(limit, measured):
-    assert find_limit(measured)[0] is limit
+def test_the_limit_is_what_was_full(bottleneck, measured):
+    assert find_bottleneck(measured)[0] is bottleneck
 
 
 @pytest.mark.parametrize(
-    ("limit", "changes"),
+    ("bottleneck", "changes"),
     [
-        (Limit.FRONT, {"engine_share": 0.3}),
-        (Limit.FRONT, {"gpu_busy": 0.4}),
-        (Limit.MODEL, {"engine_share": 0.6}),
+        (Bottleneck.FRONT, {"engine_share": 0.3}),
+        (Bottleneck.FRONT, {"gpu_busy": 0.4}),
+        (Bottleneck.MODEL, {"engine_share": 0.6}),
         # The core may spin while it waits for the GPU.
-        (Limit.UNKNOWN, {"gpu_busy": 0.97}),
-        (Limit.UNKNOWN, {"gpu_busy": None}),
-        (Limit.FRONT, {"gpu_busy": 0.97, "engine_share": 0.3}),
-        (Limit.UNKNOWN, {"server_cores_used": 1.5}),
+        (Bottleneck.UNKNOWN, {"gpu_busy": 0.97}),
+        (Bottleneck.UNKNOWN, {"gpu_busy": None}),
+        (Bottleneck.FRONT, {"gpu_busy": 0.97, "engine_share": 0.3}),
+        (Bottleneck.UNKNOWN, {"server_cores_used": 1.5}),
     ],
 )
-def test_front_and_network_that_share_one_core_are_told_apart_by_the_engine_s_share(limit, changes):
+def test_front_and_network_on_one_core_are_told_apart_by_the_engine_s_share(bottleneck, changes):
     one_core = IDLE | {"saturated": True, "server_cpu": 0.12, "server_cores_used": 1.0}
-    assert find_limit(facts(40.0, **one_core | changes))[0] is limit
+    assert find_bottleneck(facts(40.0, **one_core | changes))[0] is bottleneck
 
 
-def test_time_busy_alone_never_makes_the_model_the_limit():
+def test_time_busy_alone_never_makes_the_model_the_bottleneck():
     busy = facts(
         40.0, saturated=True, on_gpu=True, gpu_busy=1.0, server_cpu=0.2, server_cores_used=1.6
     )
-    limit, because = find_limit(busy)
-    assert limit is Limit.UNKNOWN
+    bottleneck, because = find_bottleneck(busy)
+    assert bottleneck is Bottleneck.UNKNOWN
     assert "GPU time busy 100" in because
 
 
 def test_on_shared_cores_the_sentence_says_what_can_be_told_apart():
-    with_engine = find_limit(facts(server_cpu=0.95, engine_share=0.4))[1]
-    without = find_limit(facts(server_cpu=0.95))[1]
+    with_engine = find_bottleneck(facts(server_cpu=0.95, engine_share=0.4))[1]
+    without = find_bottleneck(facts(server_cpu=0.95))[1]
     assert re.search(r"the network alone would need about 40\.0\W% of the time", with_engine)
     assert "its engine alone was not measured" in without
 
 
 def test_every_limit_is_explained():
-    assert list(MEANINGS) == list(Limit)
+    assert list(MEANINGS) == list(Bottleneck)
 
 
 def test_each_contender_of_a_run_has_its_limit_at_its_highest_load(gpu_summary):
-    found = {limit.contender: limit for limit in gpu_summary.limits}
-    assert {name: limit.limit for name, limit in found.items()} == {
-        "fastapi": Limit.MODEL,
-        "fastapi-tuned": Limit.UNKNOWN,
-        "litserve": Limit.CLIENT,
-        "triton": Limit.MODEL,
-        "triton-x2": Limit.MODEL,
-        "hybrid": Limit.FRONT,
+    found = {limit.contender: limit for limit in gpu_summary.bottlenecks}
+    assert {name: limit.bottleneck for name, limit in found.items()} == {
+        "fastapi": Bottleneck.MODEL,
+        "fastapi-tuned": Bottleneck.UNKNOWN,
+        "litserve": Bottleneck.CLIENT,
+        "triton": Bottleneck.MODEL,
+        "triton-x2": Bottleneck.MODEL,
+        "hybrid": Bottleneck.FRONT,
     }
     assert "the gateway uses 0.970 cores" in found["hybrid"].because
     assert found["hybrid"].level == "1600rps"
 
 
 def test_without_a_gpu_the_server_s_cores_are_named(searched_summary):
-    found = {limit.contender: limit.limit for limit in searched_summary.limits}
-    assert found["fastapi"] is Limit.SERVER_CORES
+    found = {limit.contender: limit.bottleneck for limit in searched_summary.bottlenecks}
+    assert found["fastapi"] is Bottleneck.SERVER_CORES
     assert "broken" not in found
 
 
@@ -99,23 +99,23 @@ def test_a_trial_that_is_saturated_is_never_said_to_have_answered_what_was_asked
     (point,) = summary.points
     assert point.saturated
     assert point.metrics.throughput_rps > 0.95 * point.metrics.offered_rps
-    (found,) = summary.limits
-    assert found.limit is Limit.UNKNOWN
+    (found,) = summary.bottlenecks
+    assert found.bottleneck is Bottleneck.UNKNOWN
 
 
 def test_a_contender_that_fell_at_a_higher_load_was_not_asked_for_too_little(collapsing):
-    (found,) = collapsing(cpu=0.5).limits
+    (found,) = collapsing(cpu=0.5).bottlenecks
     assert found.level == "200rps"
-    assert found.limit is Limit.UNKNOWN
+    assert found.bottleneck is Bottleneck.UNKNOWN
 
 
 def test_what_is_full_only_beyond_the_highest_load_is_named_with_its_load(collapsing):
-    (found,) = collapsing(cpu=0.97, cpu_at_200=0.6).limits
-    assert (found.level, found.limit) == ("200rps", Limit.SERVER_CORES)
+    (found,) = collapsing(cpu=0.97, cpu_at_200=0.6).bottlenecks
+    assert (found.level, found.bottleneck) == ("200rps", Bottleneck.SERVER_CORES)
     assert re.search(r"server CPU 60\.0\W%; at 400rps, where it was saturated: ", found.because)
 
 
 def test_how_few_a_contender_answered_beyond_its_highest_load_is_said_apart(collapsing):
-    (found,) = collapsing().limits
+    (found,) = collapsing().bottlenecks
     assert re.fullmatch(r"\d+ of \d+ rps answered; server CPU .*", found.because)
     assert re.fullmatch(r"\d\d\.\d of \d+ rps at 400rps, server CPU .*", found.fell)

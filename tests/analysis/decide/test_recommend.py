@@ -37,7 +37,7 @@ def test_the_simplest_contender_that_meets_the_slo_wins_and_equal_answers_form_o
     summarised, contender
 ):
     summary = summarised(
-        [contender("a", 0.006, moving_parts=1), contender("b", 0.001, moving_parts=5)],
+        [contender("a", 0.006, components=1), contender("b", 0.001, components=5)],
         [50.0, 100.0, 400.0, 600.0],
     )
     assert answers(summary) == [(50, 100, "a"), (400, 600, "b")]
@@ -76,8 +76,8 @@ def test_it_refuses_where_no_valid_point_meets_the_slo_and_an_invalid_one_might(
 def test_it_refuses_to_name_a_winner_over_a_simpler_contender_measured_badly(summarised, contender):
     summary = summarised(
         [
-            contender("a", 0.002, moving_parts=1, send_lag_s=0.02),
-            contender("b", 0.002, moving_parts=5),
+            contender("a", 0.002, components=1, send_lag_s=0.02),
+            contender("b", 0.002, components=5),
         ],
         [100.0],
     )
@@ -87,8 +87,8 @@ def test_it_refuses_to_name_a_winner_over_a_simpler_contender_measured_badly(sum
 def test_a_less_simple_contender_measured_badly_does_not_matter(summarised, contender):
     summary = summarised(
         [
-            contender("a", 0.002, moving_parts=1),
-            contender("b", 0.002, moving_parts=5, send_lag_s=0.02),
+            contender("a", 0.002, components=1),
+            contender("b", 0.002, components=5, send_lag_s=0.02),
         ],
         [100.0],
     )
@@ -98,8 +98,8 @@ def test_a_less_simple_contender_measured_badly_does_not_matter(summarised, cont
 def test_a_contender_that_cannot_start_does_not_stop_the_answer(summarised, contender):
     summary = summarised(
         [
-            contender("a", 0.002, moving_parts=1, fails="exited with code 1"),
-            contender("b", 0.002, moving_parts=5),
+            contender("a", 0.002, components=1, fails="exited with code 1"),
+            contender("b", 0.002, components=5),
         ],
         [100.0],
     )

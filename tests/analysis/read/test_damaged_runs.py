@@ -48,7 +48,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ["one", "two"],
         rates_rps=[50.0],
         steady_s=2.0,
-        noise_floor="one",
+        aa_test="one",
         more_slos=[{"percentile": 95, "latency_ms": 30, "max_error_ratio": 0.001}],
         dropped=[{"purpose": "measurement", "repeat": 1, "contender": None, "detail": "no time"}],
     )

@@ -152,11 +152,11 @@ def test_every_figure_names_its_axes(summary, gpu_summary):
         assert shown[-1].get_xlabel()
         for axes in shown:
             # Rows of contenders need no title; other axes say their unit or what they count.
-            rows = any(label.get_text() in LADDER for label in axes.get_yticklabels())
+            rows = any(label.get_text() in SEQUENCE for label in axes.get_yticklabels())
             assert rows or axes.get_ylabel()
 
 
-LADDER = ("fastapi", "fastapi-tuned", "fastapi-onnx", "litserve", "triton", "hybrid", "broken")
+SEQUENCE = ("fastapi", "fastapi-tuned", "fastapi-onnx", "litserve", "triton", "hybrid", "broken")
 
 
 def test_the_omission_figure_says_in_its_title_how_much_would_be_hidden(summary):

@@ -2,7 +2,12 @@ import json
 
 import pytest
 
-from analysis.capacity.engine_efficiency import fell_at, highest_loads, reaches, saturated_at
+from analysis.capacity.engine_efficiency import (
+    engine_efficiencies,
+    fell_at,
+    highest_loads,
+    saturated_at,
+)
 from analysis.read.engines import Engine, engine_of, read_engines
 from analysis.read.run import load_run
 from loadtests.records.trials import RecordError
@@ -61,7 +66,7 @@ def test_a_run_without_engines_has_none(full_run):
         ("{", "is not JSON"),
         ('{"schema_version": 1}', "schema version 1"),
         (
-            '{"schema_version": 2, "engines": [{"engine": "torch"}]}',
+            '{"schema_version": 3, "engines": [{"engine": "torch"}]}',
             r"engines\.json: engines\.0\.placement",
         ),
     ],
@@ -73,7 +78,7 @@ def test_a_damaged_engines_file_is_one_sentence(tmp_path, text, problem):
 
 
 def test_a_contender_stands_beside_its_engine_at_its_own_batch_and_length(gpu_summary):
-    found = {reach.contender: reach for reach in gpu_summary.reaches}
+    found = {efficiency.contender: efficiency for efficiency in gpu_summary.engine_efficiencies}
     triton = found["triton"]
     # Half the speed: 2 ms a batch and 0.1 ms for each of its texts of 16 tokens.
     batch_ms = 2 + 0.1 * triton.mean_batch
@@ -117,4 +122,4 @@ def test_a_point_with_doubtful_counts_is_no_highest_load(gpu_summary):
 
 
 def test_without_engines_nobody_reaches_anything(gpu_summary):
-    assert reaches(gpu_summary.points, [], {}) == []
+    assert engine_efficiencies(gpu_summary.points, [], {}) == []

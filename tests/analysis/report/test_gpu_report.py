@@ -115,7 +115,7 @@ def test_every_number_of_the_new_sections_is_the_summary_s(outputs, html):
     stored = json.loads(outputs.summary_path.read_text())
     marked = re.findall(r'<data data-at="([^"]+)" value="([^"]+)">([^<]*)</data>', html)
     prefixes = {path.split(".")[0] for path, _, _ in marked}
-    assert {"engines", "reaches", "costs", "price"} <= prefixes
+    assert {"engines", "engine_efficiencies", "costs", "price"} <= prefixes
     for path, value, text in marked:
         steps = [int(step) if step.isdigit() else step for step in path.split(".")]
         assert json.loads(value) == reduce(lambda node, step: node[step], steps, stored), path
@@ -126,16 +126,16 @@ def test_every_number_of_the_new_sections_is_the_summary_s(outputs, html):
 
 
 def test_each_contender_is_set_beside_its_engine(summary, html):
-    for reach in summary.reaches:
-        row = row_of(html, f'data-reach="{reach.contender}"')
-        assert reach.engine in row
-        assert "saturated" in row if reach.saturated_at else "asked for no more" in row
+    for efficiency in summary.engine_efficiencies:
+        row = row_of(html, f'data-engine-efficiency="{efficiency.contender}"')
+        assert efficiency.engine in row
+        assert "saturated" in row if efficiency.saturated_at else "asked for no more" in row
 
 
 def test_precision_as_found_is_shown_with_its_agreement(html):
-    proof = html[html.index("Do reduced precision") : html.index("Every batch and length")]
-    assert "onnxruntime (cuda, fp16)" in proof
-    assert re.search(r"fp16 1,000 99\.8 % 0\.0125 torch fp32 on cpu", text_of(proof))
+    check = html[html.index("Do reduced precision") : html.index("Every batch and length")]
+    assert "onnxruntime (cuda, fp16)" in check
+    assert re.search(r"fp16 1,000 99\.8 % 0\.0125 torch fp32 on cpu", text_of(check))
 
 
 def test_an_engine_that_could_not_be_had_is_named_with_its_reason(html):
@@ -143,9 +143,9 @@ def test_an_engine_that_could_not_be_had_is_named_with_its_reason(html):
 
 
 def test_the_limit_of_each_contender_is_said_with_what_was_measured(summary, html):
-    for found in summary.limits:
-        row = row_of(html, f'data-limit="{found.contender}"')
-        assert f" {found.limit} " in row
+    for found in summary.bottlenecks:
+        row = row_of(html, f'data-bottleneck="{found.contender}"')
+        assert f" {found.bottleneck} " in row
         assert found.because.replace("\N{NO-BREAK SPACE}", " ").replace("'", "&#39;") in row
 
 
@@ -174,15 +174,19 @@ def test_the_decision_record_names_limits(outputs, summary):
 def test_the_figures_name_engines_and_meanings(summary):
     words = text_in(engine_figure(summary))
     assert "onnxruntime (cuda, fp16)" in words
-    assert {c.contender for c in summary.reaches} <= set(words)
+    assert {c.contender for c in summary.engine_efficiencies} <= set(words)
     assert {"time busy", "SM active", "tensor active"} <= set(text_in(gpu_figure(summary)))
 
 
 def test_labels_stand_behind_their_markers_in_the_order_of_what_they_label(summary):
     axes = engine_figure(summary).axes[0]
     from_top = sorted(axes.texts, key=lambda label: -label.xy[1])
-    most_first = sorted(summary.reaches, key=lambda reach: -reach.throughput_rps)
-    assert [label.get_text() for label in from_top] == [reach.contender for reach in most_first]
+    most_first = sorted(
+        summary.engine_efficiencies, key=lambda efficiency: -efficiency.throughput_rps
+    )
+    assert [label.get_text() for label in from_top] == [
+        efficiency.contender for efficiency in most_first
+    ]
     keys = {
         line.get_ydata()[0]: line for line in axes.lines if line.get_transform() == axes.transAxes
     }
@@ -195,7 +199,7 @@ def test_labels_stand_behind_their_markers_in_the_order_of_what_they_label(summa
 def test_nothing_is_drawn_of_what_was_not_measured(summary, searched_summary):
     assert engine_figure(searched_summary) is None
     assert gpu_figure(searched_summary) is None
-    assert engine_figure(summary.model_copy(update={"reaches": []})) is not None
+    assert engine_figure(summary.model_copy(update={"engine_efficiencies": []})) is not None
 
 
 def test_the_summary_reads_back_as_it_was(outputs, summary):

@@ -30,8 +30,8 @@ def test_every_contender_has_its_capacity_under_the_main_slo_once(summary, secti
 
 
 def test_every_step_of_the_ladder_tells_its_verdict(summary, section):
-    assert summary.ladder
-    for step in summary.ladder:
+    assert summary.ablation
+    for step in summary.ablation:
         assert f"| {' and '.join(step.changes)} | `{step.before}` | `{step.after}` |" in section
         assert step.of("P99 latency") is None or step.of("P99 latency").verdict in section
 

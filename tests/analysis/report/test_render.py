@@ -164,14 +164,14 @@ def test_moving_parts_are_named_in_report_and_decision_where_the_record_names_th
     named = "5: tritonserver, one stub, another, repository, network"
     assert named in text_of(html)
     decision = outputs.decision_path.read_text(encoding="utf-8")
-    assert f"onnxruntime, {named.replace(':', ' moving parts:')}): Synthetic" in decision
+    assert f"onnxruntime, {named.replace(':', ' components:')}): Synthetic" in decision
     assert "2, not named in this record" in text_of(html)
 
 
 def test_each_limit_and_the_last_sentences_of_the_decision_have_lines_of_their_own(collapsing):
     summary = collapsing()
-    other = summary.limits[0].model_copy(update={"contender": "other", "fell": None})
-    summary = summary.model_copy(update={"limits": [*summary.limits, other]})
+    other = summary.bottlenecks[0].model_copy(update={"contender": "other", "fell": None})
+    summary = summary.model_copy(update={"bottlenecks": [*summary.bottlenecks, other]})
     lines = render_decision(summary).splitlines()
     (first,) = [line for line in lines if line.startswith("* a at 200rps: **")]
     assert "Asked for more it answered less: " in first
@@ -283,7 +283,7 @@ def test_the_decision_record_is_proposed_and_says_how_to_confirm_it(outputs):
     "empty",
     [
         {"capacities": [], "recommendation": {"choices": [], "conditions": [], "reversals": []}},
-        {"noise_floor": None, "comparison": [], "ladder": []},
+        {"noise_floor": None, "comparison": [], "ablation": []},
         {"points": [], "trials": [], "ceilings": [], "failures": [], "contenders": []},
     ],
     ids=["no capacity", "nothing compared", "nothing measured"],

@@ -1,6 +1,6 @@
 import pytest
 
-from analysis.claims.judge import Outcome, Reading
+from analysis.claims.judge import ClaimOutcome, Reading
 from analysis.compare.ratios import Bound
 from analysis.report.wording import (
     exact_percent,
@@ -94,5 +94,5 @@ def test_shares_are_told_by_name_the_largest_first():
     ],
 )
 def test_a_reading_has_its_unit_and_its_interval_where_there_is_one(value, low, high, unit, shown):
-    found = Reading(what="", value=value, low=low, high=high, outcome=Outcome.UNDECIDED)
+    found = Reading(what="", value=value, low=low, high=high, outcome=ClaimOutcome.UNDECIDED)
     assert reading(found, unit).replace("\N{NO-BREAK SPACE}", " ") == shown

@@ -3,7 +3,7 @@ import pytest
 
 from analysis.read.run import load_run
 from analysis.report.summary import Summary, summarise
-from analysis.validity.certificate import Outcome
+from analysis.validity.certificate import CheckOutcome
 from analysis.validity.checks import TRIAL_CHECKS
 from analysis.validity.reasons import Reason
 from loadtests.records.trials import Level, ParityRecord
@@ -41,9 +41,14 @@ def test_a_good_trial_lists_every_check_with_its_value_and_bound(certificate):
     assert list(found) == list(TRIAL_CHECKS)
     assert not any(check.failed for check in found.values())
     lag = found[Reason.SEND_LAG]
-    assert (lag.outcome, lag.measured, lag.bound, lag.unit) == (Outcome.PASSED, 0.0, 10.0, "ms")
+    assert (lag.outcome, lag.measured, lag.bound, lag.unit) == (
+        CheckOutcome.PASSED,
+        0.0,
+        10.0,
+        "ms",
+    )
     assert found[Reason.DRIFT].measured == pytest.approx(1.0)
-    assert found[Reason.CLOCKS_THROTTLED].outcome is Outcome.NOT_APPLICABLE
+    assert found[Reason.CLOCKS_THROTTLED].outcome is CheckOutcome.NOT_APPLICABLE
     assert all(check.detail for check in found.values())
 
 
@@ -97,13 +102,13 @@ def test_latency_that_keeps_rising_is_a_drift(certificate):
 def test_latency_may_change_where_the_load_does(certificate):
     rising_s = 0.002 + 0.001 * SCHEDULED_S
     found = certificate(latency_s=rising_s, arrivals={"kind": "steps"})
-    assert found[Reason.DRIFT].outcome is Outcome.NOT_APPLICABLE
+    assert found[Reason.DRIFT].outcome is CheckOutcome.NOT_APPLICABLE
 
 
 def test_a_saturated_trial_has_no_drift_to_speak_of(certificate):
     found = certificate(latency_s=0.2 * SCHEDULED_S + 0.002)
     assert found[Reason.SATURATED].failed
-    assert found[Reason.DRIFT].outcome is Outcome.NOT_APPLICABLE
+    assert found[Reason.DRIFT].outcome is CheckOutcome.NOT_APPLICABLE
 
 
 def test_lowered_clocks_make_a_trial_unusable(certificate):
@@ -112,7 +117,7 @@ def test_lowered_clocks_make_a_trial_unusable(certificate):
 
 def test_a_gpu_that_keeps_its_clocks_passes(certificate):
     check = certificate(telemetry={"gpu_throttle_reasons": 0x04})[Reason.CLOCKS_THROTTLED]
-    assert check.outcome is Outcome.PASSED
+    assert check.outcome is CheckOutcome.PASSED
 
 
 def test_a_trial_that_failed_says_only_why(new_run, contender):
@@ -157,26 +162,29 @@ def test_cores_that_went_to_others_make_a_trial_unusable_without_the_server_s_fa
 
 def test_only_the_attempt_that_was_kept_counts(beside_others):
     attempts = ({"server": 0.4, "load": 0.01}, {"server": 0.02, "load": 0.03})
-    assert disturbed_check(beside_others(attempts_foreign_share=attempts)).outcome is Outcome.PASSED
+    assert (
+        disturbed_check(beside_others(attempts_foreign_share=attempts)).outcome
+        is CheckOutcome.PASSED
+    )
 
 
 def test_a_run_of_before_the_cores_were_read_is_not_passed(beside_others):
     check = disturbed_check(beside_others())
-    assert check.outcome is Outcome.NOT_APPLICABLE
+    assert check.outcome is CheckOutcome.NOT_APPLICABLE
     assert "not recorded" in check.detail
 
 
 def test_the_load_generator_s_cores_alone_do_not_pass_a_trial(beside_others):
     attempts = ({"server": None, "load": 0.02},)
     check = disturbed_check(beside_others(attempts_foreign_share=attempts))
-    assert check.outcome is Outcome.NOT_APPLICABLE
+    assert check.outcome is CheckOutcome.NOT_APPLICABLE
     assert "an unknown share of the server's" in check.detail
 
 
 def test_a_trial_in_which_nothing_was_due_has_neither_errors_nor_load_to_judge(certificate):
     found = certificate(keep=slice(0, 90))
-    assert found[Reason.ERRORS].outcome is Outcome.NOT_APPLICABLE
-    assert found[Reason.SATURATED].outcome is Outcome.NOT_APPLICABLE
+    assert found[Reason.ERRORS].outcome is CheckOutcome.NOT_APPLICABLE
+    assert found[Reason.SATURATED].outcome is CheckOutcome.NOT_APPLICABLE
 
 
 def test_a_disturbed_calibration_is_no_ceiling(new_run, contender, make_rows):

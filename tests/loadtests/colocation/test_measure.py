@@ -14,15 +14,15 @@ import pytest
 from tritonclient.grpc import service_pb2
 from typer.testing import CliRunner
 
-from loadtests.colocation import measure as coexist_module
+from loadtests.colocation import measure as colocation_module
 from loadtests.colocation.drive import Bench, in_window, used_s
 from loadtests.colocation.plan import (
     MODELS,
     WARMUP_S,
-    CoexistSpec,
+    ColocationSpec,
     common_window,
-    companies,
-    facts_of_neighbours,
+    facts_of_colocated_models,
+    groups,
     planned,
 )
 from loadtests.colocation.requests import CLASSIFIER, inputs_by_model, serialised
@@ -30,14 +30,14 @@ from loadtests.launch.server import LaunchError
 from loadtests.records.tables import read_requests
 from loadtests.wire.formats import Answer, AnswerError, PreparedWire, wire_from
 from servers.discovery import discover
-from servers.triton_service.neighbours.sizes import neighbours
+from servers.triton_service.colocated.sizes import colocated_models
 from study import app
 
-SPEC = CoexistSpec(
+SPEC = ColocationSpec(
     device="cpu",
     precision="fp32",
     engine=None,
-    neighbours=None,
+    colocated_models=None,
     seconds=1.0,
     callers=2,
     repeats=3,
@@ -47,8 +47,8 @@ SPEC = CoexistSpec(
 
 
 def test_a_model_is_driven_alone_with_all_others_and_in_pairs_if_asked() -> None:
-    assert companies(pairs=False) == [*((model,) for model in MODELS), MODELS]
-    assert companies(pairs=True)[3:6] == [
+    assert groups(pairs=False) == [*((model,) for model in MODELS), MODELS]
+    assert groups(pairs=True)[3:6] == [
         ("classifier", "vision"),
         ("classifier", "recommender"),
         ("vision", "recommender"),
@@ -58,38 +58,43 @@ def test_a_model_is_driven_alone_with_all_others_and_in_pairs_if_asked() -> None
 def test_what_was_measured_across_a_restart_of_triton_is_not_kept(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(coexist_module, "measure", lambda *_: None)
+    monkeypatch.setattr(colocation_module, "measure", lambda *_: None)
     broken = SimpleNamespace(broken=lambda: "triton did not run without a break", log_tail=tuple)
     place = SimpleNamespace(say=lambda _: None)
     bench = Bench(broken, {}, SPEC, place, tmp_path)  # type: ignore[arg-type]  # stand-ins
     with pytest.raises(LaunchError, match="did not run without a break"):
-        coexist_module._measure_all(bench)
+        colocation_module._measure_all(bench)
 
 
 def test_every_block_has_all_companies_in_an_order_of_its_own() -> None:
     plan = planned(replace(SPEC, repeats=8))
-    orders = [[company for number, company in plan if number == block] for block in range(1, 9)]
-    assert all(sorted(order) == sorted(companies(False)) for order in orders)
+    orders = [[group for number, group in plan if number == block] for block in range(1, 9)]
+    assert all(sorted(order) == sorted(groups(False)) for order in orders)
     assert len({tuple(order) for order in orders}) > 1
     assert planned(replace(SPEC, repeats=8)) == plan
     assert planned(replace(SPEC, repeats=8, seed=12)) != plan
 
 
-def test_on_a_gpu_the_classifier_runs_in_pytorch_with_graphs_beside_full_neighbours() -> None:
+def test_on_a_gpu_the_classifier_runs_in_pytorch_with_graphs_beside_full_colocated_models() -> None:
     on_gpu = replace(SPEC, device="cuda", precision="fp16")
     contender = on_gpu.contender(discover()["triton"])
     assert contender.engine == "torch"
-    wanted = {"device": "cuda", "precision": "fp16", "cuda_graphs": True, "neighbours": "full"}
+    wanted = {
+        "device": "cuda",
+        "precision": "fp16",
+        "cuda_graphs": True,
+        "colocated_models": "full",
+    }
     assert wanted.items() <= contender.options.items()
     by_onnx = replace(on_gpu, engine="onnxruntime").contender(discover()["triton"])
     assert (by_onnx.engine, by_onnx.options["cuda_graphs"]) == ("onnxruntime", False)
 
 
-def test_on_a_cpu_it_is_the_contender_of_the_study_beside_small_neighbours() -> None:
+def test_on_a_cpu_it_is_the_contender_of_the_study_beside_small_colocated_models() -> None:
     triton = discover()["triton"]
     contender = SPEC.contender(triton)
     assert contender.engine == triton.engine
-    assert contender.options == {**triton.options, "neighbours": "small"}
+    assert contender.options == {**triton.options, "colocated_models": "small"}
 
 
 def test_the_window_starts_when_the_last_client_is_warm_and_ends_before_the_first_stops() -> None:
@@ -115,12 +120,12 @@ def test_cpu_time_is_that_of_the_window_and_null_where_it_was_not_sampled() -> N
 
 
 def test_what_the_neighbours_said_of_themselves_is_found_in_the_log() -> None:
-    log = 'I1 start\nneighbour {"model": "vision", "weights": 3}\nE2 neighbour of none\n'
-    assert facts_of_neighbours(log) == [{"model": "vision", "weights": 3}]
+    log = 'I1 start\nneighbour {"model": "vision", "weights": 3}\nE2 colocated_model of none\n'
+    assert facts_of_colocated_models(log) == [{"model": "vision", "weights": 3}]
 
 
 def test_the_requests_of_all_models_follow_from_the_seed(artefacts: Any) -> None:
-    models = neighbours("small")
+    models = colocated_models("small")
     one, again, other = (inputs_by_model(artefacts, models, seed) for seed in (1, 1, 2))
     for model in MODELS:
         sent = [serialised(model, tensors) for tensors in one[model]]
@@ -161,7 +166,7 @@ def test_the_answer_of_a_prepared_request_is_its_model_and_largest_number() -> N
 def test_without_a_gpu_the_device_cuda_is_refused_before_anything_is_written(
     tmp_path: Path, artefacts: Any
 ) -> None:
-    done = CliRunner().invoke(app, ["coexist", "--device", "cuda", "--results", str(tmp_path)])
+    done = CliRunner().invoke(app, ["colocate", "--device", "cuda", "--results", str(tmp_path)])
     assert done.exit_code == 2
     assert "expected an NVIDIA GPU for --device cuda, found none" in done.output
     assert list(tmp_path.iterdir()) == []
@@ -169,7 +174,7 @@ def test_without_a_gpu_the_device_cuda_is_refused_before_anything_is_written(
 
 def command(results: Path, *more: str) -> list[str]:
     short = ["--seconds", "1", "--repeats", "1", "--callers", "2", "--results", str(results)]
-    return ["coexist", *short, *more]
+    return ["colocate", *short, *more]
 
 
 @pytest.mark.live
@@ -177,15 +182,15 @@ def test_three_models_are_measured_alone_and_together(tmp_path: Path, artefacts:
     done = CliRunner().invoke(app, command(tmp_path))
     assert done.exit_code == 0, done.output
     (folder,) = tmp_path.iterdir()
-    assert (folder / "coexist.md").read_text() in done.output
-    record = json.loads((folder / "coexist.json").read_text())
-    assert [tuple(m["company"]) for m in sorted(record["measured"], key=by_order)] == [
-        company for _, company in planned(replace(SPEC, repeats=1, seed=record["settings"]["seed"]))
+    assert (folder / "colocation.md").read_text() in done.output
+    record = json.loads((folder / "colocation.json").read_text())
+    assert [tuple(m["group"]) for m in sorted(record["measured"], key=by_order)] == [
+        group for _, group in planned(replace(SPEC, repeats=1, seed=record["settings"]["seed"]))
     ]
-    assert {fact["device"] for fact in record["neighbours"]} == {"cpu"}
-    together = next(m for m in record["measured"] if len(m["company"]) == 3)
+    assert {fact["device"] for fact in record["colocated_models"]} == {"cpu"}
+    together = next(m for m in record["measured"] if len(m["group"]) == 3)
     for taken in record["measured"]:
-        for model in taken["company"]:
+        for model in taken["group"]:
             rows = read_requests(folder / taken["folder"] / model)
             ok = rows[rows["status"] == "ok"]
             assert len(ok) == len(rows) > 0
@@ -211,7 +216,7 @@ def test_a_stopped_measurement_leaves_nothing_written(
         raise KeyboardInterrupt
         yield
 
-    monkeypatch.setattr(coexist_module, "launched", stopped)
+    monkeypatch.setattr(colocation_module, "launched", stopped)
     done = CliRunner().invoke(app, command(tmp_path))
     assert done.exit_code == 130
     assert "Stopped; nothing was written." in done.output

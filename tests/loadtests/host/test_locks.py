@@ -74,7 +74,7 @@ def a_run_with_a_failed_trial(folder: Path) -> Path:
         name="t", reference="null-http", contenders=("null-http",), load=LoadSpec(rates_rps=(30,))
     )
     described = experiment.model_dump(mode="json")
-    write_json(folder / "manifest.json", {"schema_version": 2, "experiment": described})
+    write_json(folder / "manifest.json", {"schema_version": 3, "experiment": described})
     contender = {"name": "null-http", "protocol": "http-json"}
     level = Level("open", rate_rps=30)
     failed = TrialRecord("r1-null-http-30rps", "measurement", contender, level, 1, 1, "failed")
@@ -120,7 +120,7 @@ def test_who_measures_later_waits_and_says_for_whom(holder, tmp_path: Path) -> N
     assert said[0].startswith(f"Waiting for process {other.pid} (study run x): ")
 
 
-@pytest.mark.parametrize("command", ["calibrate", "coexist", "crosscheck", "smoke"])
+@pytest.mark.parametrize("command", ["calibrate", "colocate", "crosscheck", "smoke"])
 def test_a_command_that_measures_waits_and_ends_quietly_when_it_is_stopped(
     command: str, holder, tmp_path: Path, artefacts, monkeypatch: pytest.MonkeyPatch
 ) -> None:

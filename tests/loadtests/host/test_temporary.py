@@ -29,7 +29,7 @@ import sys, time
 from pathlib import Path
 from loadtests.records.atomic import replacing, whole_or_gone
 folder = Path(sys.argv[1])
-with replacing(folder / "manifest.json"), whole_or_gone(folder / "coexist-20260101-000000"):
+with replacing(folder / "manifest.json"), whole_or_gone(folder / "colocation-20260101-000000"):
     print("begun", flush=True)
     time.sleep(600)
 """
@@ -129,7 +129,7 @@ def test_half_replaced_files_and_half_written_results_of_a_killed_process_go(
     begun = sorted(path.name for path in tmp_path.iterdir())
     assert len(begun) == 2
     remove_unfinished(tmp_path)
-    with whole_or_gone(tmp_path / "coexist-20260102-000000") as (_, folder):
+    with whole_or_gone(tmp_path / "colocation-20260102-000000") as (_, folder):
         pass
     assert folder.exists()
     folder.rmdir()
@@ -139,10 +139,10 @@ def test_half_replaced_files_and_half_written_results_of_a_killed_process_go(
     kept = tmp_path / ".notes"
     kept.write_text("mine")
     remove_unfinished(tmp_path)
-    with whole_or_gone(tmp_path / "coexist-20260102-000000"), replacing(tmp_path / "x"):
+    with whole_or_gone(tmp_path / "colocation-20260102-000000"), replacing(tmp_path / "x"):
         pass
     assert {path.name for path in tmp_path.iterdir()} == {
-        *(".notes", "coexist-20260102-000000", "x")
+        *(".notes", "colocation-20260102-000000", "x")
     }
 
 

@@ -2,15 +2,15 @@
 
 import pandas as pd
 
-from loadtests.launch.parity import Compared, judge, parity_texts, sampled_answers
+from loadtests.launch.parity import ParityComparison, judge, parity_texts, sampled_answers
 from loadtests.wire.formats import Answer
 from loadtests.wire.texts import TrafficText
 
 REFUND = TrafficText(0, "money back", 4, "refund", 0.9)
 
 
-def compared(label: str, confidence: float) -> Compared:
-    return Compared(REFUND, Answer(label=label, confidence=confidence))
+def compared(label: str, confidence: float) -> ParityComparison:
+    return ParityComparison(REFUND, Answer(label=label, confidence=confidence))
 
 
 def test_equal_answers_are_no_mismatch() -> None:
@@ -43,7 +43,7 @@ def test_only_sampled_rows_are_compared() -> None:
 
 
 def test_a_service_that_tells_no_confidence_is_compared_by_label_and_the_gap_is_null() -> None:
-    record = judge([Compared(REFUND, Answer("refund"))], tolerance=0.001)
+    record = judge([ParityComparison(REFUND, Answer("refund"))], tolerance=0.001)
     assert (record.mismatches, record.max_confidence_gap, record.against) == (0, None, "reference")
 
 
@@ -62,7 +62,7 @@ def test_an_answer_to_a_text_that_nothing_is_known_of_is_not_compared() -> None:
 def test_a_tie_of_the_reference_may_fall_either_way_and_nothing_else_may() -> None:
     def mismatches(margin: float, confidence: float = 0.3) -> int:
         text = TrafficText(0, "money back", 4, "refund", 0.3, margin)
-        other = Compared(text, Answer(label="invoice", confidence=confidence))
+        other = ParityComparison(text, Answer(label="invoice", confidence=confidence))
         return judge([other], tolerance=0.001).mismatches
 
     assert mismatches(margin=0.002) == 0

@@ -36,7 +36,7 @@ def test_one_that_does_not_start_is_named_with_its_reason(artefacts: Artefacts) 
 
 
 def test_one_that_answers_wrongly_is_found_out(artefacts: Artefacts) -> None:
-    law = discover()["law"].variant("liar", {"service_ms": 0.1, "answer": "wrong"})
+    law = discover()["simulated"].variant("liar", {"service_ms": 0.1, "answer": "wrong"})
     finding = found(law, artefacts)
     assert finding.startup_s is not None
     assert "answers differ, e.g. text" in finding.problem

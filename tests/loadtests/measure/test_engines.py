@@ -41,7 +41,7 @@ FOUND = {
     "reason": "",
     "version": "torch 2.11.0",
     "device_name": "NVIDIA H200",
-    "proof": {
+    "precision_check": {
         "precision_found": "fp16",
         "n_texts": 1000,
         "labels_agree_ratio": 0.999,
@@ -173,7 +173,7 @@ def test_the_file_is_what_the_analysis_reads(tmp_path: Path) -> None:
     write_engines(tmp_path, [EngineFacts(**found), missing])
     assert [path.name for path in tmp_path.iterdir()] == ["engines.json"]
     raw = json.loads((tmp_path / "engines.json").read_text())
-    assert raw["schema_version"] == 2
+    assert raw["schema_version"] == 3
     assert raw["engines"][0] == {**FOUND, "used_by": ["fastapi-tuned"]}
     read = read_engines(tmp_path)
     assert read[0].curve[0].rate_rps == 8000
@@ -204,7 +204,7 @@ class Heard:
 
     def begins(self, left_s: float) -> None: ...
     def engine_underway(self, line: str, left_s: float) -> None: ...
-    def visit_started(self, contender: str, left_s: float) -> None: ...
+    def session_started(self, contender: str, left_s: float) -> None: ...
     def dropped(self, what: object) -> None: ...
 
     def engine_measured(self, facts: EngineFacts, left_s: float) -> None:
@@ -231,7 +231,7 @@ def run(
         )
         contenders = resolve_contenders(experiment)
         monkeypatch.setattr("loadtests.run.execution.wanted_engines", lambda _: wanted("torch"))
-        write_json(tmp_path / "manifest.json", {"schema_version": 2, "finished_at": None})
+        write_json(tmp_path / "manifest.json", {"schema_version": 3, "finished_at": None})
         artefacts = Artefacts(tmp_path, traffic_file, read_traffic(traffic_file), {}, {})
         cores = dict.fromkeys(("server", "load"), available_cores())
         heard = Heard()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from loadtests.plan.rounds import Visit, block, calibration, expected_s, probe, search_order
+from loadtests.plan.rounds import ServerSession, block, calibration, expected_s, probe, search_order
 from loadtests.spec.experiment import CapacitySpec, Experiment, LoadSpec
 from servers.discovery import discover
 
@@ -12,32 +12,34 @@ OWN_RATES = {"fastapi": [30.0, 20.0], "triton": [40.0]}
 
 def experiment(seed: int = 1) -> Experiment:
     load = LoadSpec(rates_rps=(10, 20), concurrency=(4,), min_requests=100)
-    return Experiment(
-        name="t", seed=seed, repeats=4, contenders=NAMES, load=load, noise_floor="triton"
-    )
+    return Experiment(name="t", seed=seed, repeats=4, contenders=NAMES, load=load, aa_test="triton")
 
 
-def planned(seed: int = 1) -> list[list[Visit]]:
+def planned(seed: int = 1) -> list[list[ServerSession]]:
     return [block(experiment(seed), discover(), repeat, {}) for repeat in range(1, 5)]
 
 
-def labels(visits: list[Visit], contender: str) -> set[str]:
-    return {t.level.label for v in visits if v.contender.name == contender for t in v.trials}
+def labels(sessions: list[ServerSession], contender: str) -> set[str]:
+    return {t.level.label for v in sessions if v.contender.name == contender for t in v.trials}
 
 
 def test_every_contender_level_and_repeat_is_planned_once() -> None:
-    ids = [trial.trial_id for visits in planned() for visit in visits for trial in visit.trials]
+    ids = [
+        trial.trial_id for sessions in planned() for session in sessions for trial in session.trials
+    ]
     assert len(ids) == len(set(ids)) == 5 * 3 * 4
 
 
-def test_each_block_visits_every_contender_once() -> None:
-    for repeat, visits in enumerate(planned(), start=1):
-        assert sorted(v.contender.name for v in visits) == sorted([*NAMES, "triton-again"])
-        assert {trial.repeat for visit in visits for trial in visit.trials} == {repeat}
+def test_each_block_sessions_every_contender_once() -> None:
+    for repeat, sessions in enumerate(planned(), start=1):
+        assert sorted(v.contender.name for v in sessions) == sorted([*NAMES, "triton-again"])
+        assert {trial.repeat for session in sessions for trial in session.trials} == {repeat}
 
 
 def test_the_order_changes_between_blocks() -> None:
-    assert len({tuple(visit.contender.name for visit in visits) for visits in planned()}) > 1
+    assert (
+        len({tuple(session.contender.name for session in sessions) for sessions in planned()}) > 1
+    )
 
 
 def test_the_same_seed_gives_the_same_order_and_another_seed_another() -> None:
@@ -48,8 +50,8 @@ def test_the_same_seed_gives_the_same_order_and_another_seed_another() -> None:
 
 def test_all_contenders_share_one_schedule_a_level_and_repeat() -> None:
     seeds: dict[tuple[str, int], set[tuple[int, ...]]] = {}
-    for visit in (visit for visits in planned() for visit in visits):
-        for trial in visit.trials:
+    for session in (session for sessions in planned() for session in sessions):
+        for trial in session.trials:
             seeds.setdefault((trial.level.label, trial.repeat), set()).add(trial.schedule_seed)
     assert all(len(shared) == 1 for shared in seeds.values())
     assert len({next(iter(shared)) for shared in seeds.values()}) == len(seeds)
@@ -59,39 +61,39 @@ def test_a_rates_schedule_does_not_depend_on_its_place_in_the_list() -> None:
     def seeds(rates_rps: tuple[float, ...]) -> dict[str, tuple[int, ...]]:
         load = LoadSpec(rates_rps=rates_rps)
         alone = Experiment(name="t", contenders=NAMES, load=load)
-        visits = block(alone, discover(), 1, {})
-        return {t.level.label: t.schedule_seed for visit in visits for t in visit.trials}
+        sessions = block(alone, discover(), 1, {})
+        return {t.level.label: t.schedule_seed for session in sessions for t in session.trials}
 
     assert seeds((10, 20))["20rps"] == seeds((20, 30))["20rps"]
 
 
 def test_rates_found_are_added_to_the_common_ones_without_repeating_any() -> None:
-    visits = block(experiment(), discover(), 1, OWN_RATES)
-    assert labels(visits, "fastapi") == {"10rps", "20rps", "30rps", "c4"}
-    assert labels(visits, "triton") == {"10rps", "20rps", "40rps", "c4"}
-    assert labels(visits, "hybrid") == {"10rps", "20rps", "c4"}
+    sessions = block(experiment(), discover(), 1, OWN_RATES)
+    assert labels(sessions, "fastapi") == {"10rps", "20rps", "30rps", "c4"}
+    assert labels(sessions, "triton") == {"10rps", "20rps", "40rps", "c4"}
+    assert labels(sessions, "hybrid") == {"10rps", "20rps", "c4"}
 
 
-def test_the_noise_twin_is_its_base_under_another_name_at_the_common_levels() -> None:
-    visits = block(experiment(), discover(), 2, OWN_RATES)
-    (twin,) = (visit for visit in visits if visit.contender.name == "triton-again")
-    assert {trial.purpose for trial in twin.trials} == {"noise"}
-    assert twin.contender.server == "triton_service"
-    assert twin.contender.options == discover()["triton"].options
-    assert labels(visits, "triton-again") == {"10rps", "20rps", "c4"}
-    assert {trial.trial_id for trial in twin.trials} >= {"r2-triton-again-20rps"}
+def test_the_noise_aa_copy_is_its_base_under_another_name_at_the_common_levels() -> None:
+    sessions = block(experiment(), discover(), 2, OWN_RATES)
+    (aa_copy,) = (session for session in sessions if session.contender.name == "triton-again")
+    assert {trial.purpose for trial in aa_copy.trials} == {"noise"}
+    assert aa_copy.contender.server == "triton_service"
+    assert aa_copy.contender.options == discover()["triton"].options
+    assert labels(sessions, "triton-again") == {"10rps", "20rps", "c4"}
+    assert {trial.trial_id for trial in aa_copy.trials} >= {"r2-triton-again-20rps"}
 
 
-def test_without_common_levels_the_noise_twin_is_measured_at_the_rates_of_its_base() -> None:
+def test_without_common_levels_the_noise_aa_copy_is_measured_at_the_rates_of_its_base() -> None:
     bare = experiment().model_copy(update={"load": LoadSpec(), "capacity": CapacitySpec()})
-    visits = block(bare, discover(), 1, OWN_RATES)
-    assert labels(visits, "triton-again") == labels(visits, "triton") == {"40rps"}
-    assert labels(visits, "hybrid") == set()
+    sessions = block(bare, discover(), 1, OWN_RATES)
+    assert labels(sessions, "triton-again") == labels(sessions, "triton") == {"40rps"}
+    assert labels(sessions, "hybrid") == set()
 
 
-def test_calibration_visits_the_null_servers() -> None:
-    visits = calibration(experiment(), discover() | {})
-    assert [trial.trial_id for visit in visits for trial in visit.trials] == [
+def test_calibration_sessions_the_null_servers() -> None:
+    sessions = calibration(experiment(), discover() | {})
+    assert [trial.trial_id for session in sessions for trial in session.trials] == [
         "calibration-null-http-c16",
         "calibration-null-grpc-c16",
     ]
@@ -114,9 +116,9 @@ def test_a_probe_made_again_is_another_trial_with_other_arrivals() -> None:
 
 
 def test_a_block_is_expected_to_last_at_least_as_long_as_its_load() -> None:
-    visits = planned()[0]
-    loaded_s = sum(t.phases.warmup_s + t.phases.steady_s for v in visits for t in v.trials)
-    assert expected_s(visits) > loaded_s
+    sessions = planned()[0]
+    loaded_s = sum(t.phases.warmup_s + t.phases.steady_s for v in sessions for t in v.trials)
+    assert expected_s(sessions) > loaded_s
 
 
 @pytest.mark.parametrize(("label", "steady_s"), [("10rps", 10), ("20rps", 10), ("c4", 10)])

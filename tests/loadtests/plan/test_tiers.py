@@ -5,15 +5,15 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from loadtests.plan import rounds
-from loadtests.plan.rounds import Starts, Visit
+from loadtests.plan.rounds import ServerSession, Starts
 from loadtests.plan.tiers import (
     Pending,
     Scope,
     extras,
     fitting,
-    ladder,
     remaining,
     search_order,
+    tiers_of,
     whole,
 )
 from loadtests.spec.contenders import resolve_contenders
@@ -37,7 +37,7 @@ def experiment(**changes: object) -> Experiment:
         "name": "t",
         "contenders": NAMES,
         "repeats": 3,
-        "noise_floor": "triton",
+        "aa_test": "triton",
         "load": LoadSpec(rates_rps=(50, 25), concurrency=(4,), min_requests=100),
         "capacity": CapacitySpec(),
         "more_slos": (Slo(latency_ms=50),),
@@ -53,9 +53,9 @@ def variant(name: str, base: str) -> VariantSpec:
 EXPERIMENTS = {
     "everything": experiment(),
     "no search": experiment(capacity=None, more_slos=()),
-    "search only": experiment(load=LoadSpec(), noise_floor=None),
+    "search only": experiment(load=LoadSpec(), aa_test=None),
     "one of each": experiment(
-        contenders=("fastapi",), repeats=1, noise_floor=None, load=COARSE_LOAD, engines=None
+        contenders=("fastapi",), repeats=1, aa_test=None, load=COARSE_LOAD, engines=None
     ),
     "variants": experiment(
         contenders=(*NAMES, "triton-b", "triton-c"),
@@ -74,7 +74,7 @@ def untouched(asked: Experiment, **changes: object) -> Pending:
     fields: dict[str, object] = {
         "calibration": rounds.calibration(asked, known(asked)),
         "blocks": rounds.blocks(asked, known(asked), rates),
-        "own_rates": rates,
+        "candidate_rates": rates,
         "unsearched": frozenset(asked.contenders if asked.capacity else ()),
         "engines": 3,
     }
@@ -86,7 +86,7 @@ def length_s(scope: Scope, asked: Experiment, pending: Pending | None = None) ->
 
 
 def lengths_s(asked: Experiment) -> list[float]:
-    return [length_s(rung.scope, asked) for rung in ladder(asked)]
+    return [length_s(tier.scope, asked) for tier in tiers_of(asked)]
 
 
 def parts(scope: Scope) -> tuple[frozenset[object], ...]:
@@ -101,18 +101,18 @@ def parts(scope: Scope) -> tuple[frozenset[object], ...]:
     )
 
 
-def visits(scope: Scope, asked: Experiment) -> list[Visit]:
+def sessions(scope: Scope, asked: Experiment) -> list[ServerSession]:
     return scope.narrow(rounds.blocks(asked, known(asked), {}), asked, {})
 
 
 @each_experiment
 def test_the_ladder_ends_at_the_whole_experiment(asked: Experiment) -> None:
-    assert ladder(asked)[-1].scope == whole(asked)
+    assert tiers_of(asked)[-1].scope == whole(asked)
 
 
 @each_experiment
 def test_every_scope_holds_the_one_below_and_takes_longer(asked: Experiment) -> None:
-    scopes = [parts(rung.scope) for rung in ladder(asked)]
+    scopes = [parts(tier.scope) for tier in tiers_of(asked)]
     for below, above in zip(scopes, scopes[1:], strict=False):
         assert below != above
         assert all(less <= more for less, more in zip(below, above, strict=True))
@@ -123,14 +123,14 @@ def test_every_scope_holds_the_one_below_and_takes_longer(asked: Experiment) -> 
 def test_no_budget_is_exceeded_and_more_time_never_drops_what_less_time_kept(
     asked: Experiment,
 ) -> None:
-    rungs, lengths = ladder(asked), lengths_s(asked)
+    tiers, lengths = tiers_of(asked), lengths_s(asked)
     kept_before = parts(Scope(frozenset(), frozenset(), repeats=0))
     for budget_s in BUDGETS_S:
         count = fitting(lengths, budget_s)
         if count == 0:
             assert lengths[0] > budget_s
             continue
-        kept = rungs[count - 1].scope
+        kept = tiers[count - 1].scope
         assert lengths[count - 1] <= budget_s
         assert all(less <= more for less, more in zip(kept_before, parts(kept), strict=True))
         kept_before = parts(kept)
@@ -139,18 +139,18 @@ def test_no_budget_is_exceeded_and_more_time_never_drops_what_less_time_kept(
 
 @each_experiment
 def test_a_level_and_a_block_are_kept_for_all_contenders_or_for_none(asked: Experiment) -> None:
-    for rung in ladder(asked):
+    for tier in tiers_of(asked):
         planned: dict[tuple[int, str], set[str]] = {}
-        for visit in visits(rung.scope, asked):
-            for trial in visit.trials:
+        for session in sessions(tier.scope, asked):
+            for trial in session.trials:
                 if trial.purpose == "measurement":
                     key = trial.repeat, trial.level.label
                     planned.setdefault(key, set()).add(trial.contender.name)
-        assert all(names == rung.scope.contenders for names in planned.values())
+        assert all(names == tier.scope.contenders for names in planned.values())
 
 
 def test_the_most_informative_comes_first() -> None:
-    first, *others = (rung.adds for rung in ladder(EXPERIMENTS["variants"]))
+    first, *others = (tier.adds for tier in tiers_of(EXPERIMENTS["variants"]))
     assert first == "the client's calibration, every contender once at 50 rps"
     assert others[:2] == ["the engines alone", "a coarse search for the capacity of fastapi"]
     assert {line.split()[-1] for line in others[2:5]} == {"fastapi-tuned", "hybrid", "triton"}
@@ -167,7 +167,7 @@ def test_the_most_informative_comes_first() -> None:
 
 
 def test_where_only_a_search_is_asked_for_it_comes_first_and_for_everybody() -> None:
-    lowest = ladder(EXPERIMENTS["search only"])[0].scope
+    lowest = tiers_of(EXPERIMENTS["search only"])[0].scope
     assert lowest.search == lowest.contenders == frozenset(NAMES)
     assert not lowest.fine
 
@@ -177,10 +177,10 @@ def test_where_only_a_search_is_asked_for_it_comes_first_and_for_everybody() -> 
     [
         ({}, ("triton-b",)),
         ({"reference": "triton-b"}, ()),
-        ({"noise_floor": "triton-b"}, ()),
-        ({"contenders": ("fastapi", "triton-b"), "noise_floor": None}, ()),
-        ({"variants": (variant("triton-b", "law"),)}, ()),
-        ({"variants": (variant("triton-b", "law"), variant("triton", "triton"))}, ()),
+        ({"aa_test": "triton-b"}, ()),
+        ({"contenders": ("fastapi", "triton-b"), "aa_test": None}, ()),
+        ({"variants": (variant("triton-b", "simulated"),)}, ()),
+        ({"variants": (variant("triton-b", "simulated"), variant("triton", "triton"))}, ()),
     ],
 )
 def test_only_a_further_setting_of_a_contender_that_is_there_can_wait(
@@ -199,9 +199,9 @@ def test_what_is_on_disk_takes_no_time_any_more() -> None:
     assert length_s(whole(asked), asked, nothing) == 0
 
 
-def test_slow_starts_are_expected_of_every_visit_and_of_contenders_not_started_yet() -> None:
+def test_slow_starts_are_expected_of_every_session_and_of_contenders_not_started_yet() -> None:
     asked = EXPERIMENTS["no search"]
-    once = ladder(asked)[0].scope
+    once = tiers_of(asked)[0].scope
     slow = untouched(asked, starts=Starts({"fastapi": 20.0, "triton": 30.0}))
     added_s = length_s(once, asked, slow) - length_s(once, asked)
     assert added_s == pytest.approx(20 + 30 + 2 * 25 - 4 * rounds.STARTUP_S)
@@ -209,15 +209,15 @@ def test_slow_starts_are_expected_of_every_visit_and_of_contenders_not_started_y
 
 def test_a_contender_that_is_not_searched_is_not_measured_at_guessed_rates() -> None:
     asked = EXPERIMENTS["everything"]
-    rungs = {rung.adds: rung.scope for rung in ladder(asked)}
-    lowest = rungs["the client's calibration, every contender once at 50 rps"]
+    tiers = {tier.adds: tier.scope for tier in tiers_of(asked)}
+    lowest = tiers["the client's calibration, every contender once at 50 rps"]
     at_50_s = 2 + 10 + rounds.AROUND_TRIAL_S
     blocks_s = remaining(lowest, asked, untouched(asked))["blocks"]
     assert blocks_s == pytest.approx(len(NAMES) * (rounds.STARTUP_S + at_50_s))
 
 
 @pytest.mark.parametrize("reference", NAMES)
-def test_a_search_that_may_end_early_visits_the_reference_first(reference: str) -> None:
+def test_a_search_that_may_end_early_sessions_the_reference_first(reference: str) -> None:
     asked = experiment(reference=reference)
     order = search_order(asked, reference_first=True)
     usual = search_order(asked, reference_first=False)
@@ -238,7 +238,7 @@ def labels_of() -> Callable[..., set[str]]:
 
 def test_rates_found_are_measured_beside_the_levels_in_scope(labels_of) -> None:
     asked = EXPERIMENTS["everything"]
-    once, own = ladder(asked)[0].scope, {"fastapi": [25.0, 80.0]}
+    once, own = tiers_of(asked)[0].scope, {"fastapi": [25.0, 80.0]}
     assert labels_of(once, "fastapi", own) == {"50rps", "25rps", "80rps"}
     assert labels_of(once, "hybrid", own) == {"50rps"}
     assert labels_of(once, "triton-again", own) == set()

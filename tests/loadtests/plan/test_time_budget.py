@@ -2,7 +2,7 @@
 
 import pytest
 
-from loadtests.plan.tiers import Rung, Scope
+from loadtests.plan.tiers import Scope, Tier
 from loadtests.plan.time_budget import (
     BudgetError,
     TimeBudget,
@@ -13,7 +13,7 @@ from loadtests.plan.time_budget import (
     with_time_left,
 )
 
-RUNGS = [Rung(adds, Scope(frozenset(), frozenset())) for adds in ("once", "block 2", "block 3")]
+TIERS = [Tier(adds, Scope(frozenset(), frozenset())) for adds in ("once", "block 2", "block 3")]
 LENGTHS_S = [60.0, 100.0, 140.0]
 
 
@@ -56,7 +56,7 @@ def test_time_for_the_report_is_kept_free_and_more_of_it_on_a_slow_machine() -> 
 
 def test_the_plan_says_what_is_measured_what_is_not_and_when_it_ends() -> None:
     budget = TimeBudget(200, began_s=1000)
-    first, *lines, last = plan_in_words(RUNGS, LENGTHS_S, budget, now_s=1070).splitlines()
+    first, *lines, last = plan_in_words(TIERS, LENGTHS_S, budget, now_s=1070).splitlines()
     assert "3:20" in first
     assert "1:10 is used" in first
     assert [line.split() for line in lines] == [
@@ -71,7 +71,7 @@ def test_a_budget_for_less_than_the_least_is_refused_with_what_it_would_take() -
     budget = TimeBudget(60, began_s=1000)
     least = clock(10 + 60 + budget.closing_s)
     with pytest.raises(BudgetError, match=f"at least {least}.*found 1:00") as refused:
-        plan_in_words(RUNGS, LENGTHS_S, budget, now_s=1010)
+        plan_in_words(TIERS, LENGTHS_S, budget, now_s=1010)
     assert "\n" not in str(refused.value)
 
 

@@ -19,19 +19,19 @@ def test_it_has_its_name_only_once_it_is_whole(tmp_path: Path) -> None:
 
 
 def test_two_that_are_begun_with_one_name_both_get_one(tmp_path: Path) -> None:
-    wanted = tmp_path / "coexist-1"
+    wanted = tmp_path / "colocation-1"
     with whole_or_gone(wanted) as (one, first), whole_or_gone(wanted) as (other, second):
-        (one / "coexist.json").write_text("first")
-        (other / "coexist.json").write_text("second")
+        (one / "colocation.json").write_text("first")
+        (other / "colocation.json").write_text("second")
     with whole_or_gone(wanted) as (_, third):
         pass
     assert [path.name for path in (first, second, third)] == [
-        "coexist-1",
-        "coexist-1-2",
-        "coexist-1-3",
+        "colocation-1",
+        "colocation-1-2",
+        "colocation-1-3",
     ]
-    assert (first / "coexist.json").read_text() == "first"
-    assert (second / "coexist.json").read_text() == "second"
+    assert (first / "colocation.json").read_text() == "first"
+    assert (second / "colocation.json").read_text() == "second"
 
 
 def test_a_new_folder_takes_the_next_name_that_nobody_has(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_a_failed_trial_that_is_a_link_goes_and_what_it_leads_to_stays(tmp_path:
     level = Level("open", rate_rps=30)
     contender = {
         **{"name": "a", "server": "a", "protocol": "http-json", "engine": "none"},
-        **{"setting": "tuned", "batching": False, "summary": "", "moving_parts": 1},
+        **{"setting": "tuned", "batching": False, "summary": "", "components": 1},
     }
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()

@@ -34,7 +34,7 @@ def test_a_share_of_cores_that_a_trial_did_not_have_is_refused(
 ) -> None:
     contender = {
         **{"name": "a", "server": "a", "protocol": "http-json", "engine": "none"},
-        **{"setting": "tuned", "batching": False, "summary": "", "moving_parts": 1},
+        **{"setting": "tuned", "batching": False, "summary": "", "components": 1},
     }
     trial = TrialRecord(
         *("r1-a-30rps", "measurement", contender, Level("open", rate_rps=30), 1, 1, "failed"),

@@ -12,7 +12,7 @@ import pytest
 from loadtests.host.cores import available_cores
 from loadtests.launch.artefacts import Artefacts
 from loadtests.launch.server import LaunchError, RunningServer
-from loadtests.measure import server_session as visit_module
+from loadtests.measure import server_session as session_module
 from loadtests.measure import trial as trial_module
 from loadtests.measure.locust_process import DriveError
 from loadtests.measure.trial import RunContext, send_lag_p99_ms
@@ -52,7 +52,7 @@ class Heard:
 
     def begins(self, left_s: float) -> None: ...
 
-    def visit_started(self, contender: str, left_s: float) -> None: ...
+    def session_started(self, contender: str, left_s: float) -> None: ...
 
     def trial_finished(self, trial: object, record: TrialRecord, left_s: float) -> None:
         self.finished.append(record.trial_id)
@@ -139,7 +139,7 @@ def test_what_fails_for_want_of_room_ends_the_run_and_is_no_failed_trial(
         kind = DriveError if failing == "load generator" else LaunchError
         raise kind("it failed.", said)
 
-    module = trial_module if failing == "load generator" else visit_module
+    module = trial_module if failing == "load generator" else session_module
     monkeypatch.setattr(module, "driving" if module is trial_module else "launched", fail)
     with pytest.raises(OSError, match="No space left on device"):
         run("null-http")
@@ -250,7 +250,7 @@ def test_a_killed_search_goes_on_where_it_was_and_ends_as_if_it_had_not_been(
     assert {trial.purpose for name, trial in found.items() if name in SEARCHED} == {"search"}
     assert sorted(trial.order for trial in found.values()) == list(range(1, len(found) + 1))
     manifest = read_json(tmp_path / "manifest.json")
-    assert manifest["own_rates"] == {"null-http": [40.3, 57.3]}
+    assert manifest["candidate_rates"] == {"null-http": [40.3, 57.3]}
     assert manifest["dropped"] == []
 
 
@@ -276,13 +276,13 @@ def test_a_contender_that_does_not_start_ends_its_search_with_one_failed_probe(
     assert {trial.status for trial in trials(tmp_path).values()} == {"failed"}
 
 
-def test_the_noise_twin_is_a_contender_of_its_own_in_the_same_block(run, tmp_path: Path) -> None:
-    run("null-http", noise_floor="null-http")
+def test_the_noise_aa_copy_is_a_contender_of_its_own_in_the_same_block(run, tmp_path: Path) -> None:
+    run("null-http", aa_test="null-http")
     found = trials(tmp_path)
-    base, twin = found["r1-null-http-30rps"], found["r1-null-http-again-30rps"]
-    assert (twin.purpose, twin.repeat, twin.status) == ("noise", 1, "completed")
-    assert twin.schedule_digest == base.schedule_digest
-    assert twin.contender["server"] == base.contender["server"]
+    base, aa_copy = found["r1-null-http-30rps"], found["r1-null-http-again-30rps"]
+    assert (aa_copy.purpose, aa_copy.repeat, aa_copy.status) == ("noise", 1, "completed")
+    assert aa_copy.schedule_digest == base.schedule_digest
+    assert aa_copy.contender["server"] == base.contender["server"]
 
 
 def test_every_request_has_the_length_of_its_text(run, tmp_path: Path) -> None:

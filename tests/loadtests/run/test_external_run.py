@@ -33,7 +33,7 @@ class Watched:
         self._after_trial = after_trial
 
     def begins(self, left_s: float) -> None: ...
-    def visit_started(self, contender: str, left_s: float) -> None: ...
+    def session_started(self, contender: str, left_s: float) -> None: ...
     def dropped(self, what: object) -> None: ...
 
     def trial_finished(self, trial: object, record: TrialRecord, left_s: float) -> None:
@@ -82,7 +82,7 @@ def service(url: str, **changes: Any) -> HttpJsonService:
         "body": '{"inputs": ["{text}"]}',
         "label": "predictions[0].label",
         "compare": False,
-        "moving_parts": ["service", "model"],
+        "components": ["service", "model"],
     }
     return HttpJsonService(**{**fields, **changes})
 
@@ -167,7 +167,7 @@ def experiment_with(folder: Path, url: str) -> Path:
         body = '{{"inputs": ["{{text}}"]}}'
         label = "predictions[0].name"
         compare = false
-        moving_parts = ["service"]
+        components = ["service"]
         """,
         encoding="utf-8",
     )

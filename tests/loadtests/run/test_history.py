@@ -44,7 +44,7 @@ def record(name: str = "a", rate_rps: float = 100, **changes: object) -> TrialRe
             "setting": "tuned",
             "batching": False,
             "summary": "A contender of these tests.",
-            "moving_parts": 1,
+            "components": 1,
         },
         "level": Level("open", rate_rps=rate_rps),
         "repeat": 0,

@@ -25,24 +25,26 @@ from loadtests.records.trials import (
 )
 from loadtests.run import forecast as forecast_module
 from loadtests.run import history as history_module
-from loadtests.run import sessions as visits_module
+from loadtests.run import sessions as sessions_module
 from loadtests.run.execution import execute
 from loadtests.run.history import History
 from loadtests.spec.contenders import resolve_contenders
 from loadtests.spec.experiment import CapacitySpec, Experiment, LoadSpec, VariantSpec
 
-NAMES = ("null-http", "null-grpc", "law-a", "law-b")
+NAMES = ("null-http", "null-grpc", "simulated-a", "simulated-b")
 CAPACITY_RPS = dict(zip(NAMES, (400, 90, 130, 900), strict=True))
 ASKED: dict[str, object] = {
     "name": "t",
     "reference": "null-http",
     "contenders": NAMES,
     "repeats": 3,
-    "noise_floor": "law-a",
+    "aa_test": "simulated-a",
     "load": LoadSpec(rates_rps=(50, 25), warmup_s=0.5, steady_s=4),
     "capacity": CapacitySpec(start_rps=50, warmup_s=0.5, steady_s=2, budget_s=10_000),
     "calibration": None,
-    "variants": tuple(VariantSpec(name=n, base="law", options={}) for n in ("law-a", "law-b")),
+    "variants": tuple(
+        VariantSpec(name=n, base="simulated", options={}) for n in ("simulated-a", "simulated-b")
+    ),
 }
 
 
@@ -60,7 +62,7 @@ class Machine:
     def __call__(self) -> float:
         return self.now_s
 
-    def run_visit(
+    def run_session(
         self,
         first: PlannedTrial,
         others: Iterator[PlannedTrial],
@@ -68,7 +70,7 @@ class Machine:
         limits: Limits,
         finished: Callable[[PlannedTrial, TrialRecord], None],
     ) -> None:
-        """As loadtests.measure.server_session.run_visit, without servers."""
+        """As loadtests.measure.session.run_session, without servers."""
         start_s = self.start_s.get(first.contender.name, self.usual_start_s)
         self.now_s += min(start_s, limits.start_s)
         trial: PlannedTrial | None = first
@@ -106,7 +108,7 @@ class Silent:
     """A progress that tells nobody."""
 
     def begins(self, *_: object) -> None: ...
-    def visit_started(self, *_: object) -> None: ...
+    def session_started(self, *_: object) -> None: ...
     def trial_finished(self, *_: object) -> None: ...
     def dropped(self, *_: object) -> None: ...
 
@@ -128,7 +130,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setattr(history_module, "missed_in_doubt", lambda trials, slo: False)
 
     def start(machine: Machine, budget_s: float | None, **changes: object) -> list[Dropped]:
-        monkeypatch.setattr(visits_module, "run_visit", machine.run_visit)
+        monkeypatch.setattr(sessions_module, "run_session", machine.run_session)
         monkeypatch.setattr(forecast_module, "Timetable", partial(Timetable, now=machine))
         experiment = Experiment(**(ASKED | changes))  # type: ignore[arg-type]  # any field
         cores = dict.fromkeys(("server", "load"), available_cores())
@@ -186,7 +188,7 @@ def test_a_run_as_long_as_planned_ends_in_time_and_measures_all_or_none(
 def test_without_a_budget_everything_is_measured(run: Run) -> None:
     machine = Machine()
     assert run(machine, None) == []
-    assert contenders_at(machine, "noise", 3, 25) == {"law-a-again"}
+    assert contenders_at(machine, "noise", 3, 25) == {"simulated-a-again"}
 
 
 @pytest.mark.parametrize("usual_start_s", [15.0, 25.0])
@@ -213,13 +215,13 @@ def test_a_quick_machine_measures_what_was_left_out_of_the_plan(run: Run) -> Non
 def test_a_contender_that_hangs_while_it_starts_is_not_started_again_at_the_cost_of_others(
     run: Run,
 ) -> None:
-    machine = Machine(start_s={"law-b": math.inf})
+    machine = Machine(start_s={"simulated-b": math.inf})
     dropped = run(machine, 480)
     failed = [record for record in machine.made if record.status == "failed"]
-    assert {record.contender_name for record in failed} == {"law-b"}
+    assert {record.contender_name for record in failed} == {"simulated-b"}
     assert {record.repeat for record in failed} <= {0, 1}
-    assert contenders_at(machine, "measurement", 2, 50) == set(NAMES) - {"law-b"}
-    assert any(what.contender == "law-b" and what.repeat == 2 for what in dropped)
+    assert contenders_at(machine, "measurement", 2, 50) == set(NAMES) - {"simulated-b"}
+    assert any(what.contender == "simulated-b" and what.repeat == 2 for what in dropped)
 
 
 def test_what_there_was_no_time_for_is_in_the_manifest(run: Run) -> None:
@@ -228,7 +230,7 @@ def test_what_there_was_no_time_for_is_in_the_manifest(run: Run) -> None:
     assert ("noise", 0, None) in named
     assert ("measurement", 0, None) in named
     assert {("measurement", repeat, None) for repeat in (2, 3)} <= named
-    assert ("search", 0, "law-b") in named
+    assert ("search", 0, "simulated-b") in named
     assert any("25 rps" in what.detail for what in dropped)
 
 
@@ -251,7 +253,7 @@ def test_a_run_goes_on_with_a_new_budget_until_nothing_is_left_out(
 
 def test_a_budget_smaller_than_the_searchs_own_cuts_that(run: Run) -> None:
     machine = Machine()
-    only_search = {"load": LoadSpec(warmup_s=0.5, steady_s=4), "noise_floor": None, "repeats": 1}
+    only_search = {"load": LoadSpec(warmup_s=0.5, steady_s=4), "aa_test": None, "repeats": 1}
     dropped = run(machine, 100, **only_search)
     assert machine.now_s <= 100
     assert {r.contender_name for r in machine.made if r.purpose == "search"} == set(NAMES)
@@ -261,7 +263,7 @@ def test_a_budget_smaller_than_the_searchs_own_cuts_that(run: Run) -> None:
 def test_extra_variants_are_measured_where_everything_else_was(run: Run) -> None:
     asked = {
         "contenders": ("null-http", "null-plain"),
-        "noise_floor": None,
+        "aa_test": None,
         "capacity": None,
         "repeats": 2,
         "variants": (VariantSpec(name="null-plain", base="null-http", options={}),),
@@ -282,7 +284,7 @@ def test_starts_on_a_gpu_are_planned_longer_until_they_are_seen(
     names = {"engine-fast": {}, "engine-gpu": on_gpu, "engine-later": on_gpu}
     variants = tuple(VariantSpec(name=n, base="fastapi-tuned", **w) for n, w in names.items())
     asked = ASKED | {"contenders": tuple(names), "variants": variants, "capacity": None}
-    changes = {"reference": "engine-fast", "noise_floor": None}
+    changes = {"reference": "engine-fast", "aa_test": None}
     experiment = Experiment(**(asked | changes))  # type: ignore[arg-type]  # any field
     context = RunContext(tmp_path, experiment, Artefacts(tmp_path, tmp_path, [], {}, {}), {}, None)
     contenders = resolve_contenders(experiment)

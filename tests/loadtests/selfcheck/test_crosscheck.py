@@ -24,8 +24,8 @@ from loadtests.records.trials import Level
 from loadtests.selfcheck import crosscheck as crosscheck_module
 from loadtests.selfcheck import perf_analyzer_tool, wrk_tool
 from loadtests.selfcheck.crosscheck import CrosscheckSpec, Place, crosscheck, write_crosscheck
-from loadtests.selfcheck.crosscheck_table import Pair, markdown, ratio
-from loadtests.selfcheck.outside_tools import Load, Measured, Tool, ToolError, run_tool
+from loadtests.selfcheck.crosscheck_table import ToolPair, markdown, ratio
+from loadtests.selfcheck.outside_tools import Tool, ToolError, ToolLoad, ToolMeasurement, run_tool
 from loadtests.selfcheck.own_client import OwnRun
 from loadtests.wire.address import Address
 from loadtests.wire.probe import settled_counters
@@ -113,8 +113,8 @@ needs_perf_analyzer = pytest.mark.skipif(sys.platform != "linux", reason="the bi
 
 
 @pytest.fixture
-def load(tmp_path: Path) -> Callable[..., Load]:
-    def make(level: Level, port: int = 9000, protocol: str = "http-json") -> Load:
+def load(tmp_path: Path) -> Callable[..., ToolLoad]:
+    def make(level: Level, port: int = 9000, protocol: str = "http-json") -> ToolLoad:
         address = Address(protocol, "127.0.0.1", port)  # type: ignore[arg-type] - a literal
         traffic = tmp_path / "traffic.jsonl"
         entries = [
@@ -123,7 +123,7 @@ def load(tmp_path: Path) -> Callable[..., Load]:
         ]
         traffic.write_text("".join(json.dumps(entry) + "\n" for entry in entries), encoding="utf-8")
         schedule = Schedule(np.array([0.25, 0.2501, 1.5]), np.array([0, 1, 0], dtype=np.int32))
-        return Load(address, level, 6, schedule, traffic, (), False, tmp_path)
+        return ToolLoad(address, level, 6, schedule, traffic, (), False, tmp_path)
 
     return make
 
@@ -164,7 +164,7 @@ def test_perf_analyzer_can_replay_the_arrivals_of_the_schedule(load) -> None:
 
 
 def test_perf_analyzers_figures_are_read() -> None:
-    assert perf_analyzer_tool.parse(FIGURES, PRINTED) == Measured(
+    assert perf_analyzer_tool.parse(FIGURES, PRINTED) == ToolMeasurement(
         n_ok=1023,
         n_failed=0,
         throughput_rps=141.735,
@@ -203,7 +203,7 @@ def test_wrks_figures_are_read() -> None:
 
 
 def test_error_statuses_are_failures_although_wrk_counts_them_as_requests() -> None:
-    assert wrk_tool.parse(WRK_404) == Measured(0, 2061, 0.0, None, None)
+    assert wrk_tool.parse(WRK_404) == ToolMeasurement(0, 2061, 0.0, None, None)
 
 
 def test_no_figures_from_wrk_is_an_error() -> None:
@@ -219,7 +219,7 @@ def test_service_times_are_corrected_as_wrk_corrects_its_own() -> None:
 
 def test_the_clients_own_figures_follow_the_same_rules() -> None:
     run = OwnRun(np.arange(1, 1001) / 1000, n_failed=3, throughput_rps=50.0, callers=4)
-    assert run.figures() == Measured(1000, 3, 50.0, 500.0, 990.0)
+    assert run.figures() == ToolMeasurement(1000, 3, 50.0, 500.0, 990.0)
     few = replace(run, service_time_s=run.service_time_s[:999])
     assert few.figures().p99_ms is None
     assert replace(run, service_time_s=np.empty(0)).figures().p50_ms is None
@@ -277,7 +277,7 @@ def test_a_round_across_a_restart_of_the_contender_is_not_kept(
     monkeypatch.setattr(crosscheck_module, "launched", lambda *_, **__: nullcontext(broken))
     monkeypatch.setattr(crosscheck_module, "_require_parity", lambda *_: None)
     monkeypatch.setattr(crosscheck_module, "_round", lambda *_: ["a pair"])
-    pairs: list[Pair] = []
+    pairs: list[ToolPair] = []
     with pytest.raises(LaunchError, match="did not run without a break"):
         crosscheck_module._check_one(
             discover()["triton"], Tool("perf_analyzer", "2", Path("tool")), SPEC, place, pairs
@@ -297,12 +297,12 @@ def test_a_ratio_with_an_unknown_side_is_unknown() -> None:
     assert ratio(2.0, 0.0) is None
 
 
-def make_pair(**changes: object) -> Pair:
-    tool = Measured(1200, 0, 200.0, 10.0, 40.0, late_ratio=0.0)
-    own = Measured(1190, 1, 198.0, 11.0, 50.0)
+def make_pair(**changes: object) -> ToolPair:
+    tool = ToolMeasurement(1200, 0, 200.0, 10.0, 40.0, late_ratio=0.0)
+    own = ToolMeasurement(1190, 1, 198.0, 11.0, 50.0)
     fields = {"contender": "triton", "level": OPEN, "round": 1, "first": "tool"}
     fields |= {"tool_name": "perf_analyzer", "tool": tool, "own": own, "own_as_tool": own}
-    return Pair(**(fields | changes))  # type: ignore[arg-type] - of the fields' own types
+    return ToolPair(**(fields | changes))  # type: ignore[arg-type] - of the fields' own types
 
 
 RECORD = {
@@ -332,29 +332,29 @@ def test_the_page_says_from_where_latencies_count() -> None:
 
 
 def test_the_page_compares_with_figures_computed_as_the_tool_computes_them() -> None:
-    as_wrk = Measured(1200, 0, 200.0, 20.0, None)
+    as_wrk = ToolMeasurement(1200, 0, 200.0, 20.0, None)
     page = markdown(RECORD, [make_pair(level=CLOSED, own_as_tool=as_wrk)])
     assert "| 4 callers | perf_analyzer | 1 | 200.0 | 200.0 | 1.00 | 10.00 | 20.00 | 2.00 " in page
     assert "| 40.00 | not stated | not stated |" in page
 
 
 def test_the_page_gives_the_range_of_ratios_over_the_rounds() -> None:
-    slower = Measured(1200, 0, 100.0, 10.0, 40.0)
+    slower = ToolMeasurement(1200, 0, 100.0, 10.0, 40.0)
     page = markdown(RECORD, [make_pair(), make_pair(round=2, own_as_tool=slower)])
     assert "throughput 0.50 to 0.99; P50 1.00 to 1.10; P99 1.00 to 1.25." in page
 
 
 def test_the_page_says_when_the_server_was_saturated() -> None:
-    behind = Measured(850, 0, 142.0, 900.0, None)  # of 150 a second
+    behind = ToolMeasurement(850, 0, 142.0, 900.0, None)  # of 150 a second
     page = markdown(RECORD, [make_pair(own=behind), make_pair(own=behind, tool_name="other")])
     assert page.count("fewer than 95% of the arrivals (triton, round 1)") == 1
-    kept_up = Measured(860, 0, 143.0, 10.0, None)
+    kept_up = ToolMeasurement(860, 0, 143.0, 10.0, None)
     assert "backlog" not in markdown(RECORD, [make_pair(own=kept_up)])
     assert "backlog" not in markdown(RECORD, [make_pair(own=behind, level=CLOSED)])
 
 
 def test_the_page_says_when_a_tool_sent_late() -> None:
-    late = Measured(1200, 0, 200.0, 10.0, 40.0, late_ratio=0.4722)
+    late = ToolMeasurement(1200, 0, 200.0, 10.0, 40.0, late_ratio=0.4722)
     page = markdown(RECORD, [make_pair(tool=late)])
     assert "perf_analyzer says that it sent 47% of its requests late (triton, round 1)" in page
     assert "late (" not in markdown(RECORD, [make_pair()])

@@ -173,8 +173,8 @@ def test_a_percentile_that_is_not_reported_is_refused(experiment_file) -> None:
 
 
 def test_a_noise_floor_outside_the_contenders_is_refused(experiment_file) -> None:
-    message = problem(experiment_file('noise_floor = "triton"\n' + GOOD))
-    assert "noise_floor = 'triton': expected one of the experiment's contenders" in message
+    message = problem(experiment_file('aa_test = "triton"\n' + GOOD))
+    assert "aa_test = 'triton': expected one of the experiment's contenders" in message
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,10 @@ from loadtests.generator.schedule import Schedule, closed_schedule
 from loadtests.launch.artefacts import Artefacts
 from loadtests.launch.parity import (
     OWN_TEXTS,
-    Yardstick,
+    ExpectedAnswers,
+    answers_before_load,
     check_answers,
     expected_answers,
-    own_yardstick,
 )
 from loadtests.launch.server import LaunchError, check_answering, launched
 from loadtests.spec.contenders import resolve_contenders
@@ -46,7 +46,7 @@ JSON_TABLE = {
     "body": '{"inputs": ["{text}"]}',
     "label": "predictions[0].label",
     "compare": False,
-    "moving_parts": ["service", "model"],
+    "components": ["service", "model"],
 }
 
 KSERVE_TABLE = {
@@ -57,7 +57,7 @@ KSERVE_TABLE = {
     "label": "LABEL",
     "confidence": "CONFIDENCE",
     "compare": True,
-    "moving_parts": ["server", "stub", "repository", "network"],
+    "components": ["server", "stub", "repository", "network"],
 }
 
 TEXTS = [TrafficText(k, f"text {k}", 4, "elsewhere", 0.5) for k in range(50)]
@@ -108,8 +108,8 @@ def test_the_experiment_that_comes_with_the_study_is_valid(root: Path) -> None:
     [
         ({"url": "https://127.0.0.1:9"}, "https:// is not supported"),
         ({"url": "http://127.0.0.1"}, "expected http://HOST:PORT or HOST:PORT"),
-        ({"moving_parts": 2}, "moving_parts"),
-        ({"moving_parts": []}, "moving_parts"),
+        ({"components": 2}, "components"),
+        ({"components": []}, "components"),
         ({"url": "http://127.0.0.1:9/v1"}, "expected http://HOST:PORT or HOST:PORT"),
         ({"url": "ftp://127.0.0.1:9"}, "expected http://HOST:PORT or HOST:PORT"),
         ({"url": "http://a:b@127.0.0.1:9"}, "expected http://HOST:PORT or HOST:PORT"),
@@ -246,8 +246,10 @@ def open_schedule(n: int) -> Schedule:
     return Schedule(np.arange(n, dtype=float), np.arange(n, dtype=np.int32) % len(TEXTS))
 
 
-def rows_answered(yardstick: Yardstick, label_of: Callable[[TrafficText], str]) -> pd.DataFrame:
-    texts = list(yardstick.expected.values())
+def rows_answered(
+    expected: ExpectedAnswers, label_of: Callable[[TrafficText], str]
+) -> pd.DataFrame:
+    texts = list(expected.expected.values())
     return pd.DataFrame(
         {
             "text_id": [text.text_id for text in texts],
@@ -262,28 +264,28 @@ def test_a_service_with_its_own_model_is_asked_what_the_load_will_sample(foreign
     assert expected_answers(mine, TEXTS) == []
     schedule = open_schedule(2000)
     sampled = schedule.text_ids[::ANSWER_SAMPLE_EVERY].tolist()
-    yardstick = own_yardstick(mine.address, schedule, TEXTS, timeout_s=10)
-    n_texts = len(yardstick.expected)
+    expected = answers_before_load(mine.address, schedule, TEXTS, timeout_s=10)
+    n_texts = len(expected.expected)
     assert 20 < n_texts <= OWN_TEXTS
-    assert yardstick.expected.keys() <= set(sampled)
-    record = yardstick.judge(rows_answered(yardstick, lambda text: text.label))
+    assert expected.expected.keys() <= set(sampled)
+    record = expected.judge(rows_answered(expected, lambda text: text.label))
     assert (record.checked, record.mismatches, record.against) == (2 * n_texts, 0, "consistency")
-    changed = yardstick.judge(rows_answered(yardstick, lambda _: "another"))
+    changed = expected.judge(rows_answered(expected, lambda _: "another"))
     assert changed.mismatches == n_texts
     assert "text 0: class of text 0 before, another later" in str(changed.example)
 
 
 def test_a_closed_loop_is_sampled_from_its_beginning(foreign, external) -> None:
     address, schedule = external(url=foreign.url).address, closed_schedule(len(TEXTS), (1,))
-    yardstick = own_yardstick(address, schedule, TEXTS, timeout_s=10)
-    assert set(schedule.text_ids[[0, 19, 38]].tolist()) <= set(yardstick.expected)
+    expected = answers_before_load(address, schedule, TEXTS, timeout_s=10)
+    assert set(schedule.text_ids[[0, 19, 38]].tolist()) <= set(expected.expected)
 
 
 def test_a_service_that_changes_its_mind_before_the_load_is_inconsistent(foreign, external) -> None:
     foreign.label_of = lambda _: f"answer {len(foreign.seen)}"
     address = external(url=foreign.url).address
-    yardstick = own_yardstick(address, open_schedule(100), TEXTS, timeout_s=10)
-    assert yardstick.judge(pd.DataFrame(columns=["text_id", "label", "confidence"])).mismatches == 6
+    expected = answers_before_load(address, open_schedule(100), TEXTS, timeout_s=10)
+    assert expected.judge(pd.DataFrame(columns=["text_id", "label", "confidence"])).mismatches == 6
 
 
 def test_a_service_with_the_same_model_is_compared_with_the_reference_answers(

@@ -104,7 +104,7 @@ def test_the_command_writes_the_facts_of_an_engine(small_model_dir: Path, tmp_pa
     main(arguments(small_model_dir, tmp_path, "--engine", "onnxruntime", "--precision", "fp16"))
     facts = json.loads((tmp_path / "facts.json").read_text())
     assert facts["available"]
-    assert facts["placement"]["precision"] == facts["proof"]["precision_found"] == "fp16"
+    assert facts["placement"]["precision"] == facts["precision_check"]["precision_found"] == "fp16"
     assert [(p["batch"], p["length_tokens"]) for p in facts["curve"]] == [(1, 16), (2, 16)]
     assert set(facts["flops_per_request"]) == {"16"}
     assert facts["matmul_flops_per_s"] > 0
@@ -140,7 +140,7 @@ def test_an_engine_that_is_not_to_be_had_is_a_fact_with_its_reason(
     facts = json.loads((tmp_path / "facts.json").read_text())
     assert not facts["available"]
     assert facts["reason"].startswith("expected ")
-    assert (facts["proof"], facts["curve"]) == (None, [])
+    assert (facts["precision_check"], facts["curve"]) == (None, [])
 
 
 @pytest.mark.parametrize("wrong", [["--lengths", "16", "129"], ["--batches", "0"]])

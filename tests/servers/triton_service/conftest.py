@@ -184,8 +184,8 @@ def start_triton(start_contender: Callable[..., Any]) -> StartTriton:
 
 @pytest.fixture(scope="session")
 def triton(start_triton: StartTriton) -> RunningTriton:
-    """One server that all tests without side effects share: the classifier and its neighbours."""
-    running = start_triton(neighbours="small")
+    """One server for all tests without side effects: the classifier and co-located models."""
+    running = start_triton(colocated_models="small")
     running.wait_until_ready()
     return running
 

@@ -88,8 +88,8 @@ def test_a_bad_text_is_refused_and_the_requests_beside_it_are_answered(
     def a_burst_shared_batches() -> bool:
         before = client.statistics("tokenizer")
         pending = []
-        for neighbour in good:
-            pending.append((client.send([neighbour["text"]]), client.send([text])))
+        for colocated_model in good:
+            pending.append((client.send([colocated_model["text"]]), client.send([text])))
         found = [read_answers(call.result())[0] for call, _ in pending]
         errors = [call.exception() for _, call in pending]
         assert_reference_answers(found, good)

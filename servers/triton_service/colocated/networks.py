@@ -1,4 +1,4 @@
-"""The networks of the neighbours in PyTorch, with seeded weights."""
+"""The networks of the co-located models in PyTorch, with seeded weights."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -16,8 +16,8 @@ from analysis.selfcheck.laws import (
 from loadtests.plan.bisection import found_index, grid_of, next_index
 from loadtests.records.slo import judge_slo
 from loadtests.spec.experiment import CapacitySpec, Slo
-from servers.law_service.law import Law as ServedLaw
-from servers.law_service.law import Queue
+from servers.simulated_service.law import Law as ServedLaw
+from servers.simulated_service.law import Queue
 
 LAWS = {
     "fixed": {},

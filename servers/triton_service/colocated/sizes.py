@@ -1,10 +1,10 @@
-"""How large the two neighbours are, and the tensors that each of them takes and gives."""
+"""How large the two co-located models are, and the tensors that each of them takes and gives."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-NeighbourName = Literal["vision", "recommender"]
+ColocatedModelName = Literal["vision", "recommender"]
 SizeName = Literal["full", "small"]
 
 N_CATEGORIES, N_DENSE = 26, 13
@@ -43,10 +43,10 @@ class Tensor:
 
 
 @dataclass(frozen=True)
-class Neighbour:
+class ColocatedModel:
     """A model as it is served; size holds the arguments of its network."""
 
-    name: NeighbourName
+    name: ColocatedModelName
     inputs: tuple[Tensor, ...]
     output: Tensor
     size: Mapping[str, Any]
@@ -58,7 +58,7 @@ _SIZES: Mapping[SizeName, tuple[VisionSize, RecommenderSize]] = {
 }
 
 
-def neighbours(size: SizeName) -> tuple[Neighbour, Neighbour]:
+def colocated_models(size: SizeName) -> tuple[ColocatedModel, ColocatedModel]:
     """Vision model and recommender of that size."""
     vision, recommender = _SIZES[size]
     image = Tensor("image", "UINT8", (3, vision.image_px, vision.image_px))
@@ -67,6 +67,8 @@ def neighbours(size: SizeName) -> tuple[Neighbour, Neighbour]:
         Tensor("dense", "FP32", (N_DENSE,)),
     )
     return (
-        Neighbour("vision", (image,), Tensor("logits", "FP32", (N_CLASSES,)), asdict(vision)),
-        Neighbour("recommender", fields, Tensor("probability", "FP32", (1,)), asdict(recommender)),
+        ColocatedModel("vision", (image,), Tensor("logits", "FP32", (N_CLASSES,)), asdict(vision)),
+        ColocatedModel(
+            "recommender", fields, Tensor("probability", "FP32", (1,)), asdict(recommender)
+        ),
     )

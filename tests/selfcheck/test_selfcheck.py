@@ -1,10 +1,10 @@
-"""What a proof says of runs whose rows follow their laws exactly, and of a harness that errs."""
+"""What a check says of runs whose rows follow their laws exactly, and of a harness that errs."""
 
 import numpy as np
 import pytest
 
 from analysis.compare.verdicts import Verdict
-from analysis.selfcheck.__main__ import OF_CLIENT_OR_MACHINE, main, planted_reason, prove
+from analysis.selfcheck.__main__ import OF_CLIENT_OR_MACHINE, main, planted_reason, self_check
 from analysis.selfcheck.laws import read_law
 from analysis.selfcheck.tables import markdown
 from analysis.validity.reasons import Reason
@@ -19,12 +19,12 @@ STALL = {"service_ms": 2.0, "stall_every_ms": 3000.0, "stall_ms": 200.0}
 def test_what_a_faultless_harness_measures_is_within_tolerance(simulated_run, law_options) -> None:
     simulated_run.add("fixed", law_options(service_ms=7.0))
     simulated_run.add("stall", law_options(**STALL))
-    proof = prove(simulated_run.read())
-    for row in proof.latencies:
+    check = self_check(simulated_run.read())
+    for row in check.latencies:
         assert row.difference_ms == pytest.approx(0.4, abs=0.01)
         assert row.within
         assert row.n_certified == 3
-    assert proof.failures == []
+    assert check.failures == []
 
 
 def from_sending(rows):
@@ -52,8 +52,8 @@ def test_a_systematic_error_of_the_client_is_told(
     simulated_run, law_options, spoil, error: str
 ) -> None:
     simulated_run.add("stall", law_options(**STALL), spoil=spoil)
-    proof = prove(simulated_run.read())
-    assert proof.failures == ["latency of stall"], error
+    check = self_check(simulated_run.read())
+    assert check.failures == ["latency of stall"], error
 
 
 def test_a_machine_that_was_late_is_blamed_for_a_difference_not_the_harness(
@@ -65,10 +65,10 @@ def test_a_machine_that_was_late_is_blamed_for_a_difference_not_the_harness(
         spoil=lambda rows: rows.assign(done_s=rows["done_s"] + 0.05),
         late_ms=60.0,
     )
-    proof = prove(simulated_run.read())
-    assert not proof.latencies[0].within
-    assert proof.failures == []
-    assert "machine too late to tell" in markdown(proof)
+    check = self_check(simulated_run.read())
+    assert not check.latencies[0].within
+    assert check.failures == []
+    assert "machine too late to tell" in markdown(check)
 
 
 def test_verdicts_between_laws_are_those_of_the_truth(simulated_run, law_options) -> None:
@@ -76,7 +76,7 @@ def test_verdicts_between_laws_are_those_of_the_truth(simulated_run, law_options
     simulated_run.add("equal", law_options(service_ms=7.0))
     simulated_run.add("slower", law_options(service_ms=8.5))
     simulated_run.add("quicker", law_options(service_ms=4.0))
-    found = {row.contender: row for row in prove(simulated_run.read()).comparisons}
+    found = {row.contender: row for row in self_check(simulated_run.read()).comparisons}
     assert {name: row.verdict for name, row in found.items()} == {
         "equal": Verdict.NO_MATERIAL_DIFFERENCE,
         "slower": Verdict.WORSE,
@@ -92,7 +92,7 @@ def test_a_false_verdict_is_told(simulated_run, law_options) -> None:
         law_options(service_ms=7.0),
         spoil=lambda rows: rows.assign(done_s=rows["done_s"] + 0.05),
     )
-    assert "verdict on equal" in prove(simulated_run.read()).failures
+    assert "verdict on equal" in self_check(simulated_run.read()).failures
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_each_planted_fault_raises_its_reason_in_every_trial(
     simulated_run, law_options, changes, reason: Reason
 ) -> None:
     simulated_run.add("faulty", law_options(**changes))
-    (found,) = prove(simulated_run.read()).detections
+    (found,) = self_check(simulated_run.read()).detections
     assert found.planted is reason
     assert (found.n_found, found.n_trials) == (3, 3)
 
@@ -120,7 +120,7 @@ def test_a_service_that_cannot_start_is_not_ready(simulated_run, law_options) ->
     run = simulated_run.read()
     for trial in run.trials:
         trial.record.contender["options"]["distribution"] = "none"
-    (found,) = prove(run).detections
+    (found,) = self_check(run).detections
     assert (found.planted, found.n_found) == (Reason.NOT_READY, 3)
 
 
@@ -144,13 +144,13 @@ def test_each_fault_of_the_harness_raises_its_reason(
 
 def test_a_sound_service_raises_no_alarm(simulated_run, law_options) -> None:
     simulated_run.add("fixed", law_options(service_ms=7.0))
-    (found,) = prove(simulated_run.read()).detections
+    (found,) = self_check(simulated_run.read()).detections
     assert (found.planted, found.false_alarms) == (None, [])
 
 
 def test_a_reason_that_is_not_found_is_told(simulated_run, law_options) -> None:
     simulated_run.add("errors", law_options(errors_from=0, errors_to=20))  # all in the warm-up
-    assert prove(simulated_run.read()).failures == ["fault of errors"]
+    assert self_check(simulated_run.read()).failures == ["fault of errors"]
 
 
 def search(simulated_run, options, **changes) -> None:
@@ -161,7 +161,7 @@ def search(simulated_run, options, **changes) -> None:
 
 def test_a_capacity_found_on_exact_rows_is_judged_right(simulated_run, law_options) -> None:
     search(simulated_run, law_options(service_ms=7.0))
-    (row,) = prove(simulated_run.read()).capacities
+    (row,) = self_check(simulated_run.read()).capacities
     assert row.n_right == row.n_clear >= 3
     # M/D/1 with 7 ms reaches a P99 of 50 ms a little below 100/s.
     assert row.true_rps == pytest.approx(97, abs=3)
@@ -173,13 +173,13 @@ def test_a_search_that_judges_rates_wrongly_is_told(simulated_run, law_options) 
         return rows.assign(done_s=(rows["done_s"] + rows["sent_s"]) / 2)
 
     search(simulated_run, law_options(service_ms=7.0), spoil=half)
-    assert "capacity of fixed" in prove(simulated_run.read()).failures
+    assert "capacity of fixed" in self_check(simulated_run.read()).failures
 
 
 def test_every_table_says_that_its_services_are_simulated(simulated_run, law_options) -> None:
     simulated_run.add("fixed", law_options())
     simulated_run.add("equal", law_options())
-    text = markdown(prove(simulated_run.read()))
+    text = markdown(self_check(simulated_run.read()))
     headers = [line for line in text.splitlines() if line.startswith("| simulated")]
     assert len(headers) == 3
 
@@ -189,7 +189,7 @@ def test_a_run_without_simulated_services_is_refused_in_one_sentence(
 ) -> None:
     simulated_run.add("fixed", law_options(), contender={"name": "a", "protocol": "http-json"})
     with pytest.raises(RecordError, match="expected open-loop trials of a simulated"):
-        prove(simulated_run.read())
+        self_check(simulated_run.read())
 
 
 def test_bad_input_is_a_sentence_and_exit_code_2(
@@ -201,7 +201,7 @@ def test_bad_input_is_a_sentence_and_exit_code_2(
 
 
 def test_the_proof_experiment_plants_every_reason_that_a_service_can_raise(root) -> None:
-    experiment = read_experiment(root / "loadtests" / "experiments" / "proof.toml")
+    experiment = read_experiment(root / "loadtests" / "experiments" / "selfcheck.toml")
     contenders = resolve_contenders(experiment)
     planted = {
         planted_reason(read_law({"options": contenders[name].options}), 100.0)
@@ -211,8 +211,8 @@ def test_the_proof_experiment_plants_every_reason_that_a_service_can_raise(root)
     assert planted == of_service | {None}
 
 
-@pytest.mark.parametrize("name", ["proof", "proof-capacity"])
+@pytest.mark.parametrize("name", ["selfcheck", "selfcheck-capacity"])
 def test_the_experiments_of_the_proof_use_simulated_services_only(root, name: str) -> None:
     experiment = read_experiment(root / "loadtests" / "experiments" / f"{name}.toml")
     contenders = resolve_contenders(experiment)
-    assert {contenders[each].server for each in experiment.contenders} == {"law_service"}
+    assert {contenders[each].server for each in experiment.contenders} == {"simulated_service"}

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from analysis.read.run import load_run
-from analysis.selfcheck.__main__ import prove
-from analysis.selfcheck.findings import Detection, Proof
+from analysis.selfcheck.__main__ import self_check
+from analysis.selfcheck.findings import Detection, SelfCheck
 from analysis.selfcheck.laws import Law, latencies_s
 from analysis.selfcheck.replay import tolerance_ms
 from analysis.validity.reasons import Reason
@@ -60,7 +60,7 @@ class Silent:
     """A progress that tells nobody."""
 
     def begins(self, *_: object) -> None: ...
-    def visit_started(self, *_: object) -> None: ...
+    def session_started(self, *_: object) -> None: ...
     def trial_finished(self, *_: object) -> None: ...
     def dropped(self, *_: object) -> None: ...
 
@@ -75,14 +75,16 @@ def assert_rows_hold_the_schedule(run_dir: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def measure(artefacts: Artefacts, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Proof]:
+def measure(
+    artefacts: Artefacts, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., SelfCheck]:
     """One run of the study over variants of `law`, and what it proves."""
 
-    def run(laws: dict[str, dict[str, object]], steady_s: float, slo_ms: float) -> Proof:
-        folder = tmp_path_factory.mktemp("proof") / "run"
+    def run(laws: dict[str, dict[str, object]], steady_s: float, slo_ms: float) -> SelfCheck:
+        folder = tmp_path_factory.mktemp("selfcheck") / "run"
         folder.mkdir()
         experiment = Experiment(
-            name="proof",
+            name="selfcheck",
             reference=next(iter(laws)),
             contenders=tuple(laws),
             variants=tuple(VariantSpec(name=n, base="law", options=o) for n, o in laws.items()),
@@ -99,7 +101,7 @@ def measure(artefacts: Artefacts, tmp_path_factory: pytest.TempPathFactory) -> C
             patch.setattr("loadtests.measure.trial.disturbed", lambda *_: None)
             execute(resolve_contenders(experiment), context, Silent())
         assert_rows_hold_the_schedule(folder)
-        return prove(load_run(folder))
+        return self_check(load_run(folder))
 
     return run
 
@@ -130,8 +132,8 @@ def faults(measure) -> dict[str, Detection]:
             n: options for n, (options, _) in FAULTS.items() if n not in found or found[n].wrong
         }
         if missing:
-            proof = measure(missing, steady_s=2.5, slo_ms=1000)
-            found |= {row.contender: row for row in proof.detections}
+            check = measure(missing, steady_s=2.5, slo_ms=1000)
+            found |= {row.contender: row for row in check.detections}
     return found
 
 
@@ -144,8 +146,8 @@ def test_each_planted_fault_raises_its_reason(name: str, faults: dict[str, Detec
 def test_a_client_that_waits_for_replies_and_counts_from_sending_misses_the_truth(
     tmp_path: Path,
 ) -> None:
-    """Coordinated omission, on purpose: the proof would tell such a client."""
-    contender = discover()["law"].variant("stall", LAWS["stall"])
+    """Coordinated omission, on purpose: the check would tell such a client."""
+    contender = discover()["simulated"].variant("stall", LAWS["stall"])
     schedule = open_schedule(Poisson(), RATE_RPS, 4.0, 1, (1,))
     from_schedule_s, from_sending_s = [], []
     with launched(contender, model_dir=tmp_path, cores=(), log=tmp_path / "log") as server:

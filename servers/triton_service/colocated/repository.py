@@ -1,4 +1,4 @@
-"""Puts the neighbours into the classifier's model repository."""
+"""Puts the co-located models into the classifier's model repository."""
 
 import json
 import shutil
@@ -11,22 +11,31 @@ from tritonclient.grpc import model_config_pb2 as pb
 from servers.classifier.placement import placement_from
 from servers.discovery import OptionValue
 from servers.triton_service.checks import ConfigError, check_repository, to_text
-from servers.triton_service.neighbours.sizes import Neighbour, SizeName, Tensor, neighbours
+from servers.triton_service.colocated.sizes import (
+    ColocatedModel,
+    SizeName,
+    Tensor,
+    colocated_models,
+)
 
-OPTION = "neighbours"
-"""The option of a Triton contender that names the size of its neighbours; empty: it has none."""
+OPTION = "colocated_models"
+"""The option of a Triton contender that names the size of co-located models; empty: none."""
 
 SEED = 1512
 MODEL_FILE = Path(__file__).with_name("model.py")
 
 
-def write_neighbours(repository: Path, options: Mapping[str, OptionValue], threads: int) -> None:
+def write_colocated_models(
+    repository: Path, options: Mapping[str, OptionValue], threads: int
+) -> None:
     """Adds both models where options name a size; they take device, precision, batch size and
     queue delay from the classifier's options, and `threads` threads each on a CPU."""
     size = options.get(OPTION)
     if not size:
         return
-    configs = [neighbour_config(model, options, threads) for model in neighbours(_size(size))]
+    configs = [
+        colocated_model_config(model, options, threads) for model in colocated_models(_size(size))
+    ]
     check_repository(configs)
     for config in configs:
         version_dir = repository / config.name / "1"
@@ -35,8 +44,8 @@ def write_neighbours(repository: Path, options: Mapping[str, OptionValue], threa
         shutil.copyfile(MODEL_FILE, version_dir / MODEL_FILE.name)
 
 
-def neighbour_config(
-    model: Neighbour, options: Mapping[str, OptionValue], threads: int
+def colocated_model_config(
+    model: ColocatedModel, options: Mapping[str, OptionValue], threads: int
 ) -> pb.ModelConfig:
     max_batch_size, placement = int(options["max_batch_size"]), placement_from(options)
     parameters = {
@@ -78,7 +87,7 @@ def _size(given: OptionValue) -> SizeName:
     )
 
 
-def _warm_up(model: Neighbour, batch_size: int) -> pb.ModelWarmup:
+def _warm_up(model: ColocatedModel, batch_size: int) -> pb.ModelWarmup:
     inputs = {
         tensor.name: pb.ModelWarmup.Input(
             data_type=_type(tensor), dims=tensor.shape, zero_data=True

@@ -1,8 +1,8 @@
-"""One visit: a contender is started, checked for parity, serves its trials, and is stopped."""
+"""One session: a contender is started, checked for parity, serves its trials, and is stopped."""
 
 from collections.abc import Callable, Iterator
 
-from loadtests.launch.parity import Compared, check_answers, expected_answers
+from loadtests.launch.parity import ParityComparison, check_answers, expected_answers
 from loadtests.launch.server import LaunchError, RunningServer, launched
 from loadtests.measure.trial import RunContext, run_trial, save_failed
 from loadtests.plan.rounds import PlannedTrial
@@ -14,7 +14,7 @@ from servers.launch_args import READY_WITHIN_S
 Finished = Callable[[PlannedTrial, TrialRecord], None]
 
 
-def run_visit(
+def run_session(
     first: PlannedTrial,
     others: Iterator[PlannedTrial],
     context: RunContext,
@@ -77,6 +77,6 @@ def _one_start(
         log.unlink(missing_ok=True)
 
 
-def _parity_before_load(server: RunningServer, context: RunContext) -> list[Compared]:
+def _parity_before_load(server: RunningServer, context: RunContext) -> list[ParityComparison]:
     expected = expected_answers(server.contender, context.artefacts.texts)
     return check_answers(server.address, expected)

@@ -24,7 +24,7 @@ mean of the unit roundoffs of FP16 (2^-11) and FP32 (2^-24), IEEE 754-2019 table
 
 
 @dataclass(frozen=True)
-class Proof:
+class PrecisionCheck:
     """An engine's answers against those of REFERENCE, over n_texts texts."""
 
     precision_found: str
@@ -50,13 +50,13 @@ def reference_logits(
     return logits
 
 
-def prove(
+def check_precision(
     engine: Engine, encoder: Encoder, texts: Sequence[str], reference: NDArray[np.float32]
-) -> Proof:
+) -> PrecisionCheck:
     """Compares engine, fed as a batching server feeds it, with reference[texts, labels]."""
-    found = _logits_of(engine, encoder, texts, LENGTH_BUCKETS, "proof of the precision")
+    found = _logits_of(engine, encoder, texts, LENGTH_BUCKETS, "precision check")
     agree = found.argmax(axis=-1) == reference.argmax(axis=-1)
-    return Proof(
+    return PrecisionCheck(
         precision_found=engine.precision,
         n_texts=len(texts),
         labels_agree_ratio=float(agree.mean()),
@@ -65,24 +65,24 @@ def prove(
     )
 
 
-def problem_of(proof: Proof, engine: Engine, placement: Placement) -> str | None:
+def problem_of(check: PrecisionCheck, engine: Engine, placement: Placement) -> str | None:
     """Why the engine is not what placement asks for, in one sentence; None: it is."""
     asked = (placement.device, placement.precision)
-    if (engine.device, proof.precision_found) != asked:
+    if (engine.device, check.precision_found) != asked:
         return (
             f"expected {' and '.join(asked)}, found an engine loaded on {engine.device} with "
-            f"{proof.precision_found} weights: it must not be measured under that name."
+            f"{check.precision_found} weights: it must not be measured under that name."
         )
-    if not np.isfinite(proof.max_abs_logit_difference):
+    if not np.isfinite(check.max_abs_logit_difference):
         return (
             f"expected finite logits in {placement.precision}, found others: this network "
             "overflows in that precision; use fp32."
         )
-    shows = FP16_SHOWS_RATIO * proof.max_abs_logit
-    if placement.precision == "fp16" and proof.max_abs_logit_difference < shows:
+    shows = FP16_SHOWS_RATIO * check.max_abs_logit
+    if placement.precision == "fp16" and check.max_abs_logit_difference < shows:
         return (
             f"expected logits that differ from FP32's by {shows:.1g} or more in fp16, found "
-            f"{proof.max_abs_logit_difference:.1g} at most: the engine computes in FP32."
+            f"{check.max_abs_logit_difference:.1g} at most: the engine computes in FP32."
         )
     return None
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from servers.law_service.law import LawError, Queue
+from servers.simulated_service.law import LawError, Queue
 
 
 def departures(law, arrivals_s: list[float]) -> list[float]:

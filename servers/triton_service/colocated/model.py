@@ -10,7 +10,7 @@ import torch
 import triton_python_backend_utils as pb_utils
 
 from servers.classifier.placement import EngineUnavailableError
-from servers.triton_service.neighbours.networks import seeded_network
+from servers.triton_service.colocated.networks import seeded_network
 from servers.triton_service.stub_tensors import input_array, output_tensor
 
 TYPES = {"fp32": torch.float32, "fp16": torch.float16}
@@ -61,4 +61,4 @@ def _say_what_was_loaded(name: str, network: torch.nn.Module) -> None:
         "precision": "+".join(sorted({PRECISIONS[weight.dtype] for weight in weights})),
         "device": "+".join(sorted({weight.device.type for weight in weights})),
     }
-    print("neighbour", json.dumps(found), flush=True)
+    print("colocated_model", json.dumps(found), flush=True)

@@ -1,4 +1,4 @@
-"""Seeded inputs of the neighbours."""
+"""Seeded inputs of the colocated_models."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from servers.triton_service.neighbours.sizes import Neighbour, Tensor
+from servers.triton_service.colocated.sizes import ColocatedModel, Tensor
 
 Inputs = Mapping[str, NDArray[Any]]
 """The input tensors of one request, by name, each with a batch dimension of 1."""
 
 
-def seeded_inputs(model: Neighbour, n: int, seed: int) -> list[Inputs]:
+def seeded_inputs(model: ColocatedModel, n: int, seed: int) -> list[Inputs]:
     """n requests; same seed, same content."""
     rng = np.random.default_rng((seed, n))
     return [{tensor.name: _content(tensor, rng) for tensor in model.inputs} for _ in range(n)]

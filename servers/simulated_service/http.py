@@ -2,7 +2,6 @@
 
 import asyncio
 
-from servers.law_service.service import Outcome, SimulatedService
 from servers.raw_http import (
     MAX_HEAD_BYTES,
     NOT_FOUND,
@@ -13,6 +12,7 @@ from servers.raw_http import (
     body_length,
     response,
 )
+from servers.simulated_service.service import ReplyOutcome, SimulatedService
 
 MAX_FILE_NUMBER = 1000
 """select() cannot watch file numbers from 1024 on; a connection above this is closed at once."""
@@ -86,10 +86,10 @@ class LawHttp(RawHttp):
         self._busy = True
         self._service.arrive(lambda outcome: self._reply(outcome, answer))
 
-    def _reply(self, outcome: Outcome, answer: bytes) -> None:
+    def _reply(self, outcome: ReplyOutcome, answer: bytes) -> None:
         self._busy = False
-        if outcome is Outcome.DROPPED:
+        if outcome is ReplyOutcome.DROPPED:
             self._transport.close()
             return
-        self._transport.write(answer if outcome is Outcome.ANSWERED else _FAILED)
+        self._transport.write(answer if outcome is ReplyOutcome.ANSWERED else _FAILED)
         self._read()

@@ -24,8 +24,8 @@ OVERHEAD_S = 0.0004
 @pytest.fixture(scope="session")
 def law_options(root: Path) -> Callable[..., dict[str, Any]]:
     """The options of the contender `law`, some of them changed."""
-    declared = tomllib.loads((root / "servers/law_service/server.toml").read_text())
-    return lambda **changes: {**declared["contenders"]["law"]["options"], **changes}
+    declared = tomllib.loads((root / "servers/simulated_service/server.toml").read_text())
+    return lambda **changes: {**declared["contenders"]["simulated"]["options"], **changes}
 
 
 @pytest.fixture(scope="session")
@@ -90,7 +90,7 @@ class SimulatedRun:
                 purpose="measurement",
                 contender={
                     "name": name,
-                    "server": "law_service",
+                    "server": "simulated_service",
                     "protocol": "http-json",
                     "options": options,
                 },

@@ -1,4 +1,4 @@
-"""Starts the simulated service: `python -m servers.law_service` with the common command line."""
+"""The simulated service's process, with the common command line."""
 
 import asyncio
 import selectors
@@ -6,10 +6,10 @@ import signal
 import sys
 
 from servers.launch_args import LaunchArgs, parse_launch_args
-from servers.law_service.http import LawHttp
-from servers.law_service.law import Law, LawError
-from servers.law_service.service import SimulatedService
 from servers.raw_http import live_answer
+from servers.simulated_service.http import LawHttp
+from servers.simulated_service.law import Law, LawError
+from servers.simulated_service.service import SimulatedService
 
 
 async def run(args: LaunchArgs) -> None:
@@ -39,4 +39,4 @@ if __name__ == "__main__":
         with asyncio.Runner(loop_factory=new_loop) as runner:
             runner.run(run(parse_launch_args()))
     except LawError as error:
-        sys.exit(f"servers.law_service: {error}")
+        sys.exit(f"servers.simulated_service: {error}")

@@ -10,7 +10,12 @@ from numpy.typing import NDArray
 from servers.classifier import Encoder, Engine, EngineName, Placement, load_engine
 from servers.classifier.corpus import build_corpus
 from servers.classifier.model_specs import TrainingSpec
-from servers.classifier.proof import Proof, problem_of, prove, reference_logits
+from servers.classifier.precision_check import (
+    PrecisionCheck,
+    check_precision,
+    problem_of,
+    reference_logits,
+)
 
 FP16 = Placement(precision="fp16")
 
@@ -45,8 +50,8 @@ def reference(small_model_dir: Path, texts: tuple[str, ...]) -> NDArray[np.float
 
 def proved(
     engine: Engine, model_dir: Path, texts: tuple[str, ...], reference: NDArray[np.float32]
-) -> Proof:
-    return prove(engine, Encoder(model_dir), texts, reference)
+) -> PrecisionCheck:
+    return check_precision(engine, Encoder(model_dir), texts, reference)
 
 
 @pytest.mark.parametrize("name", ["torch", "onnxruntime"])
@@ -57,10 +62,10 @@ def test_half_precision_is_proved_on_the_cpu(
     reference: NDArray[np.float32],
 ) -> None:
     engine = load_engine(name, small_model_dir, 1, FP16)
-    proof = proved(engine, small_model_dir, texts, reference)
-    assert (proof.precision_found, proof.n_texts, proof.labels_agree_ratio) == ("fp16", 50, 1.0)
-    assert 1e-4 < proof.max_abs_logit_difference < 0.05
-    assert problem_of(proof, engine, FP16) is None
+    check = proved(engine, small_model_dir, texts, reference)
+    assert (check.precision_found, check.n_texts, check.labels_agree_ratio) == ("fp16", 50, 1.0)
+    assert 1e-4 < check.max_abs_logit_difference < 0.05
+    assert problem_of(check, engine, FP16) is None
 
 
 @pytest.mark.parametrize("name", ["torch", "onnxruntime"])
@@ -71,46 +76,46 @@ def test_single_precision_gives_the_reference_answers(
     reference: NDArray[np.float32],
 ) -> None:
     engine = load_engine(name, small_model_dir, 1)
-    proof = proved(engine, small_model_dir, texts, reference)
-    assert proof.labels_agree_ratio == 1.0
-    assert proof.max_abs_logit_difference < 1e-4
-    assert problem_of(proof, engine, Placement()) is None
+    check = proved(engine, small_model_dir, texts, reference)
+    assert check.labels_agree_ratio == 1.0
+    assert check.max_abs_logit_difference < 1e-4
+    assert problem_of(check, engine, Placement()) is None
 
 
 def test_an_engine_that_claims_fp16_and_computes_in_fp32_is_caught(
     small_model_dir: Path, texts: tuple[str, ...], reference: NDArray[np.float32]
 ) -> None:
     engine = Disguised(load_engine("onnxruntime", small_model_dir, 1))
-    proof = proved(engine, small_model_dir, texts, reference)
-    assert "the engine computes in FP32" in str(problem_of(proof, engine, FP16))
+    check = proved(engine, small_model_dir, texts, reference)
+    assert "the engine computes in FP32" in str(problem_of(check, engine, FP16))
 
 
 def test_an_engine_whose_weights_are_not_as_asked_is_caught(
     small_model_dir: Path, texts: tuple[str, ...], reference: NDArray[np.float32]
 ) -> None:
     engine = load_engine("onnxruntime", small_model_dir, 1)
-    proof = proved(engine, small_model_dir, texts, reference)
-    assert "loaded on cpu with fp32 weights" in str(problem_of(proof, engine, FP16))
+    check = proved(engine, small_model_dir, texts, reference)
+    assert "loaded on cpu with fp32 weights" in str(problem_of(check, engine, FP16))
     on_cuda = Placement(device="cuda")
-    assert "expected cuda and fp32, found" in str(problem_of(proof, engine, on_cuda))
+    assert "expected cuda and fp32, found" in str(problem_of(check, engine, on_cuda))
 
 
 def test_logits_that_overflow_are_caught(
     small_model_dir: Path, texts: tuple[str, ...], reference: NDArray[np.float32]
 ) -> None:
     engine = Disguised(load_engine("onnxruntime", small_model_dir, 1))
-    proof = proved(engine, small_model_dir, texts, reference)
-    proof = replace(proof, max_abs_logit_difference=float("nan"))
-    assert "expected finite logits" in str(problem_of(proof, engine, FP16))
+    check = proved(engine, small_model_dir, texts, reference)
+    check = replace(check, max_abs_logit_difference=float("nan"))
+    assert "expected finite logits" in str(problem_of(check, engine, FP16))
 
 
 def test_labels_that_differ_are_counted(
     small_model_dir: Path, texts: tuple[str, ...], reference: NDArray[np.float32]
 ) -> None:
     upside_down = Disguised(load_engine("onnxruntime", small_model_dir, 1), gain=-1.0)
-    proof = proved(upside_down, small_model_dir, texts, reference)
-    assert proof.labels_agree_ratio == 0.0
-    assert proof.max_abs_logit_difference == pytest.approx(2 * proof.max_abs_logit, rel=1e-3)
+    check = proved(upside_down, small_model_dir, texts, reference)
+    assert check.labels_agree_ratio == 0.0
+    assert check.max_abs_logit_difference == pytest.approx(2 * check.max_abs_logit, rel=1e-3)
 
 
 def test_reference_answers_are_kept_for_the_next_engine(

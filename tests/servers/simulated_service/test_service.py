@@ -6,7 +6,7 @@ import pytest
 
 from servers.discovery import discover
 from servers.launch_args import LaunchArgs
-from servers.law_service.service import Outcome
+from servers.simulated_service.service import Outcome
 
 PREDICT = b'POST /predict HTTP/1.1\r\ncontent-length: 13\r\n\r\n{"text": "a"}'
 STATS = b"GET /stats HTTP/1.1\r\n\r\n"
@@ -136,14 +136,14 @@ def test_texts_that_come_together_are_served_as_one_request(simulate) -> None:
 
 
 def test_options_that_are_no_law_stop_the_server_with_one_sentence(tmp_path) -> None:
-    options = {**discover()["law"].options, "distribution": "none"}
+    options = {**discover()["simulated"].options, "distribution": "none"}
     args = LaunchArgs("law", "none", "127.0.0.1", 1, {}, tmp_path, tmp_path, 1, options)
     done = subprocess.run(
-        [sys.executable, "-m", "servers.law_service", *args.to_argv()],
+        [sys.executable, "-m", "servers.simulated_service", *args.to_argv()],
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 1
-    assert done.stderr.startswith("servers.law_service: options.distribution")
+    assert done.stderr.startswith("servers.simulated_service: options.distribution")
     assert "Traceback" not in done.stderr

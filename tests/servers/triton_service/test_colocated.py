@@ -14,19 +14,19 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from servers.grpc_channel import GRPC_CHANNEL_OPTIONS
 from servers.triton_service.checks import ConfigError, parse_config
-from servers.triton_service.neighbours.inputs import Inputs, seeded_inputs
-from servers.triton_service.neighbours.networks import seeded_network
-from servers.triton_service.neighbours.repository import write_neighbours
-from servers.triton_service.neighbours.sizes import Neighbour, SizeName, neighbours
+from servers.triton_service.colocated.inputs import Inputs, seeded_inputs
+from servers.triton_service.colocated.networks import seeded_network
+from servers.triton_service.colocated.repository import write_colocated_models
+from servers.triton_service.colocated.sizes import ColocatedModel, SizeName, colocated_models
 
 OPTIONS = {"max_batch_size": 8, "max_queue_delay_us": 0, "instances": 1}
 
 
-def model_of(name: str, size: SizeName = "small") -> Neighbour:
-    return next(model for model in neighbours(size) if model.name == name)
+def model_of(name: str, size: SizeName = "small") -> ColocatedModel:
+    return next(model for model in colocated_models(size) if model.name == name)
 
 
-def answers(model: Neighbour, requests: list[Inputs], **changes: Any) -> torch.Tensor:
+def answers(model: ColocatedModel, requests: list[Inputs], **changes: Any) -> torch.Tensor:
     """The network's answers to all requests in one batch."""
     network = seeded_network(model.name, model.size, **({"seed": 3} | changes))
     columns = [[torch.from_numpy(request[t.name]) for request in requests] for t in model.inputs]
@@ -91,8 +91,8 @@ def test_the_pairs_of_deepfm_are_all_products_of_two_different_fields() -> None:
 
 
 def test_the_models_get_device_precision_and_batching_from_the_options(tmp_path: Path) -> None:
-    options = {"neighbours": "small", "device": "cuda", "precision": "fp16"}
-    write_neighbours(tmp_path, OPTIONS | options | {"max_queue_delay_us": 300}, threads=2)
+    options = {"colocated_models": "small", "device": "cuda", "precision": "fp16"}
+    write_colocated_models(tmp_path, OPTIONS | options | {"max_queue_delay_us": 300}, threads=2)
     for name in ("vision", "recommender"):
         config = parse_config((tmp_path / name / "config.pbtxt").read_text(), name)
         given = {key: entry.string_value for key, entry in config.parameters.items()}
@@ -102,14 +102,16 @@ def test_the_models_get_device_precision_and_batching_from_the_options(tmp_path:
 
 
 def test_a_contender_that_asks_for_no_neighbours_gets_none(tmp_path: Path) -> None:
-    write_neighbours(tmp_path, OPTIONS, threads=1)
-    write_neighbours(tmp_path, OPTIONS | {"neighbours": ""}, threads=1)
+    write_colocated_models(tmp_path, OPTIONS, threads=1)
+    write_colocated_models(tmp_path, OPTIONS | {"colocated_models": ""}, threads=1)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_an_unknown_size_is_refused_with_those_that_there_are(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match='expected neighbours = "full" or "small", found "huge"'):
-        write_neighbours(tmp_path, OPTIONS | {"neighbours": "huge"}, threads=1)
+    with pytest.raises(
+        ConfigError, match='expected colocated_models = "full" or "small", found "huge"'
+    ):
+        write_colocated_models(tmp_path, OPTIONS | {"colocated_models": "huge"}, threads=1)
 
 
 class Client:
@@ -119,7 +121,7 @@ class Client:
         self.channel = grpc.insecure_channel(address, GRPC_CHANNEL_OPTIONS)
         self._stub = service_pb2_grpc.GRPCInferenceServiceStub(self.channel)
 
-    def send(self, model: Neighbour, inputs: Inputs) -> Any:
+    def send(self, model: ColocatedModel, inputs: Inputs) -> Any:
         """Starts one request; its result() is the response."""
         request = service_pb2.ModelInferRequest(model_name=model.name)
         for tensor in model.inputs:
@@ -169,7 +171,7 @@ def test_requests_that_wait_together_run_as_one_batch_and_get_their_own_answers(
 
 @pytest.mark.live
 def test_all_models_give_the_same_answers_alone_and_together(client: Client) -> None:
-    work = [(m, r) for m in neighbours("small") for r in seeded_inputs(m, 6, seed=7)]
+    work = [(m, r) for m in colocated_models("small") for r in seeded_inputs(m, 6, seed=7)]
     alone = [found(client.send(model, request).result()) for model, request in work]
     together = [future.result() for future in [client.send(m, r) for m, r in work]]
     for one, other in zip(alone, together, strict=True):
@@ -178,7 +180,7 @@ def test_all_models_give_the_same_answers_alone_and_together(client: Client) -> 
 
 @pytest.mark.live
 def test_the_log_says_what_was_loaded_and_where(triton: Any) -> None:
-    lines = [line for line in triton.log_text().splitlines() if line.startswith("neighbour ")]
+    lines = [line for line in triton.log_text().splitlines() if line.startswith("colocated_model ")]
     said = {entry["model"]: entry for entry in (json.loads(line[10:]) for line in lines)}
     assert said["vision"]["precision"] == "fp32"
     assert {entry["device"] for entry in said.values()} == {"cpu"}

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from servers.discovery import discover
-from servers.law_service.http import LawHttp
-from servers.law_service.law import Law
-from servers.law_service.service import SimulatedService
+from servers.simulated_service.http import LawHttp
+from servers.simulated_service.law import Law
+from servers.simulated_service.service import SimulatedService
 
 
 class SimulatedLoop:
@@ -82,7 +82,7 @@ class Simulation:
 @pytest.fixture
 def law() -> Callable[..., Law]:
     """The default law with some options changed."""
-    return lambda **changes: Law.from_options({**discover()["law"].options, **changes})
+    return lambda **changes: Law.from_options({**discover()["simulated"].options, **changes})
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""`study coexist`: the classifier beside other models in one Triton."""
+"""`study colocate`: the classifier beside other models in one Triton."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -19,10 +19,10 @@ from commands.common import (
 )
 from commands.errors import stopped_without_a_trace
 from servers.choices import Device, EngineName, Precision
-from servers.triton_service.neighbours.sizes import SizeName
+from servers.triton_service.colocated.sizes import SizeName
 
 
-def coexist_models(
+def colocate_models(
     device: Annotated[Device, typer.Option(help="Where all three models run.")] = "cpu",
     precision: Annotated[Precision, typer.Option(help="Of all three models.")] = "fp32",
     engine: Annotated[
@@ -35,7 +35,7 @@ def coexist_models(
         int, typer.Option(min=1, max=10_000, help="Blocks; intervals need two.")
     ] = 3,
     pairs: Annotated[bool, typer.Option("--pairs", help="Each two of the models, too.")] = False,
-    neighbours: Annotated[
+    colocated_models: Annotated[
         SizeName | None, typer.Option(help="Their size; else full on a GPU, small on a CPU.")
     ] = None,
     model: ModelOption = None,
@@ -44,23 +44,23 @@ def coexist_models(
     """Measure what the classifier, a ResNet-50 and a recommender lose beside each other."""
     from analysis.colocation.page import write_page
     from loadtests.colocation.drive import Place
-    from loadtests.colocation.measure import coexist
-    from loadtests.colocation.plan import MODELS, CoexistSpec
+    from loadtests.colocation.measure import colocate
+    from loadtests.colocation.plan import MODELS, ColocationSpec
     from loadtests.host.cores import available_cores, split_cores
     from loadtests.host.nvml import Gpu
     from loadtests.launch.artefacts import prepare
     from loadtests.spec.seed import SEED
 
     writable(results)
-    spec = CoexistSpec(
-        device, precision, engine, neighbours, seconds, callers, repeats, pairs, SEED
+    spec = ColocationSpec(
+        device, precision, engine, colocated_models, seconds, callers, repeats, pairs, SEED
     )
     artefacts = prepare(model or "small", None, SEED, CACHE)
     cores = split_cores(available_cores(), len(MODELS))
     with stopped_without_a_trace(), machine_lock(), status("starting") as update:
         place = Place(artefacts, cores, Gpu.find(), update)
         now = datetime.now(UTC)
-        folder = coexist(contender_named("triton"), spec, place, results, command_line(), now)
+        folder = colocate(contender_named("triton"), spec, place, results, command_line(), now)
     page = write_page(folder)
     say(page.read_text(encoding="utf-8"))
     say(str(page))

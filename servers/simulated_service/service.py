@@ -8,20 +8,20 @@ from enum import Enum
 import numpy as np
 
 from servers.contract import ServerCounters
-from servers.law_service.law import Law, Queue
+from servers.simulated_service.law import Law, Queue
 
 RESTART_AFTER_S = 0.5
 """The law begins anew with the first request after a pause as long as this, so that each trial
 meets it from its start. Above 60 requests/s a Poisson stream pauses so long once in 10^12 gaps."""
 
 
-class Outcome(Enum):
+class ReplyOutcome(Enum):
     ANSWERED = "answered"
     FAILED = "failed"
     DROPPED = "dropped"
 
 
-Reply = Callable[[Outcome], None]
+Reply = Callable[[ReplyOutcome], None]
 
 
 class SimulatedService:
@@ -53,7 +53,7 @@ class SimulatedService:
         self._n_arrived += 1
         if self._law.fails(number) or self._law.drops(number):
             self._n_failed += 1
-            reply(Outcome.FAILED if self._law.fails(number) else Outcome.DROPPED)
+            reply(ReplyOutcome.FAILED if self._law.fails(number) else ReplyOutcome.DROPPED)
             return
         self._queue.arrive(now_s - self._origin_s, number, reply)
         self._start(now_s - self._origin_s)
@@ -66,7 +66,7 @@ class SimulatedService:
         self._n_batches += 1
         self._n_ok += len(replies)
         for reply in replies:
-            reply(Outcome.ANSWERED)
+            reply(ReplyOutcome.ANSWERED)
         now_s = self._loop.time() - self._origin_s
         self._late_s += [now_s - end_s] * len(replies)
         self._start(max(now_s, end_s))
