@@ -12,7 +12,7 @@ from pathlib import Path
 from loadtests.host.locks import held
 
 _UNFINISHED_FILE = re.compile(r"\..+\.[0-9a-f]{16}")
-_UNFINISHED_FOLDER = re.compile(r"\.(calibration|crosscheck|coexist)-\d{8}-\d{6}(-\d+)?")
+_UNFINISHED_FOLDER = re.compile(r"\.(calibration|crosscheck|colocation)-\d{8}-\d{6}(-\d+)?")
 
 
 def new_folder(folder: Path) -> Path:

@@ -87,7 +87,9 @@ def measure(
             name="selfcheck",
             reference=next(iter(laws)),
             contenders=tuple(laws),
-            variants=tuple(VariantSpec(name=n, base="law", options=o) for n, o in laws.items()),
+            variants=tuple(
+                VariantSpec(name=n, base="simulated", options=o) for n, o in laws.items()
+            ),
             slo=Slo(latency_ms=slo_ms),
             load=LoadSpec(rates_rps=(RATE_RPS,), warmup_s=0.3, steady_s=steady_s),
             calibration=None,

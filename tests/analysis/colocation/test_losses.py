@@ -209,7 +209,7 @@ def test_the_page_says_what_was_lost_and_that_the_weights_are_seeded(write: Writ
     assert "time busy" not in page  # there was no telemetry of a GPU
 
 
-def test_what_neighbours_cost_on_a_gpu_judges_the_claim_that_they_do_not_disturb(
+def test_what_co_located_models_cost_on_a_gpu_judges_the_claim_that_they_do_not_disturb(
     write: Write,
 ) -> None:
     folder = write(blocks([200, 200, 200], [100, 100, 100]))
@@ -223,7 +223,7 @@ def test_what_neighbours_cost_on_a_gpu_judges_the_claim_that_they_do_not_disturb
     assert [claim.id for claim in claims.values() if claim.readings] == ["sharing"]
 
 
-def test_what_neighbours_cost_on_a_cpu_says_nothing_of_a_gpu(write: Write) -> None:
+def test_what_co_located_models_cost_on_a_cpu_says_nothing_of_a_gpu(write: Write) -> None:
     folder = write(blocks([200, 200], [100, 100]))
     record = json.loads((folder / "colocation.json").read_text())
     record["settings"]["device"] = "cpu"
@@ -254,7 +254,7 @@ def test_a_damaged_column_is_read_or_refused_in_a_sentence(kind: str, write: Wri
 
 
 @pytest.mark.parametrize("kind", FILE_DAMAGES)
-def test_a_damaged_coexist_json_is_refused(kind: str, write: Write) -> None:
+def test_a_damaged_colocation_json_is_refused(kind: str, write: Write) -> None:
     path = write(blocks([200], [100])) / "colocation.json"
     FILE_DAMAGES[kind](path)
     assert read_or_refused(path.parent)

@@ -119,8 +119,10 @@ def test_cpu_time_is_that_of_the_window_and_null_where_it_was_not_sampled() -> N
     assert used_s(samples, "vision", window_s=2.0) is None
 
 
-def test_what_the_neighbours_said_of_themselves_is_found_in_the_log() -> None:
-    log = 'I1 start\nneighbour {"model": "vision", "weights": 3}\nE2 colocated_model of none\n'
+def test_what_the_models_said_of_themselves_is_found_in_the_log() -> None:
+    log = (
+        'I1 start\ncolocated_model {"model": "vision", "weights": 3}\nE2 colocated_model of none\n'
+    )
     assert facts_of_colocated_models(log) == [{"model": "vision", "weights": 3}]
 
 

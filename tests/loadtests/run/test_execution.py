@@ -12,7 +12,7 @@ import pytest
 from loadtests.host.cores import available_cores
 from loadtests.launch.artefacts import Artefacts
 from loadtests.launch.server import LaunchError, RunningServer
-from loadtests.measure import server_session as session_module
+from loadtests.measure import session as session_module
 from loadtests.measure import trial as trial_module
 from loadtests.measure.locust_process import DriveError
 from loadtests.measure.trial import RunContext, send_lag_p99_ms

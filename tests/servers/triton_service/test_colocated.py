@@ -101,7 +101,7 @@ def test_the_models_get_device_precision_and_batching_from_the_options(tmp_path:
         assert config.dynamic_batching.max_queue_delay_microseconds == 300
 
 
-def test_a_contender_that_asks_for_no_neighbours_gets_none(tmp_path: Path) -> None:
+def test_a_contender_that_asks_for_no_co_located_models_gets_none(tmp_path: Path) -> None:
     write_colocated_models(tmp_path, OPTIONS, threads=1)
     write_colocated_models(tmp_path, OPTIONS | {"colocated_models": ""}, threads=1)
     assert list(tmp_path.iterdir()) == []
@@ -180,7 +180,10 @@ def test_all_models_give_the_same_answers_alone_and_together(client: Client) -> 
 
 @pytest.mark.live
 def test_the_log_says_what_was_loaded_and_where(triton: Any) -> None:
-    lines = [line for line in triton.log_text().splitlines() if line.startswith("colocated_model ")]
-    said = {entry["model"]: entry for entry in (json.loads(line[10:]) for line in lines)}
+    mark = "colocated_model "
+    lines = [line for line in triton.log_text().splitlines() if line.startswith(mark)]
+    said = {
+        entry["model"]: entry for entry in (json.loads(line.removeprefix(mark)) for line in lines)
+    }
     assert said["vision"]["precision"] == "fp32"
     assert {entry["device"] for entry in said.values()} == {"cpu"}
