@@ -131,10 +131,11 @@ def start_contender(
         return started[-1]
 
     yield start
-    for running in started:
-        if running.process.poll() is None:
-            running.process.terminate()
-            running.process.wait(30)
+    left = [running.process for running in started if running.process.poll() is None]
+    for process in left:
+        process.terminate()
+    for process in left:
+        process.wait(30)
 
 
 @pytest.fixture
@@ -185,26 +186,6 @@ os.environ.update(child_environment(os.environ))
 # seconds in each process, and nothing here reads an IRI.
 sys.modules["rfc3987_syntax"] = None
 
-LONGEST_FIRST = (
-    "tests/live/test_whole_study.py",
-    "tests/selfcheck/test_live.py",
-    "tests/live/test_study.py",
-    "tests/live/test_survival.py",
-    "tests/loadtests/colocation/test_measure.py",
-    "tests/contract/",
-    "tests/loadtests/run/test_execution.py",
-    "tests/loadtests/measure/test_locust_process.py",
-    "tests/servers/triton_service/",
-    "tests/live/",
-    "tests/servers/hybrid_gateway/",
-    "tests/loadtests/measure/test_engines.py",
-    "tests/bundle/test_install.py",
-    "tests/loadtests/",
-    "tests/servers/classifier/",
-    "tests/analysis/",
-)
-"""What starts servers or a study comes first, so that no process is left with it at the end."""
-
 
 def pytest_configure() -> None:
     """Started in the background of a script, the suite would hand down that Ctrl-C is ignored."""
@@ -214,11 +195,13 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    def rank(item: pytest.Item) -> int:
-        starts = (item.nodeid.startswith(prefix) for prefix in LONGEST_FIRST)
-        return next((k for k, found in enumerate(starts) if found), len(LONGEST_FIRST))
+    """What starts servers or a study comes first, so that no process is left with it at the end."""
 
-    items.sort(key=rank)
+    def is_short(item: pytest.Item) -> bool:
+        fixtures = getattr(item, "fixturenames", ())
+        return not (item.get_closest_marker("live") or "artefacts" in fixtures)
+
+    items.sort(key=is_short)
 
 
 @pytest.hookimpl(wrapper=True)

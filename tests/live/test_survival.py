@@ -200,7 +200,7 @@ def test_a_wall_clock_that_steps_back_changes_no_measurement(
 
 
 def test_no_module_of_the_load_reads_the_wall_clock_for_a_measurement(root: Path) -> None:
-    for path in (root / "loadtests").glob("*.py"):
+    for path in (root / "loadtests").rglob("*.py"):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         calls = [
             node.attr
