@@ -6,21 +6,21 @@ import pytest
 
 from servers.discovery import discover
 from servers.launch_args import LaunchArgs
-from servers.simulated_service.service import Outcome
+from servers.simulated_service.service import ReplyOutcome
 
 PREDICT = b'POST /predict HTTP/1.1\r\ncontent-length: 13\r\n\r\n{"text": "a"}'
 STATS = b"GET /stats HTTP/1.1\r\n\r\n"
 
 
-def ask(simulation, n: int, gap_s: float) -> list[tuple[Outcome, float]]:
+def ask(simulation, n: int, gap_s: float) -> list[tuple[ReplyOutcome, float]]:
     """n requests, gap_s apart: what became of each and after how many ms."""
-    found: list[tuple[Outcome, float]] = [(Outcome.DROPPED, -1.0)] * n
+    found: list[tuple[ReplyOutcome, float]] = [(ReplyOutcome.DROPPED, -1.0)] * n
     begin_s = simulation.loop.now_s
 
     def send(number: int) -> None:
         at_s = simulation.loop.now_s
 
-        def reply(outcome: Outcome) -> None:
+        def reply(outcome: ReplyOutcome) -> None:
             found[number] = (outcome, (simulation.loop.now_s - at_s) * 1000)
 
         simulation.service.arrive(reply)
@@ -33,14 +33,14 @@ def ask(simulation, n: int, gap_s: float) -> list[tuple[Outcome, float]]:
 
 def test_replies_leave_when_the_law_says(simulate) -> None:
     found = ask(simulate(service_ms=10.0), 3, 0.001)
-    assert {outcome for outcome, _ in found} == {Outcome.ANSWERED}
+    assert {outcome for outcome, _ in found} == {ReplyOutcome.ANSWERED}
     assert [ms for _, ms in found] == pytest.approx([10, 19, 28])
 
 
 def test_requests_between_two_numbers_fail_at_once_and_are_counted(simulate) -> None:
     simulation = simulate(errors_from=2, errors_to=4)
     outcomes = [outcome for outcome, _ in ask(simulation, 6, 0.1)]
-    assert [outcome is Outcome.FAILED for outcome in outcomes] == [
+    assert [outcome is ReplyOutcome.FAILED for outcome in outcomes] == [
         False,
         False,
         True,
@@ -54,7 +54,7 @@ def test_requests_between_two_numbers_fail_at_once_and_are_counted(simulate) -> 
 
 def test_the_last_of_drop_every_requests_is_dropped(simulate) -> None:
     outcomes = [outcome for outcome, _ in ask(simulate(drop_every=3), 6, 0.1)]
-    assert [outcome is Outcome.DROPPED for outcome in outcomes] == [False, False, True] * 2
+    assert [outcome is ReplyOutcome.DROPPED for outcome in outcomes] == [False, False, True] * 2
 
 
 def test_a_miscounting_service_shows_more_answers_than_it_gave(simulate) -> None:
@@ -109,10 +109,27 @@ def test_pipelined_requests_are_answered_in_order(simulate) -> None:
     connection, transport = simulation.connect()
     connection.data_received(PREDICT + STATS + b"GET /nothing HTTP/1.1\r\n\r\n")
     simulation.loop.run()
-    answers = [data for _, data in transport.written]
-    assert json.loads(answers[0].split(b"\r\n\r\n")[1])["label"] == "null"
-    assert json.loads(answers[1].split(b"\r\n\r\n")[1])["requests_ok"] == 1
-    assert answers[2].startswith(b"HTTP/1.1 404")
+    answers = transport.text.split("HTTP/1.1 ")[1:]
+    assert json.loads(answers[0].split("\r\n\r\n")[1])["label"] == "null"
+    assert json.loads(answers[1].split("\r\n\r\n")[1])["requests_ok"] == 1
+    assert answers[2].startswith("404")
+
+
+def test_what_was_answered_leaves_before_a_dropped_request_closes_its_connection(simulate) -> None:
+    simulation = simulate(drop_every=1)
+    connection, transport = simulation.connect()
+    connection.data_received(STATS + PREDICT + STATS)
+    assert transport.closed
+    assert transport.text.count("HTTP/1.1 200 OK") == 1
+
+
+def test_requests_that_fail_at_once_are_answered_in_order(simulate) -> None:
+    simulation = simulate(errors_from=0, errors_to=2)
+    connection, transport = simulation.connect()
+    connection.data_received(STATS + PREDICT * 3)
+    simulation.loop.run()
+    statuses = [answer[:3] for answer in transport.text.split("HTTP/1.1 ")[1:]]
+    assert statuses == ["200", "500", "500", "200"]
 
 
 def test_a_dropped_request_closes_its_connection_without_a_byte(simulate) -> None:
