@@ -113,8 +113,10 @@ def test_rows_count_from_the_start_of_the_window() -> None:
     assert moved["done_s"].tolist() == pytest.approx([-1.4, 0.1, 5.0, 5.2])
 
 
-def test_what_the_neighbours_said_of_themselves_is_found_in_the_log() -> None:
-    log = 'I1 start\nneighbour {"model": "vision", "weights": 3}\nE2 colocated_model of none\n'
+def test_what_the_models_said_of_themselves_is_found_in_the_log() -> None:
+    log = (
+        'I1 start\ncolocated_model {"model": "vision", "weights": 3}\nE2 colocated_model of none\n'
+    )
     assert facts_of_colocated_models(log) == [{"model": "vision", "weights": 3}]
 
 
