@@ -7,6 +7,7 @@ from typing import Protocol as Interface
 from scipy.special import bdtr
 
 from loadtests.records.percentiles import FloatArray, in_ms, nearest_rank
+from loadtests.records.steady_state import SteadyState, error_ratio, merged
 
 SATURATED_BELOW = 0.95
 """Throughput below this share of the arrival rate: a backlog grows for as long as one waits."""
@@ -41,11 +42,6 @@ def is_saturated(answered: float, offered: float) -> bool:
     return answered < SATURATED_BELOW * offered
 
 
-def error_ratio(n_failed: int, n_offered: int) -> float:
-    """Share of the requests offered that failed; 0 where none was offered."""
-    return n_failed / n_offered if n_offered else 0.0
-
-
 def judge_slo(
     slo: Objective, latency_s: FloatArray, n_offered: int, n_done_in_window: int
 ) -> SloOutcome:
@@ -67,6 +63,16 @@ def judge_slo(
         n_over=n_failed + int((latency_s * 1000 > slo.latency_ms).sum()),
         n_offered=n_offered,
     )
+
+
+def pooled_outcome(
+    states: Sequence[SteadyState], slo: Objective, from_sending: bool = False
+) -> SloOutcome:
+    """judge_slo of several steady states with their requests merged; from_sending counts latency
+    without the client's own delay."""
+    steady = merged(states)
+    waited_s = steady.service_time_s if from_sending else steady.latency_s
+    return judge_slo(slo, waited_s, steady.n_offered, len(steady.done_s))
 
 
 def miss_is_proven(windows: Sequence[SloOutcome], n_missed_below: int = 0) -> bool:

@@ -6,14 +6,14 @@ take their figures from here.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from loadtests.records.percentiles import FloatArray, in_ms, nearest_rank
-from loadtests.records.slo import error_ratio
 from loadtests.records.tables import BUCKETS_TOKENS
 from loadtests.records.trials import Phases
 
@@ -102,21 +102,20 @@ def steady_state(rows: pd.DataFrame, phases: Phases) -> SteadyState:
     )
 
 
+def error_ratio(n_failed: int, n_offered: int) -> float:
+    """Share of the requests offered that failed; 0 where none was offered."""
+    return n_failed / n_offered if n_offered else 0.0
+
+
 def merged(states: Sequence[SteadyState]) -> SteadyState:
     """Several steady states as one, request by request: percentiles of it are those of all
     requests, which an average of percentiles is not."""
-    return SteadyState(
-        window_s=sum(s.window_s for s in states),
-        n_offered=sum(s.n_offered for s in states),
-        n_failed=sum(s.n_failed for s in states),
-        scheduled_s=np.concatenate([s.scheduled_s for s in states]),
-        latency_s=np.concatenate([s.latency_s for s in states]),
-        service_time_s=np.concatenate([s.service_time_s for s in states]),
-        padded_tokens=np.concatenate([s.padded_tokens for s in states]),
-        send_lag_s=np.concatenate([s.send_lag_s for s in states]),
-        done_s=np.concatenate([s.done_s for s in states]),
-        done_in_window_latency_s=np.concatenate([s.done_in_window_latency_s for s in states]),
-    )
+    found: dict[str, Any] = {}
+    for field in fields(SteadyState):
+        values = [getattr(state, field.name) for state in states]
+        is_array = isinstance(values[0], np.ndarray)
+        found[field.name] = np.concatenate(values) if is_array else sum(values)
+    return SteadyState(**found)
 
 
 def _padded(n_tokens: npt.NDArray[np.generic]) -> npt.NDArray[np.int16]:

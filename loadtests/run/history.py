@@ -9,8 +9,8 @@ import pandas as pd
 
 from loadtests.plan.rounds import AROUND_TRIAL_S, Starts
 from loadtests.records.disturbance import was_disturbed
-from loadtests.records.slo import SloOutcome, judge_slo, miss_is_proven
-from loadtests.records.steady_state import SteadyState, merged, steady_state
+from loadtests.records.slo import SloOutcome, miss_is_proven, pooled_outcome
+from loadtests.records.steady_state import SteadyState, steady_state
 from loadtests.records.tables import read_requests
 from loadtests.records.trials import (
     CEILING_SHARE,
@@ -143,7 +143,7 @@ def slo_met(trials: Sequence[Trial], slo: Slo) -> bool | None:
         outvoted = len(on_time) >= MOST_WINDOWS and not miss_is_proven(_windows(on_time, slo))
         return outvoted or slo_outcome(on_time, slo).met
     late = _sent_within(trials, slo.latency_ms)
-    return False if late and not slo_outcome(late, slo, since="sent_s").met else None
+    return False if late and not slo_outcome(late, slo, from_sending=True).met else None
 
 
 def missed_in_doubt(trials: Sequence[Trial], slo: Slo) -> bool:
@@ -154,11 +154,9 @@ def missed_in_doubt(trials: Sequence[Trial], slo: Slo) -> bool:
     return not miss_is_proven(_windows(on_time, slo))
 
 
-def slo_outcome(trials: Sequence[Trial], slo: Slo, since: str = "scheduled_s") -> SloOutcome:
-    """judge_slo of the rows of trials at one rate, latency counted from the column `since`."""
-    steady = merged([steady_of(trial) for trial in trials])
-    waited_s = steady.latency_s if since == "scheduled_s" else steady.service_time_s
-    return judge_slo(slo, waited_s, steady.n_offered, len(steady.done_s))
+def slo_outcome(trials: Sequence[Trial], slo: Slo, from_sending: bool = False) -> SloOutcome:
+    """Whether the merged requests of trials at one rate met the SLO."""
+    return pooled_outcome([steady_of(trial) for trial in trials], slo, from_sending)
 
 
 def steady_of(trial: Trial) -> SteadyState:
