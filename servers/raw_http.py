@@ -15,10 +15,14 @@ from servers.contract import (
     Health,
     PredictResponse,
     Problem,
+    ServerCounters,
 )
 
 MAX_HEAD_BYTES = 65_536
 _MAX_LENGTH_DIGITS = 12
+_MOST_LINE_BYTES = 40
+"""Of a request line: every path that is served is shorter."""
+_HEAD_END = b"\r\n\r\n"
 _CONTENT_LENGTH = b"\r\ncontent-length:"
 
 
@@ -84,14 +88,22 @@ def answer_to_batch(label: str, body: bytes) -> tuple[int, bytes]:
 
 
 class RawHttp(asyncio.Protocol):
-    """One connection: keep-alive, pipelined and split requests with content-length bodies."""
+    """One connection: keep-alive, pipelined and split requests with content-length bodies.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, live: bytes) -> None:
+    Requests are answered in their order, each before the next one is read. Answers that are ready
+    together leave in one write.
+    """
+
+    def __init__(self, label: str, loop: asyncio.AbstractEventLoop, live: bytes) -> None:
+        self._label = label
+        self._answer_to_one = answer_to_one(label)
         self._loop = loop
         self._health = {b"GET /health/live ": live, b"GET /health/ready ": READY}
         self._received = b""
+        self._answers: list[bytes] = []
         self._n_answered = 0
         self._watched = False
+        self._reading = False
         self._busy = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -99,9 +111,77 @@ class RawHttp(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
 
     @abstractmethod
-    def data_received(self, data: bytes) -> None: ...
+    def serve(self, n_texts: int, answer: bytes) -> bytes | None:
+        """What to answer to n_texts; None: reply is called with it, now or later."""
 
-    def watch_the_rest(self) -> None:
+    @abstractmethod
+    def counters(self) -> ServerCounters: ...
+
+    def count_refused(self) -> None:
+        """Takes note of a request that is answered and was not served."""
+
+    def reply(self, answer: bytes) -> None:
+        """Answers the request that is being served, and reads on."""
+        self._busy = False
+        self._answers.append(answer)
+        if not self._reading:
+            self._read()
+
+    def close(self) -> None:
+        """Nothing more is read; what was answered still leaves."""
+        self._busy = True
+        self._write()
+        self._transport.close()
+
+    def data_received(self, data: bytes) -> None:
+        self._received = self._received + data if self._received else data
+        self._read()
+
+    def _read(self) -> None:
+        received, at, head_end = self._received, 0, 0
+        self._reading = True
+        while not self._busy and (head_end := received.find(_HEAD_END, at)) >= 0:
+            body_at = head_end + len(_HEAD_END)
+            try:
+                end = body_at + body_length(received[at : head_end + 2])
+            except RefusedError as refused:
+                self.reply(refused.answer)
+                self.close()
+                break
+            if end > len(received):
+                break
+            self._n_answered += 1
+            self._busy = True
+            answer = self._answer(received[at : at + _MOST_LINE_BYTES], received[body_at:end])
+            at = end
+            if answer is not None:
+                self.reply(answer)
+        self._reading = False
+        self._received = received[at:]
+        self._write()
+        if head_end < 0 and len(self._received) > MAX_HEAD_BYTES:
+            self._transport.close()
+        self._watch_the_rest()
+
+    def _answer(self, line: bytes, body: bytes) -> bytes | None:
+        if line.startswith(b"POST /predict "):
+            return self.serve(1, self._answer_to_one)
+        if line.startswith(b"POST /batch_predict "):
+            try:
+                return self.serve(*answer_to_batch(self._label, body))
+            except RefusedError as refused:
+                self.count_refused()
+                return refused.answer
+        if line.startswith(b"GET /stats "):
+            return response("200 OK", self.counters().model_dump_json())
+        return self._health.get(line[: line.find(b" ", 5) + 1], NOT_FOUND)
+
+    def _write(self) -> None:
+        if self._answers:
+            self._transport.write(b"".join(self._answers))
+            self._answers.clear()
+
+    def _watch_the_rest(self) -> None:
         """Closes the connection where a request that has begun does not end in time.
 
         A request that comes in one piece sets no timer.
@@ -117,4 +197,4 @@ class RawHttp(asyncio.Protocol):
         if self._received and not self._busy and self._n_answered == n_answered_before:
             self._transport.close()
         else:
-            self.watch_the_rest()
+            self._watch_the_rest()

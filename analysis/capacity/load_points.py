@@ -4,7 +4,6 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import TypeVar
 
-import numpy as np
 from pydantic import Field
 
 from analysis.read.manifest import Experiment, Manifest, Slo
@@ -16,11 +15,10 @@ from analysis.steady.metrics import (
     measure,
     measure_by_length,
 )
-from analysis.steady.steady_state import Sample
 from analysis.validity.certificate import Check, certify_repeats, certify_sample_size
 from analysis.validity.reasons import Effect, Finding, Reason
 from analysis.validity.trials import JudgedTrial
-from loadtests.records.slo import SloOutcome, certified, judge_slo
+from loadtests.records.slo import SloOutcome, certified, pooled_outcome
 from loadtests.records.trials import Level, Mode
 
 K = TypeVar("K", bound=Hashable)
@@ -110,16 +108,6 @@ def planned_levels(experiment: Experiment) -> list[Level]:
         *(Level("open", rate_rps=rate) for rate in sorted(experiment.load.rates_rps)),
         *(Level("closed", concurrency=n) for n in sorted(experiment.load.concurrency)),
     ]
-
-
-def pooled_outcome(samples: Sequence[Sample], slo: Slo) -> SloOutcome:
-    """The shared rule of an SLO on the merged requests of several trials."""
-    return judge_slo(
-        slo,
-        np.concatenate([s.latency_s for s in samples]),
-        sum(s.n_offered for s in samples),
-        sum(len(s.done_s) for s in samples),
-    )
 
 
 def grouped(items: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:

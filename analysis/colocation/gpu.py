@@ -4,27 +4,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
 from analysis.read.value import Value
-from analysis.steady.usage import SLOWDOWN_BITS
+from analysis.steady.usage import Usage, mean_known, take_usage
 from analysis.validity.checks import THROTTLED_SHARE
 from loadtests.records.tables import read_telemetry
 
-GPU_MEANS = (
-    *("gpu_busy_pct", "gpu_sm_active_ratio", "gpu_tensor_active_ratio"),
-    *("gpu_power_w", "gpu_memory_bytes"),
-)
-
 
 class GpuUse(Value):
-    """Means over the windows of a group; null: the driver does not say. throttled_ratio: share of
-    the samples in which clocks were lowered for heat or power supply."""
+    """Means over the windows of a group, of memory the most; null: the driver does not say.
+    throttled_ratio: share of the samples in which clocks were lowered for heat or power supply."""
 
     group: tuple[str, ...]
     throttled_ratio: float | None
-    busy_pct: float | None
+    busy_ratio: float | None
     sm_active_ratio: float | None
     tensor_active_ratio: float | None
     power_w: float | None
@@ -33,27 +25,28 @@ class GpuUse(Value):
 
 def gpu_uses(folder: Path, measured: Sequence[Mapping[str, Any]]) -> tuple[GpuUse, ...]:
     """One a group, of the entries `measured` of colocation.json; empty without a GPU."""
-    samples: dict[tuple[str, ...], list[pd.DataFrame]] = {}
+    used: dict[tuple[str, ...], list[Usage]] = {}
     for taken in measured:
-        frame = read_telemetry(folder / taken["folder"])
-        inside = frame[frame["t_s"].between(0.0, taken["window_s"])]
-        samples.setdefault(tuple(taken["group"]), []).append(inside)
-    ordered = sorted(samples, key=lambda group: (len(group), group))
-    found = [_gpu_use(group, pd.concat(samples[group])) for group in ordered]
+        telemetry = read_telemetry(folder / taken["folder"])
+        usage = take_usage(telemetry, {}, 0.0, taken["window_s"])
+        used.setdefault(tuple(taken["group"]), []).append(usage)
+    ordered = sorted(used, key=lambda group: (len(group), group))
+    found = [_gpu_use(group, used[group]) for group in ordered]
     return tuple(use for use in found if use is not None)
 
 
-def _gpu_use(group: tuple[str, ...], samples: pd.DataFrame) -> GpuUse | None:
-    means = {name.removeprefix("gpu_"): _mean(samples[name]) for name in GPU_MEANS}
-    if all(mean is None for mean in means.values()):
+def _gpu_use(group: tuple[str, ...], used: Sequence[Usage]) -> GpuUse | None:
+    figures = {
+        "busy_ratio": mean_known([u.gpu_busy_ratio for u in used]),
+        "sm_active_ratio": mean_known([u.gpu_sm_active_ratio for u in used]),
+        "tensor_active_ratio": mean_known([u.gpu_tensor_active_ratio for u in used]),
+        "power_w": mean_known([u.gpu_power_w for u in used]),
+        "memory_bytes": max((u.gpu_memory_bytes or 0 for u in used), default=0) or None,
+    }
+    if all(figure is None for figure in figures.values()):
         return None
-    lowered = samples["gpu_throttle_reasons"].dropna().astype(np.int64) & SLOWDOWN_BITS > 0
-    return GpuUse(group=group, throttled_ratio=_mean(lowered), **means)
-
-
-def _mean(values: pd.Series) -> float | None:
-    known = values.dropna()
-    return float(known.mean()) if len(known) else None
+    throttled_ratio = mean_known([u.throttled_ratio for u in used])
+    return GpuUse(group=group, throttled_ratio=throttled_ratio, **figures)
 
 
 def throttled(use: GpuUse) -> list[str]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,10 @@ from analysis.read.value import Value, over
 from analysis.steady.row_checks import EARLY_S
 from analysis.steady.steady_state import slices
 from analysis.steady.usage import FloatArray
-from loadtests.records.slo import nearest_rank
+from loadtests.records.percentiles import percentile_ms
+from loadtests.records.steady_state import SteadyState, is_steady, is_success, merged, steady_state
 from loadtests.records.tables import read_requests
-from loadtests.records.trials import CEILING_SHARE, RecordError
-
-SUCCESSES_FOR = {50: 20, 99: 1000}
-"""Successes from which a percentile is stated: ten of them lie beyond it."""
+from loadtests.records.trials import CEILING_SHARE, Phases, RecordError
 
 TOLERANCES = {"fp32": 0.001, "fp16": 0.02}
 """By how much an answer may differ from that of before the load, relative to the mean size of its
@@ -64,33 +61,17 @@ class Colocation(Value):
 
 @dataclass(frozen=True)
 class _Window:
-    """The rows of one model in one block of one group, and how long their window was."""
+    """One model in one block of one group: its rows, their times counted from the start of the
+    window, and the steady state that the window is."""
 
     rows: pd.DataFrame
-    window_s: float
+    steady: SteadyState
     client_busy: float | None
 
-    @cached_property
-    def succeeded(self) -> pd.DataFrame:
-        """Successes sent in the window."""
-        return self.rows[(self.rows["phase"] == "steady") & (self.rows["status"] == "ok")]
-
-    @cached_property
-    def service_s(self) -> FloatArray:
-        times: FloatArray = (self.succeeded["done_s"] - self.succeeded["sent_s"]).to_numpy()
-        return times
-
-    @cached_property
-    def done_s(self) -> FloatArray:
-        """Successes done in the window, whenever they were sent."""
-        done_s = self.rows.loc[self.rows["status"] == "ok", "done_s"]
-        inside: FloatArray = done_s[done_s.between(0.0, self.window_s, inclusive="left")].to_numpy()
-        return inside
-
     def sliced(self) -> Sliced:
-        sent_s = self.succeeded["sent_s"].to_numpy()
-        n_slices = slices(self.window_s)
-        return cut(sent_s, self.service_s, self.done_s, self.window_s, n_slices, None)
+        s = self.steady
+        n_slices = slices(s.window_s)
+        return cut(s.scheduled_s, s.service_time_s, s.done_s, s.window_s, n_slices, None)
 
 
 def colocation(folder: Path) -> Colocation:
@@ -124,20 +105,20 @@ def _windows(
 ) -> _Windows:
     found: _Windows = {}
     for taken in sorted(measured, key=lambda m: (len(m["group"]), m["group"], m["block"])):
-        busy = _busy(taken)
+        busy, phases = _busy(taken), Phases(0.0, taken["window_s"])
         for model in taken["group"]:
             place = folder / taken["folder"] / model
             rows = read_requests(place)
             _refuse_impossible(rows, len(answers[model]), place / "requests.parquet")
             blocks = found.setdefault((model, tuple(taken["group"])), {})
-            blocks[taken["block"]] = _Window(rows, taken["window_s"], busy[model])
+            blocks[taken["block"]] = _Window(rows, steady_state(rows, phases), busy[model])
     return found
 
 
 def _refuse_impossible(rows: pd.DataFrame, n_requests: int, path: Path) -> None:
-    answered, compared = rows["status"] == "ok", rows["label"].notna()
+    answered, compared = is_success(rows), rows["label"].notna()
     timeless = rows["sent_s"].isna() | rows["done_s"].isna()
-    early = (rows["phase"] == "steady") & (rows["sent_s"] < -EARLY_S)
+    early = is_steady(rows) & (rows["sent_s"] < -EARLY_S)
     unknown = ~rows["text_id"].between(0, n_requests - 1)
     if ((timeless | early) & answered).any() or (unknown & compared).any():
         raise RecordError(
@@ -165,18 +146,17 @@ def _load(
     answers: Sequence[float],
     tolerance: float,
 ) -> ModelLoad:
-    service_s = np.concatenate([window.service_s for window in windows])
+    steady = merged([window.steady for window in windows])
     gaps = np.concatenate([_gaps(window.rows, model, answers) for window in windows])
     busy = [window.client_busy for window in windows if window.client_busy is not None]
-    n_steady = sum(int((window.rows["phase"] == "steady").sum()) for window in windows)
     return ModelLoad(
         model=model,
         group=group,
-        rate_rps=sum(len(w.done_s) for w in windows) / sum(w.window_s for w in windows),
-        n_ok=len(service_s),
-        n_failed=n_steady - len(service_s),
-        service_p50_ms=_percentile_ms(service_s, 50),
-        service_p99_ms=_percentile_ms(service_s, 99),
+        rate_rps=steady.throughput_rps,
+        n_ok=len(steady.service_time_s),
+        n_failed=steady.n_failed,
+        service_p50_ms=percentile_ms(steady.service_time_s, 50),
+        service_p99_ms=percentile_ms(steady.service_time_s, 99),
         n_compared=len(gaps),
         n_wrong=int((gaps > tolerance).sum()),
         largest_gap=float(gaps.max()) if len(gaps) else None,
@@ -194,13 +174,6 @@ def _gaps(rows: pd.DataFrame, model: str, answers: Sequence[float]) -> FloatArra
     gaps = np.where((kept["label"] == model) & ~np.isnan(gaps), gaps, np.inf)
     found: FloatArray = np.concatenate([gaps, np.full(wrong, np.inf)])
     return found
-
-
-def _percentile_ms(service_s: FloatArray, percentile: int) -> float | None:
-    if len(service_s) < SUCCESSES_FOR[percentile]:
-        return None
-    found_s = nearest_rank(service_s, percentile)
-    return None if found_s is None else found_s * 1000
 
 
 def _loss(

@@ -115,7 +115,7 @@ def _gpu_row(use: GpuUse) -> str:
     gib = None if use.memory_bytes is None else use.memory_bytes / 2**30
     cells = [
         " + ".join(use.group),
-        "–" if use.busy_pct is None else f"{use.busy_pct:.0f} %",
+        "–" if use.busy_ratio is None else f"{use.busy_ratio:.0%}",
         "–" if use.sm_active_ratio is None else f"{use.sm_active_ratio:.0%}",
         "–" if use.tensor_active_ratio is None else f"{use.tensor_active_ratio:.0%}",
         "–" if use.power_w is None else f"{use.power_w:.0f}",

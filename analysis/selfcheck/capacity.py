@@ -10,7 +10,7 @@ from analysis.read.manifest import Slo
 from analysis.selfcheck.findings import CapacityCheck
 from analysis.selfcheck.laws import Law, true_capacity_rps
 from analysis.selfcheck.replay import Replayed, tolerance_ms
-from loadtests.records.slo import nearest_rank
+from loadtests.records.percentiles import nearest_rank
 
 LONG_RUN_REQUESTS = 50_000
 STEP = 1.02

@@ -11,7 +11,8 @@ from analysis.read.run import Trial
 from analysis.selfcheck.findings import Latency
 from analysis.selfcheck.laws import FloatArray, Law, latencies_s, read_law
 from analysis.validity.trials import JudgedTrial
-from loadtests.records.slo import nearest_rank
+from loadtests.records.percentiles import nearest_rank
+from loadtests.records.steady_state import is_steady, is_success
 
 TOLERANCE_RATIO = 0.1
 TOLERANCE_MS = 1.0
@@ -47,7 +48,7 @@ def replay(trial: Trial, judged: JudgedTrial, run_dir: Path) -> Replayed | None:
     # What was never sent never arrived; all else arrived in the order of the schedule.
     rows = trial.requests[trial.requests["sent_s"].notna()].sort_values("scheduled_s")
     truth_s = latencies_s(law, rows["scheduled_s"].to_numpy(float))
-    steady_ok = ((rows["phase"] == "steady") & (rows["status"] == "ok")).to_numpy()
+    steady_ok = is_steady(rows) & is_success(rows)
     metrics = judged.result.metrics
     lag_ms = metrics.send_lag_p99_ms if metrics else None
     reply_ms = reply_lateness_ms(run_dir / "trials" / trial.record.trial_id / "server.log")

@@ -9,12 +9,11 @@ from pydantic import Field
 from analysis.read.manifest import Slo
 from analysis.read.value import Value, over
 from analysis.steady.steady_state import Sample, total
-from analysis.steady.usage import FloatArray, Usage
-from loadtests.records.slo import nearest_rank, rank_index
+from analysis.steady.usage import FloatArray, Usage, mean_known
+from loadtests.records.percentiles import least_successes as least_successes
+from loadtests.records.percentiles import percentile_ms, rank_index
+from loadtests.records.steady_state import merged
 from loadtests.records.tables import BUCKETS_TOKENS
-
-MIN_BEYOND_PERCENTILE = 10
-"""Successes that must lie beyond a percentile before it is stated: 1,000 for P99, 200 for P95."""
 
 STATED = {"p50": 50, "p90": 90, "p95": 95, "p99": 99, "p99_9": 99.9}
 
@@ -134,45 +133,29 @@ class Metrics(Latencies):
 _GROWS_WITH_BACKLOG = ("latency_", "service_time_", "omission_gap_")
 
 
-def least_successes(percentile: float) -> int:
-    """Successes needed to state a percentile: 20 for P50, 200 for P95, 1,000 for P99."""
-    return int(np.ceil(round(MIN_BEYOND_PERCENTILE / (1 - percentile / 100), 6)))
-
-
-def percentile_ms(values_s: FloatArray, percentile: float) -> float | None:
-    """The percentile in ms by nearest rank (an observed value), or None if the sample is small."""
-    if len(values_s) < least_successes(percentile):
-        return None
-    return _ms(nearest_rank(values_s, percentile))
-
-
 def measure(samples: Sequence[Sample], slo: Slo) -> Metrics:
     """Metrics of one trial, or of several repeats with their rows merged.
 
     Percentiles are taken over the merged rows: an average of percentiles is no percentile.
     """
-    window_s = sum(s.window_s for s in samples)
-    n_offered = sum(s.n_offered for s in samples)
-    n_failed = sum(s.n_failed for s in samples)
-    latency_s = np.concatenate([s.latency_s for s in samples])
-    in_window_s = np.concatenate([s.done_in_window_latency_s for s in samples])
-    service_time_s = np.concatenate([s.service_time_s for s in samples])
-    throughput_rps = len(in_window_s) / window_s
+    steady = merged(samples)
+    window_s, throughput_rps = steady.window_s, steady.throughput_rps
+    in_time = steady.done_in_window_latency_s * 1000 <= slo.latency_ms
     used = [sample.usage for sample in samples]
 
     return Metrics(
-        **_distribution(latency_s, service_time_s),
+        **_distribution(steady.latency_s, steady.service_time_s),
         window_s=window_s,
-        n_offered=n_offered,
-        n_ok=len(latency_s),
-        n_failed=n_failed,
-        offered_rps=n_offered / window_s,
+        n_offered=steady.n_offered,
+        n_ok=len(steady.latency_s),
+        n_failed=steady.n_failed,
+        offered_rps=steady.n_offered / window_s,
         throughput_rps=throughput_rps,
-        goodput_rps=int((in_window_s * 1000 <= slo.latency_ms).sum()) / window_s,
-        error_ratio=over(n_failed, n_offered) or 0.0,
-        latency_slo_ms=percentile_ms(latency_s, slo.percentile),
-        send_lag_p99_ms=_ms(nearest_rank(np.concatenate([s.send_lag_s for s in samples]), 99)),
-        server_cpu_utilisation=_mean([u.server_cpu.utilisation for u in used]),
+        goodput_rps=int(in_time.sum()) / window_s,
+        error_ratio=steady.error_ratio,
+        latency_slo_ms=percentile_ms(steady.latency_s, slo.percentile),
+        send_lag_p99_ms=steady.send_lag_p99_ms,
+        server_cpu_utilisation=mean_known([u.server_cpu.utilisation for u in used]),
         server_cpu_s_per_1000_requests=_per_1000(
             [u.server_cpu.per_s for u in used], throughput_rps
         ),
@@ -181,7 +164,7 @@ def measure(samples: Sequence[Sample], slo: Slo) -> Metrics:
         ),
         load_cpu_s_per_1000_requests=_per_1000([u.load_cpu.per_s for u in used], throughput_rps),
         server_peak_rss_bytes=max((u.peak_rss_bytes or 0 for u in used), default=0) or None,
-        load_cpu_utilisation=_mean([u.load_cpu.utilisation for u in used]),
+        load_cpu_utilisation=mean_known([u.load_cpu.utilisation for u in used]),
         **_gpu(used, throughput_rps),
         mean_batch=over(total(samples, "inferences"), total(samples, "executions")),
         padding_efficiency=over(total(samples, "real_tokens"), total(samples, "padded_tokens")),
@@ -192,11 +175,11 @@ def measure(samples: Sequence[Sample], slo: Slo) -> Metrics:
 def _gpu(used: Sequence[Usage], throughput_rps: float) -> dict[str, Any]:
     clock_mhz = np.concatenate([u.gpu_sm_clock_mhz for u in used])
     return {
-        "gpu_busy_ratio": _mean([u.gpu_busy_ratio for u in used]),
-        "gpu_sm_active_ratio": _mean([u.gpu_sm_active_ratio for u in used]),
-        "gpu_tensor_active_ratio": _mean([u.gpu_tensor_active_ratio for u in used]),
+        "gpu_busy_ratio": mean_known([u.gpu_busy_ratio for u in used]),
+        "gpu_sm_active_ratio": mean_known([u.gpu_sm_active_ratio for u in used]),
+        "gpu_tensor_active_ratio": mean_known([u.gpu_tensor_active_ratio for u in used]),
         "gpu_memory_bytes": max((u.gpu_memory_bytes or 0 for u in used), default=0) or None,
-        "gpu_power_w": _mean([u.gpu_power_w for u in used]),
+        "gpu_power_w": mean_known([u.gpu_power_w for u in used]),
         "gpu_energy_j_per_1000_requests": _per_1000([u.gpu_energy_w for u in used], throughput_rps),
         "gpu_sm_clock_min_mhz": float(clock_mhz.min()) if len(clock_mhz) else None,
         "gpu_sm_clock_median_mhz": float(np.median(clock_mhz)) if len(clock_mhz) else None,
@@ -206,13 +189,11 @@ def _gpu(used: Sequence[Usage], throughput_rps: float) -> dict[str, Any]:
 
 def measure_by_length(samples: Sequence[Sample]) -> list[LengthMetrics]:
     """Latencies by length bucket, of the buckets that occurred; empty: lengths are unknown."""
-    padded = np.concatenate([s.padded_tokens for s in samples])
-    latency_s = np.concatenate([s.latency_s for s in samples])
-    service_time_s = np.concatenate([s.service_time_s for s in samples])
-    members = {bucket: padded == bucket for bucket in BUCKETS_TOKENS}
+    steady = merged(samples)
+    members = {bucket: steady.padded_tokens == bucket for bucket in BUCKETS_TOKENS}
     return [
         LengthMetrics(
-            **_distribution(latency_s[member], service_time_s[member]),
+            **_distribution(steady.latency_s[member], steady.service_time_s[member]),
             bucket_tokens=bucket,
             n_ok=int(member.sum()),
         )
@@ -242,7 +223,7 @@ def _figures(name: str, values_s: FloatArray) -> dict[str, float | None]:
 
 
 def _per_1000(values_per_s: Sequence[float | None], throughput_rps: float) -> float | None:
-    each = over(_mean(values_per_s), throughput_rps)
+    each = over(mean_known(values_per_s), throughput_rps)
     return None if each is None else each * 1000
 
 
@@ -259,13 +240,3 @@ def _mean_by_name(shares: Sequence[dict[str, float] | None]) -> dict[str, float]
     names = sorted({name for each in known for name in each})
     means = {name: sum(each.get(name, 0.0) for each in known) / len(known) for name in names}
     return means if known else None
-
-
-def _ms(value_s: float | None) -> float | None:
-    return None if value_s is None else value_s * 1000
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    # Repeats of one level have windows of one length, so the plain mean is the pooled one.
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None

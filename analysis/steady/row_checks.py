@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from analysis.steady.usage import FloatArray
 
@@ -40,15 +41,12 @@ class Rows:
     little: LittlesLaw | None
 
 
-def inspect(
-    request_index: npt.NDArray[np.int64],
-    scheduled_s: FloatArray,
-    sent_s: FloatArray,
-    done_s: FloatArray,
-    start_s: float,
-    end_s: float,
-) -> Rows:
+def inspect(requests: pd.DataFrame, start_s: float, end_s: float) -> Rows:
     """Facts about all rows of a trial; the window [start_s, end_s) is its steady state."""
+    request_index = requests["request_index"].to_numpy()
+    scheduled_s, sent_s, done_s = (
+        requests[name].to_numpy(float) for name in ("scheduled_s", "sent_s", "done_s")
+    )
     times_used = np.bincount(request_index) if len(request_index) else np.empty(0, np.int64)
     with np.errstate(invalid="ignore"):
         impossible = (done_s < sent_s) | (sent_s < scheduled_s - EARLY_S)

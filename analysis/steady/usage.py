@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from loadtests.records.percentiles import FloatArray as FloatArray
 from loadtests.records.running_totals import growth_per_s, values_of
 
-FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 CLOCK_EVENTS = {
@@ -112,3 +112,10 @@ def _peak(values: FloatArray) -> int | None:
 
 def _mean(values: FloatArray) -> float | None:
     return float(values.mean()) if len(values) else None
+
+
+def mean_known(values: Sequence[float | None]) -> float | None:
+    """Over the windows in which it was measured. Repeats of one level have windows of one length,
+    so that the plain mean is the pooled one."""
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None

@@ -5,7 +5,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -28,6 +27,7 @@ from loadtests.launch.artefacts import Artefacts
 from loadtests.launch.server import RunningServer
 from loadtests.measure.locust_process import DriveError, assign, driving
 from loadtests.measure.telemetry import Sampler
+from loadtests.records.running_totals import growth_within
 from loadtests.records.tables import REQUESTS_SCHEMA, TELEMETRY_SCHEMA, write_table
 from loadtests.records.trials import Level, Phases
 
@@ -140,9 +140,11 @@ def _save(
         order=order,
         group=group,
         window_s=length_s,
-        client_cpu_s={model: used_s(samples, model, length_s) for model in group},
+        client_cpu_s={
+            model: growth_within(samples, f"{model}_cpu_s", 0.0, length_s) for model in group
+        },
         client_core={model: cores[model] for model in group},
-        server_cpu_s=used_s(samples, "server", length_s),
+        server_cpu_s=growth_within(samples, "server_cpu_s", 0.0, length_s),
         folder=name,
     )
 
@@ -153,13 +155,3 @@ def in_window(rows: pd.DataFrame, later_s: float, window_s: float) -> pd.DataFra
     moved = rows.assign(**{name: rows[name] + later_s for name in times})
     steady = moved["scheduled_s"].between(0.0, window_s, inclusive="left")
     return moved.assign(phase=np.where(steady, "steady", "warm-up"))
-
-
-def used_s(samples: pd.DataFrame, role: str, window_s: float) -> float | None:
-    """CPU seconds in the window, scaled up from the samples that lie within it."""
-    inside = samples[samples["t_s"].between(0.0, window_s)].dropna(subset=[f"{role}_cpu_s"])
-    if len(inside) < 2:
-        return None
-    first, last = inside.iloc[0], inside.iloc[-1]
-    used: Any = last[f"{role}_cpu_s"] - first[f"{role}_cpu_s"]
-    return float(used / (last["t_s"] - first["t_s"]) * window_s)

@@ -17,7 +17,7 @@ from loadtests.host.process_group import stop
 from loadtests.launch.readiness import Patience
 from loadtests.spec.external import ExternalContender
 from loadtests.wire.address import Address
-from loadtests.wire.formats import header_problem
+from loadtests.wire.headers import header_problem
 from loadtests.wire.probe import ProbeError, open_probe
 from servers.confine import confined
 from servers.discovery import Contender

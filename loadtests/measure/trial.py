@@ -29,6 +29,7 @@ from loadtests.measure.telemetry import Sampler, process_roles
 from loadtests.plan.rounds import PlannedTrial
 from loadtests.plan.timetable import Limits
 from loadtests.records.disturbance import disturbed, foreign_shares
+from loadtests.records.steady_state import steady_state
 from loadtests.records.tables import REQUESTS_SCHEMA, TELEMETRY_SCHEMA, write_table
 from loadtests.records.trials import (
     SEND_LAG_SHARE,
@@ -156,13 +157,6 @@ def make_schedule(trial: PlannedTrial, context: RunContext) -> Schedule:
     return open_schedule(process, trial.level.rate_rps, duration_s, n_texts, seed)
 
 
-def send_lag_p99_ms(rows: pd.DataFrame) -> float | None:
-    """P99 of sent minus scheduled over the steady state; None where nothing was sent."""
-    steady = rows[rows["phase"] == "steady"]
-    lag_s = (steady["sent_s"] - steady["scheduled_s"]).dropna()
-    return None if lag_s.empty else float(lag_s.quantile(0.99, interpolation="higher")) * 1000
-
-
 def _attempt(
     trial: PlannedTrial, server: RunningServer, schedule: Schedule, context: RunContext
 ) -> _Attempt:
@@ -202,7 +196,7 @@ def _attempt(
     return _Attempt(
         started_at,
         rows,
-        send_lag_p99_ms(rows) if trial.level.mode == "open" else None,
+        steady_state(rows, trial.phases).send_lag_p99_ms if trial.level.mode == "open" else None,
         foreign_shares(samples, cores, assignment.warmup_s, end_s),
         samples,
         sampler.sources,

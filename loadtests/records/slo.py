@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol as Interface
 
-import numpy as np
-from numpy.typing import NDArray
 from scipy.special import bdtr
+
+from loadtests.records.percentiles import FloatArray, in_ms, nearest_rank
+from loadtests.records.steady_state import SteadyState, error_ratio, merged
 
 SATURATED_BELOW = 0.95
 """Throughput below this share of the arrival rate: a backlog grows for as long as one waits."""
@@ -41,41 +42,37 @@ def is_saturated(answered: float, offered: float) -> bool:
     return answered < SATURATED_BELOW * offered
 
 
-def nearest_rank(values: NDArray[np.float64], percentile: float) -> float | None:
-    """The smallest observed value that percentile percent of the values do not exceed."""
-    if not len(values):
-        return None
-    index = rank_index(len(values), percentile)
-    return float(np.partition(values, index)[index])
-
-
-def rank_index(n_values: int, percentile: float) -> int:
-    """Where the nearest rank of a percentile stands among n_values in order, from 0."""
-    # Rounded before ceil: 10,000 x 99.9 / 100 is a little above 9,990 in floating point.
-    return max(1, int(np.ceil(round(n_values * percentile / 100, 6)))) - 1
-
-
 def judge_slo(
-    slo: Objective, latency_s: NDArray[np.float64], n_offered: int, n_done_in_window: int
+    slo: Objective, latency_s: FloatArray, n_offered: int, n_done_in_window: int
 ) -> SloOutcome:
     """Judges the steady state of one trial, or of several with their requests merged.
 
     latency_s: done minus scheduled of the requests scheduled in it that succeeded; n_offered: all
     requests scheduled in it; n_done_in_window: successes done within it, whenever scheduled.
     """
-    at_percentile_s = nearest_rank(latency_s, slo.percentile)
+    at_percentile_ms = in_ms(nearest_rank(latency_s, slo.percentile))
     n_failed = n_offered - len(latency_s)
-    error_ratio = n_failed / n_offered if n_offered else 0.0
+    failed_ratio = error_ratio(n_failed, n_offered)
     saturated = is_saturated(n_done_in_window, n_offered)
-    within = at_percentile_s is not None and at_percentile_s * 1000 <= slo.latency_ms
+    within = at_percentile_ms is not None and at_percentile_ms <= slo.latency_ms
     return SloOutcome(
-        met=within and not saturated and error_ratio <= slo.max_error_ratio,
+        met=within and not saturated and failed_ratio <= slo.max_error_ratio,
         saturated=saturated,
-        latency_ms=None if at_percentile_s is None else at_percentile_s * 1000,
-        error_ratio=error_ratio,
+        latency_ms=at_percentile_ms,
+        error_ratio=failed_ratio,
         n_over=n_failed + int((latency_s * 1000 > slo.latency_ms).sum()),
         n_offered=n_offered,
     )
+
+
+def pooled_outcome(
+    states: Sequence[SteadyState], slo: Objective, from_sending: bool = False
+) -> SloOutcome:
+    """judge_slo of several steady states with their requests merged; from_sending counts latency
+    without the client's own delay."""
+    steady = merged(states)
+    waited_s = steady.service_time_s if from_sending else steady.latency_s
+    return judge_slo(slo, waited_s, steady.n_offered, len(steady.done_s))
 
 
 def miss_is_proven(windows: Sequence[SloOutcome], n_missed_below: int = 0) -> bool:

@@ -88,8 +88,8 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
-def shown(found: object) -> str:
-    """The beginning of what stands in a file, as printable text on one line."""
+def shown(found: object, most_chars: int = _MOST_SHOWN_CHARS) -> str:
+    """The beginning of what somebody else wrote, as printable text on one line."""
     text = found if isinstance(found, str) else repr(found)
-    line = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-    return line if len(line) <= _MOST_SHOWN_CHARS else f"{line[:_MOST_SHOWN_CHARS]}..."
+    line = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[:most_chars])
+    return line if len(text) <= most_chars else f"{line}..."

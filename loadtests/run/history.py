@@ -9,7 +9,8 @@ import pandas as pd
 
 from loadtests.plan.rounds import AROUND_TRIAL_S, Starts
 from loadtests.records.disturbance import was_disturbed
-from loadtests.records.slo import SloOutcome, judge_slo, miss_is_proven
+from loadtests.records.slo import SloOutcome, miss_is_proven, pooled_outcome
+from loadtests.records.steady_state import SteadyState, steady_state
 from loadtests.records.tables import read_requests
 from loadtests.records.trials import (
     CEILING_SHARE,
@@ -60,7 +61,7 @@ class History:
             self._trials.setdefault(key, []).append((record, rows))
         elif record.purpose == "calibration" and not was_disturbed(record):
             protocol = str(record.contender["protocol"])
-            self._ceilings_rps[protocol] = throughput_rps(rows, record)
+            self._ceilings_rps[protocol] = steady_of((record, rows)).throughput_rps
 
     def probes(self, contender: str) -> list[dict[float, bool | None]]:
         """For each SLO, by rate that was probed: whether it was met; None: it cannot be told.
@@ -142,7 +143,7 @@ def slo_met(trials: Sequence[Trial], slo: Slo) -> bool | None:
         outvoted = len(on_time) >= MOST_WINDOWS and not miss_is_proven(_windows(on_time, slo))
         return outvoted or slo_outcome(on_time, slo).met
     late = _sent_within(trials, slo.latency_ms)
-    return False if late and not slo_outcome(late, slo, since="sent_s").met else None
+    return False if late and not slo_outcome(late, slo, from_sending=True).met else None
 
 
 def missed_in_doubt(trials: Sequence[Trial], slo: Slo) -> bool:
@@ -153,13 +154,15 @@ def missed_in_doubt(trials: Sequence[Trial], slo: Slo) -> bool:
     return not miss_is_proven(_windows(on_time, slo))
 
 
-def slo_outcome(trials: Sequence[Trial], slo: Slo, since: str = "scheduled_s") -> SloOutcome:
-    """judge_slo of the rows of trials at one rate, latency counted from the column `since`."""
-    steady = pd.concat([rows[rows["phase"] == "steady"] for _, rows in trials])
-    answered = steady[steady["status"] == "ok"]
-    latency_s = (answered["done_s"] - answered[since]).to_numpy(dtype=float)
-    n_done = sum(_n_done_in_window(rows, record) for record, rows in trials)
-    return judge_slo(slo, latency_s, len(steady), n_done)
+def slo_outcome(trials: Sequence[Trial], slo: Slo, from_sending: bool = False) -> SloOutcome:
+    """Whether the merged requests of trials at one rate met the SLO."""
+    return pooled_outcome([steady_of(trial) for trial in trials], slo, from_sending)
+
+
+def steady_of(trial: Trial) -> SteadyState:
+    record, rows = trial
+    assert record.phases is not None  # every completed trial has them
+    return steady_state(rows, record.phases)
 
 
 def _windows(trials: Sequence[Trial], slo: Slo) -> list[SloOutcome]:
@@ -179,21 +182,8 @@ def _sent_within(trials: Sequence[Trial], bound_ms: float) -> list[Trial]:
     ]
 
 
-def _n_done_in_window(rows: pd.DataFrame, record: TrialRecord) -> int:
-    assert record.phases is not None  # every completed trial has them
-    start_s = record.phases.warmup_s
-    done_s = rows.loc[rows["status"] == "ok", "done_s"]
-    return int(((done_s >= start_s) & (done_s < start_s + record.phases.steady_s)).sum())
-
-
 def _length_s(record: TrialRecord) -> float:
     if record.phases is None:
         return 0.0
     once_s = record.phases.warmup_s + record.phases.steady_s + record.phases.drain_s
     return (once_s + AROUND_TRIAL_S) * max(1, len(record.attempts_send_lag_p99_ms))
-
-
-def throughput_rps(rows: pd.DataFrame, record: TrialRecord) -> float:
-    """Answers in the steady state, over its length."""
-    assert record.phases is not None  # every completed trial has them
-    return _n_done_in_window(rows, record) / record.phases.steady_s

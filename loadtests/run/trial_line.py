@@ -1,19 +1,19 @@
 """What a finished trial showed, in a few words for the person who watches."""
 
-from loadtests.run.history import Trial, slo_met, slo_outcome, throughput_rps
+from loadtests.run.history import Trial, slo_met, slo_outcome, steady_of
 from loadtests.spec.experiment import Slo
 
 
 def seen_in_words(trial: Trial, slo: Slo) -> str:
     """E.g. `146 rps: P99 88.1 ms, met`; in a closed loop what was answered, which no SLO judges."""
-    record, rows = trial
+    record, _ = trial
     found = slo_outcome([trial], slo)
     latency = "no answer"
     if found.latency_ms is not None:
         latency = f"P{slo.percentile:g} {found.latency_ms:.3g} ms"
     failed = f", {found.error_ratio:.1%} failed" if found.error_ratio else ""
     if record.level.rate_rps is None:
-        answered = f"{throughput_rps(rows, record):,.0f} answers/s"
+        answered = f"{steady_of(trial).throughput_rps:,.0f} answers/s"
         return f"{record.level.concurrency} callers: {answered}, {latency}{failed}"
     verdict = {True: "met", False: "missed", None: "not judged"}[slo_met([trial], slo)]
     saturated = ", saturated" if found.saturated else ""

@@ -12,8 +12,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from loadtests.generator.schedule import Schedule, closed_schedule, open_schedule
 from loadtests.generator.worker_rows import read_rows
 from loadtests.host.cores import disjoint
@@ -21,7 +19,8 @@ from loadtests.launch.server import RunningServer, launched
 from loadtests.measure.locust_process import assign, driving, replay_arguments, stock_arguments
 from loadtests.measure.telemetry import Sampler, process_roles
 from loadtests.records.atomic import whole_or_gone
-from loadtests.records.running_totals import growth_per_s
+from loadtests.records.running_totals import growth_within
+from loadtests.records.steady_state import steady_state
 from loadtests.records.trials import Level, Phases, write_json
 from loadtests.run.manifest import describe_measurement
 from loadtests.selfcheck.calibration import (
@@ -118,12 +117,12 @@ def _calibrate_protocol(bench: Bench, say: Callable[[str], None]) -> list[Calibr
 
 
 def _drive(bench: Bench, kind: ClientKind, level: Level, steady_s: float) -> Round:
-    work = Path(tempfile.mkdtemp(prefix="study-calibrate-"))
+    work, phases = Path(tempfile.mkdtemp(prefix="study-calibrate-")), Phases(WARMUP_S, steady_s)
     try:
         assignment = assign(
             bench.server.address,
             level,
-            Phases(WARMUP_S, steady_s),
+            phases,
             _schedule(level, WARMUP_S + steady_s, bench),
             bench.traffic,
             work,
@@ -137,9 +136,12 @@ def _drive(bench: Bench, kind: ClientKind, level: Level, steady_s: float) -> Rou
             with Sampler(roles, None) as sampler:
                 drive.wait()
         rows, start_s = read_rows(work, WARMUP_S)
-        samples = sampler.frame(start_s)
-        cpu_s = {role: _used_s(samples, role, steady_s) for role in ("server", "load")}
-        return Round(rows, steady_s, cpu_s)
+        samples, end_s = sampler.frame(start_s), WARMUP_S + steady_s
+        cpu_s = {
+            role: growth_within(samples, f"{role}_cpu_s", WARMUP_S, end_s)
+            for role in ("server", "load")
+        }
+        return Round(steady_state(rows, phases), cpu_s)
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
@@ -148,9 +150,3 @@ def _schedule(level: Level, duration_s: float, bench: Bench) -> Schedule:
     if level.rate_rps is None:
         return closed_schedule(bench.n_texts, (bench.seed,))
     return open_schedule(Poisson(), level.rate_rps, duration_s, bench.n_texts, (bench.seed,))
-
-
-def _used_s(samples: pd.DataFrame, role: str, steady_s: float) -> float | None:
-    """CPU seconds in the steady state, scaled up from what samples cover of it."""
-    per_s = growth_per_s(samples, f"{role}_cpu_s", WARMUP_S, WARMUP_S + steady_s)
-    return None if per_s is None else per_s * steady_s

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import pandas as pd
-
+from loadtests.records.percentiles import percentile_ms
+from loadtests.records.steady_state import SteadyState, merged
 from loadtests.records.trials import Level
 
 STOCK_NAMES = {"http-json": "FastHttpUser", "kserve-grpc": "tritonclient.grpc"}
@@ -35,7 +35,8 @@ ClientKind = Literal["study", "stock"]
 class Calibrated:
     """One client under one load; figures of the steady state only, latency from the sent time.
 
-    P50 needs 20 successes and P99 1,000, else they are null. *_cpu is the share of the side's cores
+    Percentiles of service time need ten successes beyond them, else they are null; send lag is null
+    in the closed loop. *_cpu is the share of the side's cores
     that its processes used, rps_per_core the replies in one CPU second of the client, rounds_rps
     the throughput of each round.
     """
@@ -71,10 +72,9 @@ class Budget:
 
 @dataclass(frozen=True)
 class Round:
-    """What one drive left; cpu maps "server" and "load" to CPU seconds of the steady state."""
+    """What one drive left; cpu_s maps "server" and "load" to CPU seconds of the steady state."""
 
-    rows: pd.DataFrame
-    steady_s: float
+    steady: SteadyState
     cpu_s: Mapping[str, float | None]
 
 
@@ -85,29 +85,24 @@ def summarise(
     rounds: Sequence[Round],
     cores: Mapping[str, Sequence[int]],
 ) -> Calibrated:
-    """The figures over all rounds together; throughput counts replies within the steady state."""
-    steady = pd.concat([r.rows[r.rows["phase"] == "steady"] for r in rounds])
-    ok = steady[steady["status"] == "ok"]
-    service_ms = (ok["done_s"] - ok["sent_s"]) * 1000
-    lag_ms = ((steady["sent_s"] - steady["scheduled_s"]) * 1000).dropna()
-    in_time = [_answered(r) for r in rounds]
-    steady_s = sum(r.steady_s for r in rounds)
+    """The figures over all rounds together."""
+    steady = merged([r.steady for r in rounds])
     cpu = {role: _cpu_share(rounds, role, len(cores[role])) for role in ("server", "load")}
     return Calibrated(
         protocol=protocol,
         client="study" if kind == "study" else STOCK_NAMES[protocol],
         kind=kind,
         load=load_label(level),
-        throughput_rps=sum(in_time) / steady_s,
-        rps_per_core=_per_core(sum(in_time), rounds),
-        errors=len(steady) - len(ok),
-        service_p50_ms=_percentile(service_ms, 0.5, 20),
-        service_p99_ms=_percentile(service_ms, 0.99, 1000),
-        send_lag_p99_ms=_percentile(lag_ms, 0.99, 1000) if level.rate_rps is not None else None,
+        throughput_rps=steady.throughput_rps,
+        rps_per_core=_per_core(len(steady.done_s), rounds),
+        errors=steady.n_failed,
+        service_p50_ms=percentile_ms(steady.service_time_s, 50),
+        service_p99_ms=percentile_ms(steady.service_time_s, 99),
+        send_lag_p99_ms=steady.send_lag_p99_ms if level.rate_rps is not None else None,
         load_cpu=cpu["load"],
         server_cpu=cpu["server"],
         limited_by=_limit(level, cpu["load"], cpu["server"]),
-        rounds_rps=tuple(n / r.steady_s for n, r in zip(in_time, rounds, strict=True)),
+        rounds_rps=tuple(r.steady.throughput_rps for r in rounds),
     )
 
 
@@ -117,17 +112,6 @@ def load_label(level: Level) -> str:
     return f"closed, {level.concurrency} caller{'s' if level.concurrency != 1 else ''}"
 
 
-def _answered(taken: Round) -> int:
-    done_s = taken.rows.loc[taken.rows["status"] == "ok", "done_s"]
-    return int(done_s.between(WARMUP_S, WARMUP_S + taken.steady_s, inclusive="left").sum())
-
-
-def _percentile(values: pd.Series, share: float, at_least: int) -> float | None:
-    if len(values) < at_least:
-        return None
-    return float(values.quantile(share, interpolation="higher"))
-
-
 def _per_core(replies: int, rounds: Sequence[Round]) -> float | None:
     used = _cpu_s(rounds, "load")
     return replies / used if used else None
@@ -135,7 +119,9 @@ def _per_core(replies: int, rounds: Sequence[Round]) -> float | None:
 
 def _cpu_share(rounds: Sequence[Round], role: str, n_cores: int) -> float | None:
     used = _cpu_s(rounds, role)
-    return None if used is None else used / (sum(r.steady_s for r in rounds) * max(1, n_cores))
+    return (
+        None if used is None else used / (sum(r.steady.window_s for r in rounds) * max(1, n_cores))
+    )
 
 
 def _cpu_s(rounds: Sequence[Round], role: str) -> float | None:

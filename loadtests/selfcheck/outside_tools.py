@@ -11,6 +11,7 @@ import psutil
 
 from loadtests.generator.schedule import Schedule
 from loadtests.host.process_group import stop
+from loadtests.records.percentiles import least_successes
 from loadtests.records.trials import Level
 from loadtests.wire.address import Address
 from loadtests.wire.texts import read_traffic
@@ -47,8 +48,7 @@ class ToolMeasurement:
     late_ratio: float | None = None
 
 
-SUCCESSES_FOR_P99 = 1000
-"""As in a study: ten of a thousand lie beyond P99, fewer say little."""
+SUCCESSES_FOR_P99 = least_successes(99)
 
 
 @dataclass(frozen=True)

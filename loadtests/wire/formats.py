@@ -4,24 +4,20 @@ Every contender of the study speaks CONTRACT_WIRES; an external one declares its
 """
 
 import json
-import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
-import numpy as np
 from google.protobuf.message import DecodeError
 
+from loadtests.wire.headers import quoted
+from loadtests.wire.tensors import outputs_of
 from servers.contract import MODEL_NAME
 from servers.discovery import Protocol
 from servers.storable import storable
-
-if TYPE_CHECKING:
-    from tritonclient.grpc import service_pb2
 
 # tritonclient is imported where it is used: it takes a quarter of a second, and the load generator,
 # which is started for every trial, needs none of it to speak HTTP.
@@ -32,10 +28,6 @@ GRPC_METHOD = "/inference.GRPCInferenceService/ModelInfer"
 TEXT_PLACE = "{text}"
 """Stands in a body template, inside a JSON string, for the escaped text."""
 
-_ENVIRONMENT = "env:"
-_LEAST_SECRET_CHARS = 6
-_SHOWN_CHARS = 200
-_READ_CHARS = 65_536
 _LARGEST = sys.float_info.max
 
 
@@ -80,7 +72,7 @@ class JsonWire:
         try:
             answer = json.loads(reply)
         except (ValueError, RecursionError) as error:
-            raise AnswerError(f"expected JSON, found {shown(reply, self)}") from error
+            raise AnswerError(f"expected JSON, found {quoted(reply, self)}") from error
         return _answer(self, lambda path: _at(answer, path), reply)
 
 
@@ -115,10 +107,10 @@ class InferWire:
         from tritonclient.grpc import service_pb2
 
         try:
-            outputs = _outputs(service_pb2.ModelInferResponse.FromString(reply))
+            outputs = outputs_of(service_pb2.ModelInferResponse.FromString(reply))
         except (ValueError, TypeError, DecodeError) as error:
             raise AnswerError(
-                f"expected a ModelInferResponse, found {shown(reply, self)}"
+                f"expected a ModelInferResponse, found {quoted(reply, self)}"
             ) from error
         return _answer(self, lambda name: outputs[name], reply)
 
@@ -142,11 +134,11 @@ class PreparedWire(InferWire):
 
         try:
             response = service_pb2.ModelInferResponse.FromString(reply)
-            elements = next(iter(_outputs(response).values()))
+            elements = next(iter(outputs_of(response).values()))
             return Answer(response.model_name, float(max(elements)))
         except (ValueError, TypeError, DecodeError, StopIteration) as error:
             raise AnswerError(
-                f"expected a ModelInferResponse, found {shown(reply, self)}"
+                f"expected a ModelInferResponse, found {quoted(reply, self)}"
             ) from error
 
 
@@ -164,67 +156,6 @@ def wire_from(protocol: Protocol, fields: Mapping[str, Any] | None) -> Wire:
         return JsonWire(**fields)
     kind = PreparedWire if "folder" in fields else InferWire
     return kind(**{**fields, "shape": tuple(fields["shape"])})
-
-
-def resolved_headers(wire: Wire) -> dict[str, str]:
-    """The headers with the values of the environment; KeyError names a variable that is not set."""
-    secrets = {name: os.environ[variable] for name, variable in _variables(wire).items()}
-    return {**wire.headers, **secrets}
-
-
-def header_problem(wire: Wire) -> str | None:
-    """What is wrong with an environment variable that a header needs: expected this, found that."""
-    for variable in _variables(wire).values():
-        value = os.environ.get(variable)
-        if value is None:
-            return f"expected the environment variable {variable} for a header, found none"
-        if not value.isascii() or not value.isprintable():
-            return f"expected one line of printable ASCII in {variable}, found something else"
-    return None
-
-
-def without_secrets(message: str, wire: Wire) -> str:
-    """The message with what came from the environment blotted out: services echo bad tokens.
-
-    A piece of a secret counts as well: a service may cut or escape what it echoes.
-    """
-    hidden = [False] * len(message)
-    for secret in _secrets(wire):
-        for start in range(len(secret) - _LEAST_SECRET_CHARS + 1):
-            piece = secret[start : start + _LEAST_SECRET_CHARS]
-            at = message.find(piece)
-            while at >= 0:
-                hidden[at : at + len(piece)] = [True] * len(piece)
-                at = message.find(piece, at + 1)
-    runs = groupby(zip(message, hidden, strict=True), key=lambda pair: pair[1])
-    return "".join("***" if secret else "".join(c for c, _ in run) for secret, run in runs)
-
-
-def _secrets(wire: Wire) -> Iterator[str]:
-    """The words of the header values that come from the environment, but for a scheme's name."""
-    for variable in _variables(wire).values():
-        words = os.environ.get(variable, "").split()
-        yield from words[1:] if len(words) > 1 and words[0].isalpha() else words
-
-
-def _variables(wire: Wire) -> dict[str, str]:
-    """The environment variable behind each header that has one."""
-    return {
-        name: value.removeprefix(_ENVIRONMENT)
-        for name, value in wire.headers.items()
-        if value.startswith(_ENVIRONMENT)
-    }
-
-
-def shown(reply: bytes | str, wire: Wire) -> str:
-    """The beginning of what a service said, as one line of printable text without secrets.
-
-    Secrets go before the line is cut: half of one that the cut leaves is not recognised any more.
-    """
-    read = reply[:_READ_CHARS]
-    text = read.decode(errors="replace") if isinstance(read, bytes) else read
-    line = without_secrets(" ".join(text.split()), wire)[:_SHOWN_CHARS]
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line) or "nothing"
 
 
 def _answer(wire: "JsonWire | InferWire", find: Callable[[str], Any], reply: bytes) -> Answer:
@@ -257,7 +188,7 @@ def _found(where: str, find: Callable[[str], Any], reply: bytes, wire: Wire) -> 
 
 
 def _unexpected(kind: str, where: str, reply: bytes, wire: Wire) -> AnswerError:
-    return AnswerError(f"expected {kind} at `{where}` of the answer, found {shown(reply, wire)}")
+    return AnswerError(f"expected {kind} at `{where}` of the answer, found {quoted(reply, wire)}")
 
 
 def _at(answer: Any, path: str) -> Any:
@@ -269,40 +200,3 @@ def _at(answer: Any, path: str) -> Any:
         else:
             answer = answer[int(step) if isinstance(answer, list) else step]
     return answer
-
-
-def _outputs(response: "service_pb2.ModelInferResponse") -> dict[str, list[Any]]:
-    """Elements of each output. Raw buffers, where used, stand in the order of the outputs; without
-    them each output carries typed contents (KServe v2, "Tensor Data")."""
-    if not response.raw_output_contents:
-        return {
-            output.name: [
-                _text(e) for _, elements in output.contents.ListFields() for e in elements
-            ]
-            for output in response.outputs
-        }
-    pairs = zip(response.outputs, response.raw_output_contents, strict=True)
-    return {output.name: _elements(output.datatype, raw) for output, raw in pairs}
-
-
-def _text(element: Any) -> Any:
-    return _told(element) if isinstance(element, bytes) else element
-
-
-def _told(element: bytes) -> str:
-    return element.decode(errors="backslashreplace")  # what is no UTF-8 is kept, escaped
-
-
-def _elements(datatype: str, raw: bytes) -> list[Any]:
-    if datatype != "BYTES":
-        from tritonclient.utils import triton_to_np_dtype
-
-        elements: list[Any] = np.frombuffer(raw, triton_to_np_dtype(datatype)).tolist()
-        return elements
-    # A BYTES element is its length as 4 little-endian bytes, then its content.
-    found, at = [], 0
-    while at < len(raw):
-        end = at + 4 + int.from_bytes(raw[at : at + 4], "little")
-        found.append(_told(raw[at + 4 : end]))
-        at = end
-    return found

@@ -19,10 +19,8 @@ from loadtests.wire.formats import (
     InferWire,
     JsonWire,
     Wire,
-    resolved_headers,
-    shown,
-    without_secrets,
 )
+from loadtests.wire.headers import quoted, resolved_headers, without_secrets
 from servers.contract import MODEL_NAME, ServerCounters
 from servers.grpc_channel import GRPC_CHANNEL_OPTIONS
 
@@ -81,7 +79,7 @@ class _HttpProbe:
         self._answered = True
         if response.status != 200:
             target = response.getheader("location")
-            found = f"a redirect to {shown(target, wire)}" if target else shown(content, wire)
+            found = f"a redirect to {quoted(target, wire)}" if target else quoted(content, wire)
             raise ProbeError(
                 f"expected HTTP 200 from {method} {path}, found {response.status}: {found}",
                 definite=response.status not in _PASSING_STATUS,
@@ -171,11 +169,11 @@ def _exhausted(error: Exception) -> int | None:
 
 def _sentence(error: Exception, wire: Wire) -> str:
     if isinstance(error, grpc.RpcError):
-        said = shown(error.details() or "", wire)
+        said = quoted(error.details() or "", wire)
         return f"expected an answer, found gRPC {error.code().name}: {said}"
     if isinstance(error, ProbeError | AnswerError):
         return without_secrets(str(error), wire)
-    return f"expected an answer, found {type(error).__name__}: {shown(str(error), wire)}"
+    return f"expected an answer, found {type(error).__name__}: {quoted(str(error), wire)}"
 
 
 def read_counters(address: Address, timeout_s: float = 10.0) -> dict[str, int | None]:

@@ -11,14 +11,14 @@ from litserve.loops.base import LitLoop
 from litserve.transport.base import MessageTransport
 from litserve.utils import LitAPIStatus, LoopResponseType
 
-from servers.litserve_service.spec import REQUEST_WITHIN_S
+from servers.litserve_service.spec import ANSWERED_WITHIN_S
 
 logger = logging.getLogger(__name__)
 Entry = tuple[int, str, float, Any]
 """Of the request queue: response_queue_id, uid, time put (monotonic seconds), request.
 
 The request None asks whether the worker can answer; nobody waits any more for one that is older
-than REQUEST_WITHIN_S."""
+than ANSWERED_WITHIN_S."""
 
 
 class BlockingBatchLoop(LitLoop):  # type: ignore[misc]  # LitServe ships no types
@@ -39,7 +39,7 @@ class BlockingBatchLoop(LitLoop):  # type: ignore[misc]  # LitServe ships no typ
         callback_runner: Any,
     ) -> None:
         entries = list(gather(request_queue, lit_api.max_batch_size, lit_api.batch_timeout))
-        oldest_s = time.monotonic() - REQUEST_WITHIN_S
+        oldest_s = time.monotonic() - ANSWERED_WITHIN_S
         queries = [entry for entry in entries if entry[3] is not None and entry[2] > oldest_s]
         probes = [entry for entry in entries if entry[3] is None]
 

@@ -4,22 +4,10 @@ import asyncio
 from dataclasses import dataclass
 
 from servers.contract import ServerCounters
-from servers.raw_http import (
-    MAX_HEAD_BYTES,
-    NOT_FOUND,
-    RawHttp,
-    RefusedError,
-    answer_to_batch,
-    answer_to_one,
-    body_length,
-    live_answer,
-    response,
-)
+from servers.raw_http import RawHttp, live_answer
 
 LABEL = "null"
 CONFIDENCE = 1.0
-
-_ANSWER = answer_to_one(LABEL)
 
 
 @dataclass
@@ -28,66 +16,30 @@ class Totals:
     refused: int = 0
     inferences: int = 0
 
-    def to_json(self) -> str:
-        return ServerCounters(
-            requests_ok=self.requests,
-            requests_failed=self.refused,
-            inferences=self.inferences,
-            executions=self.inferences,
-        ).model_dump_json()
-
 
 class NullHttp(RawHttp):
-    """Requests that come together are answered in one write."""
+    """Answers at once."""
 
     def __init__(self, totals: Totals, loop: asyncio.AbstractEventLoop, live: bytes) -> None:
-        super().__init__(loop, live)
+        super().__init__(LABEL, loop, live)
         self._totals = totals
 
-    def data_received(self, data: bytes) -> None:
-        received = self._received + data if self._received else data
-        answers: list[bytes] = []
-        at = 0
-        while (head_end := received.find(b"\r\n\r\n", at)) >= 0:
-            try:
-                end = head_end + 4 + body_length(received[at : head_end + 2])
-            except RefusedError as refused:
-                self._transport.write(b"".join((*answers, refused.answer)))
-                self._transport.close()
-                return
-            if end > len(received):
-                break
-            answers.append(self._answer(received[at : at + 40], received[head_end + 4 : end]))
-            at = end
-        self._received = received[at:]
-        if answers:
-            self._n_answered += len(answers)
-            self._transport.write(b"".join(answers))
-        if head_end < 0 and len(self._received) > MAX_HEAD_BYTES:
-            self._transport.close()
-        self.watch_the_rest()
-
-    def _answer(self, request_line: bytes, body: bytes) -> bytes:
-        if request_line.startswith(b"POST /predict "):
-            self._totals.requests += 1
-            self._totals.inferences += 1
-            return _ANSWER
-        if request_line.startswith(b"POST /batch_predict "):
-            return self._answer_batch(body)
-        if request_line.startswith(b"GET /stats "):
-            return response("200 OK", self._totals.to_json())
-        path = request_line[: request_line.find(b" ", 5) + 1]
-        return self._health.get(path, NOT_FOUND)
-
-    def _answer_batch(self, body: bytes) -> bytes:
-        try:
-            n_texts, answer = answer_to_batch(LABEL, body)
-        except RefusedError as refused:
-            self._totals.refused += 1
-            return refused.answer
+    def serve(self, n_texts: int, answer: bytes) -> bytes:
         self._totals.requests += 1
         self._totals.inferences += n_texts
         return answer
+
+    def count_refused(self) -> None:
+        self._totals.refused += 1
+
+    def counters(self) -> ServerCounters:
+        totals = self._totals
+        return ServerCounters(
+            requests_ok=totals.requests,
+            requests_failed=totals.refused,
+            inferences=totals.inferences,
+            executions=totals.inferences,
+        )
 
 
 async def serve_http(contender: str, host: str, port: int, stop: asyncio.Event) -> None:

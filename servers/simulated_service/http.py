@@ -2,16 +2,8 @@
 
 import asyncio
 
-from servers.raw_http import (
-    MAX_HEAD_BYTES,
-    NOT_FOUND,
-    RawHttp,
-    RefusedError,
-    answer_to_batch,
-    answer_to_one,
-    body_length,
-    response,
-)
+from servers.contract import ServerCounters
+from servers.raw_http import RawHttp, response
 from servers.simulated_service.service import ReplyOutcome, SimulatedService
 
 MAX_FILE_NUMBER = 1000
@@ -21,7 +13,7 @@ _FAILED = response("500 Internal Server Error", '{"detail":"an error that the la
 
 
 class LawHttp(RawHttp):
-    """The next request is read once the last one was answered."""
+    """Answers when the law says. Texts that come together are served as one request."""
 
     def __init__(
         self,
@@ -30,66 +22,24 @@ class LawHttp(RawHttp):
         loop: asyncio.AbstractEventLoop,
         live: bytes,
     ) -> None:
-        super().__init__(loop, live)
+        super().__init__(label, loop, live)
         self._service = service
-        self._label = label
-        self._answer_to_one = answer_to_one(label)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         if self._transport.get_extra_info("socket").fileno() > MAX_FILE_NUMBER:
             self._transport.abort()
 
-    def data_received(self, data: bytes) -> None:
-        self._received += data
-        self._read()
+    def serve(self, n_texts: int, answer: bytes) -> None:
+        self._service.arrive(lambda outcome: self._served(outcome, answer))
 
-    def _read(self) -> None:
-        while not self._busy and (head_end := self._received.find(b"\r\n\r\n")) >= 0:
-            try:
-                end = head_end + 4 + body_length(self._received[: head_end + 2])
-            except RefusedError as refused:
-                self._transport.write(refused.answer)
-                self._transport.close()
-                return
-            if end > len(self._received):
-                break
-            request, self._received = self._received[:end], self._received[end:]
-            self._answer(request[:40], request[head_end + 4 :])
-        if b"\r\n\r\n" not in self._received and len(self._received) > MAX_HEAD_BYTES:
-            self._transport.close()
-        self.watch_the_rest()
-
-    def _answer(self, request_line: bytes, body: bytes) -> None:
-        self._n_answered += 1
-        if request_line.startswith(b"POST /predict "):
-            self._serve(self._answer_to_one)
-        elif request_line.startswith(b"POST /batch_predict "):
-            self._answer_batch(body)
-        elif request_line.startswith(b"GET /stats "):
-            if late := self._service.lateness():
-                print(late, flush=True)
-            counters = self._service.counters()
-            self._transport.write(response("200 OK", counters.model_dump_json()))
-        else:
-            path = request_line[: request_line.find(b" ", 5) + 1]
-            self._transport.write(self._health.get(path, NOT_FOUND))
-
-    def _answer_batch(self, body: bytes) -> None:
-        """Texts that come together are served as one request."""
-        try:
-            self._serve(answer_to_batch(self._label, body)[1])
-        except RefusedError as refused:
-            self._transport.write(refused.answer)
-
-    def _serve(self, answer: bytes) -> None:
-        self._busy = True
-        self._service.arrive(lambda outcome: self._reply(outcome, answer))
-
-    def _reply(self, outcome: ReplyOutcome, answer: bytes) -> None:
-        self._busy = False
+    def _served(self, outcome: ReplyOutcome, answer: bytes) -> None:
         if outcome is ReplyOutcome.DROPPED:
-            self._transport.close()
-            return
-        self._transport.write(answer if outcome is ReplyOutcome.ANSWERED else _FAILED)
-        self._read()
+            self.close()
+        else:
+            self.reply(answer if outcome is ReplyOutcome.ANSWERED else _FAILED)
+
+    def counters(self) -> ServerCounters:
+        if late := self._service.lateness():
+            print(late, flush=True)
+        return self._service.counters()

@@ -6,7 +6,8 @@ They work on gevent's event loop and belong into Locust's processes.
 from loadtests.generator.clients.call import LeanClient, OnDone, Outcome, RequestFailedError
 from loadtests.generator.clients.grpc_client import GrpcClient
 from loadtests.generator.clients.http_client import HttpClient
-from loadtests.wire.formats import GRPC_METHOD, JsonWire, Wire, resolved_headers
+from loadtests.wire.formats import GRPC_METHOD, JsonWire, Wire
+from loadtests.wire.headers import resolved_headers
 
 __all__ = ["LeanClient", "OnDone", "Outcome", "RequestFailedError", "connect"]
 

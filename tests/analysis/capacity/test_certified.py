@@ -7,6 +7,7 @@ from analysis.capacity.certified import Judgement, capacity, missed, ratio_of
 from analysis.read.manifest import Slo
 from analysis.read.run import load_run
 from analysis.report.summary import summarise
+from loadtests.records.steady_state import SteadyState
 
 SLO = Slo(percentile=99, latency_ms=100, max_error_ratio=0.001)
 
@@ -23,7 +24,14 @@ def trial(rate_rps, n_over, n=1000, n_failed=0, saturated=False, **invalid):
         server_may_be_at_fault=invalid.get("blames_server", False),
         only_drifted=invalid.get("drifted", False),
     )
-    sample = SimpleNamespace(latency_s=latency_s, n_offered=n, done_s=latency_s)
+    sample = SteadyState(
+        window_s=1.0,
+        n_offered=n,
+        n_failed=n_failed,
+        padded_tokens=np.zeros(len(latency_s), np.int16),
+        **dict.fromkeys(("scheduled_s", "send_lag_s", "done_s"), np.zeros(len(latency_s))),
+        **dict.fromkeys(("latency_s", "service_time_s", "done_in_window_latency_s"), latency_s),
+    )
     return SimpleNamespace(result=result, sample=sample)
 
 

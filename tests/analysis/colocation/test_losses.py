@@ -196,7 +196,7 @@ def test_gpu_figures_are_means_over_the_window(write: Write) -> None:
     found = colocation(write(blocks([1000], [400]), telemetry=samples))
     together = found.gpu[-1]
     assert together.group == BOTH
-    assert (together.busy_pct, together.sm_active_ratio) == (85.0, pytest.approx(0.3))
+    assert (together.busy_ratio, together.sm_active_ratio) == pytest.approx((0.85, 0.3))
     assert together.power_w is None
     assert [w for w in found.warnings if "the GPU lowered its clocks in 50% of the samples" in w]
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from analysis.read.run import Run, load_run
-from analysis.steady.metrics import least_successes, measure, measure_by_length, percentile_ms
+from analysis.steady.metrics import measure, measure_by_length
 from analysis.steady.steady_state import Sample, take_sample
 from loadtests.records.trials import Level
 
@@ -100,14 +100,6 @@ def test_throughput_includes_the_warm_up_s_backlog_answered_within_the_window(me
     metrics = measured(make_rows(scheduled_s, scheduled_s, done_s))
 
     assert metrics.throughput_rps == pytest.approx(50.0, abs=0.2)
-
-
-@pytest.mark.parametrize(("percentile", "needed"), [(50, 20), (95, 200), (99, 1000), (99.9, 10000)])
-def test_a_percentile_needs_ten_successes_beyond_it(percentile, needed):
-    assert least_successes(percentile) == needed
-    values_s = np.arange(1.0, needed + 1.0)
-    assert percentile_ms(values_s[1:], percentile) is None
-    assert percentile_ms(values_s, percentile) == pytest.approx((needed - 10) * 1000)
 
 
 def test_repeats_are_merged_row_by_row_not_averaged(new_run, contender, make_rows):

@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from analysis.steady.row_checks import inspect
@@ -12,7 +13,8 @@ def rows(keep=slice(None), latency_s=0.05, sent_after_s=0.0, done_s=None):
     scheduled_s = SCHEDULED_S[keep]
     done_s = scheduled_s + latency_s if done_s is None else done_s
     sent_s = scheduled_s + sent_after_s
-    return inspect(INDEX[keep], scheduled_s, sent_s, done_s, START_S, END_S)
+    frame = pd.DataFrame({"request_index": INDEX[keep], "scheduled_s": scheduled_s})
+    return inspect(frame.assign(sent_s=sent_s, done_s=done_s), START_S, END_S)
 
 
 def test_whole_rows_obey_littles_law_exactly():

@@ -5,7 +5,6 @@ import pytest
 
 from analysis.read.run import TELEMETRY_COLUMNS
 from analysis.steady.usage import CLOCK_EVENTS, take_usage
-from loadtests.records.running_totals import growth
 
 T_S = np.arange(0.0, 10.1, 0.5)
 
@@ -58,12 +57,6 @@ def test_only_heat_and_failing_power_count_as_throttling(bits, share):
 def test_throttling_is_counted_within_the_window_only():
     before = np.where(T_S < 2, 0x40, 0)
     assert usage(gpu_throttle_reasons=before).throttled_ratio == 0.0
-
-
-def test_growth_is_interpolated_between_samples():
-    frame = pd.DataFrame({"t_s": [0.0, 1.0, 2.0], "server_cpu_s": [0.0, 1.0, 4.0]})
-    found = growth(frame, "server_cpu_s", np.array([0.5, 1.5, 2.0]))
-    assert found == pytest.approx([2.0, 1.5])
 
 
 def test_the_gpu_s_memory_is_a_peak_its_power_a_mean_and_its_clocks_are_kept():

@@ -15,7 +15,7 @@ from tritonclient.grpc import service_pb2
 from typer.testing import CliRunner
 
 from loadtests.colocation import measure as colocation_module
-from loadtests.colocation.drive import Bench, in_window, used_s
+from loadtests.colocation.drive import Bench, in_window
 from loadtests.colocation.plan import (
     MODELS,
     WARMUP_S,
@@ -111,12 +111,6 @@ def test_rows_count_from_the_start_of_the_window() -> None:
     moved = in_window(rows, later_s=-2.0, window_s=5.0)
     assert moved["phase"].tolist() == ["warm-up", "steady", "steady", "warm-up"]
     assert moved["done_s"].tolist() == pytest.approx([-1.4, 0.1, 5.0, 5.2])
-
-
-def test_cpu_time_is_that_of_the_window_and_null_where_it_was_not_sampled() -> None:
-    samples = pd.DataFrame({"t_s": [-1.0, 1.0, 3.0, 9.0], "vision_cpu_s": [0.0, 2.0, 3.0, 9.0]})
-    assert used_s(samples, "vision", window_s=4.0) == pytest.approx(2.0)
-    assert used_s(samples, "vision", window_s=2.0) is None
 
 
 def test_what_the_models_said_of_themselves_is_found_in_the_log() -> None:

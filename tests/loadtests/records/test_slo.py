@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from loadtests.records.slo import certified, judge_slo, miss_is_proven, nearest_rank
+from loadtests.records.slo import certified, judge_slo, miss_is_proven
 from loadtests.spec.experiment import Slo
 
 SLO = Slo(percentile=99, latency_ms=100, max_error_ratio=0.01)
@@ -11,14 +11,6 @@ SLO = Slo(percentile=99, latency_ms=100, max_error_ratio=0.01)
 
 def latencies(n_quick: int, n_slow: int = 0) -> np.ndarray:
     return np.array([0.010] * n_quick + [0.150] * n_slow)
-
-
-def test_the_percentile_is_an_observed_value_by_nearest_rank() -> None:
-    values = np.arange(1.0, 1001)
-    assert nearest_rank(values, 99) == 990
-    assert nearest_rank(values, 99.9) == 999
-    assert nearest_rank(np.array([7.0]), 50) == 7
-    assert nearest_rank(np.array([]), 99) is None
 
 
 @pytest.mark.parametrize(("n_slow", "met"), [(0, True), (10, True), (11, False)])

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from loadtests.host.cores import available_cores
@@ -15,7 +14,7 @@ from loadtests.launch.server import LaunchError, RunningServer
 from loadtests.measure import session as session_module
 from loadtests.measure import trial as trial_module
 from loadtests.measure.locust_process import DriveError
-from loadtests.measure.trial import RunContext, send_lag_p99_ms
+from loadtests.measure.trial import RunContext
 from loadtests.records.run_folder import forget_failed
 from loadtests.records.tables import read_requests, read_telemetry
 from loadtests.records.trials import (
@@ -288,17 +287,6 @@ def test_the_noise_aa_copy_is_a_contender_of_its_own_in_the_same_block(run, tmp_
 def test_every_request_has_the_length_of_its_text(run, tmp_path: Path) -> None:
     run("null-http")
     assert set(read_requests(tmp_path / "trials/r1-null-http-30rps")["n_tokens"]) == {4}
-
-
-def test_send_lag_counts_requests_of_the_steady_state_only() -> None:
-    rows = pd.DataFrame(
-        {
-            "phase": ["warm-up", "steady", "steady"],
-            "scheduled_s": [0.0, 1.0, 2.0],
-            "sent_s": [0.5, 1.001, 2.004],
-        }
-    )
-    assert send_lag_p99_ms(rows) == pytest.approx(4.0)
 
 
 def test_a_trial_bears_the_name_of_its_run(run, tmp_path: Path) -> None:

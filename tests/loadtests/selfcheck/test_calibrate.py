@@ -5,15 +5,15 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 
 from loadtests.generator.schedule import closed_schedule
 from loadtests.generator.worker_rows import read_rows
 from loadtests.measure.locust_process import driving, stock_arguments
-from loadtests.records.trials import Level
-from loadtests.selfcheck.calibrate import _used_s, save_calibration
+from loadtests.records.steady_state import steady_state
+from loadtests.records.trials import Level, Phases
+from loadtests.selfcheck.calibrate import save_calibration
 from loadtests.selfcheck.calibration import (
     WARMUP_S,
     Calibrated,
@@ -34,7 +34,8 @@ def taken(n: int, *, cpu_s: float | None = 1.0, failed: int = 0, lag_s: float = 
     frame["sent_s"] = frame["scheduled_s"] + lag_s
     frame["done_s"] = frame["sent_s"] + 0.002
     frame.loc[n - failed :, "status"] = "timeout"
-    return Round(frame, 1.0, {"server": 0.25, "load": cpu_s})
+    cpu = {"server": 0.25, "load": cpu_s}
+    return Round(steady_state(frame, Phases(WARMUP_S, 1.0)), cpu)
 
 
 def calibrated(*rounds: Round, load: Level = CALLERS) -> Calibrated:
@@ -87,12 +88,6 @@ def test_each_row_says_what_limited_it(cpu_s: float, load: Level, limit: str) ->
 @pytest.mark.parametrize("load", [CALLERS, Level("open", rate_rps=1000)])
 def test_what_limited_a_row_is_not_known_where_a_side_was_not_sampled(load: Level) -> None:
     assert calibrated(taken(1000, cpu_s=None), load=load).limited_by == "not known"
-
-
-def test_cpu_seconds_of_a_drive_are_not_known_where_a_sample_has_none() -> None:
-    samples = pd.DataFrame({"t_s": [0.0, 1.0, 2.0], "load_cpu_s": [0.1, np.nan, np.nan]})
-    assert _used_s(samples, "load", 1.0) is None
-    assert _used_s(samples, "server", 1.0) is None
 
 
 def rows_of(

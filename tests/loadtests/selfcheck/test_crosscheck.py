@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import psutil
 import pytest
 
@@ -20,7 +21,8 @@ from loadtests.generator.schedule import Schedule
 from loadtests.host.cores import available_cores
 from loadtests.launch.artefacts import Artefacts
 from loadtests.launch.server import LaunchError
-from loadtests.records.trials import Level
+from loadtests.records.steady_state import steady_state
+from loadtests.records.trials import Level, Phases
 from loadtests.selfcheck import crosscheck as crosscheck_module
 from loadtests.selfcheck import perf_analyzer_tool, wrk_tool
 from loadtests.selfcheck.crosscheck import CrosscheckSpec, Place, crosscheck, write_crosscheck
@@ -217,16 +219,24 @@ def test_service_times_are_corrected_as_wrk_corrects_its_own() -> None:
     assert sorted(found) == [10, 15, 19, 20, 25, 35, 45]
 
 
+def own_run(service_time_s: np.ndarray, n_failed: int, window_s: float) -> OwnRun:
+    """Of four callers: requests of these service times, and some that failed."""
+    done_s = np.append(service_time_s, np.full(n_failed, np.nan))
+    status = ["ok"] * len(service_time_s) + ["timeout"] * n_failed
+    rows = pd.DataFrame({"done_s": done_s, "status": status, "phase": "steady"})
+    return OwnRun(steady_state(rows.assign(scheduled_s=0.0, sent_s=0.0), Phases(0, window_s)), 4)
+
+
 def test_the_clients_own_figures_follow_the_same_rules() -> None:
-    run = OwnRun(np.arange(1, 1001) / 1000, n_failed=3, throughput_rps=50.0, callers=4)
-    assert run.figures() == ToolMeasurement(1000, 3, 50.0, 500.0, 990.0)
-    few = replace(run, service_time_s=run.service_time_s[:999])
-    assert few.figures().p99_ms is None
-    assert replace(run, service_time_s=np.empty(0)).figures().p50_ms is None
+    times_s = np.arange(1, 1001) / 1000
+    figures = own_run(times_s, 3, window_s=20.0).figures()
+    assert figures == ToolMeasurement(1000, 3, 50.0, 500.0, 990.0)
+    assert own_run(times_s[:999], 0, window_s=20.0).figures().p99_ms is None
+    assert own_run(np.empty(0), 0, window_s=20.0).figures().p50_ms is None
 
 
 def test_a_correction_gets_the_mean_interval_of_one_connection() -> None:
-    run = OwnRun(np.array([0.1]), n_failed=0, throughput_rps=50.0, callers=4)
+    run = own_run(np.full(50, 0.1), 0, window_s=1.0)
     heard = []
     run.figures(lambda times_s, interval_s: heard.append(interval_s) or times_s)
     assert heard == [pytest.approx(0.08)]

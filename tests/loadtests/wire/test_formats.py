@@ -11,11 +11,9 @@ from loadtests.wire.formats import (
     AnswerError,
     InferWire,
     JsonWire,
-    header_problem,
-    resolved_headers,
     wire_from,
-    without_secrets,
 )
+from loadtests.wire.headers import header_problem, resolved_headers, without_secrets
 
 TRITON_JSON = {
     "outputs": [

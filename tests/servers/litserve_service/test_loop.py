@@ -8,7 +8,7 @@ import pytest
 from litserve.utils import LitAPIStatus
 
 from servers.litserve_service.loop import BlockingBatchLoop, Entry, gather
-from servers.litserve_service.spec import REQUEST_WITHIN_S
+from servers.litserve_service.spec import ANSWERED_WITHIN_S
 
 STILL_WAITED_FOR_S = math.inf
 
@@ -109,5 +109,5 @@ def test_a_probe_is_answered_beside_a_failed_batch() -> None:
 
 def test_nothing_is_computed_for_callers_who_wait_no_longer() -> None:
     entries = filled(1)
-    entries.put(entry(13, time.monotonic() - REQUEST_WITHIN_S - 1))
+    entries.put(entry(13, time.monotonic() - ANSWERED_WITHIN_S - 1))
     assert run_once(entries) == {"uid-0": (0, LitAPIStatus.OK)}

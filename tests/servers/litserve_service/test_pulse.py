@@ -33,7 +33,7 @@ class Wired(ClassifierSpec):
 def _in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pulse, "READY_WITHIN_S", 0.05)
     monkeypatch.setattr(pulse, "SILENT_AFTER_S", 0.1)
-    monkeypatch.setattr(spec, "REQUEST_WITHIN_S", 0.2)
+    monkeypatch.setattr(spec, "ANSWERED_WITHIN_S", 0.2)
 
 
 async def refusal(wired: Wired) -> HTTPException:

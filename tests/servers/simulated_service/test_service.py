@@ -109,10 +109,27 @@ def test_pipelined_requests_are_answered_in_order(simulate) -> None:
     connection, transport = simulation.connect()
     connection.data_received(PREDICT + STATS + b"GET /nothing HTTP/1.1\r\n\r\n")
     simulation.loop.run()
-    answers = [data for _, data in transport.written]
-    assert json.loads(answers[0].split(b"\r\n\r\n")[1])["label"] == "null"
-    assert json.loads(answers[1].split(b"\r\n\r\n")[1])["requests_ok"] == 1
-    assert answers[2].startswith(b"HTTP/1.1 404")
+    answers = transport.text.split("HTTP/1.1 ")[1:]
+    assert json.loads(answers[0].split("\r\n\r\n")[1])["label"] == "null"
+    assert json.loads(answers[1].split("\r\n\r\n")[1])["requests_ok"] == 1
+    assert answers[2].startswith("404")
+
+
+def test_what_was_answered_leaves_before_a_dropped_request_closes_its_connection(simulate) -> None:
+    simulation = simulate(drop_every=1)
+    connection, transport = simulation.connect()
+    connection.data_received(STATS + PREDICT + STATS)
+    assert transport.closed
+    assert transport.text.count("HTTP/1.1 200 OK") == 1
+
+
+def test_requests_that_fail_at_once_are_answered_in_order(simulate) -> None:
+    simulation = simulate(errors_from=0, errors_to=2)
+    connection, transport = simulation.connect()
+    connection.data_received(STATS + PREDICT * 3)
+    simulation.loop.run()
+    statuses = [answer[:3] for answer in transport.text.split("HTTP/1.1 ")[1:]]
+    assert statuses == ["200", "500", "500", "200"]
 
 
 def test_a_dropped_request_closes_its_connection_without_a_byte(simulate) -> None:

@@ -1,0 +1,43 @@
+"""Percentiles, one definition for every part of the study: nearest rank, and how many values a
+percentile needs before it is stated."""
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+
+MIN_BEYOND_PERCENTILE = 10
+"""Successes that must lie beyond a percentile before it is stated: 1,000 for P99, 200 for P95."""
+
+
+def least_successes(percentile: float) -> int:
+    """Successes needed to state a percentile: 20 for P50, 200 for P95, 1,000 for P99."""
+    return int(np.ceil(round(MIN_BEYOND_PERCENTILE / (1 - percentile / 100), 6)))
+
+
+def nearest_rank(values: FloatArray, percentile: float) -> float | None:
+    """The smallest observed value that percentile percent of the values do not exceed.
+
+    An observed value, because interpolation would state a wait that nobody had.
+    """
+    if not len(values):
+        return None
+    index = rank_index(len(values), percentile)
+    return float(np.partition(values, index)[index])
+
+
+def rank_index(n_values: int, percentile: float) -> int:
+    """Where the nearest rank of a percentile stands among n_values in order, from 0."""
+    # Rounded before ceil: 10,000 x 99.9 / 100 is a little above 9,990 in floating point.
+    return max(1, int(np.ceil(round(n_values * percentile / 100, 6)))) - 1
+
+
+def percentile_ms(values_s: FloatArray, percentile: float) -> float | None:
+    """The percentile in ms by nearest rank, or None if the sample is too small to state it."""
+    if len(values_s) < least_successes(percentile):
+        return None
+    return in_ms(nearest_rank(values_s, percentile))
+
+
+def in_ms(value_s: float | None) -> float | None:
+    return None if value_s is None else value_s * 1000
