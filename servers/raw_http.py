@@ -2,13 +2,16 @@
 
 import asyncio
 from abc import abstractmethod
+from collections import deque
 from typing import cast
 
+from httptools import HttpParserError, HttpRequestParser
 from pydantic import ValidationError
 
 from servers.contract import (
     ARRIVES_WITHIN_S,
     MAX_BODY_BYTES,
+    MAX_HEAD_BYTES,
     BatchItem,
     BatchPredictRequest,
     BatchPredictResponse,
@@ -16,10 +19,6 @@ from servers.contract import (
     PredictResponse,
     Problem,
 )
-
-MAX_HEAD_BYTES = 65_536
-_MAX_LENGTH_DIGITS = 12
-_CONTENT_LENGTH = b"\r\ncontent-length:"
 
 
 def response(status: str, body: str) -> bytes:
@@ -34,6 +33,11 @@ def _problem(status: str, detail: str) -> bytes:
 
 READY = response("200 OK", '{"status":"ready"}')
 NOT_FOUND = _problem("404 Not Found", "Not Found")
+_NOT_HTTP = _problem("400 Bad Request", "expected an HTTP/1.1 request, found something else.")
+_HEAD_TOO_LARGE = _problem(
+    "431 Request Header Fields Too Large", f"expected a head of at most {MAX_HEAD_BYTES} bytes."
+)
+_TOO_LARGE = f"expected a body of at most {MAX_BODY_BYTES} bytes."
 
 
 def live_answer(contender: str) -> bytes:
@@ -46,24 +50,6 @@ class RefusedError(Exception):
     def __init__(self, status: str, detail: str) -> None:
         super().__init__(detail)
         self.answer = _problem(status, detail)
-
-
-def body_length(head: bytes) -> int:
-    """Bytes of body announced by a request head; RefusedError where they cannot be read."""
-    lower = head.lower()
-    start = lower.find(_CONTENT_LENGTH)
-    if start < 0 and b"\r\ntransfer-encoding:" not in lower:
-        return 0
-    value = lower[start + len(_CONTENT_LENGTH) :].split(b"\r\n", 1)[0].strip()
-    if start < 0 or not value.isdigit():
-        raise RefusedError(
-            "411 Length Required", "expected a content-length header: chunks are not read."
-        )
-    if len(value) > _MAX_LENGTH_DIGITS or int(value) > MAX_BODY_BYTES:
-        raise RefusedError(
-            "413 Content Too Large", f"expected a body of at most {MAX_BODY_BYTES} bytes."
-        )
-    return int(value)
 
 
 def answer_to_one(label: str) -> bytes:
@@ -84,37 +70,66 @@ def answer_to_batch(label: str, body: bytes) -> tuple[int, bytes]:
 
 
 class RawHttp(asyncio.Protocol):
-    """One connection: keep-alive, pipelined and split requests with content-length bodies."""
+    """One connection: keep-alive, pipelined and split requests. httptools calls what begins on_.
+
+    A request that comes in one piece sets no timer.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, live: bytes) -> None:
         self._loop = loop
-        self._health = {b"GET /health/live ": live, b"GET /health/ready ": READY}
-        self._received = b""
-        self._n_answered = 0
-        self._watched = False
-        self._busy = False
+        self._health = {b"GET /health/live": live, b"GET /health/ready": READY}
+        self._parser = HttpRequestParser(self)
+        # Method with target, and body: of requests that came whole and wait for their answer.
+        self._requests: deque[tuple[bytes, bytes]] = deque()
+        self._refusal = b""
+        self._arriving = False
+        self._deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports have the methods of asyncio.Transport but do not inherit from it.
         self._transport = cast(asyncio.Transport, transport)
 
+    def data_received(self, data: bytes) -> None:
+        self._begun = False
+        try:
+            self._parser.feed_data(data)
+        except HttpParserError as error:
+            cause = error.__context__
+            self._refusal = cause.answer if isinstance(cause, RefusedError) else _NOT_HTTP
+        if self._arriving:
+            if self._deadline is None:
+                self._deadline = self._loop.call_later(ARRIVES_WITHIN_S, self._transport.close)
+            self._head_bytes += 0 if self._begun or self._body else len(data)
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self._refusal = _HEAD_TOO_LARGE
+        self.answer()
+
     @abstractmethod
-    def data_received(self, data: bytes) -> None: ...
+    def answer(self) -> None:
+        """Answers the requests that wait, as far as that can be done now; then refuses."""
 
-    def watch_the_rest(self) -> None:
-        """Closes the connection where a request that has begun does not end in time.
-
-        A request that comes in one piece sets no timer.
-        """
-        if len(self._received) > MAX_HEAD_BYTES + MAX_BODY_BYTES:
+    def refuse(self) -> None:
+        """Ends a connection whose last request is not served."""
+        if self._refusal:
+            self._transport.write(self._refusal)
             self._transport.close()
-        elif self._received and not self._watched and not self._busy:
-            self._watched = True
-            self._loop.call_later(ARRIVES_WITHIN_S, self._look, self._n_answered)
 
-    def _look(self, n_answered_before: int) -> None:
-        self._watched = False
-        if self._received and not self._busy and self._n_answered == n_answered_before:
-            self._transport.close()
-        else:
-            self.watch_the_rest()
+    def on_message_begin(self) -> None:
+        self._arriving = self._begun = True
+        self._target = self._body = b""
+        self._head_bytes = 0
+
+    def on_url(self, piece: bytes) -> None:
+        self._target += piece
+
+    def on_body(self, piece: bytes) -> None:
+        self._body += piece
+        if len(self._body) > MAX_BODY_BYTES:
+            raise RefusedError("413 Content Too Large", _TOO_LARGE)
+
+    def on_message_complete(self) -> None:
+        self._arriving = False
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+        self._requests.append((self._parser.get_method() + b" " + self._target, self._body))

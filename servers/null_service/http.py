@@ -5,13 +5,11 @@ from dataclasses import dataclass
 
 from servers.contract import ServerCounters
 from servers.raw_http import (
-    MAX_HEAD_BYTES,
     NOT_FOUND,
     RawHttp,
     RefusedError,
     answer_to_batch,
     answer_to_one,
-    body_length,
     live_answer,
     response,
 )
@@ -44,40 +42,22 @@ class NullHttp(RawHttp):
         super().__init__(loop, live)
         self._totals = totals
 
-    def data_received(self, data: bytes) -> None:
-        received = self._received + data if self._received else data
-        answers: list[bytes] = []
-        at = 0
-        while (head_end := received.find(b"\r\n\r\n", at)) >= 0:
-            try:
-                end = head_end + 4 + body_length(received[at : head_end + 2])
-            except RefusedError as refused:
-                self._transport.write(b"".join((*answers, refused.answer)))
-                self._transport.close()
-                return
-            if end > len(received):
-                break
-            answers.append(self._answer(received[at : at + 40], received[head_end + 4 : end]))
-            at = end
-        self._received = received[at:]
-        if answers:
-            self._n_answered += len(answers)
-            self._transport.write(b"".join(answers))
-        if head_end < 0 and len(self._received) > MAX_HEAD_BYTES:
-            self._transport.close()
-        self.watch_the_rest()
+    def answer(self) -> None:
+        if self._requests:
+            self._transport.write(b"".join([self._answer(*each) for each in self._requests]))
+            self._requests.clear()
+        self.refuse()
 
-    def _answer(self, request_line: bytes, body: bytes) -> bytes:
-        if request_line.startswith(b"POST /predict "):
+    def _answer(self, line: bytes, body: bytes) -> bytes:
+        if line == b"POST /predict":
             self._totals.requests += 1
             self._totals.inferences += 1
             return _ANSWER
-        if request_line.startswith(b"POST /batch_predict "):
+        if line == b"POST /batch_predict":
             return self._answer_batch(body)
-        if request_line.startswith(b"GET /stats "):
+        if line == b"GET /stats":
             return response("200 OK", self._totals.to_json())
-        path = request_line[: request_line.find(b" ", 5) + 1]
-        return self._health.get(path, NOT_FOUND)
+        return self._health.get(line, NOT_FOUND)
 
     def _answer_batch(self, body: bytes) -> bytes:
         try:

@@ -3,13 +3,11 @@
 import asyncio
 
 from servers.raw_http import (
-    MAX_HEAD_BYTES,
     NOT_FOUND,
     RawHttp,
     RefusedError,
     answer_to_batch,
     answer_to_one,
-    body_length,
     response,
 )
 from servers.simulated_service.service import ReplyOutcome, SimulatedService
@@ -32,6 +30,7 @@ class LawHttp(RawHttp):
     ) -> None:
         super().__init__(loop, live)
         self._service = service
+        self._busy = False
         self._label = label
         self._answer_to_one = answer_to_one(label)
 
@@ -40,40 +39,28 @@ class LawHttp(RawHttp):
         if self._transport.get_extra_info("socket").fileno() > MAX_FILE_NUMBER:
             self._transport.abort()
 
-    def data_received(self, data: bytes) -> None:
-        self._received += data
-        self._read()
+    def answer(self) -> None:
+        while self._requests and not self._busy:
+            self._answer(*self._requests.popleft())
+        if self._busy:
+            if self._requests or self._refusal:
+                self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
+            self.refuse()
 
-    def _read(self) -> None:
-        while not self._busy and (head_end := self._received.find(b"\r\n\r\n")) >= 0:
-            try:
-                end = head_end + 4 + body_length(self._received[: head_end + 2])
-            except RefusedError as refused:
-                self._transport.write(refused.answer)
-                self._transport.close()
-                return
-            if end > len(self._received):
-                break
-            request, self._received = self._received[:end], self._received[end:]
-            self._answer(request[:40], request[head_end + 4 :])
-        if b"\r\n\r\n" not in self._received and len(self._received) > MAX_HEAD_BYTES:
-            self._transport.close()
-        self.watch_the_rest()
-
-    def _answer(self, request_line: bytes, body: bytes) -> None:
-        self._n_answered += 1
-        if request_line.startswith(b"POST /predict "):
+    def _answer(self, line: bytes, body: bytes) -> None:
+        if line == b"POST /predict":
             self._serve(self._answer_to_one)
-        elif request_line.startswith(b"POST /batch_predict "):
+        elif line == b"POST /batch_predict":
             self._answer_batch(body)
-        elif request_line.startswith(b"GET /stats "):
+        elif line == b"GET /stats":
             if late := self._service.lateness():
                 print(late, flush=True)
             counters = self._service.counters()
             self._transport.write(response("200 OK", counters.model_dump_json()))
         else:
-            path = request_line[: request_line.find(b" ", 5) + 1]
-            self._transport.write(self._health.get(path, NOT_FOUND))
+            self._transport.write(self._health.get(line, NOT_FOUND))
 
     def _answer_batch(self, body: bytes) -> None:
         """Texts that come together are served as one request."""
@@ -92,4 +79,4 @@ class LawHttp(RawHttp):
             self._transport.close()
             return
         self._transport.write(answer if outcome is ReplyOutcome.ANSWERED else _FAILED)
-        self._read()
+        self.answer()

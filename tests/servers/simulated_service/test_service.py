@@ -6,21 +6,21 @@ import pytest
 
 from servers.discovery import discover
 from servers.launch_args import LaunchArgs
-from servers.simulated_service.service import Outcome
+from servers.simulated_service.service import ReplyOutcome
 
 PREDICT = b'POST /predict HTTP/1.1\r\ncontent-length: 13\r\n\r\n{"text": "a"}'
 STATS = b"GET /stats HTTP/1.1\r\n\r\n"
 
 
-def ask(simulation, n: int, gap_s: float) -> list[tuple[Outcome, float]]:
+def ask(simulation, n: int, gap_s: float) -> list[tuple[ReplyOutcome, float]]:
     """n requests, gap_s apart: what became of each and after how many ms."""
-    found: list[tuple[Outcome, float]] = [(Outcome.DROPPED, -1.0)] * n
+    found: list[tuple[ReplyOutcome, float]] = [(ReplyOutcome.DROPPED, -1.0)] * n
     begin_s = simulation.loop.now_s
 
     def send(number: int) -> None:
         at_s = simulation.loop.now_s
 
-        def reply(outcome: Outcome) -> None:
+        def reply(outcome: ReplyOutcome) -> None:
             found[number] = (outcome, (simulation.loop.now_s - at_s) * 1000)
 
         simulation.service.arrive(reply)
@@ -33,14 +33,14 @@ def ask(simulation, n: int, gap_s: float) -> list[tuple[Outcome, float]]:
 
 def test_replies_leave_when_the_law_says(simulate) -> None:
     found = ask(simulate(service_ms=10.0), 3, 0.001)
-    assert {outcome for outcome, _ in found} == {Outcome.ANSWERED}
+    assert {outcome for outcome, _ in found} == {ReplyOutcome.ANSWERED}
     assert [ms for _, ms in found] == pytest.approx([10, 19, 28])
 
 
 def test_requests_between_two_numbers_fail_at_once_and_are_counted(simulate) -> None:
     simulation = simulate(errors_from=2, errors_to=4)
     outcomes = [outcome for outcome, _ in ask(simulation, 6, 0.1)]
-    assert [outcome is Outcome.FAILED for outcome in outcomes] == [
+    assert [outcome is ReplyOutcome.FAILED for outcome in outcomes] == [
         False,
         False,
         True,
@@ -54,7 +54,7 @@ def test_requests_between_two_numbers_fail_at_once_and_are_counted(simulate) -> 
 
 def test_the_last_of_drop_every_requests_is_dropped(simulate) -> None:
     outcomes = [outcome for outcome, _ in ask(simulate(drop_every=3), 6, 0.1)]
-    assert [outcome is Outcome.DROPPED for outcome in outcomes] == [False, False, True] * 2
+    assert [outcome is ReplyOutcome.DROPPED for outcome in outcomes] == [False, False, True] * 2
 
 
 def test_a_miscounting_service_shows_more_answers_than_it_gave(simulate) -> None:
@@ -104,6 +104,16 @@ def test_a_request_split_at_any_byte_is_answered_once(simulate) -> None:
         assert transport.text.count("HTTP/1.1 200 OK") == 1
 
 
+def test_only_a_request_that_is_not_whole_in_time_ends_its_connection(simulate) -> None:
+    simulation = simulate()
+    (late, late_transport), (whole, whole_transport) = simulation.connect(), simulation.connect()
+    late.data_received(PREDICT[:-1])
+    whole.data_received(PREDICT[:-1])
+    whole.data_received(PREDICT[-1:])
+    simulation.loop.run()
+    assert (late_transport.closed, whole_transport.closed) == (True, False)
+
+
 def test_pipelined_requests_are_answered_in_order(simulate) -> None:
     simulation = simulate()
     connection, transport = simulation.connect()
@@ -113,6 +123,18 @@ def test_pipelined_requests_are_answered_in_order(simulate) -> None:
     assert json.loads(answers[0].split(b"\r\n\r\n")[1])["label"] == "null"
     assert json.loads(answers[1].split(b"\r\n\r\n")[1])["requests_ok"] == 1
     assert answers[2].startswith(b"HTTP/1.1 404")
+
+
+def test_nothing_more_is_read_while_a_request_waits_behind_another(simulate) -> None:
+    simulation = simulate(service_ms=10.0)
+    connection, transport = simulation.connect()
+    connection.data_received(PREDICT)
+    assert not transport.paused
+    connection.data_received(PREDICT)
+    assert transport.paused
+    simulation.loop.run()
+    assert not transport.paused
+    assert transport.text.count("HTTP/1.1 200 OK") == 2
 
 
 def test_a_dropped_request_closes_its_connection_without_a_byte(simulate) -> None:
@@ -137,7 +159,7 @@ def test_texts_that_come_together_are_served_as_one_request(simulate) -> None:
 
 def test_options_that_are_no_law_stop_the_server_with_one_sentence(tmp_path) -> None:
     options = {**discover()["simulated"].options, "distribution": "none"}
-    args = LaunchArgs("law", "none", "127.0.0.1", 1, {}, tmp_path, tmp_path, 1, options)
+    args = LaunchArgs("simulated", "none", "127.0.0.1", 1, {}, tmp_path, tmp_path, 1, options)
     done = subprocess.run(
         [sys.executable, "-m", "servers.simulated_service", *args.to_argv()],
         capture_output=True,
