@@ -23,6 +23,8 @@ MAX_BODY_BYTES = (
     MAX_BATCH_TEXTS * MAX_TEXT_CHARS * _MAX_JSON_BYTES_PER_CHAR + _JSON_AROUND_TEXTS_BYTES
 )
 """The largest request that the limits above allow, with room for blanks around its texts."""
+MAX_HEAD_BYTES = 65_536
+"""Of a request's line and headers that come after the first read of them."""
 ARRIVES_WITHIN_S = 10.0
 """From the first byte of a request to its last. A connection on which nothing has begun stays
 open: clients keep theirs between load levels."""

@@ -10,10 +10,8 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from servers.contract import ARRIVES_WITHIN_S, MAX_BODY_BYTES, Problem
+from servers.contract import ARRIVES_WITHIN_S, MAX_BODY_BYTES, MAX_HEAD_BYTES, Problem
 
-MAX_HEAD_BYTES = 65_536
-"""Of a request's line and headers that come after the first read of them."""
 DRAIN_S = 5
 """What requests under way may take after SIGTERM."""
 

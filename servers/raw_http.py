@@ -2,13 +2,16 @@
 
 import asyncio
 from abc import abstractmethod
+from collections import deque
 from typing import cast
 
+from httptools import HttpParserError, HttpRequestParser
 from pydantic import ValidationError
 
 from servers.contract import (
     ARRIVES_WITHIN_S,
     MAX_BODY_BYTES,
+    MAX_HEAD_BYTES,
     BatchItem,
     BatchPredictRequest,
     BatchPredictResponse,
@@ -17,13 +20,6 @@ from servers.contract import (
     Problem,
     ServerCounters,
 )
-
-MAX_HEAD_BYTES = 65_536
-_MAX_LENGTH_DIGITS = 12
-_MOST_LINE_BYTES = 40
-"""Of a request line: every path that is served is shorter."""
-_HEAD_END = b"\r\n\r\n"
-_CONTENT_LENGTH = b"\r\ncontent-length:"
 
 
 def response(status: str, body: str) -> bytes:
@@ -38,6 +34,11 @@ def _problem(status: str, detail: str) -> bytes:
 
 READY = response("200 OK", '{"status":"ready"}')
 NOT_FOUND = _problem("404 Not Found", "Not Found")
+_NOT_HTTP = _problem("400 Bad Request", "expected an HTTP/1.1 request, found something else.")
+_HEAD_TOO_LARGE = _problem(
+    "431 Request Header Fields Too Large", f"expected a head of at most {MAX_HEAD_BYTES} bytes."
+)
+_TOO_LARGE = f"expected a body of at most {MAX_BODY_BYTES} bytes."
 
 
 def live_answer(contender: str) -> bytes:
@@ -50,24 +51,6 @@ class RefusedError(Exception):
     def __init__(self, status: str, detail: str) -> None:
         super().__init__(detail)
         self.answer = _problem(status, detail)
-
-
-def body_length(head: bytes) -> int:
-    """Bytes of body announced by a request head; RefusedError where they cannot be read."""
-    lower = head.lower()
-    start = lower.find(_CONTENT_LENGTH)
-    if start < 0 and b"\r\ntransfer-encoding:" not in lower:
-        return 0
-    value = lower[start + len(_CONTENT_LENGTH) :].split(b"\r\n", 1)[0].strip()
-    if start < 0 or not value.isdigit():
-        raise RefusedError(
-            "411 Length Required", "expected a content-length header: chunks are not read."
-        )
-    if len(value) > _MAX_LENGTH_DIGITS or int(value) > MAX_BODY_BYTES:
-        raise RefusedError(
-            "413 Content Too Large", f"expected a body of at most {MAX_BODY_BYTES} bytes."
-        )
-    return int(value)
 
 
 def answer_to_one(label: str) -> bytes:
@@ -88,23 +71,27 @@ def answer_to_batch(label: str, body: bytes) -> tuple[int, bytes]:
 
 
 class RawHttp(asyncio.Protocol):
-    """One connection: keep-alive, pipelined and split requests with content-length bodies.
+    """One connection: keep-alive, pipelined and split requests. httptools calls what begins on_.
 
-    Requests are answered in their order, each before the next one is read. Answers that are ready
-    together leave in one write.
+    Requests are answered in their order, each before the next one is served. Answers that are
+    ready together leave in one write. A request that comes in one piece sets no timer.
     """
 
     def __init__(self, label: str, loop: asyncio.AbstractEventLoop, live: bytes) -> None:
         self._label = label
         self._answer_to_one = answer_to_one(label)
         self._loop = loop
-        self._health = {b"GET /health/live ": live, b"GET /health/ready ": READY}
-        self._received = b""
+        self._health = {b"GET /health/live": live, b"GET /health/ready": READY}
+        self._parser = HttpRequestParser(self)
+        # Method with target, and body: of requests that came whole and wait for their answer.
+        self._requests: deque[tuple[bytes, bytes]] = deque()
         self._answers: list[bytes] = []
-        self._n_answered = 0
-        self._watched = False
+        self._refusal = b""
+        self._arriving = False
         self._reading = False
         self._busy = False
+        self._paused = False
+        self._deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports have the methods of asyncio.Transport but do not inherit from it.
@@ -121,80 +108,86 @@ class RawHttp(asyncio.Protocol):
         """Takes note of a request that is answered and was not served."""
 
     def reply(self, answer: bytes) -> None:
-        """Answers the request that is being served, and reads on."""
+        """Answers the request that is being served, and serves on."""
         self._busy = False
         self._answers.append(answer)
         if not self._reading:
-            self._read()
+            self._serve_all()
 
     def close(self) -> None:
-        """Nothing more is read; what was answered still leaves."""
+        """Nothing more is served; what was answered still leaves."""
         self._busy = True
         self._write()
         self._transport.close()
 
     def data_received(self, data: bytes) -> None:
-        self._received = self._received + data if self._received else data
-        self._read()
+        self._begun = False
+        try:
+            self._parser.feed_data(data)
+        except HttpParserError as error:
+            cause = error.__context__
+            self._refusal = cause.answer if isinstance(cause, RefusedError) else _NOT_HTTP
+        if self._arriving:
+            if self._deadline is None:
+                self._deadline = self._loop.call_later(ARRIVES_WITHIN_S, self._transport.close)
+            self._head_bytes += 0 if self._begun or self._body else len(data)
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self._refusal = _HEAD_TOO_LARGE
+        self._serve_all()
 
-    def _read(self) -> None:
-        received, at, head_end = self._received, 0, 0
+    def _serve_all(self) -> None:
+        """Serves the requests that wait, as far as that can be done now; then refuses."""
         self._reading = True
-        while not self._busy and (head_end := received.find(_HEAD_END, at)) >= 0:
-            body_at = head_end + len(_HEAD_END)
-            try:
-                end = body_at + body_length(received[at : head_end + 2])
-            except RefusedError as refused:
-                self.reply(refused.answer)
-                self.close()
-                break
-            if end > len(received):
-                break
-            self._n_answered += 1
+        while self._requests and not self._busy:
             self._busy = True
-            answer = self._answer(received[at : at + _MOST_LINE_BYTES], received[body_at:end])
-            at = end
+            answer = self._answer(*self._requests.popleft())
             if answer is not None:
                 self.reply(answer)
         self._reading = False
-        self._received = received[at:]
+        if self._refusal and not self._busy:
+            self._answers.append(self._refusal)
+            self.close()
+            return
+        waiting = self._busy and bool(self._requests or self._refusal)
+        if waiting != self._paused:
+            self._paused = waiting
+            (self._transport.pause_reading if waiting else self._transport.resume_reading)()
         self._write()
-        if head_end < 0 and len(self._received) > MAX_HEAD_BYTES:
-            self._transport.close()
-        self._watch_the_rest()
 
     def _answer(self, line: bytes, body: bytes) -> bytes | None:
-        if line.startswith(b"POST /predict "):
+        if line == b"POST /predict":
             return self.serve(1, self._answer_to_one)
-        if line.startswith(b"POST /batch_predict "):
+        if line == b"POST /batch_predict":
             try:
                 return self.serve(*answer_to_batch(self._label, body))
             except RefusedError as refused:
                 self.count_refused()
                 return refused.answer
-        if line.startswith(b"GET /stats "):
+        if line == b"GET /stats":
             return response("200 OK", self.counters().model_dump_json())
-        return self._health.get(line[: line.find(b" ", 5) + 1], NOT_FOUND)
+        return self._health.get(line, NOT_FOUND)
 
     def _write(self) -> None:
         if self._answers:
             self._transport.write(b"".join(self._answers))
             self._answers.clear()
 
-    def _watch_the_rest(self) -> None:
-        """Closes the connection where a request that has begun does not end in time.
+    def on_message_begin(self) -> None:
+        self._arriving = self._begun = True
+        self._target = self._body = b""
+        self._head_bytes = 0
 
-        A request that comes in one piece sets no timer.
-        """
-        if len(self._received) > MAX_HEAD_BYTES + MAX_BODY_BYTES:
-            self._transport.close()
-        elif self._received and not self._watched and not self._busy:
-            self._watched = True
-            self._loop.call_later(ARRIVES_WITHIN_S, self._look, self._n_answered)
+    def on_url(self, piece: bytes) -> None:
+        self._target += piece
 
-    def _look(self, n_answered_before: int) -> None:
-        self._watched = False
-        if self._received and not self._busy and self._n_answered == n_answered_before:
-            self._transport.close()
-        else:
-            self._watch_the_rest()
+    def on_body(self, piece: bytes) -> None:
+        self._body += piece
+        if len(self._body) > MAX_BODY_BYTES:
+            raise RefusedError("413 Content Too Large", _TOO_LARGE)
+
+    def on_message_complete(self) -> None:
+        self._arriving = False
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+        self._requests.append((self._parser.get_method() + b" " + self._target, self._body))

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -11,7 +12,6 @@ from servers import raw_http
 from servers.contract import MAX_BODY_BYTES
 from servers.discovery import discover
 from servers.null_service.http import NullHttp, Totals
-from servers.raw_http import RefusedError, body_length
 from servers.simulated_service.http import LawHttp
 from servers.simulated_service.law import Law
 from servers.simulated_service.service import SimulatedService
@@ -67,11 +67,34 @@ def batch(body: bytes) -> Caller:
     return caller
 
 
-@pytest.mark.parametrize("length", [str(MAX_BODY_BYTES + 1), "9" * 5000])
-def test_a_body_larger_than_any_valid_request_is_refused_by_its_length(ask, length: str) -> None:
-    head = f"POST /predict HTTP/1.1\r\ncontent-length: {length}\r\n\r\n"
+CHUNKED = b"POST /predict HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n"
+LARGE = b"x" * (MAX_BODY_BYTES + 1)
 
-    assert ask(sending(head.encode())).startswith(b"HTTP/1.1 413 ")
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"POST /predict HTTP/1.1\r\ncontent-length: %d\r\n\r\n%b" % (len(LARGE), LARGE), b"413"),
+        (CHUNKED + b"%x\r\n%b" % (len(LARGE), LARGE), b"413"),
+        (b"POST /predict HTTP/1.1\r\ncontent-length: -3\r\n\r\n", b"400"),
+        (b"SSH-2.0-x\r\n", b"400"),
+    ],
+    ids=["length", "chunks", "no length", "not HTTP"],
+)
+def test_what_is_no_request_or_too_large_is_refused_after_the_answers_before_it(
+    ask, request_: bytes, status: bytes
+) -> None:
+    answers = ask(sending(PREDICT + request_))
+
+    assert re.findall(rb"HTTP/1.1 (\d+)", answers) == [b"200", status]
+
+
+def test_a_body_in_chunks_is_read(ask) -> None:
+    chunks = CHUNKED + b"5\r\nhello\r\n0\r\n\r\n"
+
+    answers = ask(sending(chunks + b"no request"))
+
+    assert re.findall(rb"HTTP/1.1 (\d+)", answers) == [b"200", b"400"]
 
 
 @pytest.mark.parametrize(
@@ -126,21 +149,3 @@ def test_what_is_no_batch_is_refused_in_a_sentence_and_the_connection_stays(
     assert refused.startswith(b"422 ")
     assert isinstance(json.loads(refused.split(b"\r\n\r\n")[1])["detail"], str)
     assert answered.startswith(b"200 ")
-
-
-@pytest.mark.parametrize(
-    ("head", "length"),
-    [
-        (b"GET / HTTP/1.1\r\n", 0),
-        (b"POST / HTTP/1.1\r\nCONTENT-LENGTH:  12 \r\n", 12),
-        (b"POST / HTTP/1.1\r\nX-Content-Length: 9\r\ncontent-length: 3\r\n", 3),
-    ],
-)
-def test_the_body_length_is_read_from_the_head(head: bytes, length: int) -> None:
-    assert body_length(head) == length
-
-
-@pytest.mark.parametrize("line", [b"content-length: -3", b"transfer-encoding: chunked"])
-def test_a_body_of_unknown_length_is_refused(line: bytes) -> None:
-    with pytest.raises(RefusedError, match="content-length"):
-        body_length(b"POST / HTTP/1.1\r\n" + line + b"\r\n")

@@ -2,15 +2,12 @@
 
 import time
 from collections.abc import Mapping
-from functools import lru_cache
-from typing import NamedTuple
 
 import gevent
 
 from loadtests.generator.clients.call import Call, LeanClient, RequestFailedError
 from loadtests.generator.clients.gevent_socket import Connection
-
-MAX_HEAD_BYTES = 65_536
+from loadtests.generator.clients.http_reply import ReplyReader
 
 
 class HttpClient(LeanClient):
@@ -70,7 +67,7 @@ class _Lane:
     def __init__(self, client: HttpClient, timeout_s: float) -> None:
         self._client = client
         self._call: Call | None = None
-        self._received = bytearray()
+        self._replies = ReplyReader()
         self.connection = Connection(client.host, client.port, timeout_s, self._on_bytes)
 
     def carry(self, call: Call, content: bytes) -> None:
@@ -83,139 +80,18 @@ class _Lane:
         if call is None:
             self.connection.close()  # closed by the server, or something unasked
             return
-        if self._received:
-            self._received += data
         try:
-            reply = parse_reply(self._received or data, ended=not data)
+            reply = self._replies.feed(data)
         except ValueError:
             self.connection.close()
             call.finish(RequestFailedError(self.connection.lost_as))
             return
         if reply is None:
-            self._received = self._received or bytearray(data)
             return
         self._call = None
-        self._received.clear()
         if reply.keep_alive:
             self._client.idle.append(self)
         else:
             self.connection.close()
         ok = reply.status == 200
         call.finish(reply.body if ok else RequestFailedError(f"http_{reply.status}"))
-
-
-class Reply(NamedTuple):
-    """keep_alive: whether the next request may use the same connection."""
-
-    status: int
-    keep_alive: bool
-    body: bytes
-
-
-class _Head(NamedTuple):
-    """length_bytes None: the body is chunked, or else lasts until the server closes."""
-
-    status: int
-    keep_alive: bool
-    chunked: bool
-    length_bytes: int | None
-
-
-class _IncompleteError(Exception):
-    """More bytes must come."""
-
-
-def parse_reply(received: bytes | bytearray, ended: bool) -> Reply | None:
-    """The reply that all bytes received since the request make up; None where more must come.
-
-    ended: whether the server has closed the connection. ValueError for what is not HTTP/1, or
-    ended early.
-    """
-    try:
-        return _parse(received, ended)
-    except _IncompleteError:
-        if ended:
-            raise ValueError("expected the rest of the reply, found it closed") from None
-        return None
-
-
-def _parse(received: bytes | bytearray, ended: bool) -> Reply:
-    head, start = _head(received, 0)
-    while head.status < 200:
-        if head.status == 101:
-            raise ValueError("expected a reply, found a change of the protocol")
-        head, start = _head(received, start)
-    if head.chunked:
-        body, end = _chunks(received, start)
-    elif head.length_bytes is not None:
-        end = start + head.length_bytes
-        if len(received) < end:
-            raise _IncompleteError
-        body = bytes(received[start:end])
-    elif ended:
-        return Reply(head.status, False, bytes(received[start:]))
-    else:
-        raise _IncompleteError
-    return Reply(head.status, head.keep_alive and not ended and end == len(received), body)
-
-
-def _head(received: bytes | bytearray, start: int) -> tuple[_Head, int]:
-    head, end = _until(b"\r\n\r\n", received, start)
-    return _parse_head(head), end
-
-
-def _until(mark: bytes, received: bytes | bytearray, start: int) -> tuple[bytes, int]:
-    """What stands before the mark, and where what follows the mark begins."""
-    end = received.find(mark, start)
-    if end < 0:
-        if len(received) - start > MAX_HEAD_BYTES:
-            raise ValueError(f"expected {mark!r} within {MAX_HEAD_BYTES} bytes")
-        raise _IncompleteError
-    return bytes(received[start:end]), end + len(mark)
-
-
-@lru_cache(maxsize=256)  # a server's heads differ in the date and a few lengths
-def _parse_head(head: bytes) -> _Head:
-    version, status = head[:8], head[9:12]
-    if version not in (b"HTTP/1.1", b"HTTP/1.0") or not status.isdigit() or head[8:9] != b" ":
-        raise ValueError(f"expected the head of an HTTP/1 reply, found {head[:80]!r}")
-    code, lower = int(status), head.lower()
-    connection = _header(lower, b"connection")
-    keep_alive = b"close" not in connection
-    if version == b"HTTP/1.0":
-        keep_alive = b"keep-alive" in connection
-    if code in (204, 304) or code < 200:
-        return _Head(code, keep_alive, False, 0)
-    encoding, length = _header(lower, b"transfer-encoding"), _header(lower, b"content-length")
-    if encoding:  # outranks a length (RFC 9112, section 6.3)
-        return _Head(code, keep_alive, encoding.endswith(b"chunked"), None)
-    if length and not length.isdigit():
-        raise ValueError(f"expected a length in bytes, found {length!r}")
-    return _Head(code, keep_alive, False, int(length) if length else None)
-
-
-def _header(lower_head: bytes, name: bytes) -> bytes:
-    """The value of the first header of that name, in small letters; empty where there is none."""
-    start = lower_head.find(b"\r\n" + name + b":")
-    if start < 0:
-        return b""
-    start += len(name) + 3
-    end = lower_head.find(b"\r\n", start)
-    return lower_head[start : end if end >= 0 else None].strip()
-
-
-def _chunks(received: bytes | bytearray, start: int) -> tuple[bytes, int]:
-    """The body, and where it ends."""
-    pieces = []
-    line, start = _until(b"\r\n", received, start)
-    while size := int(line.split(b";", 1)[0], 16):
-        end = start + size
-        if len(received) < end + 2:
-            raise _IncompleteError
-        if received[end : end + 2] != b"\r\n":
-            raise ValueError("expected the end of a chunk")
-        pieces.append(bytes(received[start:end]))
-        line, start = _until(b"\r\n", received, end + 2)
-    while line := _until(b"\r\n", received, start)[0]:
-        start += len(line) + 2  # trailers
-    return b"".join(pieces), start + 2

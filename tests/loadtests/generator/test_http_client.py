@@ -10,9 +10,11 @@ import pytest
 
 from loadtests.generator.clients.call import RequestFailedError
 from loadtests.generator.clients.http_client import HttpClient
+from loadtests.generator.clients.http_reply import MAX_HEAD_BYTES
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello"
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+EARLY = b"HTTP/1.1 103 Early Hints\r\nlink: a\r\n\r\n"
 
 
 class ScriptedServer:
@@ -117,7 +119,7 @@ def test_one_connection_is_kept_for_all_requests_of_one_caller(client_of) -> Non
     [
         (OK, b"hello"),
         (
-            b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: a\r\n\r\n" + OK,
+            b"HTTP/1.1 100 Continue\r\n\r\n" + EARLY + OK,
             b"hello",
         ),
         (CHUNKED + b"3\r\nhel\r\n2;x=y\r\nlo\r\n0\r\n\r\n", b"hello"),
@@ -152,9 +154,10 @@ def test_a_large_request_and_a_large_reply_pass_whole(client_of) -> None:
     [
         b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 5\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nConnection: Close\r\n\r\n",
+        EARLY + b"HTTP/1.1 200 OK\r\n\r\n",
         b"HTTP/1.0 200 OK\r\ncontent-length: 5\r\n\r\n",
     ],
-    ids=["close with length", "close without length", "HTTP/1.0"],
+    ids=["close with length", "close without length", "no length after 1xx", "HTTP/1.0"],
 )
 def test_where_the_server_closes_after_the_reply_the_next_request_opens_a_connection(
     client_of, head: bytes
@@ -199,8 +202,17 @@ def test_an_error_status_is_named_and_its_connection_kept(client_of, code: int) 
 
 @pytest.mark.parametrize(
     "reply",
-    [b"", OK[:20], OK[:-1], CHUNKED + b"5\r\nhel", b"SSH-2.0-x\r\n\r\n", CHUNKED + b"zz\r\n\r\n"],
-    ids=["nothing", "half a head", "half a body", "half a chunk", "not HTTP", "no chunk size"],
+    [
+        *(b"", OK[:20], OK[:-1], EARLY + OK[:20], CHUNKED + b"5\r\nhel"),
+        OK.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n")[:-1],
+        *(b"SSH-2.0-x\r\n\r\n", CHUNKED + b"zz\r\n\r\n"),
+        CHUNKED.replace(b"\r\n\r\n", b"\r\ncontent-length: 5\r\n\r\n") + b"0\r\n\r\n",
+        b"HTTP/1.1 101 Switching Protocols\r\n\r\n" + OK,
+    ],
+    ids=[
+        *("nothing", "half a head", "half a body", "half a head after 1xx", "half a chunk"),
+        *("half a last body", "not HTTP", "no chunk size", "two lengths", "another protocol"),
+    ],
 )
 def test_a_reply_cut_off_or_not_http_is_a_broken_connection_and_not_sent_again(
     client_of, reply: bytes
@@ -210,6 +222,14 @@ def test_a_reply_cut_off_or_not_http_is_a_broken_connection_and_not_sent_again(
         sock.shutdown(socket.SHUT_RDWR)
 
     client, server = client_of(answer)
+    assert status_of(client) == "connection"
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("endless", [b"x: y\r\n", b"\r\n" + EARLY], ids=["head", "1xx"])
+def test_a_head_without_end_is_given_up(client_of, endless: bytes) -> None:
+    reply = EARLY[:-2] + endless * (1 + MAX_HEAD_BYTES // len(endless))
+    client, server = client_of(reply)
     assert status_of(client) == "connection"
     assert len(server.requests) == 1
 

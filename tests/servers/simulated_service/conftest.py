@@ -14,6 +14,19 @@ from servers.simulated_service.law import Law
 from servers.simulated_service.service import SimulatedService
 
 
+class Timer:
+    """Calls back once, unless it was cancelled."""
+
+    def __init__(self, callback: Callable[..., None]) -> None:
+        self._callback = callback
+
+    def __call__(self, *args: Any) -> None:
+        self._callback(*args)
+
+    def cancel(self) -> None:
+        self._callback = lambda *_: None
+
+
 class SimulatedLoop:
     """time and call_at of an event loop; run moves the clock."""
 
@@ -28,8 +41,10 @@ class SimulatedLoop:
     def call_at(self, when_s: float, callback: Callable[..., None], *args: Any) -> None:
         heapq.heappush(self._timers, (when_s, next(self._order), callback, args))
 
-    def call_later(self, delay_s: float, callback: Callable[..., None], *args: Any) -> None:
-        self.call_at(self.now_s + delay_s, callback, *args)
+    def call_later(self, delay_s: float, callback: Callable[..., None], *args: Any) -> Timer:
+        timer = Timer(callback)
+        self.call_at(self.now_s + delay_s, timer, *args)
+        return timer
 
     def run(self, until_s: float = float("inf")) -> None:
         while self._timers and self._timers[0][0] <= until_s:
@@ -45,7 +60,13 @@ class FakeTransport(asyncio.Transport):
         super().__init__()
         self._loop = loop
         self.written: list[tuple[float, bytes]] = []
-        self.closed = False
+        self.closed = self.paused = False
+
+    def pause_reading(self) -> None:
+        self.paused = True
+
+    def resume_reading(self) -> None:
+        self.paused = False
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         return self

@@ -104,6 +104,16 @@ def test_a_request_split_at_any_byte_is_answered_once(simulate) -> None:
         assert transport.text.count("HTTP/1.1 200 OK") == 1
 
 
+def test_only_a_request_that_is_not_whole_in_time_ends_its_connection(simulate) -> None:
+    simulation = simulate()
+    (late, late_transport), (whole, whole_transport) = simulation.connect(), simulation.connect()
+    late.data_received(PREDICT[:-1])
+    whole.data_received(PREDICT[:-1])
+    whole.data_received(PREDICT[-1:])
+    simulation.loop.run()
+    assert (late_transport.closed, whole_transport.closed) == (True, False)
+
+
 def test_pipelined_requests_are_answered_in_order(simulate) -> None:
     simulation = simulate()
     connection, transport = simulation.connect()
@@ -130,6 +140,18 @@ def test_requests_that_fail_at_once_are_answered_in_order(simulate) -> None:
     simulation.loop.run()
     statuses = [answer[:3] for answer in transport.text.split("HTTP/1.1 ")[1:]]
     assert statuses == ["200", "500", "500", "200"]
+
+
+def test_nothing_more_is_read_while_a_request_waits_behind_another(simulate) -> None:
+    simulation = simulate(service_ms=10.0)
+    connection, transport = simulation.connect()
+    connection.data_received(PREDICT)
+    assert not transport.paused
+    connection.data_received(PREDICT)
+    assert transport.paused
+    simulation.loop.run()
+    assert not transport.paused
+    assert transport.text.count("HTTP/1.1 200 OK") == 2
 
 
 def test_a_dropped_request_closes_its_connection_without_a_byte(simulate) -> None:
