@@ -124,7 +124,7 @@ Declaration = Annotated[
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """trial.json: one contender x one load level x one repeat.
+    """trial.json, or a line of trials.jsonl: one contender x one load level x one repeat.
 
     contender holds the fields of servers.discovery.Contender. counters_* hold the fields of
     servers.contract.ServerCounters, read before the warm-up and after the drain. cores maps
