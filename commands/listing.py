@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from commands.common import EXPERIMENTS
+from loadtests.records.run_trials import read_trials
 from loadtests.records.stored import shown
-from loadtests.records.trials import read_json, trial_folders
+from loadtests.records.trials import read_json
 from loadtests.spec.file import read_experiment
 from servers.discovery import Contender, discover
 
@@ -40,7 +41,7 @@ def _run(folder: Path) -> Sequence[str]:
         if not manifest.is_file():
             raise ValueError("its manifest.json is not a file")
         finished = read_json(manifest)["finished_at"]
-        n_trials = len(trial_folders(folder))
+        n_trials = len(read_trials(folder))
     # A folder that somebody damaged, or that is no run at all, must not hide the others.
     except Exception as error:
         return str(folder), f"cannot be read: {error!s}"

@@ -26,8 +26,8 @@ from loadtests.measure.trial import RunContext
 from loadtests.plan.time_budget import TimeBudget, plan_in_words, report_s, seconds, with_time_left
 from loadtests.records.disturbance import disturbances_in_words
 from loadtests.records.run_folder import begin_run, forget_failed
-from loadtests.records.tables import read_requests
-from loadtests.records.trials import RecordError, TrialRecord, read_begun, read_json, read_trials
+from loadtests.records.run_trials import RunTables, read_trials
+from loadtests.records.trials import RecordError, TrialRecord, read_begun, read_json
 from loadtests.run.execution import execute
 from loadtests.run.forecast import forecast_of
 from loadtests.run.manifest import changed_since, describe_run
@@ -197,7 +197,7 @@ def _place(error: OSError, folder: Path) -> str:
 
 
 def _seen(context: RunContext, record: TrialRecord) -> str:
-    rows = read_requests(context.folder / "trials" / record.trial_id)
+    rows = RunTables(context.folder).requests(record)
     return seen_in_words((record, rows), context.experiment.slo)
 
 

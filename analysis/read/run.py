@@ -7,9 +7,9 @@ import pandas as pd
 
 from analysis.read.engines import Engine, read_engines
 from analysis.read.manifest import Manifest, read_manifest
-from loadtests.records.stored import RESUME
-from loadtests.records.tables import REQUESTS_SCHEMA, TELEMETRY_SCHEMA, read_table
-from loadtests.records.trials import Purpose, RecordError, TrialRecord, read_trials
+from loadtests.records.run_trials import RunTables, read_trials
+from loadtests.records.tables import REQUESTS_FILE
+from loadtests.records.trials import Purpose, RecordError, TrialRecord
 
 REQUEST_COLUMNS = [
     *("request_index", "n_tokens", "phase", "scheduled_s", "sent_s", "done_s", "status"),
@@ -58,27 +58,21 @@ def load_run(run_dir: Path) -> Run:
     records = read_trials(run_dir, manifest.run_id)
     if not any(record.purpose in ("measurement", "search") for record in records.values()):
         raise RecordError(
-            f"expected at least one complete measurement in {run_dir / 'trials'}, found none: "
+            f"expected at least one complete measurement in {run_dir}, found none: "
             f"run it again with `{manifest.command}`."
         )
-    trials = tuple(_with_tables(folder, record) for folder, record in records.items())
+    tables = RunTables(run_dir)
+    trials = tuple(_with_rows(record, tables) for record in records.values())
     return Run(run_dir, manifest, trials, read_engines(run_dir))
 
 
-def _with_tables(folder: Path, record: TrialRecord) -> Trial:
-    if record.status == "failed":
-        return Trial(
-            record, pd.DataFrame(columns=REQUEST_COLUMNS), pd.DataFrame(columns=TELEMETRY_COLUMNS)
-        )
+def _with_rows(record: TrialRecord, tables: RunTables) -> Trial:
     # Text columns stay dictionary-coded: ten million rows then take 32 bytes each.
-    requests = read_table(
-        folder / "requests.parquet", REQUESTS_SCHEMA, REQUEST_COLUMNS, coded=("phase", "status")
-    )
-    telemetry = read_table(folder / "telemetry.parquet", TELEMETRY_SCHEMA, TELEMETRY_COLUMNS)
-    problem = _contradiction(record, requests)
+    requests = tables.requests(record, REQUEST_COLUMNS, coded=("phase", "status"))
+    problem = _contradiction(record, requests) if record.status == "completed" else None
     if problem:
-        raise RecordError(f"{folder / 'requests.parquet'} {problem}: it is damaged; {RESUME}")
-    return Trial(record, requests, telemetry)
+        raise tables.refusal(REQUESTS_FILE, record.trial_id, problem)
+    return Trial(record, requests, tables.telemetry(record, TELEMETRY_COLUMNS))
 
 
 def _contradiction(record: TrialRecord, requests: pd.DataFrame) -> str | None:

@@ -54,7 +54,7 @@ def self_check(run: Run) -> SelfCheck:
     experiment = run.manifest.experiment
     judged = [j for j in judge_trials(run, ceilings(run)) if j.result.trial_id in trials]
     judged.sort(key=lambda j: experiment.contenders.index(j.result.contender))
-    replays = [r for j in judged if (r := replay(trials[j.result.trial_id], j, run.folder))]
+    replays = [r for j in judged if (r := replay(trials[j.result.trial_id], j))]
     planned = [r for r in replays if r.judged.result.purpose == "measurement"]
     points = grouped(
         (j for j in judged if j.result.purpose == "measurement"),

@@ -1,9 +1,7 @@
 """A trial of a simulated service beside its truth: one set of requests, by law and as measured."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -40,7 +38,7 @@ class Replayed:
         return self.late_ms is not None and self.late_ms <= tolerance_ms(truth_ms)
 
 
-def replay(trial: Trial, judged: JudgedTrial, run_dir: Path) -> Replayed | None:
+def replay(trial: Trial, judged: JudgedTrial) -> Replayed | None:
     """The truth of a completed trial, from the times at which its requests were scheduled."""
     law = read_law(trial.record.contender)
     if law is None or judged.sample is None:
@@ -51,19 +49,12 @@ def replay(trial: Trial, judged: JudgedTrial, run_dir: Path) -> Replayed | None:
     steady_ok = is_steady(rows) & is_success(rows)
     metrics = judged.result.metrics
     lag_ms = metrics.send_lag_p99_ms if metrics else None
-    reply_ms = reply_lateness_ms(run_dir / "trials" / trial.record.trial_id / "server.log")
+    reply_ms = trial.record.reply_lateness_p99_ms
     late_ms = None if lag_ms is None or reply_ms is None else lag_ms + reply_ms
     truth_s, measured_s = truth_s[steady_ok], judged.sample.latency_s
     # Where two arrivals change places, a fault planted on one of them may hit the other.
     answered = ~np.isnan(truth_s)
     return Replayed(judged, law, truth_s[answered], measured_s[answered], late_ms)
-
-
-def reply_lateness_ms(log: Path) -> float | None:
-    """How late the simulated replies of the log's last trial left (P99); None: it does not say."""
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
-    noted = [line for line in lines if line.startswith('{"simulated_replies"')]
-    return float(json.loads(noted[-1])["late_p99_ms"]) if noted else None
 
 
 def latency(replays: Sequence[Replayed]) -> Latency:

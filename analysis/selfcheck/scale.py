@@ -21,6 +21,7 @@ import pandas as pd
 from analysis.read.manifest import Experiment, Git, Load, Machine, Manifest, Model, Slo, Traffic
 from analysis.read.run import load_run
 from analysis.report.summary import summarise
+from loadtests.records.packing import pack
 from loadtests.records.tables import REQUESTS_SCHEMA, TELEMETRY_SCHEMA, write_table
 from loadtests.records.trials import (
     SCHEMA_VERSION,
@@ -77,6 +78,7 @@ def write_simulated_run(folder: Path, n_rows: int) -> None:
         t_s = np.arange(0.0, steady_s + 0.5, 0.25)
         telemetry = pd.DataFrame({"t_s": t_s, "server_cpu_s": t_s, "load_cpu_s": t_s / 2})
         write_table(trial_folder / "telemetry.parquet", telemetry, TELEMETRY_SCHEMA)
+    pack(folder)
 
 
 def analyse(folder: Path) -> Cost:

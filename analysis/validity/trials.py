@@ -33,7 +33,7 @@ class Ceiling(Value):
 class TrialResult(Value):
     """One trial."""
 
-    trial_id: str = Field(description="Name of the trial's folder.")
+    trial_id: str = Field(description="Name of the trial.")
     purpose: Purpose = Field(
         description="measurement (a planned repeat), search (a probe for the capacity), noise "
         "(the aa_copy of the noise floor) or calibration."

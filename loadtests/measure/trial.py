@@ -25,19 +25,15 @@ from loadtests.launch.parity import (
 )
 from loadtests.launch.server import CANARY_TEXT, RunningServer
 from loadtests.measure.locust_process import DriveError, assign, driving
+from loadtests.measure.simulated_replies import reply_lateness_p99_ms
 from loadtests.measure.telemetry import Sampler, process_roles
 from loadtests.plan.rounds import PlannedTrial
 from loadtests.plan.timetable import Limits
 from loadtests.records.disturbance import disturbed, foreign_shares
+from loadtests.records.run_trials import read_trials
 from loadtests.records.steady_state import steady_state
 from loadtests.records.tables import REQUESTS_SCHEMA, TELEMETRY_SCHEMA, write_table
-from loadtests.records.trials import (
-    SEND_LAG_SHARE,
-    TrialRecord,
-    read_trial,
-    trial_folders,
-    write_trial,
-)
+from loadtests.records.trials import SEND_LAG_SHARE, TrialRecord, write_trial
 from loadtests.spec.experiment import Experiment
 from loadtests.spec.external import ExternalContender, is_loopback
 from loadtests.wire.probe import ProbeError, open_probe, settled_counters
@@ -120,6 +116,7 @@ def run_trial(
         counters_before=attempt.counters_before,
         counters_after=attempt.counters_after,
         telemetry_sources=attempt.telemetry_sources,
+        reply_lateness_p99_ms=reply_lateness_p99_ms(server.log),
     )
     _save(trial, record, context, server.log, ("requests.parquet", "telemetry.parquet"))
     return record
@@ -263,7 +260,7 @@ def _record(trial: PlannedTrial, context: RunContext) -> TrialRecord:
 
 def _next_order(run_dir: Path) -> int:
     """Behind every trial that is there, however many failed ones a resumed run has removed."""
-    return 1 + max((read_trial(folder).order for folder in trial_folders(run_dir)), default=0)
+    return 1 + max((trial.order for trial in read_trials(run_dir).values()), default=0)
 
 
 def _cores(trial: PlannedTrial, context: RunContext) -> Mapping[str, tuple[int, ...]]:

@@ -77,6 +77,12 @@ def replacing(path: Path) -> Iterator[Path]:
             unfinished.unlink(missing_ok=True)
 
 
+def on_disk(path: Path) -> None:
+    """Returns once the file outlives a loss of power: what it replaces may then be removed."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
 def remove_unfinished_files(folder: Path) -> None:
     """What killed processes left of files that they were replacing."""
     for leftover in folder.glob(".*"):

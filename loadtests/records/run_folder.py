@@ -1,12 +1,24 @@
 """What is changed in the folder of a run beside its trials."""
 
+import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from loadtests.records.atomic import new_folder, remove_unfinished_files, replacing
-from loadtests.records.trials import RecordError, read_json, read_trials, write_json
+from loadtests.records.run_trials import (
+    TRIALS,
+    read_packed_trials,
+    read_trials,
+    trial_folder,
+    write_packed_trials,
+)
+from loadtests.records.trials import RecordError, read_json, write_json
+
+LOGS = "logs"
+REMOVED_TRIALS = ".trials"
+"""What packing calls the folder of the trials once nobody needs it: it goes in one step."""
 
 
 def begin_run(results: Path, manifest: Mapping[str, Any]) -> Path:
@@ -24,34 +36,42 @@ def begin_run(results: Path, manifest: Mapping[str, Any]) -> Path:
 
 def forget_failed(run_dir: Path) -> None:
     """Removes the trials that failed, so that a resumed run makes them again."""
-    _own_trials(run_dir)
-    for folder, trial in read_trials(run_dir).items():
-        if trial.status == "failed":
-            _remove(folder)
-            if trial.purpose == "search":  # it goes on, and may find other rates to repeat
-                update_json(run_dir / "manifest.json", candidate_rates=None)
+    own_folder(run_dir, TRIALS)
+    failed = {k: trial for k, trial in read_trials(run_dir).items() if trial.status == "failed"}
+    if any(trial.purpose == "search" for trial in failed.values()):
+        # It goes on, and may find other rates to repeat.
+        update_json(run_dir / "manifest.json", candidate_rates=None)
+    for trial_id in failed:
+        for path in (trial_folder(run_dir, trial_id), own_folder(run_dir, LOGS) / trial_id):
+            if os.path.lexists(path):
+                remove(path)
+    packed = list(read_packed_trials(run_dir).values())
+    kept = [trial for trial in packed if trial.status != "failed"]
+    if kept != packed:
+        write_packed_trials(run_dir, kept)
 
 
 def remove_unfinished(run_dir: Path) -> None:
     """What a killed run left half-written: hidden names, which no reader looks at."""
     remove_unfinished_files(run_dir)
-    for leftover in _own_trials(run_dir).glob(".*"):
-        _remove(leftover)
+    for leftover in (*own_folder(run_dir, TRIALS).glob(".*"), run_dir / REMOVED_TRIALS):
+        if os.path.lexists(leftover):
+            remove(leftover)
 
 
-def _own_trials(run_dir: Path) -> Path:
-    """The folder of the trials; RecordError where it is a link: what is removed behind it would be
-    somebody else's."""
-    trials = run_dir / "trials"
-    if trials.is_symlink() or (trials.exists() and not trials.is_dir()):
+def own_folder(run_dir: Path, name: str) -> Path:
+    """A folder of the run; RecordError where it is a link: what is written or removed behind it
+    would be somebody else's."""
+    folder = run_dir / name
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise RecordError(
-            f"expected a folder of this run at {trials}, found a link or a file: put the folder "
+            f"expected a folder of this run at {folder}, found a link or a file: put the folder "
             "itself there, or start a new run."
         )
-    return trials
+    return folder
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:

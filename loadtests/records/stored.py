@@ -46,8 +46,19 @@ class _Versioned(BaseModel):
 
 def read_stored(path: Path, kind: type[Kind], remedy: str = AGAIN) -> Kind:
     """The JSON file of this version of the study, as a value of kind."""
+    return _value(_content(path, remedy), str(path), kind, remedy)
+
+
+def read_stored_lines(path: Path, kind: type[Kind], remedy: str = AGAIN) -> dict[str, Kind]:
+    """One such value a line, by the place that a sentence names."""
+    lines = _content(path, remedy).removesuffix(b"\n").split(b"\n")
+    named = {f"{path}, line {n}": line for n, line in enumerate(lines, start=1)}
+    return {where: _value(line, where, kind, remedy) for where, line in named.items()}
+
+
+def _content(path: Path, remedy: str) -> bytes:
     try:
-        content = read_regular(path, MOST_JSON_BYTES)
+        return read_regular(path, MOST_JSON_BYTES)
     except FileNotFoundError:
         raise RecordError(
             f"expected {path.name} in {path.parent}, found none: give the folder of a run, "
@@ -55,11 +66,14 @@ def read_stored(path: Path, kind: type[Kind], remedy: str = AGAIN) -> Kind:
         ) from None
     except OSError as error:
         raise RecordError(f"cannot read {path} ({error.strerror}): {remedy}") from error
-    with refused(path, remedy):
+
+
+def _value(content: bytes, where: str, kind: type[Kind], remedy: str) -> Kind:
+    with _refused(where, remedy):
         found = _adapter(_Versioned).validate_json(content).schema_version
         if type(found) is not int or found != SCHEMA_VERSION:
             raise RecordError(
-                f"{path} has schema version {shown(found)}, this version of the study reads "
+                f"{where} has schema version {shown(found)}, this version of the study reads "
                 f"{SCHEMA_VERSION}: use the version that made the run."
             )
         value: Kind = _adapter(cast(Any, kind)).validate_json(content, strict=True)
@@ -67,7 +81,7 @@ def read_stored(path: Path, kind: type[Kind], remedy: str = AGAIN) -> Kind:
 
 
 @contextmanager
-def refused(path: Path, remedy: str = AGAIN) -> Iterator[None]:
+def _refused(file: str, remedy: str) -> Iterator[None]:
     """Says of the first problem that pydantic finds where it lies, and what to do."""
     try:
         yield
@@ -75,10 +89,10 @@ def refused(path: Path, remedy: str = AGAIN) -> Iterator[None]:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         if first["type"] == "json_invalid":
             reason = first["msg"].removeprefix("Invalid JSON: ")
-            raise RecordError(f"{path} is not JSON ({reason}): {remedy}") from error
+            raise RecordError(f"{file} is not JSON ({reason}): {remedy}") from error
         where = shown(".".join(str(step) for step in first["loc"]) or "all of it")
         raise RecordError(
-            f"{path}: {where}: {first['msg'].removeprefix('Value error, ')}; it is damaged or "
+            f"{file}: {where}: {first['msg'].removeprefix('Value error, ')}; it is damaged or "
             f"from another version of the study: {remedy}"
         ) from error
 

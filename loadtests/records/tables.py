@@ -1,9 +1,11 @@
 """The tables of a trial: one row a request, one row a telemetry sample (see results/README.md)."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
+from typing import BinaryIO
 
 import pandas as pd
 import pyarrow as pa
@@ -64,10 +66,17 @@ TELEMETRY_SCHEMA = pa.schema(
     ]
 )
 
-MOST_TABLE_BYTES = 4 * 2**30
+REQUESTS_FILE, TELEMETRY_FILE = "requests.parquet", "telemetry.parquet"
+SCHEMAS = {REQUESTS_FILE: REQUESTS_SCHEMA, TELEMETRY_FILE: TELEMETRY_SCHEMA}
+
 MOST_ROWS = 50_000_000
+_MOST_TABLE_BYTES = 64 * 2**30
 _NEVER_NULL = {"request_index", "phase", "scheduled_s", "status", "t_s"}
 _MOST = {"request_index": MOST_ROWS}
+
+
+class DamagedTable(ValueError):
+    """What is wrong with a table, as the rest of a sentence that begins with its path."""
 
 
 def write_table(path: Path, frame: pd.DataFrame, schema: pa.Schema) -> None:
@@ -81,63 +90,78 @@ def write_table(path: Path, frame: pd.DataFrame, schema: pa.Schema) -> None:
 
 
 def read_requests(folder: Path) -> pd.DataFrame:
-    """One row a request, columns as REQUESTS_SCHEMA; empty for a trial that failed."""
-    return _table_or_empty(folder / "requests.parquet", REQUESTS_SCHEMA)
+    """One row a request, columns as REQUESTS_SCHEMA; empty where the folder has no such table."""
+    return _frame_or_empty(folder / REQUESTS_FILE)
 
 
 def read_telemetry(folder: Path) -> pd.DataFrame:
-    """One row a sample, columns as TELEMETRY_SCHEMA; empty for a trial that failed."""
-    return _table_or_empty(folder / "telemetry.parquet", TELEMETRY_SCHEMA)
+    """One row a sample, columns as TELEMETRY_SCHEMA; empty where the folder has no such table."""
+    return _frame_or_empty(folder / TELEMETRY_FILE)
 
 
-def _table_or_empty(path: Path, schema: pa.Schema) -> pd.DataFrame:
-    if os.path.lexists(path):
-        return read_table(path, schema, schema.names)
-    frame: pd.DataFrame = schema.empty_table().to_pandas()
-    return frame
-
-
-def read_table(
-    path: Path, schema: pa.Schema, columns: Sequence[str], coded: Sequence[str] = ()
-) -> pd.DataFrame:
-    """These columns of a table of schema; RecordError where they cannot be what they should.
-
-    The coded ones, texts of few values, stay dictionary-coded. LATER_COLUMNS may be missing.
-    """
-    try:
-        with open_regular(path, MOST_TABLE_BYTES) as stream:
-            metadata = pq.read_metadata(stream)
-            there = metadata.schema.to_arrow_schema().names
-            columns = [name for name in columns if name in there or name not in LATER_COLUMNS]
-            problem = _schema_problem(metadata, schema, columns)
-            if problem is None:
-                file = pq.ParquetFile(stream, metadata=metadata, read_dictionary=list(coded))
-                table = file.read(columns=list(columns))
-                problem = next(filter(None, map(_problem, columns, table.columns)), None)
-    except FileNotFoundError:
-        problem = "is missing"
-    except (pa.ArrowException, OSError) as error:
-        reason = error.strerror if isinstance(error, OSError) else None
-        problem = f"cannot be read ({shown(reason or str(error))})"
-    if problem is not None:
-        raise RecordError(f"{path} {problem}: the trial is damaged; {RESUME}")
+def _frame_or_empty(path: Path) -> pd.DataFrame:
+    schema = SCHEMAS[path.name]
+    table = read_table(path, schema.names) if os.path.lexists(path) else schema.empty_table()
     frame: pd.DataFrame = table.to_pandas()
     return frame
 
 
-def _schema_problem(
+def read_table(path: Path, columns: Sequence[str], coded: Sequence[str] = ()) -> pa.Table:
+    """These columns of the table of a trial; RecordError where they cannot be what they should.
+
+    The coded ones, texts of few values, stay dictionary-coded. LATER_COLUMNS may be missing.
+    """
+    with opened_table(path, f"the trial is damaged; {RESUME}") as stream:
+        file = pq.ParquetFile(stream, read_dictionary=list(coded))
+        there = checked_columns(file.metadata, SCHEMAS[path.name], columns)
+        refuse_too_many(file.metadata.num_rows)
+        return checked(file.read(columns=there))
+
+
+@contextmanager
+def opened_table(path: Path, remedy: str) -> Iterator[BinaryIO]:
+    """The file, open; RecordError for what is found wrong with it meanwhile."""
+    try:
+        with open_regular(path, _MOST_TABLE_BYTES) as stream:
+            yield stream
+    except FileNotFoundError:
+        problem = "is missing"
+    except DamagedTable as damaged:
+        problem = str(damaged)
+    except (pa.ArrowException, OSError) as error:
+        reason = error.strerror if isinstance(error, OSError) else None
+        problem = f"cannot be read ({shown(reason or str(error))})"
+    else:
+        return
+    raise RecordError(f"{path} {problem}: {remedy}")
+
+
+def checked_columns(
     metadata: pq.FileMetaData, schema: pa.Schema, columns: Sequence[str]
-) -> str | None:
-    if metadata.num_rows > MOST_ROWS:
-        return f"has {metadata.num_rows:,} rows, more than {MOST_ROWS:,}"
+) -> list[str]:
+    """Those of the columns that are there, each once and of its kind; DamagedTable otherwise."""
     found = metadata.schema.to_arrow_schema()
-    for name in columns:
+    there = [name for name in columns if name in found.names or name not in LATER_COLUMNS]
+    for name in there:
         if found.get_field_index(name) < 0:
-            return f"has no column {name!r}, or two"
+            raise DamagedTable(f"has no column {name!r}, or two")
         stored, expected = found.field(name).type, schema.field(name).type
         if _kind(stored) != _kind(expected):
-            return f"has {shown(str(stored))} in column {name!r}, expected {expected}"
-    return None
+            raise DamagedTable(f"has {shown(str(stored))} in column {name!r}, expected {expected}")
+    return there
+
+
+def refuse_too_many(n_rows: int) -> None:
+    if n_rows > MOST_ROWS:
+        raise DamagedTable(f"has {n_rows:,} rows, more than {MOST_ROWS:,}")
+
+
+def checked(table: pa.Table) -> pa.Table:
+    """The table; DamagedTable where a column holds what cannot be."""
+    problem = next(filter(None, map(_problem, table.column_names, table.columns)), None)
+    if problem:
+        raise DamagedTable(problem)
+    return table
 
 
 def _kind(stored: pa.DataType) -> tuple[bool, bool, bool]:

@@ -3,9 +3,8 @@
 This module holds what is JSON; loadtests/records/tables.py the Parquet beside it.
 """
 
-import os
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, astuple, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -125,7 +124,7 @@ Declaration = Annotated[
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """trial.json: one contender x one load level x one repeat.
+    """trial.json, or a line of trials.jsonl: one contender x one load level x one repeat.
 
     contender holds the fields of servers.discovery.Contender. counters_* hold the fields of
     servers.contract.ServerCounters, read before the warm-up and after the drain. cores maps
@@ -134,6 +133,7 @@ class TrialRecord:
     attempt, the last one kept; null in a closed loop. attempts_foreign_share likewise: by side
     ("server", "load") the share of its cores that went to others (loadtests.records.disturbance).
     client_failed: it failed by the load generator, and not by the server.
+    reply_lateness_p99_ms: how late the replies of a simulated service left; null: not one.
     run_id None: made by an earlier version.
     """
 
@@ -159,6 +159,7 @@ class TrialRecord:
     counters_after: Mapping[str, Count | None] | None = None
     telemetry_sources: Mapping[str, str | None] = field(default_factory=dict)
     client_failed: bool = False
+    reply_lateness_p99_ms: Number | None = None
     run_id: Name | None = None
     schema_version: int = SCHEMA_VERSION
 
@@ -230,51 +231,16 @@ def write_trial(folder: Path, trial: TrialRecord) -> None:
 def read_trial(folder: Path) -> TrialRecord:
     path = folder / "trial.json"
     trial = read_stored(path, TrialRecord, RESUME)
-    if trial.status == "completed" and trial.phases is None:
-        raise RecordError(f"{path} is completed but names no phases: it is damaged; {RESUME}")
-    known = {side for s in trial.attempts_foreign_share for side in s if s[side] is not None}
-    for side in sorted(side for side in known if not trial.cores.get(side)):
-        raise RecordError(
-            f"{path} has the share of others on the cores of {shown(side)!r}, and no such cores: "
-            f"it is damaged; {RESUME}"
-        )
+    refuse_contradiction(str(path), trial, RESUME)
     return trial
 
 
-def trial_folders(run_dir: Path) -> list[Path]:
-    """The complete trials of a run, in name order (a name starting with '.' is unfinished)."""
-    found = (run_dir / "trials").glob("[!.]*")
-    return sorted(p for p in found if os.path.lexists(p / "trial.json"))
-
-
-def read_trials(run_dir: Path, run_id: str | None = None) -> dict[Path, TrialRecord]:
-    """Every complete trial of a run by its folder; RecordError where one does not belong there.
-
-    A trial belongs to its run, name and place in the order, once: a copy is no further evidence.
-    """
-    found = {folder: read_trial(folder) for folder in trial_folders(run_dir)}
-    seen: dict[tuple[object, ...], Path] = {}
-    for folder, trial in found.items():
-        problem = None
-        if trial.trial_id != folder.name:
-            problem = f"is the trial {trial.trial_id}, found in the folder of another one"
-        elif run_id and trial.run_id and trial.run_id != run_id:
-            problem = f"is a trial of the run {trial.run_id}, found in {run_id}"
-        for once in _only_once(trial):
-            first = seen.setdefault(once, folder)
-            if first is not folder:
-                problem = problem or f"is the same trial as {first.name}"
-        if problem:
-            raise RecordError(
-                f"{folder / 'trial.json'} {problem}: a trial counts once, in its own run; remove "
-                "the copy."
-            )
-    return found
-
-
-def _only_once(trial: TrialRecord) -> Iterator[tuple[object, ...]]:
-    if trial.repeat:  # several probes of a search may have the same rate
-        level = astuple(trial.level)
-        yield trial.purpose, trial.contender_name, level, trial.repeat
-    if trial.order and trial.started_at:  # a resumed run of old may have used a position twice
-        yield trial.order, trial.started_at
+def refuse_contradiction(where: str, trial: TrialRecord, remedy: str) -> None:
+    if trial.status == "completed" and trial.phases is None:
+        raise RecordError(f"{where} is completed but names no phases: it is damaged; {remedy}")
+    known = {side for s in trial.attempts_foreign_share for side in s if s[side] is not None}
+    for side in sorted(side for side in known if not trial.cores.get(side)):
+        raise RecordError(
+            f"{where} has the share of others on the cores of {shown(side)!r}, and no such cores: "
+            f"it is damaged; {remedy}"
+        )

@@ -18,6 +18,7 @@ from loadtests.measure.trial import RunContext
 from loadtests.plan import rounds
 from loadtests.plan.rounds import CandidateRates, PlannedTrial, ServerSession
 from loadtests.plan.tiers import Scope, search_order
+from loadtests.records.packing import pack
 from loadtests.records.run_folder import remove_unfinished, update_json
 from loadtests.records.trials import Dropped, read_begun
 from loadtests.run.capacity_search import CapacitySearch
@@ -41,7 +42,7 @@ def execute(
     run = _Execution(contenders, context, progress, until_s)
     with running_on(context.cores["load"]):
         run.to_its_end()
-    remove_unfinished(context.folder)
+    pack(context.folder)
     update_json(
         context.folder / "manifest.json",
         finished_at=datetime.now(UTC).isoformat(timespec="seconds"),

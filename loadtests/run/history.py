@@ -3,21 +3,21 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
 
 from loadtests.plan.rounds import AROUND_TRIAL_S, Starts
 from loadtests.records.disturbance import was_disturbed
+from loadtests.records.run_trials import RunTables, read_trials
 from loadtests.records.slo import SloOutcome, miss_is_proven, pooled_outcome
 from loadtests.records.steady_state import SteadyState, steady_state
-from loadtests.records.tables import read_requests
 from loadtests.records.trials import (
     CEILING_SHARE,
     CLIENT_LIMIT,
     SEND_LAG_SHARE,
     TrialRecord,
-    read_trials,
 )
 from loadtests.spec.experiment import Experiment, Slo
 
@@ -25,7 +25,7 @@ MOST_WINDOWS = 3
 """Steady states at one rate, of which one that missed the SLO is outvoted by the others."""
 
 Trial = tuple[TrialRecord, pd.DataFrame]
-"""A completed trial and its rows, as loadtests.records.tables.read_requests gives them."""
+"""A completed trial and its rows, as loadtests.records.run_trials.RunTables gives them."""
 
 
 @dataclass
@@ -38,6 +38,10 @@ class History:
     records: dict[str, TrialRecord] = field(default_factory=dict)
     _trials: dict[tuple[str, float], list[Trial]] = field(default_factory=dict)
     _ceilings_rps: dict[str, float] = field(default_factory=dict)
+
+    @cached_property
+    def _tables(self) -> RunTables:
+        return RunTables(self.folder)
 
     @classmethod
     def read(cls, folder: Path, experiment: Experiment, run_id: str | None = None) -> "History":
@@ -55,7 +59,7 @@ class History:
             first_repeat or record.purpose in ("search", "calibration")
         ):
             return
-        rows = read_requests(self.folder / "trials" / record.trial_id)
+        rows = self._tables.requests(record)
         if record.level.rate_rps is not None:
             key = record.contender_name, record.level.rate_rps
             self._trials.setdefault(key, []).append((record, rows))

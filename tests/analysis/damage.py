@@ -187,9 +187,18 @@ def column_damages(columns: list[str], kind: str) -> list[Damage]:
 
 
 def _rewritten_table(change: Change, column: str) -> Damage:
+    """Changes the rows of each row group, and leaves what the file says of the groups."""
+
     def damage(file: Path) -> None:
-        frame = pq.read_table(file).to_pandas()
-        changed = change(frame, column)
-        pq.write_table(pa.Table.from_pandas(changed, preserve_index=False), file)
+        stored = pq.ParquetFile(file)
+        groups = [stored.read_row_group(k).to_pandas() for k in range(stored.num_row_groups)]
+        changed = [change(frame, column) for frame in groups]
+        table = pa.Table.from_pandas(pd.concat(changed), preserve_index=False)
+        schema = table.schema.with_metadata(stored.schema_arrow.metadata)
+        begin = 0
+        with pq.ParquetWriter(file, schema) as writer:
+            for frame in changed:
+                writer.write_table(table.slice(begin, len(frame)).cast(schema))
+                begin += len(frame)
 
     return damage

@@ -1,7 +1,6 @@
 """The study as a person runs it: the command line, real servers, killed and resumed."""
 
 import json
-import shutil
 import signal
 import socket
 import subprocess
@@ -14,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 import study as study_module
-from loadtests.records.trials import read_trial, trial_folders
+from loadtests.records.run_trials import read_trials, write_packed_trials
 from study import app
 
 pytestmark = pytest.mark.live
@@ -90,17 +89,17 @@ def test_a_stopped_run_leaves_nothing_running_and_resumes_where_it_was(
     assert alive == []
 
     folder = the_run(results)
-    kept = {path.name: (path / "trial.json").stat().st_mtime_ns for path in trial_folders(folder)}
+    kept = read_trials(folder)
     assert len(kept) == 1
     resumed = CliRunner().invoke(app, ["run", "--no-report", "--resume", str(folder)])
     assert resumed.exit_code == 0, resumed.output
-    trials = {path.name: read_trial(path) for path in trial_folders(folder)}
+    trials = read_trials(folder)
     assert len(trials) == 2
     assert {trial.status for trial in trials.values()} == {"completed"}
-    for name, written_ns in kept.items():
-        assert (folder / "trials" / name / "trial.json").stat().st_mtime_ns == written_ns
+    assert kept.items() <= trials.items()
     assert json.loads((folder / "manifest.json").read_text())["finished_at"]
-    assert [path.name for path in (folder / "trials").iterdir() if path.name[0] == "."] == []
+    assert not (folder / "trials").exists()
+    assert [path.name for path in folder.iterdir() if path.name[0] == "."] == []
 
 
 def test_a_run_with_texts_of_ones_own_is_resumed_from_anywhere_once_moved(
@@ -115,14 +114,14 @@ def test_a_run_with_texts_of_ones_own_is_resumed_from_anywhere_once_moved(
     assert done.exit_code == 0, done.output
     folder = the_run(tmp_path / "results").rename(tmp_path / "there" / "run")
     (tmp_path / "mine.txt").unlink()
-    (trial,) = trial_folders(folder)
-    shutil.rmtree(trial)
+    (trial,) = read_trials(folder)
+    write_packed_trials(folder, [])
 
     monkeypatch.chdir(tmp_path / "there")
     resumed = CliRunner().invoke(app, ["run", "--no-report", "--resume", "run"])
 
     assert resumed.exit_code == 0, resumed.output
-    assert trial_folders(folder) == [trial]
+    assert list(read_trials(folder)) == [trial]
 
 
 @pytest.mark.usefixtures("machine_left_alone")
@@ -133,7 +132,7 @@ def test_a_capacity_study_searches_certifies_and_reports(tmp_path: Path) -> None
     done = CliRunner().invoke(app, ["capacity", *arguments])
     assert done.exit_code == 0, done.output
     folder = the_run(tmp_path / "r")
-    found = {path.name: read_trial(path).purpose for path in trial_folders(folder)}
+    found = {name: trial.purpose for name, trial in read_trials(folder).items()}
     assert found == {
         "search-null-http-20rps": "search",
         "search-null-http-40rps": "search",

@@ -12,8 +12,8 @@ import psutil
 import pytest
 from typer.testing import CliRunner, Result
 
-from loadtests.records.tables import read_requests
-from loadtests.records.trials import read_trial, trial_folders
+from loadtests.records.run_trials import RunTables, read_trials
+from loadtests.records.trials import TrialRecord
 from study import app
 
 pytestmark = pytest.mark.live
@@ -51,8 +51,9 @@ class RunningStudy:
             assert time.monotonic() < deadline
             time.sleep(0.02)
 
-    def finished_trials(self) -> list[Path]:
-        return [folder for run in self.results.glob("*") for folder in trial_folders(run)]
+    def finished_trials(self) -> dict[str, TrialRecord]:
+        runs = [read_trials(run) for run in self.results.glob("*")]
+        return runs[0] if runs else {}
 
     def kill_in_the_middle_of_a_trial(self, part_of_command: str) -> None:
         """Kill -9 for the process of that command, once requests are under way."""
@@ -111,7 +112,7 @@ def test_a_process_killed_in_a_trial_costs_that_trial_only_and_resume_makes_it_a
     study.kill_in_the_middle_of_a_trial("servers.null_service")
     assert study.wait() == 0, study.stderr()
 
-    records = [read_trial(folder) for folder in study.finished_trials()]
+    records = study.finished_trials().values()
     reasons = sorted(str(record.reason) for record in records if record.status == "failed")
     assert len(records) == 3
     assert len(reasons) == 2
@@ -121,7 +122,7 @@ def test_a_process_killed_in_a_trial_costs_that_trial_only_and_resume_makes_it_a
     (folder,) = study.results.iterdir()
     resumed = resume(folder)
     assert resumed.exit_code == 0, resumed.output
-    assert {read_trial(path).status for path in trial_folders(folder)} == {"completed"}
+    assert {trial.status for trial in read_trials(folder).values()} == {"completed"}
 
 
 @pytest.fixture
@@ -156,14 +157,15 @@ def test_a_full_disk_ends_the_run_with_a_sentence_and_loses_no_finished_trial(
     assert "study run --resume" in message
     assert "Traceback" not in message
     assert alive(family) == []
-    kept = {folder: read_trial(folder) for folder in study.finished_trials()}
+    kept = study.finished_trials()
     assert {record.status for record in kept.values()} == {"completed"}
 
     filler.unlink()
     (folder,) = study.results.iterdir()
     assert resume(folder).exit_code == 0
-    assert len(trial_folders(folder)) == 3
-    assert all(read_trial(path) == kept[path] for path in kept)
+    trials = read_trials(folder)
+    assert len(trials) == 3
+    assert kept.items() <= trials.items()
 
 
 class SteppingBack(datetime):
@@ -188,13 +190,12 @@ def test_a_wall_clock_that_steps_back_changes_no_measurement(
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 0, done.output
     (folder,) = (tmp_path / "stepped").iterdir()
-    trials = trial_folders(folder)
-    started = [read_trial(trial) for trial in trials]
+    started = list(read_trials(folder).values())
     assert [trial.status for trial in started] == ["completed"] * 2
     in_order = sorted(started, key=lambda trial: trial.order)
     assert in_order[1].started_at < in_order[0].started_at  # the clock did step back
-    for trial in trials:
-        rows = read_requests(trial)
+    for trial in started:
+        rows = RunTables(folder).requests(trial)
         assert (rows["sent_s"] >= rows["scheduled_s"]).all()
         assert (rows["done_s"] >= rows["sent_s"]).all()
 

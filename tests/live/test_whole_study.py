@@ -13,8 +13,8 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from loadtests.records.tables import read_requests
-from loadtests.records.trials import TrialRecord, read_trial, trial_folders
+from loadtests.records.run_trials import RunTables, read_trials
+from loadtests.records.trials import TrialRecord
 from study import app
 
 pytestmark = pytest.mark.live
@@ -32,15 +32,15 @@ class WholeStudy:
     said: str
 
     @property
-    def trials(self) -> dict[Path, TrialRecord]:
-        return {path: read_trial(path) for path in trial_folders(self.folder)}
+    def trials(self) -> dict[str, TrialRecord]:
+        return read_trials(self.folder)
 
     @property
-    def measured(self) -> dict[Path, TrialRecord]:
+    def measured(self) -> dict[str, TrialRecord]:
         """The trials of those contenders that every host can run."""
         return {
-            path: trial
-            for path, trial in self.trials.items()
+            name: trial
+            for name, trial in self.trials.items()
             if trial.purpose == "measurement" and trial.contender_name in NAMES
         }
 
@@ -74,18 +74,19 @@ def test_every_contender_completes_with_equal_answers(whole_study: WholeStudy) -
 
 def test_every_contender_gets_the_same_arrivals_and_texts(whole_study: WholeStudy) -> None:
     schedules = set()
-    for path in whole_study.measured:
-        rows = read_requests(path)
+    for trial in whole_study.measured.values():
+        rows = RunTables(whole_study.folder).requests(trial)
         schedules.add((tuple(rows["scheduled_s"]), tuple(rows["text_id"])))
     assert len(schedules) == 1
 
 
 def test_server_counters_agree_with_the_rows(whole_study: WholeStudy) -> None:
-    for path, trial in whole_study.measured.items():
+    for trial in whole_study.measured.values():
         counted = trial.counters_after["requests_ok"] - trial.counters_before["requests_ok"]
         # Triton counts a request some time after it has answered it: a canary from before.
-        answered = (read_requests(path)["status"] == "ok").sum()
-        assert answered <= counted <= answered + 1, path.name
+        rows = RunTables(whole_study.folder).requests(trial)
+        answered = (rows["status"] == "ok").sum()
+        assert answered <= counted <= answered + 1, trial.trial_id
 
 
 def test_the_report_is_one_file_and_the_summary_names_every_contender(

@@ -102,10 +102,8 @@ class SimulatedRun:
                 parity=ParityRecord(20, 0 if law.answer == "null" else 20, 0.0),
                 counters_before={"requests_ok": 3},
                 counters_after={"requests_ok": 3 + n_ok},
+                reply_lateness_p99_ms=late_ms,
             )
-            log = self._folder / "trials" / trial.trial_id / "server.log"
-            log.parent.mkdir(parents=True)
-            log.write_text(f'{{"simulated_replies": {n_ok}, "late_p99_ms": {late_ms}}}\n')
             telemetry = pd.DataFrame(columns=TELEMETRY_COLUMNS, dtype=float)
             self._trials.append(Trial(replace(trial, **record), rows, telemetry))
 

@@ -23,8 +23,8 @@ from loadtests.host.cores import available_cores, split_cores
 from loadtests.launch.artefacts import Artefacts
 from loadtests.launch.server import launched
 from loadtests.measure.trial import RunContext
-from loadtests.records.tables import read_requests
-from loadtests.records.trials import read_trial, trial_folders, write_json
+from loadtests.records.run_trials import RunTables, read_trials
+from loadtests.records.trials import write_json
 from loadtests.run.execution import execute
 from loadtests.run.manifest import describe_run
 from loadtests.spec.arrival_processes import Poisson
@@ -67,9 +67,9 @@ class Silent:
 
 def assert_rows_hold_the_schedule(run_dir: Path) -> None:
     """The truth is computed from the rows' times: they must be those of the seeded schedule."""
-    for folder in trial_folders(run_dir):
-        record, rows = read_trial(folder), read_requests(folder)
+    for record in read_trials(run_dir).values():
         if record.status == "completed":
+            rows = RunTables(run_dir).requests(record)
             times_s, text_ids = rows["scheduled_s"].to_numpy(), rows["text_id"].to_numpy()
             assert Schedule(times_s, text_ids).digest == record.schedule_digest
 

@@ -18,6 +18,8 @@ from analysis.read.run import load_run
 from analysis.report.render import render_decision
 from analysis.report.summary import Summary, summarise
 from commands.errors import exits_with_a_sentence
+from loadtests.records.packing import pack
+from loadtests.records.run_trials import TRIALS_FILE
 from loadtests.records.trials import (
     SCHEMA_VERSION,
     Level,
@@ -35,6 +37,7 @@ SEED = 20261129
 MANIFEST, ENGINES = "manifest.json", "engines.json"
 TRIAL = "trials/one-50rps-1/trial.json"
 TABLES = ["trials/one-50rps-1/requests.parquet", "trials/one-50rps-1/telemetry.parquet"]
+PACKED_TABLES = ["requests.parquet", "telemetry.parquet"]
 WITHIN_S = 60
 SAMPLED = 2
 
@@ -107,6 +110,18 @@ def copy(whole: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(whole, tmp_path / "whole"))
 
 
+@pytest.fixture(scope="module")
+def packed_whole(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = Path(shutil.copytree(whole, tmp_path_factory.mktemp("packed") / "whole"))
+    pack(folder)
+    return folder
+
+
+@pytest.fixture
+def packed(packed_whole: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(packed_whole, tmp_path / "packed"))
+
+
 @pytest.mark.parametrize("kind", FILE_DAMAGES)
 @pytest.mark.parametrize("name", [MANIFEST, ENGINES, TRIAL, *TABLES])
 def test_a_damaged_file_is_refused(name: str, kind: str, copy: Path) -> None:
@@ -139,6 +154,77 @@ def test_a_column_of_another_kind_or_range_ends_in_no_traceback(
         damage(copy / name)
         is_analysed_or_refused(copy)
         (copy / name).write_bytes(content)
+
+
+@pytest.mark.parametrize("kind", FILE_DAMAGES)
+@pytest.mark.parametrize("name", [TRIALS_FILE, *PACKED_TABLES])
+def test_a_damaged_packed_file_is_refused(name: str, kind: str, packed: Path) -> None:
+    FILE_DAMAGES[kind](packed / name)
+    assert is_analysed_or_refused(packed)
+
+
+@pytest.mark.parametrize("kind", COLUMN_CHANGES)
+@pytest.mark.parametrize("name", PACKED_TABLES)
+def test_a_column_of_a_packed_table_that_is_changed_ends_in_no_traceback(
+    name: str, kind: str, packed: Path
+) -> None:
+    damages = column_damages(pq.read_schema(packed / name).names, kind)
+    random.Random(f"{name} {kind}").choice(damages)(packed / name)
+    is_analysed_or_refused(packed)
+
+
+def test_a_line_that_is_no_trial_is_named_by_its_number(packed: Path) -> None:
+    path = packed / TRIALS_FILE
+    first, second, *others = path.read_text().splitlines()
+    path.write_text("\n".join([first, second.replace('"level"', '"levels"'), *others]) + "\n")
+    with pytest.raises(RecordError, match=r"trials.jsonl, line 2: level: Field required; it is"):
+        load_run(packed)
+
+
+def test_two_lines_of_one_trial_are_refused(packed: Path) -> None:
+    path = packed / TRIALS_FILE
+    first, *others = path.read_text().splitlines()
+    path.write_text("\n".join([first, first, *others]) + "\n")
+    said = "line 2 is the same trial as calibration-null-http-c16-1: a trial counts once"
+    with pytest.raises(RecordError, match=said):
+        load_run(packed)
+
+
+def test_a_trial_whose_rows_a_packed_table_lacks_is_refused(packed: Path) -> None:
+    path = packed / TRIALS_FILE
+    path.write_text(path.read_text().replace("one-50rps-1", "one-50rps-9"))
+    with pytest.raises(RecordError, match="requests.parquet has no rows of the trial"):
+        load_run(packed)
+
+
+def test_rows_of_another_trial_in_a_row_group_are_refused(packed: Path) -> None:
+    (damage,) = column_damages(["trial_id"], "all text")
+    damage(packed / "requests.parquet")
+    with pytest.raises(RecordError, match="requests.parquet has rows of x among those of the"):
+        load_run(packed)
+
+
+@pytest.mark.parametrize("noted", [None, b"[", b"{}", b'["one-50rps-1"]', b"[" * 100_000])
+def test_a_packed_table_that_does_not_say_whose_rows_it_holds_is_refused(
+    noted: bytes | None, packed: Path
+) -> None:
+    path = packed / "requests.parquet"
+    table = pq.read_table(path)
+    pq.write_table(table.replace_schema_metadata(noted and {"trial_id": noted}), path)
+    if noted == b'["one-50rps-1"]':  # one row group of all trials
+        problem = "has no rows of the trial|has rows of .* among those of"
+    else:
+        problem = "does not name the trial of each of its row groups: it is damaged"
+    with pytest.raises(RecordError, match=problem):
+        load_run(packed)
+
+
+def test_packed_rows_that_contradict_their_trial_are_refused_by_its_name(packed: Path) -> None:
+    (damage,) = column_damages(["done_s"], "one null")
+    damage(packed / "requests.parquet")
+    said = "requests.parquet has a success without the times .*, in the trial .*: it is damaged"
+    with pytest.raises(RecordError, match=said):
+        load_run(packed)
 
 
 def test_an_index_beyond_every_schedule_takes_no_memory(copy: Path) -> None:

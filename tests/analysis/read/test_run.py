@@ -1,8 +1,10 @@
 import json
 
 import pytest
+from pandas.testing import assert_frame_equal
 
 from analysis.read.run import load_run
+from loadtests.records.packing import pack
 from loadtests.records.trials import Level, RecordError
 
 AT_100 = Level("open", rate_rps=100.0)
@@ -27,6 +29,16 @@ def test_a_whole_run_is_read(run):
     loaded = load_run(run.folder)
     assert [trial.record.contender_name for trial in loaded.measurements] == ["one"]
     assert len(loaded.trials[0].requests) == 1
+
+
+def test_a_run_reads_the_same_once_it_is_packed(run):
+    unpacked = load_run(run.folder)
+    pack(run.folder)
+    packed = load_run(run.folder)
+    assert [trial.record for trial in packed.trials] == [trial.record for trial in unpacked.trials]
+    for before, after in zip(unpacked.trials, packed.trials, strict=True):
+        assert_frame_equal(before.requests, after.requests, check_exact=True)
+        assert_frame_equal(before.telemetry, after.telemetry, check_exact=True)
 
 
 def test_a_folder_without_a_manifest_is_refused(tmp_path):

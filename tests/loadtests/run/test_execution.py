@@ -16,14 +16,12 @@ from loadtests.measure import trial as trial_module
 from loadtests.measure.locust_process import DriveError
 from loadtests.measure.trial import RunContext
 from loadtests.records.run_folder import forget_failed
-from loadtests.records.tables import read_requests, read_telemetry
+from loadtests.records.run_trials import RunTables, read_trials
 from loadtests.records.trials import (
     SCHEMA_VERSION,
     Dropped,
     TrialRecord,
     read_json,
-    read_trial,
-    trial_folders,
     write_json,
 )
 from loadtests.run import history as history_module
@@ -93,21 +91,17 @@ def run(tmp_path: Path, traffic_file: Path, machine_left_alone: None) -> Callabl
     return start
 
 
-def trials(folder: Path) -> dict[str, TrialRecord]:
-    return {path.name: read_trial(path) for path in trial_folders(folder)}
-
-
 def test_a_contender_that_does_not_start_is_a_row_with_its_reason_and_the_rest_goes_on(
     run, tmp_path: Path
 ) -> None:
     run("null-http", "broken")
-    found = trials(tmp_path)
+    found = read_trials(tmp_path)
     assert found["r1-null-http-30rps"].status == "completed"
     broken = found["r1-broken-30rps"]
     assert broken.status == "failed"
     assert "broken exited with code" in str(broken.reason)
     assert "smoke signals" in "\n".join(broken.log_tail)
-    assert not (tmp_path / "trials/r1-broken-30rps/requests.parquet").exists()
+    assert RunTables(tmp_path).requests(broken).empty
 
 
 def test_a_trial_in_which_the_server_restarted_a_part_of_itself_fails_and_the_next_has_a_new_one(
@@ -122,7 +116,7 @@ def test_a_trial_in_which_the_server_restarted_a_part_of_itself_fails_and_the_ne
 
     monkeypatch.setattr(RunningServer, "restarts", restarts)
     run("null-http", rates_rps=(30, 40))
-    first, second = sorted(trials(tmp_path).values(), key=lambda record: record.order)
+    first, second = sorted(read_trials(tmp_path).values(), key=lambda record: record.order)
     assert (first.status, second.status) == ("failed", "completed")
     assert first.reason == f"null-http did not run without a break: {said}"
     assert len(servers) == 2
@@ -142,7 +136,7 @@ def test_what_fails_for_want_of_room_ends_the_run_and_is_no_failed_trial(
     monkeypatch.setattr(module, "driving" if module is trial_module else "launched", fail)
     with pytest.raises(OSError, match="No space left on device"):
         run("null-http")
-    assert trials(tmp_path) == {}
+    assert read_trials(tmp_path) == {}
     monkeypatch.undo()
     assert run("null-http").finished == ["r1-null-http-30rps"]
 
@@ -151,7 +145,7 @@ def test_finished_trials_are_kept_and_only_missing_ones_are_run(run, tmp_path: P
     run("null-http", rates_rps=(30,))
     heard = run("null-http", rates_rps=(30, 40))
     assert heard.finished == ["r1-null-http-40rps"]
-    assert set(trials(tmp_path)) == {"r1-null-http-30rps", "r1-null-http-40rps"}
+    assert set(read_trials(tmp_path)) == {"r1-null-http-30rps", "r1-null-http-40rps"}
 
 
 def test_a_trial_whose_client_was_late_is_repeated_and_every_lag_is_recorded(
@@ -159,7 +153,7 @@ def test_a_trial_whose_client_was_late_is_repeated_and_every_lag_is_recorded(
 ) -> None:
     monkeypatch.setattr(trial_module, "SEND_LAG_SHARE", 0.0)  # nobody sends at the very instant
     run("null-http")
-    lags_ms = trials(tmp_path)["r1-null-http-30rps"].attempts_send_lag_p99_ms
+    lags_ms = read_trials(tmp_path)["r1-null-http-30rps"].attempts_send_lag_p99_ms
     assert len(lags_ms) == 3
     assert all(lag_ms > 0 for lag_ms in lags_ms)
 
@@ -169,7 +163,7 @@ def test_a_trial_whose_client_was_on_time_is_run_once(
 ) -> None:
     monkeypatch.setattr(trial_module, "SEND_LAG_SHARE", 1000.0)
     run("null-http")
-    assert len(trials(tmp_path)["r1-null-http-30rps"].attempts_send_lag_p99_ms) == 1
+    assert len(read_trials(tmp_path)["r1-null-http-30rps"].attempts_send_lag_p99_ms) == 1
 
 
 def foreign(monkeypatch: pytest.MonkeyPatch, *server_shares: float) -> None:
@@ -186,7 +180,7 @@ def test_a_disturbed_trial_is_repeated_and_what_others_had_is_recorded_of_every_
 ) -> None:
     foreign(monkeypatch, 0.6, 0.01)
     run("null-http")
-    found = trials(tmp_path)["r1-null-http-30rps"].attempts_foreign_share
+    found = read_trials(tmp_path)["r1-null-http-30rps"].attempts_foreign_share
     assert [shares["server"] for shares in found] == [0.6, 0.01]
 
 
@@ -195,7 +189,9 @@ def test_after_a_trial_that_stayed_disturbed_nobody_waits_for_quiet(
 ) -> None:
     foreign(monkeypatch, 0.6, 0.6, 0.6, 0.6)
     heard = run("null-http", rates_rps=(30, 40))
-    n_attempts = [len(trials(tmp_path)[name].attempts_foreign_share) for name in heard.finished]
+    n_attempts = [
+        len(read_trials(tmp_path)[name].attempts_foreign_share) for name in heard.finished
+    ]
     assert n_attempts == [3, 1]
 
 
@@ -203,8 +199,8 @@ def test_telemetry_covers_the_steady_state_of_server_and_load_generator(
     run, tmp_path: Path
 ) -> None:
     run("null-http")
-    folder = tmp_path / "trials/r1-null-http-30rps"
-    samples = read_telemetry(folder)
+    (trial,) = read_trials(tmp_path).values()
+    samples = RunTables(tmp_path).telemetry(trial)
     assert samples["t_s"].min() < 0.2
     assert samples["t_s"].max() > 0.5
     # A process that is just starting or ending has next to no memory.
@@ -214,7 +210,7 @@ def test_telemetry_covers_the_steady_state_of_server_and_load_generator(
         assert running[f"{role}_rss_bytes"].notna().any()
         assert (running[f"{role}_rss_bytes"].dropna() > 1_000_000).all()
     assert samples["gpu_busy_pct"].isna().all()  # no GPU was given: null, never zero
-    assert len(read_requests(folder)) > 0
+    assert len(RunTables(tmp_path).requests(trial)) > 0
 
 
 CAPACITY = CapacitySpec(
@@ -244,7 +240,7 @@ def test_a_killed_search_goes_on_where_it_was_and_ends_as_if_it_had_not_been(
         run("null-http", heard=Heard(stop_after=2), **settings)
     resumed = run("null-http", **settings)
     assert resumed.finished[:2] == SEARCHED[2:]
-    found = trials(tmp_path)
+    found = read_trials(tmp_path)
     assert sorted(found) == sorted(SEARCHED + CERTIFIED)
     assert {trial.purpose for name, trial in found.items() if name in SEARCHED} == {"search"}
     assert sorted(trial.order for trial in found.values()) == list(range(1, len(found) + 1))
@@ -272,12 +268,12 @@ def test_a_contender_that_does_not_start_ends_its_search_with_one_failed_probe(
 ) -> None:
     heard = run("broken", capacity=CAPACITY)
     assert heard.finished == ["search-broken-20rps", "r1-broken-30rps"]
-    assert {trial.status for trial in trials(tmp_path).values()} == {"failed"}
+    assert {trial.status for trial in read_trials(tmp_path).values()} == {"failed"}
 
 
 def test_the_noise_aa_copy_is_a_contender_of_its_own_in_the_same_block(run, tmp_path: Path) -> None:
     run("null-http", aa_test="null-http")
-    found = trials(tmp_path)
+    found = read_trials(tmp_path)
     base, aa_copy = found["r1-null-http-30rps"], found["r1-null-http-again-30rps"]
     assert (aa_copy.purpose, aa_copy.repeat, aa_copy.status) == ("noise", 1, "completed")
     assert aa_copy.schedule_digest == base.schedule_digest
@@ -286,19 +282,20 @@ def test_the_noise_aa_copy_is_a_contender_of_its_own_in_the_same_block(run, tmp_
 
 def test_every_request_has_the_length_of_its_text(run, tmp_path: Path) -> None:
     run("null-http")
-    assert set(read_requests(tmp_path / "trials/r1-null-http-30rps")["n_tokens"]) == {4}
+    (trial,) = read_trials(tmp_path).values()
+    assert set(RunTables(tmp_path).requests(trial)["n_tokens"]) == {4}
 
 
 def test_a_trial_bears_the_name_of_its_run(run, tmp_path: Path) -> None:
     run("broken", run_id="mine")
-    assert trials(tmp_path)["r1-broken-30rps"].run_id == "mine"
+    assert read_trials(tmp_path)["r1-broken-30rps"].run_id == "mine"
 
 
 def test_a_resumed_run_gives_no_position_a_second_time(run, tmp_path: Path) -> None:
     run("null-http", "broken", repeats=2)
     forget_failed(tmp_path)
     run("null-http", "broken", repeats=2)
-    found = trials(tmp_path).values()
+    found = read_trials(tmp_path).values()
     assert len({trial.order for trial in found}) == len(found) == 4
     kept = max(trial.order for trial in found if trial.status == "completed")
     assert all(trial.order > kept for trial in found if trial.status == "failed")

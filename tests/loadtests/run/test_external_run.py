@@ -12,8 +12,8 @@ from loadtests.host.cores import available_cores
 from loadtests.launch.artefacts import Artefacts
 from loadtests.launch.server import launched
 from loadtests.measure.trial import RunContext
-from loadtests.records.tables import read_requests, read_telemetry
-from loadtests.records.trials import TrialRecord, read_trial, trial_folders, write_json
+from loadtests.records.run_trials import RunTables, read_trials
+from loadtests.records.trials import TrialRecord, write_json
 from loadtests.run.execution import execute
 from loadtests.run.manifest import describe_run
 from loadtests.spec.contenders import resolve_contenders
@@ -68,7 +68,7 @@ def run(
         write_json(tmp_path / "manifest.json", manifest)
         context = RunContext(tmp_path, experiment, artefacts, cores, None)
         execute(resolve_contenders(experiment), context, Watched(after_trial))
-        return {path.name: read_trial(path) for path in trial_folders(tmp_path)}
+        return read_trials(tmp_path)
 
     return start
 
@@ -94,7 +94,7 @@ def test_a_running_service_is_measured_beside_a_contender_of_the_study(
     headers = {"x-token": "env:STUDY_TEST_TOKEN"}
     trials = run(service(foreign.url, headers=headers, confidence="predictions[0].score"))
     assert {trial.status for trial in trials.values()} == {"completed"}
-    folders = {name: tmp_path / "trials" / name for name in trials}
+    tables = RunTables(tmp_path)
     (mine,) = [name for name in trials if "mine" in name]
     (null,) = [name for name in trials if "null-http" in name]
 
@@ -107,12 +107,12 @@ def test_a_running_service_is_measured_beside_a_contender_of_the_study(
     assert (record.parity.against, record.parity.mismatches) == ("consistency", 0)
     assert record.parity.checked > 3
 
-    rows = read_requests(folders[mine])
+    rows = tables.requests(record)
     assert (rows["status"] == "ok").all()
     assert set(rows["label"].dropna()) <= {f"class of hello {k}" for k in range(20)}
     assert set(rows["confidence"].dropna()) == {0.25}
-    assert rows["scheduled_s"].tolist() == read_requests(folders[null])["scheduled_s"].tolist()
-    samples = read_telemetry(folders[mine])
+    assert rows["scheduled_s"].tolist() == tables.requests(trials[null])["scheduled_s"].tolist()
+    samples = tables.telemetry(record)
     assert samples["server_cpu_s"].isna().all()
     assert samples["load_cpu_s"].notna().any()
     assert record.telemetry_sources["server_cpu_s"] is None

@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from loadtests.host.cores import available_cores
@@ -15,6 +14,7 @@ from loadtests.measure.trial import RunContext
 from loadtests.plan import rounds
 from loadtests.plan.rounds import PlannedTrial
 from loadtests.plan.timetable import Limits, Timetable, TimeUp
+from loadtests.records.tables import SCHEMAS, write_table
 from loadtests.records.trials import (
     SCHEMA_VERSION,
     Dropped,
@@ -92,6 +92,8 @@ class Machine:
             folder = context.folder / "trials" / trial.trial_id
             folder.mkdir(parents=True)
             write_trial(folder, record)
+            for name, schema in SCHEMAS.items():
+                write_table(folder / name, schema.empty_table().to_pandas(), schema)
             self.made.append(record)
             finished(trial, record)
             trial = next(others, None)
@@ -119,7 +121,6 @@ Run = Callable[..., list[Dropped]]
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs, or continues, ASKED on a machine; what was dropped, by its manifest."""
-    monkeypatch.setattr(history_module, "read_requests", lambda folder: pd.DataFrame())
     monkeypatch.setattr(
         history_module,
         "slo_met",
