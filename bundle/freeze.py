@@ -27,9 +27,8 @@ def read_freeze(path: Path) -> Host:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else error
         raise BundleError(
-            f"expected the target's `pip freeze` in {path}, found no readable text ({why}): "
+            f"expected the target's `pip freeze` in {path}, found no readable text ({error}): "
             "run `python -m pip freeze > FILE` there."
         ) from None
     host: dict[str, Version | None] = {}

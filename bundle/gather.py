@@ -22,20 +22,6 @@ SIZES = ("small", "base")
 
 
 @dataclass(frozen=True)
-class Order:
-    """What is asked for. cache keeps models; have is the target's pip freeze, None an empty
-    Python."""
-
-    root: Path
-    cache: Path
-    target: Target
-    have: Path | None
-    extras: Sequence[str]
-    models: Sequence[str]
-    seed: int
-
-
-@dataclass(frozen=True)
 class Contents:
     """What a bundle holds, in folder. host: what the target has; changed_files: those that HEAD
     does not have as they are, so that they are not in project.tar."""
@@ -49,23 +35,42 @@ class Contents:
 
 
 @contextmanager
-def gathered(order: Order) -> Iterator[Contents]:
-    """The contents, in a folder that is gone afterwards. Raises BundleError."""
-    host = read_freeze(order.have) if order.have else {}
-    order.cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="bundle-", dir=order.cache) as own:
+def gathered(
+    *,
+    root: Path,
+    cache: Path,
+    target: Target,
+    have: Path | None,
+    extras: Sequence[str],
+    models: Sequence[str],
+    seed: int,
+) -> Iterator[Contents]:
+    """The contents, in a folder of cache that is gone afterwards; have is the target's pip freeze,
+    None an empty Python. Raises BundleError."""
+    host = read_freeze(have) if have else {}
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="bundle-", dir=cache.resolve()) as own:
         folder, project = Path(own) / "study-bundle", Path(own) / "project"
         (folder / "artefacts").mkdir(parents=True)
         archive = folder / "project.tar"
-        _git(order.root, "archive", "--format=tar", f"--output={archive}", "HEAD")
+        _git(root, "archive", "--format=tar", f"--output={archive}", "HEAD")
         with tarfile.open(archive) as tar:
             tar.extractall(project, filter="data")
-        packages = _packages(order, host, project, folder)
-        for size in order.models:
-            (folder / "artefacts" / size).symlink_to(_built_model(size, project, order))
-        commit = _git(order.root, "rev-parse", "HEAD")
-        changed = _git(order.root, "status", "--porcelain").splitlines()
-        yield Contents(folder, order.target, packages, host, commit, len(changed))
+        pyproject = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
+        requirements = project_requirements(pyproject, extras, target)
+        pins = read_pins((project / "constraints.txt").read_text(encoding="utf-8"), target)
+        stand_in = StandIn(Path(own) / "stand-in", target)
+        stand_in.make()
+        packages = stand_in.resolve(requirements, pins, host)
+        stand_in.download(packages.packed, folder / "wheels")
+        if needs_triton_numpy(requirements, host):
+            stand_in.download({"numpy": pins["numpy"]}, folder / "triton-wheels")
+        for size in models:
+            model = _built_model(size, project, cache.resolve() / "artefacts", seed)
+            (folder / "artefacts" / size).symlink_to(model)
+        commit = _git(root, "rev-parse", "HEAD")
+        changed = _git(root, "status", "--porcelain").splitlines()
+        yield Contents(folder, target, packages, host, commit, len(changed))
 
 
 def read_sizes(text: str) -> list[str]:
@@ -80,28 +85,13 @@ def read_sizes(text: str) -> list[str]:
     return sizes
 
 
-def _packages(order: Order, host: Host, project: Path, folder: Path) -> Packages:
-    """As the committed files ask for them; their wheels are put into folder."""
-    pyproject = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
-    pins = read_pins((project / "constraints.txt").read_text(encoding="utf-8"), order.target)
-    requirements = project_requirements(pyproject, order.extras, order.target)
-    stand_in = StandIn(folder.with_name("stand-in"), order.target)
-    stand_in.make()
-    packages = stand_in.resolve(requirements, pins, host)
-    stand_in.download(packages.packed, folder / "wheels")
-    if needs_triton_numpy(requirements, host):
-        stand_in.download({"numpy": pins["numpy"]}, folder / "triton-wheels")
-    return packages
-
-
-def _built_model(size: str, project: Path, order: Order) -> Path:
-    """Its folder, made by project's code or found in the cache."""
-    cache = (order.cache / "artefacts").resolve()
+def _built_model(size: str, project: Path, cache: Path, seed: int) -> Path:
+    """Its folder, made by project's code or found in cache."""
     command = (
         *(sys.executable, "-m", "servers.classifier", "build", "--model", size),
-        *("--cache", str(cache), "--seed", str(order.seed)),
+        *("--cache", str(cache), "--seed", str(seed)),
     )
-    packed = {**os.environ, "PYTHONPATH": str(project.resolve())}  # not the code that runs here
+    packed = {**os.environ, "PYTHONPATH": str(project)}  # not the code that runs here
     done = subprocess.run(command, cwd=project, env=packed, stdout=subprocess.PIPE, check=False)
     if done.returncode:
         raise BundleError(

@@ -41,6 +41,5 @@ def remarks(contents: Contents) -> list[str]:
     return [
         *found,
         f"Used as the target has it: {', '.join(present)}.",
-        f"Packed although the target has it, in a version or without extras that are asked for: "
-        f"{newer or 'nothing'}.",
+        f"Packed in place of what the target has: {newer or 'nothing'}.",
     ]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bundle.errors import BundleError
-from bundle.gather import Order, gathered
+from bundle.gather import gathered
 from bundle.pack import write_bundle
 from bundle.target import read_target
 from loadtests.launch.artefacts import Artefacts
@@ -43,7 +43,7 @@ def installed(
     have = here / "freeze.txt"
     there = {one.name: one.version for one in metadata.distributions()}
     have.write_text("".join(f"{n}=={v}\n" for n, v in there.items() if n not in LACKING))
-    order = Order(
+    gathering = gathered(
         root=committed,
         cache=cache,
         target=read_target(here_python, "manylinux_2_35_x86_64"),
@@ -53,7 +53,7 @@ def installed(
         seed=study_seed,
     )
     try:
-        with gathered(order) as contents:
+        with gathering as contents:
             folder = write_bundle(contents, here / "dist", 1 << 22)
     except BundleError as error:
         if "pip reaches its index" not in str(error):
