@@ -144,10 +144,8 @@ if [ "$mode" = --python ]; then
     make_environment "$python"
     python=$here/venv/bin/python
 fi
-if [ -d "$here/wheels" ]; then
-    echo "Installing $(ls "$here/wheels" | wc -l) packages into $python"
-    install_wheels "$here/wheels"
-fi
+echo "Installing $(ls "$here/wheels" | wc -l) packages into $python"
+install_wheels "$here/wheels"
 if [ -d "$here/triton-wheels" ]; then
     echo "Installing numpy for Triton's Python stubs into $here/triton-site"
     rm -rf "$here/triton-site"
