@@ -1,11 +1,11 @@
-"""`python -m bundle.adopt MODEL... --cache CACHE`: on the target, makes packed models found.
+"""`python -m bundle.adopt CACHE MODEL...`: on the target, makes packed models found.
 
 A model's folder is named by a digest of what made it, library versions among it. On a host with
 another torch the name differs, and the same code would train the same model once more.
 """
 
-import argparse
 import shutil
+import sys
 from pathlib import Path
 
 from servers.classifier.build import model_digest
@@ -28,14 +28,7 @@ def adopt(model: Path, cache: Path) -> Path:
     return folder
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bundle.adopt", description=__doc__)
-    parser.add_argument("models", nargs="+", type=Path, metavar="MODEL")
-    parser.add_argument("--cache", type=Path, required=True)
-    given = parser.parse_args()
-    for model in given.models:
-        print(adopt(model, given.cache))
-
-
 if __name__ == "__main__":
-    main()
+    cache, *models = map(Path, sys.argv[1:])
+    for model in models:
+        print(adopt(model, cache))

@@ -4,6 +4,7 @@ set -eu
 
 wanted=@python@
 commit=@commit@
+expected="@expected@"
 here=$(cd "$(dirname "$0")" && pwd)
 bundle=study-bundle
 
@@ -26,53 +27,19 @@ version_of() {
     "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null || echo none
 }
 
-choose_python() {
-    for candidate in python3 "python$wanted"; do
-        if [ "$(version_of "$candidate")" = "$wanted" ]; then
-            command -v "$candidate"
-            return
-        fi
-    done
-    fail "expected Python $wanted, for which this bundle is, found none as python3 or \
-python$wanted on the PATH: give it with --python."
-}
-
-verify() { # of the files that SHA256SUMS beside this script names: which are here, and whole
-    missing=
-    damaged=
-    while read -r sum name; do
-        if [ ! -f "$here/$name" ]; then
-            missing="$missing $name"
-        elif [ "$(sha256sum <"$here/$name" | cut -d ' ' -f 1)" != "$sum" ]; then
-            damaged="$damaged $name"
-        fi
-    done <"$here/SHA256SUMS"
-    [ -z "$missing$damaged" ] || fail "expected every file of SHA256SUMS in $here, found\
-${missing:+ missing:$missing}${missing:+${damaged:+;}}${damaged:+ damaged:$damaged}: copy these again."
+verify() { # of the files that SHA256SUMS beside this script names: all are here, and whole
+    bad=$(cd "$here" && LC_ALL=C sha256sum --check --quiet SHA256SUMS 2>/dev/null) ||
+        fail "expected every file of SHA256SUMS in $here, found missing (open or read) or damaged: \
+$(echo $bad): copy these again."
 }
 
 check_host() { # what the list given with --have promised
-    "$1" - "$here/about.json" <<'EOF'
-import json, sys
-from importlib import metadata
-
-def there(name):
-    for distribution in (name, name + "-gpu"):
-        try:
-            return metadata.version(distribution)
-        except metadata.PackageNotFoundError:
-            pass
-
-with open(sys.argv[1], encoding="utf-8") as about:
-    expected = json.load(about)["expected_there"]
-missing = [name for name in expected if there(name) is None]
-if missing:
-    sys.exit(
-        "install.sh: expected %s on %s, as --have said, found none: give the Python that "
-        "`pip freeze` was run with, or make the bundle again."
-        % (", ".join(missing), sys.executable)
-    )
-EOF
+    missing=$("$1" -c 'import re, sys
+from importlib.metadata import distributions
+there = {re.sub("[-_.]+", "-", one.metadata["Name"] or "").lower() for one in distributions()}
+print(*sorted(set(sys.argv[1:]) - there), sep=", ")' $expected)
+    [ -z "$missing" ] || fail "expected $missing on $1, as --have said, found none: give the Python \
+that \`pip freeze\` was run with, or make the bundle again."
 }
 
 make_environment() { # $1: the Python whose packages are used
@@ -134,14 +101,15 @@ EOF
     chmod +x "$here/study"
 }
 
-given=
 mode=--python
+python=python3
+[ "$(version_of python3)" = "$wanted" ] || python=python$wanted
 while [ $# -gt 0 ]; do
     case $1 in
     --python | --into)
         [ $# -gt 1 ] || fail "expected a Python after $1, found nothing: name one."
         mode=$1
-        given=$(command -v "$2") || fail "expected a Python at $2, found none: correct $1."
+        python=$2
         shift 2
         ;;
     -h | --help)
@@ -154,32 +122,30 @@ while [ $# -gt 0 ]; do
         ;;
     esac
 done
-python=${given:-$(choose_python)} || exit 2
-case $python in /*) ;; *) python=$(pwd)/$python ;; esac
 found=$(version_of "$python")
-[ "$found" = "$wanted" ] ||
-    fail "expected Python $wanted, for which this bundle is, found $found in $python: give another."
+[ "$found" = "$wanted" ] || fail "expected Python $wanted, for which this bundle is, found $found \
+in $python: give another with $mode."
+python=$(command -v "$python")
+case $python in /*) ;; *) python=$(pwd)/$python ;; esac
 
 echo "Verifying the files in $here"
 verify
-if [ ! -f "$here/about.json" ]; then # beside the archive, or its parts
+if [ ! -f "$here/project.tar" ]; then # beside the archive, or its parts
     echo "Unpacking to $here/$bundle"
     # Those of an earlier bundle; what was installed, and results, stay.
     rm -rf "$here/$bundle/wheels" "$here/$bundle/triton-wheels" "$here/$bundle/artefacts"
-    cat "$here/$bundle".tar* | tar -xf - -C "$here"
+    cat "$here/$bundle".tar* | tar --no-same-owner -xf - -C "$here"
     exec sh "$here/$bundle/install.sh" "$mode" "$python"
 fi
 
-check_host "$python" || exit 2
+[ -z "$expected" ] || check_host "$python"
 if [ "$mode" = --python ]; then
     echo "Making a virtual environment in $here/venv that uses the packages of $python"
     make_environment "$python"
     python=$here/venv/bin/python
 fi
-if [ -d "$here/wheels" ]; then
-    echo "Installing $(ls "$here/wheels" | wc -l) packages into $python"
-    install_wheels "$here/wheels"
-fi
+echo "Installing $(ls "$here/wheels" | wc -l) packages into $python"
+install_wheels "$here/wheels"
 if [ -d "$here/triton-wheels" ]; then
     echo "Installing numpy for Triton's Python stubs into $here/triton-site"
     rm -rf "$here/triton-site"
@@ -193,7 +159,7 @@ for model in "$here"/artefacts/*/; do
     [ -d "$model" ] || continue
     echo "Placing the model $(basename "$model")"
     mkdir -p "$here/project/.cache/artefacts"
-    (cd "$here/project" && "$python" -m bundle.adopt "$model" --cache .cache/artefacts)
+    (cd "$here/project" && "$python" -m bundle.adopt .cache/artefacts "$model")
 done
 write_command
 experiment=default.toml

@@ -1,15 +1,14 @@
 """The machine that a bundle is for: its Python and the oldest glibc it may have."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from packaging.tags import Tag, compatible_tags, cpython_tags
+from packaging.requirements import Requirement
 
 from bundle.errors import BundleError
 
 PYTHONS = ("3.11", "3.12", "3.13")
-_LEGACY_PLATFORMS = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
-"""Names that older wheels use for manylinux_2_17, 2_12 and 2_5 (PEP 600)."""
 
 
 @dataclass(frozen=True)
@@ -24,41 +23,21 @@ class Target:
         return f"manylinux_2_{self.glibc_minor}_x86_64"
 
     @property
-    def platforms(self) -> list[str]:
-        """The platform names of wheels that run there, the best first."""
-        names = []
-        for minor in range(self.glibc_minor, 4, -1):
-            names.append(f"manylinux_2_{minor}_x86_64")
-            if minor in _LEGACY_PLATFORMS:
-                names.append(f"{_LEGACY_PLATFORMS[minor]}_x86_64")
-        return [*names, "linux_x86_64"]
-
-    @property
-    def tags(self) -> list[Tag]:
-        """The tags of wheels that run there, the best first."""
-        version = tuple(map(int, self.python.split(".")))
-        interpreter = f"cp{version[0]}{version[1]}"
+    def pip_options(self) -> list[str]:
+        """What makes pip choose wheels that run there: every older glibc is to be named."""
+        older = (f"manylinux_2_{minor}_x86_64" for minor in range(self.glibc_minor, 4, -1))
         return [
-            *cpython_tags(version, platforms=self.platforms),
-            *compatible_tags(version, interpreter=interpreter, platforms=self.platforms),
+            *("--only-binary", ":all:", "--implementation", "cp", "--python-version", self.python),
+            *(f"--platform={name}" for name in (*older, "manylinux2014_x86_64", "linux_x86_64")),
         ]
 
-    @property
-    def markers(self) -> dict[str, str]:
-        """The environment in which the markers of requirements are read (PEP 508)."""
-        return {
-            "implementation_name": "cpython",
-            "implementation_version": f"{self.python}.0",
-            "os_name": "posix",
-            "platform_machine": "x86_64",
-            "platform_python_implementation": "CPython",
-            "platform_release": "",
-            "platform_system": "Linux",
-            "platform_version": "",
-            "python_full_version": f"{self.python}.0",
-            "python_version": self.python,
-            "sys_platform": "linux",
-        }
+    def asked(self, texts: Iterable[str]) -> list[Requirement]:
+        """The requirements whose markers hold there (PEP 508), those of extras left out."""
+        there = {"python_version": self.python, "python_full_version": f"{self.python}.0"}
+        found = map(Requirement, texts)
+        return [
+            one for one in found if not one.marker or one.marker.evaluate({**there, "extra": ""})
+        ]
 
 
 def read_target(python: str, platform: str) -> Target:

@@ -4,7 +4,6 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from packaging.requirements import Requirement
-from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
@@ -12,32 +11,20 @@ from bundle.errors import BundleError
 from bundle.freeze import Host
 from bundle.target import Target
 
-LEANER = {
-    "jupyter": (
-        "ipykernel",
-        "the report's notebook needs a kernel; JupyterLab, Notebook and consoles only show it",
-    ),
-    "tritonclient": (
-        "tritonclient[grpc]",
-        "only tritonclient.grpc is imported; the extra `all` adds cuda-python (shared memory on "
-        "the GPU), aiohttp and perf_analyzer, which since 2.61 is an empty package",
-    ),
-}
-"""Requirements of pyproject.toml that are packed in part: what instead, and why."""
+LEANER = {"jupyter": "ipykernel", "tritonclient": "tritonclient[grpc]"}
+"""Requirements of pyproject.toml that are packed in part. The report's notebook needs a kernel, but
+not the programs that show it. Only tritonclient.grpc is imported; the extra `all` adds cuda-python,
+aiohttp and perf_analyzer, which since 2.61 is an empty package."""
 
-NOT_IMPORTED = {
-    "nvidia-pytriton": "its files are started, the package is never imported: nothing it requires",
-}
-"""Packages whose own requirements are left out, and why."""
-
-TRITON_NUMPY = "numpy==1.26.4"
-"""The last numpy that Triton 2.51's Python stubs can use; no wheels for Python 3.13."""
+NOT_IMPORTED = "nvidia-pytriton"
+"""Packed without what it requires: its files are started, the package is never imported."""
 
 
 def project_requirements(
     pyproject: Mapping[str, Any], extras: Collection[str], target: Target
-) -> list[Requirement]:
-    """What must be there on target; BundleError for an extra that pyproject does not have."""
+) -> dict[str, Requirement]:
+    """What must be there on target, by canonical name; BundleError for an extra that pyproject
+    does not have."""
     project = pyproject["project"]
     optional = project.get("optional-dependencies", {})
     unknown = sorted(set(extras) - optional.keys())
@@ -47,31 +34,20 @@ def project_requirements(
             "choose from these."
         )
     texts = [*project["dependencies"], *(text for extra in extras for text in optional[extra])]
-    asked = [Requirement(text) for text in texts]
-    here: dict[str, Requirement] = {
-        canonicalize_name(requirement.name): requirement
-        for requirement in asked
-        if not requirement.marker or requirement.marker.evaluate(target.markers)
-    }
-    if "onnxruntime-gpu" in here:  # the same package built for CUDA, with the CPU's engine in it
-        here.pop("onnxruntime", None)
-    return [Requirement(LEANER[name][0]) if name in LEANER else here[name] for name in here]
+    asked = {str(canonicalize_name(one.name)): one for one in target.asked(texts)}
+    if "onnxruntime-gpu" in asked:  # the same package built for CUDA, with the CPU's engine in it
+        asked.pop("onnxruntime", None)
+    leaner = (Requirement(LEANER.get(name, str(one))) for name, one in asked.items())
+    return {canonicalize_name(one.name): one for one in leaner}
 
 
-def read_pins(constraints: str, target: Target) -> dict[str, SpecifierSet]:
+def read_pins(constraints: str, target: Target) -> dict[str, Version]:
     """The version of each package in the text of constraints.txt, for target."""
-    pins = [Requirement(line) for line in constraints.splitlines() if line.strip()]
-    return {
-        canonicalize_name(pin.name): pin.specifier
-        for pin in pins
-        if not pin.marker or pin.marker.evaluate(target.markers)
-    }
+    pins = target.asked(filter(str.strip, constraints.splitlines()))
+    return {canonicalize_name(p.name): Version(next(iter(p.specifier)).version) for p in pins}
 
 
-def needs_triton_numpy(requirements: Collection[Requirement], host: Host) -> bool:
-    """Whether Triton is wanted on a host whose numpy its stubs cannot use."""
-    triton = any(canonicalize_name(one.name) in NOT_IMPORTED for one in requirements)
-    if not triton or "numpy" not in host:
-        return False
-    numpy = host["numpy"]
-    return numpy is None or numpy >= Version("2")
+def needs_triton_numpy(requirements: Collection[str], host: Host) -> bool:
+    """Whether Triton is wanted on a host whose numpy its stubs cannot use, or may be such."""
+    too_new = Version("2")
+    return NOT_IMPORTED in requirements and (host.get("numpy", Version("0")) or too_new) >= too_new

@@ -37,15 +37,14 @@ def bundle_up(
     ] = False,
 ) -> None:
     """Pack wheels, project and models for a machine without a network."""
-    from bundle.artefacts import read_sizes
-    from bundle.gather import Order, gathered
-    from bundle.pack import MIB, write_bundle
-    from bundle.tables import contents_tables, files_table, remarks
+    from bundle.gather import gathered, read_sizes
+    from bundle.pack import write_bundle
+    from bundle.tables import MIB, files_table, remarks
     from bundle.target import read_target
     from loadtests.spec.seed import SEED
     from servers.surroundings import writable_cache
 
-    order = Order(
+    gathering = gathered(
         root=ROOT,
         cache=writable_cache(ROOT / ".cache"),
         target=read_target(python, platform),
@@ -57,11 +56,11 @@ def bundle_up(
     part_bytes = part_mib * MIB if part_mib else None
     if not plan:
         writable(out)
-    with status("collecting"), gathered(order) as contents:
-        console.print(*contents_tables(contents, part_bytes))
+    with status("collecting"), gathering as contents:
+        console.print(files_table(contents.folder, f"For Python {python} on {platform}"))
         for remark in remarks(contents):
             say(remark)
         folder = None if plan else write_bundle(contents, out, part_bytes)
     if folder:
-        console.print(files_table(folder))
+        console.print(files_table(folder, folder.name))
         say(f"{folder}: take it there, then sh {folder.name}/install.sh")

@@ -1,61 +1,105 @@
-"""A target without a network, on this machine: wheels made of what is installed."""
+"""Targets without a network, on this machine: wheels that hold nothing but metadata."""
 
-import csv
-import io
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from email import message_from_string
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 
-ADDED_BY_PIP = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
-PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+from bundle.errors import BundleError
+from bundle.freeze import Host
+from bundle.stand_in import Packages, StandIn
+from bundle.target import read_target
+from bundle.wanted import project_requirements, read_pins
 
 
 @pytest.fixture(scope="session")
 def here_python() -> str:
     """The running Python as `3.11`."""
-    return PYTHON
+    return f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 @pytest.fixture(scope="session")
-def make_wheel() -> Callable[[str, Path], Path]:
-    """Packs an installed pure package as a wheel again, into a folder."""
+def bare_wheel() -> Callable[..., Path]:
+    """Writes a wheel that holds nothing but its metadata, into a folder."""
 
-    def make(name: str, folder: Path) -> Path:
-        distribution = metadata.distribution(name)
-        stem = f"{name.replace('-', '_')}-{distribution.version}"
-        wheel = folder / f"{stem}-py3-none-any.whl"
-        record = io.StringIO()
+    def write(folder: Path, metadata_text: str, tag: str = "py3-none-any") -> Path:
+        about = message_from_string(metadata_text)
+        stem = f"{about['Name'].replace('-', '_')}-{about['Version']}"
+        wheel = folder / f"{stem}-{tag}.whl"
         with zipfile.ZipFile(wheel, "w") as archive:
-            for file in distribution.files or []:
-                inside = file.as_posix()
-                if file.parts[0].endswith(".dist-info"):
-                    inside = f"{stem}.dist-info/{file.name}"
-                if ".." in file.parts or file.suffix == ".pyc" or file.name in ADDED_BY_PIP:
-                    continue
-                archive.writestr(inside, file.read_binary())
-                csv.writer(record).writerow([inside, "", ""])
-            archive.writestr(f"{stem}.dist-info/RECORD", record.getvalue())
+            archive.writestr(f"{stem}.dist-info/METADATA", metadata_text)
+            archive.writestr(f"{stem}.dist-info/WHEEL", f"Wheel-Version: 1.0\nTag: {tag}\n")
         return wheel
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def stand_in(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], StandIn]:
+    """That of a target with the given Python, made once."""
+
+    @cache
+    def make(python: str) -> StandIn:
+        folder = tmp_path_factory.mktemp("stand-in") / python
+        made = StandIn(folder, read_target(python, "manylinux_2_35_x86_64"))
+        try:
+            made.make()
+        except BundleError as error:
+            pytest.skip(f"pip does not reach its index: {error}")
+        return made
 
     return make
 
 
-@pytest.fixture
-def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that is all that pip can fetch from."""
-    folder = tmp_path / "index"
-    folder.mkdir()
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
-    monkeypatch.setenv("PIP_FIND_LINKS", folder.as_uri())  # pip splits the variable at blanks
-    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
-    return folder
+@pytest.fixture(scope="session")
+def only_from() -> Callable[[Path], AbstractContextManager[None]]:
+    """Within it, a folder is all that pip can fetch from."""
+
+    @contextmanager
+    def only(folder: Path) -> Iterator[None]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PIP_NO_INDEX", "1")
+            patch.setenv("PIP_FIND_LINKS", folder.as_uri())  # pip splits the variable at blanks
+            patch.setenv("PIP_CONFIG_FILE", "/dev/null")
+            yield
+
+    return only
+
+
+@pytest.fixture(scope="session")
+def asked_here(
+    root: Path,
+    stand_in: Callable[[str], StandIn],
+    only_from: Callable[[Path], AbstractContextManager[None]],
+    bare_wheel: Callable[..., Path],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[str, Host], Packages]:
+    """What the project needs on a Python with what a host has, in the versions installed here."""
+    folder = tmp_path_factory.mktemp("installed")
+    for distribution in metadata.distributions():
+        bare_wheel(folder, distribution.read_text("METADATA"))
+    pyproject = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    constraints = (root / "constraints.txt").read_text(encoding="utf-8")
+
+    def resolve(python: str, host: Host) -> Packages:
+        chosen = stand_in(python)
+        with only_from(folder):
+            return chosen.resolve(
+                project_requirements(pyproject, (), chosen.target),
+                read_pins(constraints, chosen.target),
+                host,
+            )
+
+    return resolve
 
 
 @pytest.fixture(scope="session")

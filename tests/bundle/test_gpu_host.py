@@ -1,40 +1,22 @@
 """The host that the bundle is made for first: torch with CUDA 13, numpy 2, no web framework."""
 
-import tomllib
-from collections.abc import Mapping
-from importlib import metadata
+from collections.abc import Callable
 from pathlib import Path
 
-from packaging.requirements import Requirement
-from packaging.specifiers import SpecifierSet
-from packaging.version import Version
-
-from bundle.closure import Release, close
-from bundle.freeze import read_freeze
-from bundle.target import read_target
-from bundle.wanted import needs_triton_numpy, project_requirements
+from bundle.freeze import Host, read_freeze
+from bundle.stand_in import Packages
+from bundle.wanted import needs_triton_numpy
 
 LACKING = {"fastapi", "uvicorn", "locust", "gevent", "tritonclient", "litserve", "nvidia-pytriton"}
 USED = {"torch", "numpy", "transformers", "pandas", "pyarrow", "onnxruntime", "tokenizers"}
 
 
-def test_what_it_lacks_travels_and_what_it_has_is_used(root: Path) -> None:
-    def installed_here(wanted: Mapping[str, SpecifierSet]) -> dict[str, Release]:
-        return {
-            name: Release(
-                name,
-                Version(metadata.version(name)),
-                tuple(map(Requirement, metadata.requires(name) or [])),
-                Path(),
-            )
-            for name in wanted
-        }
-
+def test_what_it_lacks_travels_and_what_it_has_is_used(
+    asked_here: Callable[[str, Host], Packages],
+) -> None:
     host = read_freeze(Path(__file__).parent / "freeze-gpu-host.txt")
-    pyproject = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
-    target = read_target("3.12", "manylinux_2_35_x86_64")
-    wanted = project_requirements(pyproject, (), target)
-    closure = close(wanted, host, target.markers, installed_here)
-    assert closure.packed.keys() >= LACKING
-    assert closure.present.keys() >= USED
-    assert needs_triton_numpy(wanted, host)
+    packages = asked_here("3.12", host)
+    assert packages.packed.keys() >= LACKING
+    assert packages.present.keys() >= USED
+    assert not {name for name in packages.packed if name.startswith(("torch", "nvidia-c", "numpy"))}
+    assert needs_triton_numpy(packages.packed, host)

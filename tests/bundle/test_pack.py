@@ -3,15 +3,16 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Callable
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
 import pytest
 from packaging.version import Version
 
-from bundle.closure import Closure
 from bundle.gather import Contents
 from bundle.pack import write_bundle
+from bundle.stand_in import Packages
 from bundle.target import read_target
 
 PART_BYTES = 10_239  # one byte less than tar writes at once
@@ -20,19 +21,21 @@ RunInstall = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def contents(tmp_path: Path, here_python: str) -> Contents:
-    """A project of one file, and a host that has one package."""
-    project = tmp_path / "project.tar"
-    with tarfile.open(project, "w") as tar:
+    """A project of one file, a model elsewhere, and a host that has one package."""
+    folder = tmp_path / "study-bundle"
+    (folder / "artefacts").mkdir(parents=True)
+    with tarfile.open(folder / "project.tar", "w") as tar:
         tar.add(__file__, "study.py")
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "model.json").write_text("{}")
+    (folder / "artefacts" / "small").symlink_to(tmp_path / "model")
     return Contents(
+        folder=folder,
         target=read_target(here_python, "manylinux_2_35_x86_64"),
-        closure=Closure({}, {"pytest": Version("9")}, {}),
+        packages=Packages({}, {"pytest": Version("9")}),
         host={},
-        triton_numpy=None,
-        project_tar=project,
         commit="0123456789ab",
         changed_files=0,
-        models={},
     )
 
 
@@ -57,6 +60,7 @@ def test_parts_are_at_most_as_large_as_asked_and_join_to_the_archive(
     with tarfile.open(fileobj=BytesIO(joined)) as tar, tarfile.open(whole) as expected:
         assert tar.getnames() == expected.getnames()
         assert "study-bundle/install.sh" in tar.getnames()
+        assert tar.getmember("study-bundle/artefacts/small/model.json").isfile()
 
 
 def test_the_checksums_are_those_of_the_parts(contents: Contents, tmp_path: Path) -> None:
@@ -84,15 +88,16 @@ def test_parts_that_are_missing_or_damaged_are_named(
     (folder / "study-bundle.tar.part-001").write_bytes(b"x" * PART_BYTES)
     done = install(folder, "--python", sys.executable)
     assert done.returncode == 2
-    assert "missing: study-bundle.tar.part-002; damaged: study-bundle.tar.part-001:" in done.stderr
+    assert "study-bundle.tar.part-001: FAILED" in done.stderr
+    assert "study-bundle.tar.part-002: FAILED open or read" in done.stderr
     assert not (folder / "study-bundle").exists()
 
 
 def test_a_host_without_what_its_list_promised_is_told_so(
     contents: Contents, tmp_path: Path, install: RunInstall
 ) -> None:
-    contents.closure.present["no-such-package"] = Version("1")  # type: ignore[index]  # a dict here
-    folder = write_bundle(contents, tmp_path / "dist", None)
+    promised = replace(contents, packages=Packages({}, {"no-such-package": None}))
+    folder = write_bundle(promised, tmp_path / "dist", None)
     done = install(folder, "--python", sys.executable)
     assert done.returncode == 2
     assert "install.sh: expected no-such-package on " in done.stderr
