@@ -49,7 +49,7 @@ def colocate_models(
     from loadtests.host.cores import available_cores, split_cores
     from loadtests.host.nvml import Gpu
     from loadtests.launch.artefacts import prepare
-    from loadtests.spec.seed import SEED
+    from loadtests.records.seed import SEED
 
     writable(results)
     spec = ColocationSpec(

@@ -7,7 +7,6 @@ from typing import TypeVar
 import numpy as np
 from pydantic import Field
 
-from analysis.read.manifest import Experiment, Manifest, Slo
 from analysis.read.value import Value
 from analysis.steady.metrics import (
     LengthMetrics,
@@ -20,6 +19,8 @@ from analysis.steady.steady_state import Sample
 from analysis.validity.certificate import Check, certify_repeats, certify_sample_size
 from analysis.validity.reasons import Effect, Finding, Reason
 from analysis.validity.trials import JudgedTrial
+from loadtests.records.experiment import Experiment, Slo
+from loadtests.records.manifest import Manifest
 from loadtests.records.slo import SloOutcome, certified, judge_slo
 from loadtests.records.trials import Level, Mode
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.read.engines import Engine, read_engines
-from analysis.read.manifest import Manifest, read_manifest
+from loadtests.records.manifest import Manifest, read_manifest
 from loadtests.records.stored import RESUME
 from loadtests.records.tables import REQUESTS_SCHEMA, TELEMETRY_SCHEMA, read_table
 from loadtests.records.trials import Purpose, RecordError, TrialRecord, read_trials

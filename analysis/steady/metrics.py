@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from analysis.read.manifest import Slo
 from analysis.read.value import Value, over
 from analysis.steady.steady_state import Sample, total
 from analysis.steady.usage import FloatArray, Usage
+from loadtests.records.experiment import Slo
 from loadtests.records.slo import nearest_rank, rank_index
 from loadtests.records.tables import BUCKETS_TOKENS
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, cast
+from typing import Annotated, Any, Literal, TypeVar, cast
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
@@ -44,8 +44,11 @@ class _Versioned(BaseModel):
     schema_version: Any = None
 
 
-def read_stored(path: Path, kind: type[Kind], remedy: str = AGAIN) -> Kind:
-    """The JSON file of this version of the study, as a value of kind."""
+def read_stored(
+    path: Path, kind: type[Kind], remedy: str = AGAIN, extra: Literal["ignore"] | None = None
+) -> Kind:
+    """The JSON file of this version of the study, as a value of kind; extra "ignore": fields that
+    kind does not have are left aside, whatever it says of them itself."""
     try:
         content = read_regular(path, MOST_JSON_BYTES)
     except FileNotFoundError:
@@ -62,7 +65,7 @@ def read_stored(path: Path, kind: type[Kind], remedy: str = AGAIN) -> Kind:
                 f"{path} has schema version {shown(found)}, this version of the study reads "
                 f"{SCHEMA_VERSION}: use the version that made the run."
             )
-        value: Kind = _adapter(cast(Any, kind)).validate_json(content, strict=True)
+        value: Kind = _adapter(cast(Any, kind)).validate_json(content, strict=True, extra=extra)
     return value
 
 

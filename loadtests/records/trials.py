@@ -9,7 +9,7 @@ from dataclasses import asdict, astuple, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, GetPydanticSchema
+from pydantic import BaseModel, ConfigDict, Field, GetPydanticSchema
 from pydantic_core.core_schema import no_info_after_validator_function
 
 from loadtests.records.stored import (
@@ -169,16 +169,17 @@ class TrialRecord:
 
 @dataclass(frozen=True)
 class Dropped:
-    """An entry of `dropped` in manifest.json: what the time budget left no room for.
+    """An entry of `dropped` in manifest.json: what the time budget left no room for."""
 
-    repeat is the block, 0 in the search or where it means every block; contender None means every
-    contender. Purpose "engines": the engines alone.
-    """
-
-    purpose: Purpose | Literal["engines"]
-    repeat: int
-    contender: str | None
-    detail: str
+    purpose: Annotated[
+        Purpose | Literal["engines"],
+        Field(description="search, measurement, noise or engines (measured alone)."),
+    ]
+    repeat: Annotated[Block, Field(description="The block; 0: a search, or every block.")]
+    contender: Annotated[
+        Name | None, Field(description="Name of the contender; null: every contender.")
+    ]
+    detail: Annotated[str, Field(description="What was left out.")]
 
 
 @dataclass(frozen=True)
