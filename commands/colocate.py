@@ -18,7 +18,7 @@ from commands.common import (
     writable,
 )
 from commands.errors import stopped_without_a_trace
-from servers.choices import Device, EngineName, Precision
+from servers.engines import Device, EngineName, Precision
 from servers.triton_service.colocated.sizes import SizeName
 
 

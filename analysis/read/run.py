@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.read.engines import Engine, read_engines
+from loadtests.records.engines import EngineFacts, read_engines
 from loadtests.records.manifest import Manifest, read_manifest
 from loadtests.records.stored import RESUME
 from loadtests.records.tables import REQUESTS_SCHEMA, TELEMETRY_SCHEMA, read_table
@@ -41,7 +41,7 @@ class Run:
     folder: Path
     manifest: Manifest
     trials: tuple[Trial, ...]
-    engines: tuple[Engine, ...] = ()
+    engines: tuple[EngineFacts, ...] = ()
 
     def having(self, *purposes: Purpose) -> tuple[Trial, ...]:
         """The trials of these purposes, in name order."""

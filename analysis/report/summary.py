@@ -21,13 +21,13 @@ from analysis.compare.verdicts import Repeats
 from analysis.decide.bottleneck import BottleneckFound, LoadFacts, find_bottlenecks, load_facts
 from analysis.decide.recommend import Recommendation, candidates_of, cpu_verdicts, recommend
 from analysis.read.contenders import SIMULATED_SERVER, ContenderFacts, contender_facts
-from analysis.read.engines import Engine
 from analysis.read.run import Run
 from analysis.read.value import Value
 from analysis.steady.gpu import GpuFigure, gpu_figures
 from analysis.validity.reasons import MEANINGS, Meaning
 from analysis.validity.trials import Ceiling, TrialResult, ceilings, judge_trials
 from loadtests.records.disturbance import disturbances_in_words
+from loadtests.records.engines import EngineFacts
 from loadtests.records.experiment import Price, Slo
 from loadtests.records.manifest import Manifest
 
@@ -65,7 +65,7 @@ class Summary(Value):
     gpu_figures: list[GpuFigure] = Field(
         description="What is known of the GPU, what it means and who says so; empty: nothing."
     )
-    engines: list[Engine] = Field(
+    engines: list[EngineFacts] = Field(
         description="Each engine measured alone; empty: the experiment has no [engines]."
     )
     engine_efficiencies: list[EngineEfficiency] = Field(

@@ -182,28 +182,6 @@ class Dropped:
     detail: Annotated[str, Field(description="What was left out.")]
 
 
-@dataclass(frozen=True)
-class EngineFacts:
-    """An entry of engines.json: one engine in one placement, measured alone (results/README.md).
-
-    placement holds the fields of servers.classifier.placement.Placement, check and the points of
-    the curve those of servers.classifier. reason says why available is false: then nothing below it
-    is known. flops_per_request is by padded length in tokens.
-    """
-
-    engine: str
-    placement: Mapping[str, Any]
-    used_by: tuple[str, ...]
-    available: bool
-    reason: str
-    version: str = ""
-    device_name: str = ""
-    precision_check: Mapping[str, Any] | None = None
-    curve: tuple[Mapping[str, Any], ...] = ()
-    flops_per_request: Mapping[str, float] = field(default_factory=dict)
-    matmul_flops_per_s: float | None = None
-
-
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     path.write_text(storable_json(value, indent=2) + "\n", encoding="utf-8")
 

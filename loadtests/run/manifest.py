@@ -19,11 +19,12 @@ from loadtests.run.os_limits import limits_in_force
 from loadtests.spec.experiment import Experiment
 from loadtests.spec.inputs import without_places
 from servers.cpu_model import cpu_model
+from servers.engines import ENGINES
 
 PACKAGES = (
     *("fastapi", "gevent", "geventhttpclient", "grpcio", "litserve", "locust", "numpy"),
-    *("nvidia-pytriton", "onnxruntime", "tokenizers", "torch", "transformers", "tritonclient"),
-    "uvicorn",
+    *("nvidia-pytriton", "tokenizers", "transformers", "tritonclient", "uvicorn"),
+    *(kind.library for kind in ENGINES.values()),
 )
 
 SAME_ON_RESUME = ("experiment", "machine", "versions", "model", "traffic", "cores")

@@ -22,7 +22,7 @@ from servers.contract import (
     MAX_LENGTH_TOKENS,
     MIN_LENGTH_TOKENS,
 )
-from servers.discovery import EngineName, OptionValue
+from servers.discovery import ContenderEngine, OptionValue
 
 Place = Annotated[str, Field(pattern=r"^[^\x00]+$")]
 LengthTokens = Annotated[Count, Field(ge=MIN_LENGTH_TOKENS, le=MAX_LENGTH_TOKENS)]
@@ -73,7 +73,7 @@ class VariantSpec(Strict):
 
     name: Name
     base: Name
-    engine: EngineName | None = None
+    engine: ContenderEngine | None = None
     options: Mapping[str, OptionValue] = {}
 
 

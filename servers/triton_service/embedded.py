@@ -5,8 +5,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from itertools import count
 
-from servers.classifier.placement import EngineName, EngineUnavailableError, placement_from
+from servers.engines import ENGINES_IN_WORDS, EngineName, engine_named
 from servers.launch_args import LaunchArgs
+from servers.placement import EngineUnavailableError, placement_from
 from servers.triton_service.checks import ConfigError
 from servers.triton_service.colocated.repository import write_colocated_models
 from servers.triton_service.config import RepositorySpec
@@ -70,6 +71,7 @@ def embedded_triton(args: LaunchArgs, ports: Ports, texts: bool) -> Callable[[],
 
 
 def _engine(args: LaunchArgs) -> EngineName:
-    if args.engine == "torch" or args.engine == "onnxruntime":
-        return args.engine
-    raise ConfigError(f"expected --engine torch or onnxruntime, found {args.engine}: correct it.")
+    engine = engine_named(args.engine)
+    if engine is None:
+        raise ConfigError(f"expected --engine {ENGINES_IN_WORDS}, found {args.engine}: correct it.")
+    return engine
