@@ -30,6 +30,7 @@ from loadtests.records.disturbance import disturbances_in_words
 from loadtests.records.engines import EngineFacts
 from loadtests.records.experiment import Price, Slo
 from loadtests.records.manifest import Manifest
+from loadtests.records.markdown import table
 
 SUMMARY_SCHEMA_VERSION = 3
 
@@ -155,8 +156,8 @@ def fields_markdown() -> str:
     for name, kind, text in _fields(Summary, ""):
         kinds.setdefault(name, kind)
         texts.setdefault(name, []).append(text)
-    rows = "".join(f"| `{name}` | {kinds[name]} | {' '.join(texts[name])} |\n" for name in kinds)
-    return f"| field | type | meaning |\n|---|---|---|\n{rows}"
+    rows = ([f"`{name}`", kinds[name], " ".join(texts[name])] for name in kinds)
+    return table(("field", "type", "meaning"), rows)
 
 
 def _fields(model: type, prefix: str) -> Iterator[tuple[str, str, str]]:
