@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from analysis.read.manifest import Price
 from analysis.read.run import load_run
 from analysis.report.figures.catalogue import png_figures, write_png
 from analysis.report.render import render_decision, render_report
 from analysis.report.summary import Summary, summarise, write_summary
 from loadtests.records.atomic import replacing
+from loadtests.records.experiment import Price
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ def bundle_up(
     from bundle.pack import write_bundle
     from bundle.tables import MIB, files_table, remarks
     from bundle.target import read_target
-    from loadtests.spec.seed import SEED
+    from loadtests.records.seed import SEED
     from servers.surroundings import writable_cache
 
     gathering = gathered(

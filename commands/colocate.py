@@ -18,7 +18,7 @@ from commands.common import (
     writable,
 )
 from commands.errors import stopped_without_a_trace
-from servers.choices import Device, EngineName, Precision
+from servers.engines import Device, EngineName, Precision
 from servers.triton_service.colocated.sizes import SizeName
 
 
@@ -49,7 +49,7 @@ def colocate_models(
     from loadtests.host.cores import available_cores, split_cores
     from loadtests.host.nvml import Gpu
     from loadtests.launch.artefacts import prepare
-    from loadtests.spec.seed import SEED
+    from loadtests.records.seed import SEED
 
     writable(results)
     spec = ColocationSpec(

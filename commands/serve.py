@@ -23,7 +23,7 @@ def serve(
     """Start one contender and keep it running, with its URL and a curl line to try."""
     from loadtests.launch.artefacts import prepare
     from loadtests.launch.serve import serve_until_stopped
-    from loadtests.spec.seed import SEED
+    from loadtests.records.seed import SEED
 
     chosen = contender_named(contender)
     artefacts = prepare(model or "small", None, SEED, CACHE)

@@ -30,10 +30,10 @@ def calibrate_clients(results: ResultsOption = RESULTS) -> None:
     """Measure the load generator itself against servers that answer at once, in about a minute."""
     from loadtests.host.cores import available_cores, split_cores
     from loadtests.launch.artefacts import prepare
+    from loadtests.records.seed import SEED
     from loadtests.selfcheck.calibrate import calibrate, save_calibration
     from loadtests.selfcheck.calibration import budgets
     from loadtests.selfcheck.calibration_table import budgets_table, rows_tables
-    from loadtests.spec.seed import SEED
 
     writable(results)
     artefacts = prepare("small", None, SEED, CACHE)
@@ -71,6 +71,7 @@ def crosscheck_clients(
     """Measure running contenders with perf_analyzer and wrk too, in two to three minutes."""
     from loadtests.host.cores import available_cores, split_cores
     from loadtests.launch.artefacts import prepare
+    from loadtests.records.seed import SEED
     from loadtests.selfcheck import perf_analyzer_tool
     from loadtests.selfcheck.crosscheck import (
         CrosscheckSpec,
@@ -79,7 +80,6 @@ def crosscheck_clients(
         find_tools,
         write_crosscheck,
     )
-    from loadtests.spec.seed import SEED
 
     writable(results)
     if fetch_perf_analyzer:

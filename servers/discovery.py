@@ -3,28 +3,24 @@
 import json
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from servers.engines import ENGINES, EngineKind, EngineName, engine_named
+from servers.placement import CPU
+
 Protocol = Literal["http-json", "kserve-grpc"]
-EngineName = Literal["torch", "onnxruntime", "none", "external"]
+ContenderEngine = Literal[EngineName, "none", "external"]
 Setting = Literal["as-published", "tuned", "calibration", "external"]
 MainProcess = Literal["server", "gateway"]
 Form = Literal["embedded", "gateway", "external"]
 OptionValue = str | int | float | bool
 
 SERVERS_DIR = Path(__file__).parent
-
-ENGINE_WORDS: Mapping[str, str] = {"torch": "PyTorch", "onnxruntime": "ONNX Runtime"}
-"""How summaries name an engine."""
-
-
-EXPORTED_NETWORK = "exported network"
-"""The component that ONNX Runtime adds: model.onnx, made again whenever the model changes."""
 
 Components = Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
 
@@ -49,7 +45,7 @@ class Contender:
     name: str
     server: str
     protocol: Protocol
-    engine: EngineName
+    engine: ContenderEngine
     setting: Setting
     batching: bool
     summary: str
@@ -65,7 +61,7 @@ class Contender:
         self,
         name: str,
         options: Mapping[str, OptionValue] = MappingProxyType({}),
-        engine: EngineName | None = None,
+        engine: ContenderEngine | None = None,
     ) -> "Contender":
         """The same server with some options or its engine changed; its summary says which."""
         unknown = sorted(set(options) - set(self.options))
@@ -91,13 +87,15 @@ class Contender:
             form="gateway" if options.get("triton_url") else self.form,
         )
 
-    def _components_with(self, engine: EngineName) -> tuple[str, ...]:
-        others = tuple(part for part in self.components if part != EXPORTED_NETWORK)
-        return (*others, EXPORTED_NETWORK) if engine == "onnxruntime" else others
+    def _components_with(self, engine: ContenderEngine) -> tuple[str, ...]:
+        of_engines = {kind.component for kind in ENGINES.values()}
+        others = tuple(part for part in self.components if part not in of_engines)
+        kind = _kind(engine)
+        return (*others, kind.component) if kind and kind.component else others
 
-    def _summary_with(self, options: Mapping[str, OptionValue], engine: EngineName) -> str:
-        own, other = (ENGINE_WORDS.get(e, e) for e in (self.engine, engine))
-        summary = self.summary.replace(own, other)
+    def _summary_with(self, options: Mapping[str, OptionValue], engine: ContenderEngine) -> str:
+        own, other = _kind(self.engine), _kind(engine)
+        summary = self.summary.replace(own.words, other.words) if own and other else self.summary
         changed = [
             f"{option} = {json.dumps(value)}"
             for option, value in options.items()
@@ -110,19 +108,24 @@ class Contender:
         return f"{summary.removesuffix('.')}{joint}{', '.join(changed)}."
 
 
+def _kind(engine: ContenderEngine) -> EngineKind | None:
+    name = engine_named(engine)
+    return ENGINES[name] if name else None
+
+
 class _Declaration(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     protocol: Protocol
     port: Annotated[int, Field(ge=1, le=65_535)]
-    engine: EngineName
+    engine: ContenderEngine
     setting: Setting
     batching: bool
     summary: str
     components: Components
     extra_ports: list[str] = []
     main_process: MainProcess = "server"
-    engines: list[EngineName] = []
+    engines: Literal["all"] | None = None
     options: dict[str, OptionValue] = {}
 
 
@@ -156,7 +159,9 @@ def _read(path: Path) -> list[Contender]:
                 **entry.model_dump(),
                 "components": tuple(entry.components),
                 "extra_ports": tuple(entry.extra_ports),
-                "engines": tuple(entry.engines),
+                "engines": tuple(ENGINES) if entry.engines else (),
+                # What runs any engine runs it wherever an engine may be placed.
+                "options": entry.options | (asdict(CPU) if entry.engines else {}),
             },
         )
         for name, entry in declared.contenders.items()

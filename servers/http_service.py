@@ -5,7 +5,7 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterable, MutableSequence
 from contextlib import AbstractContextManager
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import uvicorn
 from fastapi import Body, FastAPI, Request
@@ -16,6 +16,7 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from servers.contract import BatchPredictRequest, PredictRequest, ServerCounters
+from servers.engines import ENGINES_IN_WORDS, EngineName, engine_named
 from servers.http_limits import DRAIN_S, LimitBody, PatientProtocol
 from servers.http_openapi import describe_refusals
 from servers.launch_args import LaunchArgs, refuse_to_start
@@ -162,18 +163,19 @@ def refuse_bad_input(app: FastAPI) -> None:
         return JSONResponse({"detail": str(error.detail)}, status, error.headers)
 
 
-def require_engine(args: LaunchArgs) -> Literal["torch", "onnxruntime"]:
+def require_engine(args: LaunchArgs) -> EngineName:
     """The engine that args ask for; exits with code 2 when it or the model's folder is missing."""
-    if args.engine != "torch" and args.engine != "onnxruntime":
+    engine = engine_named(args.engine)
+    if engine is None:
         refuse_to_start(
-            f"expected --engine torch or onnxruntime, found {args.engine}: this server has a model."
+            f"expected --engine {ENGINES_IN_WORDS}, found {args.engine}: this server has a model."
         )
     if not (args.model_dir / "config.json").is_file():
         refuse_to_start(
             f"expected a model in {args.model_dir}, found no config.json there: "
             "build one with `python -m servers.classifier build`."
         )
-    return args.engine
+    return engine
 
 
 def exit_on_sigterm() -> None:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from servers.discovery import EngineName, OptionValue
+from servers.discovery import ContenderEngine, OptionValue
+from servers.engines import ENGINES
 
 READY_WITHIN_S = 300.0
 """What a contender may take to answer. On a GPU four instances read PyTorch and capture graphs on
@@ -28,7 +29,7 @@ class LaunchArgs:
     """
 
     contender: str
-    engine: EngineName
+    engine: ContenderEngine
     host: str
     port: int
     extra_ports: Mapping[str, int]
@@ -56,7 +57,7 @@ def parse_launch_args(argv: Sequence[str] | None = None) -> LaunchArgs:
     """Reads what LaunchArgs.to_argv wrote (argv None: the process's own arguments)."""
     parser = argparse.ArgumentParser(description="Start one contender of this server folder.")
     parser.add_argument("--contender", required=True)
-    parser.add_argument("--engine", choices=("torch", "onnxruntime", "none"), required=True)
+    parser.add_argument("--engine", choices=(*ENGINES, "none"), required=True)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--extra-port", action="append", default=[], metavar="NAME=PORT")

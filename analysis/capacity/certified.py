@@ -8,11 +8,11 @@ from pydantic import Field
 from scipy.special import bdtrc
 
 from analysis.capacity.load_points import grouped
-from analysis.read.manifest import Experiment, Slo
 from analysis.read.value import Value, over
 from analysis.steady.metrics import least_successes
 from analysis.steady.steady_state import Sample
 from analysis.validity.trials import JudgedTrial
+from loadtests.records.experiment import Experiment, Slo
 from loadtests.records.slo import SloOutcome, certified, miss_is_proven, pooled_outcome
 
 

@@ -6,8 +6,8 @@ from pydantic import Field
 
 from analysis.capacity.certified import Capacity
 from analysis.capacity.load_points import Point
-from analysis.read.manifest import Price
 from analysis.read.value import Value
+from loadtests.records.experiment import Price
 
 
 class Cost(Value):

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from pydantic import Field
 
 from analysis.capacity.load_points import Point
-from analysis.read.engines import Engine, engine_of
 from analysis.read.value import Value, over
 from analysis.validity.reasons import Reason
+from loadtests.records.engines import EngineFacts, engine_of
 from loadtests.records.slo import is_saturated
 
 EFFICIENCY_BUDGET = 0.9
@@ -91,7 +91,7 @@ def _beyond(points: Sequence[Point], highest: Point) -> list[Point]:
 
 
 def engine_efficiencies(
-    points: Sequence[Point], engines: Sequence[Engine], batching: Mapping[str, bool]
+    points: Sequence[Point], engines: Sequence[EngineFacts], batching: Mapping[str, bool]
 ) -> list[EngineEfficiency]:
     """The reach of every contender whose engine was measured; batching: who batches, by name."""
     found = []
@@ -106,7 +106,7 @@ def engine_efficiencies(
     return found
 
 
-def engine_share(point: Point, engines: Sequence[Engine], batches: bool) -> float | None:
+def engine_share(point: Point, engines: Sequence[EngineFacts], batches: bool) -> float | None:
     """Share of its engine's own rate that a contender reaches at one load; None: not known."""
     engine = engine_of(engines, point.contender)
     efficiency = _efficiency(point, None, engine, batches) if engine else None
@@ -114,7 +114,7 @@ def engine_share(point: Point, engines: Sequence[Engine], batches: bool) -> floa
 
 
 def _efficiency(
-    point: Point, stopped: Point | None, engine: Engine, batches: bool
+    point: Point, stopped: Point | None, engine: EngineFacts, batches: bool
 ) -> EngineEfficiency | None:
     metrics = point.metrics
     if metrics is None or metrics.mean_padded_tokens is None:

@@ -6,7 +6,6 @@ from typing import TypeVar
 
 from pydantic import Field
 
-from analysis.read.manifest import Experiment, Manifest, Slo
 from analysis.read.value import Value
 from analysis.steady.metrics import (
     LengthMetrics,
@@ -18,6 +17,8 @@ from analysis.steady.metrics import (
 from analysis.validity.certificate import Check, certify_repeats, certify_sample_size
 from analysis.validity.reasons import Effect, Finding, Reason
 from analysis.validity.trials import JudgedTrial
+from loadtests.records.experiment import Experiment, Slo
+from loadtests.records.manifest import Manifest
 from loadtests.records.slo import SloOutcome, certified, pooled_outcome
 from loadtests.records.trials import Level, Mode
 

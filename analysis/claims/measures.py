@@ -22,9 +22,9 @@ from analysis.claims.pairs import (
 from analysis.compare.bootstrap import Metric
 from analysis.compare.verdicts import Repeats
 from analysis.read.contenders import ContenderFacts
-from analysis.read.engines import Engine, engine_of
 from analysis.read.value import over
 from analysis.steady.metrics import Metrics
+from loadtests.records.engines import EngineFacts, engine_of
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Findings:
     contenders: Sequence[ContenderFacts]
     points: Sequence[Point]
     capacities: Mapping[str, Capacity]
-    engines: Sequence[Engine]
+    engines: Sequence[EngineFacts]
     repeats: Repeats
 
     def gains(self, compared: Iterable[ContenderPair]) -> list[ClaimMeasurement]:

@@ -1,17 +1,17 @@
 """Contenders and engines that differ in one thing only, and the ratios between them."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from itertools import permutations, product
 
 from analysis.capacity.certified import Capacity, ratio_of
 from analysis.claims.judge import ClaimMeasurement
 from analysis.read.contenders import ContenderFacts
-from analysis.read.engines import Engine
+from loadtests.records.engines import PLACEMENT_OPTIONS, EngineFacts
 
 ContenderPair = tuple[ContenderFacts, ContenderFacts]
 
 BATCHING_OPTIONS = frozenset({"batcher", "max_batch_size", "batch_timeout_ms"})
-PLACEMENT_OPTIONS = ("device", "precision", "cuda_graphs", "tensorrt")
 
 
 def pairs(contenders: Sequence[ContenderFacts]) -> Iterator[ContenderPair]:
@@ -73,7 +73,7 @@ def gains(
 
 
 def engine_gains(
-    engines: Sequence[Engine], differs: str, values: tuple[object, object], *ignored: str
+    engines: Sequence[EngineFacts], differs: str, values: tuple[object, object], *ignored: str
 ) -> list[ClaimMeasurement]:
     """Rates of an engine over those of another, alone, at the smallest and largest batch and length
     that both measured. They differ in one field, and may differ in those ignored."""
@@ -105,6 +105,6 @@ def _corners(cells: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     return [cell for cell in dict.fromkeys(ends) if cell in known]
 
 
-def _described(engine: Engine, ignored: Sequence[str]) -> dict[str, object]:
-    fields = {"engine": engine.engine, **engine.placement.model_dump()}
+def _described(engine: EngineFacts, ignored: Sequence[str]) -> dict[str, object]:
+    fields = {"engine": engine.engine, **asdict(engine.placement)}
     return {name: value for name, value in fields.items() if name not in ignored}

@@ -8,15 +8,13 @@ from analysis.colocation.gpu import GpuUse
 from analysis.colocation.losses import Colocation, Loss, colocation
 from analysis.colocation.record import read_colocation
 from loadtests.records.atomic import replacing
-from loadtests.records.markdown import code, inline
+from loadtests.records.markdown import inline, provenance, table
 
 _HEAD = (
-    "| model | beside | alone rps | together rps | loses | 95 % interval "
-    "| P50 alone ms | together ms | P99 alone ms | together ms |"
+    *("model", "beside", "alone rps", "together rps", "loses", "95 % interval"),
+    *("P50 alone ms", "together ms", "P99 alone ms", "together ms"),
 )
-_RULE = "|---|---|" + "---:|" * 8
-_GPU_HEAD = "| driven | time busy | SM active | tensor active | power W | memory GiB |"
-_GPU_RULE = "|---|" + "---:|" * 5
+_GPU_HEAD = ("driven", "time busy", "SM active", "tensor active", "power W", "memory GiB")
 
 NOTES = (
     "All three models are loaded in every measurement; *alone* means that the others are idle.",
@@ -44,13 +42,14 @@ def write_page(folder: Path) -> Path:
 
 def markdown(record: Mapping[str, Any], found: Colocation) -> str:
     """The page; record is what colocation.json holds."""
-    gpu = [_GPU_HEAD, _GPU_RULE, *map(_gpu_row, found.gpu), ""] if found.gpu else []
+    gpu = [table(_GPU_HEAD, map(_gpu_row, found.gpu), 1), ""] if found.gpu else []
     lines = [
         "# One Triton, three models: what each loses beside the others",
         "",
-        *_provenance(record),
+        *provenance(record),
+        *_settings(record),
         "",
-        *(_HEAD, _RULE, *map(_row, found.losses), ""),
+        *(table(_HEAD, map(_row, found.losses), 2), ""),
         *gpu,
         *(f"- **Warning:** {warning}" for warning in found.warnings),
         *(f"- {note}" for note in NOTES),
@@ -59,17 +58,9 @@ def markdown(record: Mapping[str, Any], found: Colocation) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _provenance(record: Mapping[str, Any]) -> list[str]:
-    machine, git, settings = record["machine"], record["git"], record["settings"]
-    gpu = machine["gpu"]["name"] if machine["gpu"] else "no GPU"
-    commit = str(git["commit"] or "unknown")[:12] + (" with changes" if git["dirty"] else "")
-    cores = {role: ", ".join(map(str, numbers)) for role, numbers in record["cores"].items()}
-    classifier = record["contender"]
+def _settings(record: Mapping[str, Any]) -> list[str]:
+    classifier, settings = record["contender"], record["settings"]
     return [
-        f"- Machine: {inline(machine['cpu_model'])}, {machine['cpu_count']} cores, {inline(gpu)}; "
-        f"server on cores "
-        f"{cores['server']}, clients on {cores['load']}.",
-        f"- Made {record['created_at']} at commit {inline(commit)} by {code(record['command'])}.",
         f"- classifier: {inline(record['model']['name'])} "
         f"({inline(record['model']['weights'])} weights) by {inline(classifier['engine'])}, "
         f"{settings['precision']} on {settings['device']}.",
@@ -92,28 +83,27 @@ def _colocated_model(fact: Mapping[str, Any], size: str) -> str:
     )
 
 
-def _row(loss: Loss) -> str:
+def _row(loss: Loss) -> list[str]:
     alone, together = loss.alone, loss.together
     beside = " + ".join(model for model in together.group if model != together.model)
     bounds = "not stated"
     if loss.low is not None and loss.high is not None:
         bounds = f"{loss.low:.0%} to {loss.high:.0%}"
-    cells = [
+    return [
         *(together.model, beside, f"{alone.rate_rps:,.1f}", f"{together.rate_rps:,.1f}"),
         *("–" if loss.loss is None else f"{loss.loss:.0%}", bounds),
         *(_ms(alone.service_p50_ms), _ms(together.service_p50_ms)),
         *(_ms(alone.service_p99_ms), _ms(together.service_p99_ms)),
     ]
-    return f"| {' | '.join(cells)} |"
 
 
 def _ms(value: float | None) -> str:
     return "not stated" if value is None else f"{value:.1f}"
 
 
-def _gpu_row(use: GpuUse) -> str:
+def _gpu_row(use: GpuUse) -> list[str]:
     gib = None if use.memory_bytes is None else use.memory_bytes / 2**30
-    cells = [
+    return [
         " + ".join(use.group),
         "–" if use.busy_ratio is None else f"{use.busy_ratio:.0%}",
         "–" if use.sm_active_ratio is None else f"{use.sm_active_ratio:.0%}",
@@ -121,7 +111,6 @@ def _gpu_row(use: GpuUse) -> str:
         "–" if use.power_w is None else f"{use.power_w:.0f}",
         "–" if gib is None else f"{gib:.1f}",
     ]
-    return f"| {' | '.join(cells)} |"
 
 
 def _compared(found: Colocation) -> str:

@@ -6,11 +6,11 @@ from pydantic import Field
 
 from analysis.compare.bootstrap import Metric
 from analysis.compare.verdicts import MetricRatio, Repeats
-from analysis.read.manifest import Experiment
 from analysis.read.value import Value
 from analysis.validity.certificate import Check, as_check
 from analysis.validity.checks import CheckMeasurement
 from analysis.validity.reasons import Reason
+from loadtests.records.experiment import Experiment
 
 
 class NoiseLevel(MetricRatio):

@@ -14,8 +14,8 @@ from analysis.compare.ablation import Stage, changes, stages
 from analysis.compare.bootstrap import Metric
 from analysis.compare.verdicts import MetricRatio, Repeats
 from analysis.read.contenders import ContenderFacts
-from analysis.read.manifest import Experiment
 from analysis.read.value import Value, over
+from loadtests.records.experiment import Experiment
 
 
 class Bound(StrEnum):

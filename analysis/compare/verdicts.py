@@ -7,10 +7,10 @@ from pydantic import Field
 
 from analysis.capacity.load_points import grouped
 from analysis.compare.bootstrap import Interval, Metric, Sliced, cut, intervals
-from analysis.read.manifest import Slo
 from analysis.read.value import Value, over
 from analysis.steady.metrics import Metrics, measure
 from analysis.validity.trials import JudgedTrial
+from loadtests.records.experiment import Slo
 
 MIN_BLOCKS = 3
 """Blocks below which nothing is claimed: two cannot show how far repeats differ."""

@@ -11,11 +11,12 @@ from analysis.compare.bootstrap import Metric
 from analysis.compare.verdicts import Repeats, Verdict
 from analysis.decide.choose import Answer, Candidates, Choice, CpuVerdict, choose
 from analysis.read.contenders import ContenderFacts
-from analysis.read.manifest import Manifest, Slo
 from analysis.read.value import Value
 from analysis.report.wording import number
 from analysis.validity.reasons import Reason
 from analysis.validity.trials import TrialResult
+from loadtests.records.experiment import Slo
+from loadtests.records.manifest import Manifest
 
 _FORMS = {
     "embedded": "embedded (started by the study, as processes of this machine)",

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.read.engines import Engine, read_engines
-from analysis.read.manifest import Manifest, read_manifest
+from loadtests.records.engines import EngineFacts, read_engines
+from loadtests.records.manifest import Manifest, read_manifest
 from loadtests.records.run_trials import RunTables, read_trials
 from loadtests.records.tables import REQUESTS_FILE
 from loadtests.records.trials import Purpose, RecordError, TrialRecord
@@ -41,7 +41,7 @@ class Run:
     folder: Path
     manifest: Manifest
     trials: tuple[Trial, ...]
-    engines: tuple[Engine, ...] = ()
+    engines: tuple[EngineFacts, ...] = ()
 
     def having(self, *purposes: Purpose) -> tuple[Trial, ...]:
         """The trials of these purposes, in name order."""

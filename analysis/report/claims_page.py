@@ -16,7 +16,7 @@ from analysis.colocation.record import read_colocation
 from analysis.read.run import load_run
 from analysis.report.summary import summarise
 from analysis.report.wording import reading
-from loadtests.records.markdown import code, inline
+from loadtests.records.markdown import code, inline, table
 
 BEGIN, END = "<!-- claims: begin -->", "<!-- claims: end -->"
 
@@ -46,10 +46,9 @@ def claims_table(by_run: Mapping[str, Sequence[ClaimFound]]) -> str:
     answered = {claim.id for claim, _ in measured}
     others = {claim.id: claim for claim, _ in found if claim.id not in answered}
     header = ["claim", "where", "fair only if", "measured", "verdict", "run"]
-    lines = [header, ["---"] * len(header), *(_row(claim, run) for claim, run in measured)]
-    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    rows = table(header, (_row(claim, run) for claim, run in measured))
     rest = [f"* {claim.text} ({claim.where}): {claim.how}." for claim in others.values()]
-    return "\n\n".join([table, "Not measured yet, and what would:", "\n".join(rest)])
+    return "\n\n".join([rows, "Not measured yet, and what would:", "\n".join(rest)])
 
 
 def with_table(text: str, table: str) -> str:

@@ -14,8 +14,8 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
-from analysis.read.manifest import read_manifest
 from loadtests.records.atomic import replacing
+from loadtests.records.manifest import read_manifest
 from loadtests.records.trials import RecordError
 
 NOTEBOOK_PATH = Path(__file__).parent / "notebooks" / "study.py"

@@ -11,7 +11,7 @@ from analysis.compare.bootstrap import Metric
 from analysis.read.run import load_run
 from analysis.report.summary import Summary, summarise
 from analysis.report.wording import capacity_interval, count, percent, rate, times_within, verdict
-from loadtests.records.markdown import code, inline
+from loadtests.records.markdown import code, inline, table
 
 BEGIN, END = "<!-- numbers: begin -->", "<!-- numbers: end -->"
 
@@ -21,7 +21,7 @@ def numbers(summary: Summary, run_path: str) -> str:
     return "\n\n".join(
         [
             _conditions(summary),
-            _table(
+            table(
                 ["arrival rate", "choose", "because"],
                 [
                     [
@@ -35,9 +35,9 @@ def numbers(summary: Summary, run_path: str) -> str:
             f"![The arrival rate that each contender sustains]({run_path}/capacity.png)",
             "What each contender sustains. Certified: the SLO is met at this rate with 95 % "
             "confidence (binomial bound); the capacity lies in the interval.",
-            _table(*_capacity_table(summary)),
+            table(*_capacity_table(summary)),
             "Where the gain comes from, one change at a time (P99 latency with its 95 % interval):",
-            _table(*_ladder_table(summary)),
+            table(*_ladder_table(summary)),
             _certified(summary),
         ]
     )
@@ -102,11 +102,6 @@ def _certified(summary: Summary) -> str:
     return (
         f"{text} {code(floor.contender)} against itself: P99 differed by at most {percent(found)}."
     )
-
-
-def _table(header: list[str], rows: list[list[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def with_numbers(readme: str, section: str) -> str:

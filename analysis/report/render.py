@@ -1,6 +1,7 @@
 """Renders a summary as report.html, one self-contained file, and decision.md, a MADR record."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ def fact_of(summary: Summary) -> Callable[..., Markup]:
     """
     paths = {id(value): path for path, value in _values(summary, "")}
 
-    def fact(value: BaseModel, field: str, worded: Callable[[Any], str] = wording.number) -> Markup:
+    def fact(value: object, field: str, worded: Callable[[Any], str] = wording.number) -> Markup:
         raw = getattr(value, field)
         return Markup('<data data-at="{}{}" value="{}">{}</data>').format(
             paths[id(value)], field, "null" if raw is None else raw, worded(raw)
@@ -75,13 +76,14 @@ def fact_of(summary: Summary) -> Callable[..., Markup]:
     return fact
 
 
-def _values(node: object, path: str) -> Iterator[tuple[str, BaseModel]]:
+def _values(node: object, path: str) -> Iterator[tuple[str, object]]:
     """Every value inside node with its path in summary.json: points.3.metrics."""
-    if isinstance(node, BaseModel):
+    if isinstance(node, BaseModel) or is_dataclass(node):
         yield path, node
-        for name in type(node).model_fields:
+        declared = node.__dataclass_fields__ if is_dataclass(node) else type(node).model_fields
+        for name in declared:
             yield from _values(getattr(node, name), f"{path}{name}.")
-    elif isinstance(node, list):
+    elif isinstance(node, list | tuple):
         for i, item in enumerate(node):
             yield from _values(item, f"{path}{i}.")
 

@@ -1,11 +1,13 @@
 """summary.json: everything the report says, in one machine-readable value."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import is_dataclass
 from pathlib import Path
-from types import NoneType
-from typing import Annotated, Any, get_args, get_origin
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, Field
+from pydantic.fields import FieldInfo
 
 from analysis.capacity.certified import Capacity, capacities
 from analysis.capacity.cost import Cost, costs
@@ -19,14 +21,16 @@ from analysis.compare.verdicts import Repeats
 from analysis.decide.bottleneck import BottleneckFound, LoadFacts, find_bottlenecks, load_facts
 from analysis.decide.recommend import Recommendation, candidates_of, cpu_verdicts, recommend
 from analysis.read.contenders import SIMULATED_SERVER, ContenderFacts, contender_facts
-from analysis.read.engines import Engine
-from analysis.read.manifest import Manifest, Price, Slo
 from analysis.read.run import Run
 from analysis.read.value import Value
 from analysis.steady.gpu import GpuFigure, gpu_figures
 from analysis.validity.reasons import MEANINGS, Meaning
 from analysis.validity.trials import Ceiling, TrialResult, ceilings, judge_trials
 from loadtests.records.disturbance import disturbances_in_words
+from loadtests.records.engines import EngineFacts
+from loadtests.records.experiment import Price, Slo
+from loadtests.records.manifest import Manifest
+from loadtests.records.markdown import table
 
 SUMMARY_SCHEMA_VERSION = 3
 
@@ -62,7 +66,7 @@ class Summary(Value):
     gpu_figures: list[GpuFigure] = Field(
         description="What is known of the GPU, what it means and who says so; empty: nothing."
     )
-    engines: list[Engine] = Field(
+    engines: list[EngineFacts] = Field(
         description="Each engine measured alone; empty: the experiment has no [engines]."
     )
     engine_efficiencies: list[EngineEfficiency] = Field(
@@ -147,38 +151,54 @@ def read_summary(path: Path) -> Summary:
 
 def fields_markdown() -> str:
     """A Markdown table of the fields of summary.json, for results/README.md."""
-    rows = "".join(f"| `{name}` | {kind} | {text} |\n" for name, kind, text in _fields(Summary, ""))
-    return f"| field | type | meaning |\n|---|---|---|\n{rows}"
+    kinds: dict[str, str] = {}
+    texts: dict[str, list[str]] = {}  # where there may be one of several objects: of each of them
+    for name, kind, text in _fields(Summary, ""):
+        kinds.setdefault(name, kind)
+        texts.setdefault(name, []).append(text)
+    rows = ([f"`{name}`", kinds[name], " ".join(texts[name])] for name in kinds)
+    return table(("field", "type", "meaning"), rows)
 
 
-def _fields(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str]]:
-    for name, field in model.model_fields.items():
-        kind, inner, optional = _kind(field.annotation)
+def _fields(model: type, prefix: str) -> Iterator[tuple[str, str, str]]:
+    for name, annotation, description in _declared(model):
+        kind, inner, optional = _kind(annotation)
         label = f"{kind} or null" if optional else kind
         path = f"{prefix}{name}{'[]' if kind.startswith('list') else ''}"
-        yield path, label, field.description or ""
-        if inner is not None:
-            yield from _fields(inner, f"{path}.")
+        yield path, label, description
+        for each in inner:
+            yield from _fields(each, f"{path}.")
 
 
-def _kind(annotation: Any) -> tuple[str, type[BaseModel] | None, bool]:
-    """Name of a field's type, the model inside it if any, and whether it may be null."""
-    args = get_args(annotation)
-    if get_origin(annotation) is Annotated:
+def _declared(model: type) -> Iterator[tuple[str, Any, str]]:
+    """Name, type and description of each field of a model or a dataclass."""
+    if issubclass(model, BaseModel):
+        for name, field in model.model_fields.items():
+            yield name, field.annotation, field.description or ""
+        return
+    for name, hint in get_type_hints(model, include_extras=True).items():
+        notes = [part for part in get_args(hint) if isinstance(part, FieldInfo)]
+        yield name, hint, (notes[-1].description if notes else "") or ""
+
+
+def _kind(annotation: Any) -> tuple[str, Sequence[type], bool]:
+    """Name of a field's type, the models that may be inside it, and whether it may be null."""
+    args, origin = get_args(annotation), get_origin(annotation)
+    if origin is Annotated:
         return _kind(args[0])
-    if NoneType in args:
-        kind, inner, _ = _kind(next(arg for arg in args if arg is not NoneType))
-        return kind, inner, True
-    if args and isinstance(args[0], str):
-        return "text", None, False
+    if origin is Literal:
+        return "text", (), False
+    if origin in (Union, UnionType):
+        kinds = [_kind(arg) for arg in args if arg is not NoneType]
+        return kinds[0][0], [each for kind in kinds for each in kind[1]], NoneType in args
     if args:
-        kind, inner, _ = _kind(args[-1])
-        container = "list" if len(args) == 1 else "map"
+        container = "map" if origin in (dict, Mapping) else "list"
+        kind, inner, _ = _kind(args[1] if container == "map" else args[0])
         return f"{container} of {kind}", inner, False
-    if issubclass(annotation, BaseModel):
-        return "object", annotation, False
+    if issubclass(annotation, BaseModel) or is_dataclass(annotation):
+        return "object", (annotation,), False
     names = {bool: "true or false", int: "integer", float: "number"}
-    return names.get(annotation, "text"), None, False
+    return names.get(annotation, "text"), (), False
 
 
 def _warnings(run: Run) -> list[str]:

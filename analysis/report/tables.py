@@ -7,11 +7,11 @@ from itertools import groupby
 from analysis.capacity.certified import Capacity
 from analysis.capacity.load_points import Point
 from analysis.compare.ratios import Comparison
-from analysis.read.manifest import Slo
 from analysis.report.summary import Summary
 from analysis.validity.certificate import Check, CheckOutcome
 from analysis.validity.reasons import Meaning, Reason
 from analysis.validity.trials import TrialResult
+from loadtests.records.experiment import Slo
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ from analysis.capacity.certified import capacities
 from analysis.capacity.load_points import grouped
 from analysis.compare.bootstrap import Interval, Metric
 from analysis.compare.verdicts import MIN_BLOCKS, Ratio, Repeats, decide
-from analysis.read.manifest import Experiment
 from analysis.read.run import Run, Trial, load_run
 from analysis.selfcheck.capacity import check_capacity
 from analysis.selfcheck.findings import CapacityCheck, Comparison, Detection, SelfCheck
@@ -23,6 +22,7 @@ from analysis.selfcheck.replay import Replayed, latency, p99_ms, replay
 from analysis.selfcheck.tables import markdown
 from analysis.validity.reasons import Reason
 from analysis.validity.trials import JudgedTrial, ceilings, judge_trials
+from loadtests.records.experiment import Experiment
 from loadtests.records.trials import RecordError
 
 OF_CLIENT_OR_MACHINE = frozenset(

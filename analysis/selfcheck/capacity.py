@@ -6,10 +6,10 @@ import numpy as np
 
 from analysis.capacity.certified import Capacity, CapacityRate, Judgement
 from analysis.capacity.load_points import grouped
-from analysis.read.manifest import Slo
 from analysis.selfcheck.findings import CapacityCheck
 from analysis.selfcheck.laws import Law, true_capacity_rps
 from analysis.selfcheck.replay import Replayed, tolerance_ms
+from loadtests.records.experiment import Slo
 from loadtests.records.percentiles import nearest_rank
 
 LONG_RUN_REQUESTS = 50_000

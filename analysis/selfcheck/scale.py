@@ -18,9 +18,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis.read.manifest import Experiment, Git, Load, Machine, Manifest, Model, Slo, Traffic
 from analysis.read.run import load_run
 from analysis.report.summary import summarise
+from loadtests.records.experiment import Experiment, LoadSpec, Slo
+from loadtests.records.manifest import Git, Machine, Manifest, Model, Traffic
 from loadtests.records.packing import pack
 from loadtests.records.tables import REQUESTS_SCHEMA, TELEMETRY_SCHEMA, write_table
 from loadtests.records.trials import (
@@ -149,17 +150,10 @@ def _manifest(run_id: str) -> dict[str, object]:
         seed=1,
         repeats=N_REPEATS,
         reference=CONTENDERS[0],
-        contenders=list(CONTENDERS),
+        contenders=CONTENDERS,
         slo=Slo(percentile=99, latency_ms=100, max_error_ratio=0.001),
-        load=Load(
-            rates_rps=list(RATES_RPS),
-            concurrency=[],
-            warmup_s=0,
-            steady_s=1,
-            min_requests=0,
-            request_timeout_s=10,
-            workers=1,
-        ),
+        load=LoadSpec(rates_rps=RATES_RPS, warmup_s=0, steady_s=1),
+        calibration=None,
     )
     manifest = Manifest(
         run_id=run_id,

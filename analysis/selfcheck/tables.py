@@ -1,9 +1,8 @@
 """A check as Markdown tables."""
 
-from collections.abc import Iterable, Sequence
-
 from analysis.compare.verdicts import Verdict
 from analysis.selfcheck.findings import CapacityCheck, Comparison, Detection, Latency, SelfCheck
+from loadtests.records.markdown import table
 
 HEADERS = {
     "Latency: by the law, exact for the same arrivals, and as measured. *Late* is what the machine "
@@ -33,14 +32,8 @@ def markdown(check: SelfCheck) -> str:
     lines = [f"Simulated services, measured in run `{check.run_id}` on {check.machine}."]
     for (title, header), rows in zip(HEADERS.items(), tables, strict=True):
         if rows:
-            lines += ["", title, "", *_table(header, rows)]
+            lines += ["", title, "", table(header.split("|"), rows)]
     return "\n".join(lines)
-
-
-def _table(header: str, rows: Iterable[Sequence[str]]) -> list[str]:
-    names = header.split("|")
-    lines = [names, ["---"] * len(names), *rows]
-    return [f"| {' | '.join(line)} |" for line in lines]
 
 
 def _latency(row: Latency) -> list[str]:

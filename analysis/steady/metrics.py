@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from analysis.read.manifest import Slo
 from analysis.read.value import Value, over
 from analysis.steady.steady_state import Sample, total
 from analysis.steady.usage import FloatArray, Usage, mean_known
+from loadtests.records.experiment import Slo
 from loadtests.records.percentiles import least_successes as least_successes
 from loadtests.records.percentiles import percentile_ms, rank_index
 from loadtests.records.steady_state import merged

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.read.manifest import Experiment
 from analysis.steady.drift import CHANGE_RATIO, drift
 from analysis.steady.metrics import Metrics
 from analysis.steady.steady_state import Sample
 from analysis.validity.reasons import Reason
 from loadtests.records.disturbance import bound_share, disturbed, foreign_in_words
+from loadtests.records.experiment import Experiment
 from loadtests.records.slo import SATURATED_BELOW, is_saturated
 from loadtests.records.trials import CEILING_SHARE, SEND_LAG_SHARE, TrialRecord
 

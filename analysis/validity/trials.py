@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from pydantic import Field
 
-from analysis.read.manifest import Experiment
 from analysis.read.run import Run, Trial
 from analysis.read.value import Value
 from analysis.steady.metrics import Metrics, measure
@@ -14,6 +13,7 @@ from analysis.validity.certificate import Check, certify, certify_failure
 from analysis.validity.checks import Evidence
 from analysis.validity.reasons import CLIENTS_FAULT, Finding, Reason
 from loadtests.records.disturbance import was_disturbed
+from loadtests.records.experiment import Experiment
 from loadtests.records.trials import CEILING_SHARE, Mode, Purpose
 
 

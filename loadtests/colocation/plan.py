@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from servers.classifier.placement import Device, EngineName, Precision
 from servers.discovery import Contender, OptionValue
+from servers.engines import Device, EngineName, Precision
 from servers.triton_service.colocated.repository import OPTION
 from servers.triton_service.colocated.sizes import SizeName
 

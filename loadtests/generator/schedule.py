@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from loadtests.spec.arrival_processes import Arrivals
+from loadtests.records.arrivals import Arrivals
 
 CLOSED_LOOP_TEXTS = 20_000
 """Texts drawn for a closed-loop trial, whose number of requests is not known beforehand."""

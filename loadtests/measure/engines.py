@@ -1,4 +1,4 @@
-"""engines.json: every engine that the contenders run, measured alone on the server's cores.
+"""Every engine that the contenders run, measured alone on the server's cores.
 
 Each in a child process: loading torch here would cost memory and threads beside the load, and an
 engine that crashes must not end the run.
@@ -10,20 +10,20 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Event, Timer
-from typing import Any
 
 from loadtests.launch.server import cause_in
-from loadtests.records.atomic import replacing
-from loadtests.records.trials import SCHEMA_VERSION, EngineFacts, write_json
+from loadtests.records.engines import ENGINES_FILE as ENGINES_FILE
+from loadtests.records.engines import EngineFacts, engine_facts
+from loadtests.records.engines import write_engines as write_engines
 from loadtests.spec.experiment import EnginesSpec
-from servers.classifier.placement import CPU
 from servers.confine import confined
 from servers.discovery import Contender
-
-ENGINES_FILE = "engines.json"
+from servers.engines import ENGINES
+from servers.placement import EngineUnavailableError, Placement, placement_from
 
 LONGEST_S = 1800.0
 """What one engine may take where the run has no budget of time: one that hangs must not keep it."""
@@ -34,16 +34,13 @@ POINT_S = 2.0
 CURVE_SHARE = 0.5
 """The curve's part of the time that an engine gets; loading and the proof take the rest."""
 
-_NO_ENGINE = ("none", "external")
-
 
 @dataclass(frozen=True)
 class WantedEngine:
-    """An engine in one placement (the fields of servers.classifier.placement.Placement), and the
-    contenders that run it so."""
+    """An engine in one placement, and the contenders that run it so."""
 
     engine: str
-    placement: dict[str, Any]
+    placement: Placement
     used_by: tuple[str, ...]
 
 
@@ -61,16 +58,15 @@ class EngineBench:
 
 def wanted_engines(contenders: Iterable[Contender]) -> list[WantedEngine]:
     """Every distinct engine and placement, in the order of the contenders."""
-    wanted: dict[str, WantedEngine] = {}
+    users: dict[tuple[str, Placement], tuple[str, ...]] = {}
     for contender in contenders:
-        if contender.engine in _NO_ENGINE:
+        if contender.engine not in ENGINES:
             continue
-        options = contender.options
-        placement = {name: options.get(name, usual) for name, usual in asdict(CPU).items()}
-        key = f"{contender.engine} {placement}"
-        before = wanted[key].used_by if key in wanted else ()
-        wanted[key] = WantedEngine(contender.engine, placement, (*before, contender.name))
-    return list(wanted.values())
+        # One that names a place which no engine has says so itself as it starts.
+        with suppress(EngineUnavailableError):
+            key = contender.engine, placement_from(contender.options)
+            users[key] = (*users.get(key, ()), contender.name)
+    return [WantedEngine(*key, used_by) for key, used_by in users.items()]
 
 
 def measured_engines(
@@ -87,27 +83,18 @@ def measured_engines(
             yield _measured(what, bench, Path(folder), each_s, say)
 
 
-def write_engines(run_dir: Path, facts: Sequence[EngineFacts]) -> None:
-    """Writes engines.json, complete or not at all."""
-    engines = [asdict(each) for each in facts]
-    with replacing(run_dir / ENGINES_FILE) as unfinished:
-        write_json(unfinished, {"schema_version": SCHEMA_VERSION, "engines": engines})
-
-
 def in_words(facts: EngineFacts) -> str:
     """One line: which engine, where, for whom, and what it does or why it cannot be had."""
-    on = [str(facts.placement["device"]), str(facts.placement["precision"])]
-    on += [extra for extra in ("cuda_graphs", "tensorrt") if facts.placement[extra]]
-    head = f"{facts.engine} on {', '.join(on)} (for {', '.join(facts.used_by)})"
-    if not facts.available:
+    head = f"{facts.engine} on {facts.placement} (for {', '.join(facts.used_by)})"
+    if not facts.available or facts.precision_check is None:
         return f"{head}: not to be had: {facts.reason}"
-    best = max(facts.curve, key=lambda point: float(point["rate_rps"]))
-    check = facts.precision_check or {}
+    best = max(facts.curve, key=lambda point: point.rate_rps)
+    check = facts.precision_check
     return (
-        f"{head}: {facts.version} on {facts.device_name}, at best {best['rate_rps']:.0f} texts/s "
-        f"({best['batch']} of {best['length_tokens']} tokens); {check['labels_agree_ratio']:.1%} "
-        f"of {check['n_texts']} labels as in FP32, logits within "
-        f"{check['max_abs_logit_difference']:.2g}"
+        f"{head}: {facts.version} on {facts.device_name}, at best {best.rate_rps:.0f} texts/s "
+        f"({best.batch} of {best.length_tokens} tokens); {check.labels_agree_ratio:.1%} "
+        f"of {check.n_texts} labels as in FP32, logits within "
+        f"{check.max_abs_logit_difference:.2g}"
     )
 
 
@@ -129,16 +116,15 @@ def _measured(
     if problem:
         return EngineFacts(what.engine, what.placement, what.used_by, False, problem)
     found = json.loads(out.read_text(encoding="utf-8"))
-    return EngineFacts(**{**found, "used_by": what.used_by, "curve": tuple(found["curve"])})
+    return engine_facts({**found, "used_by": what.used_by})
 
 
 def _command(what: WantedEngine, bench: EngineBench, folder: Path, point_s: float) -> list[str]:
     command = [sys.executable, "-m", "servers.classifier", "measure"]
     command += ["--model-dir", str(bench.model_dir), "--engine", what.engine]
-    command += ["--device", str(what.placement["device"])]
-    command += ["--precision", str(what.placement["precision"])]
-    for extra in ("cuda_graphs", "tensorrt"):
-        command += [f"--{extra.replace('_', '-')}"] if what.placement[extra] else []
+    for name, value in asdict(what.placement).items():
+        option = f"--{name.replace('_', '-')}"
+        command += [option] if value is True else [option, value] if value else []
     command += ["--lengths", *map(str, bench.spec.lengths_tokens)]
     command += ["--batches", *map(str, bench.spec.batch_sizes)]
     command += ["--repeats", str(bench.spec.repeats), "--point-s", str(point_s)]

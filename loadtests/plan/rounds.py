@@ -182,7 +182,7 @@ def expected_s(sessions: Iterable[ServerSession], starts: Starts = AS_PLANNED) -
 
 
 def _aa_copies(experiment: Experiment) -> tuple[str, ...]:
-    return (f"{experiment.aa_test}-again",) if experiment.aa_test else ()
+    return (experiment.aa_copy,) if experiment.aa_copy else ()
 
 
 def _shuffled(experiment: Experiment, repeat: int, names: Sequence[str]) -> list[str]:

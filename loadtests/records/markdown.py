@@ -1,7 +1,12 @@
-"""Text that somebody else chose, inside Markdown: shown as it is, never taken as markup."""
+"""Markdown: tables, the origin of a page, and text that somebody else chose.
+
+Such text is shown as it is, and never taken as markup.
+"""
 
 import html
 import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 _MARKUP = re.compile(r"[\\`*\[\]|$]|~(?=~)|(?<![^\W_])_|_(?![^\W_])|^[#+-](?=[\s#-])")
 _BREAKS = re.compile(r"[^\S\u00a0]+|[\x00-\x1f\x7f]+")  # but for spaces that hold together
@@ -26,6 +31,30 @@ def code_block(text: object) -> str:
     """text as a block of code."""
     ticks = _ticks(str(text), 3)
     return f"{ticks}\n{text}\n{ticks}"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], n_words: int | None = None) -> str:
+    """A table of cells that are Markdown already; columns after the first n_words hold numbers."""
+    n_left = len(head) if n_words is None else n_words
+    rule = ["---" if column < n_left else "---:" for column in range(len(head))]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, rule, *rows))
+
+
+def provenance(record: Mapping[str, Any]) -> list[str]:
+    """Where the figures of a page were measured, and how; of its record, as it lies beside it."""
+    machine, git = record["machine"], record["git"]
+    where = inline(machine["cpu_model"]), f"{machine['cpu_count']} cores", inline(_gpu(machine))
+    cores = {role: ", ".join(map(str, numbers)) for role, numbers in record["cores"].items()}
+    commit = str(git["commit"] or "unknown")[:12] + (" with changes" if git["dirty"] else "")
+    return [
+        f"- Machine: {', '.join(where)}; server on cores {cores['server']}, clients on "
+        f"{cores['load']}.",
+        f"- Made {record['created_at']} at commit {inline(commit)} by {code(record['command'])}.",
+    ]
+
+
+def _gpu(machine: Mapping[str, Any]) -> str:
+    return str(machine["gpu"]["name"]) if machine["gpu"] else "no GPU"
 
 
 def _ticks(text: str, least: int) -> str:

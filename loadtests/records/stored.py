@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, cast
+from typing import Annotated, Any, Literal, TypeVar, cast
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
@@ -44,9 +44,12 @@ class _Versioned(BaseModel):
     schema_version: Any = None
 
 
-def read_stored(path: Path, kind: type[Kind], remedy: str = AGAIN) -> Kind:
-    """The JSON file of this version of the study, as a value of kind."""
-    return _value(_content(path, remedy), str(path), kind, remedy)
+def read_stored(
+    path: Path, kind: type[Kind], remedy: str = AGAIN, extra: Literal["ignore"] | None = None
+) -> Kind:
+    """The JSON file of this version of the study, as a value of kind; extra "ignore": fields that
+    kind does not have are left aside, whatever it says of them itself."""
+    return _value(_content(path, remedy), str(path), kind, remedy, extra)
 
 
 def read_stored_lines(path: Path, kind: type[Kind], remedy: str = AGAIN) -> dict[str, Kind]:
@@ -68,7 +71,13 @@ def _content(path: Path, remedy: str) -> bytes:
         raise RecordError(f"cannot read {path} ({error.strerror}): {remedy}") from error
 
 
-def _value(content: bytes, where: str, kind: type[Kind], remedy: str) -> Kind:
+def _value(
+    content: bytes,
+    where: str,
+    kind: type[Kind],
+    remedy: str,
+    extra: Literal["ignore"] | None = None,
+) -> Kind:
     with _refused(where, remedy):
         found = _adapter(_Versioned).validate_json(content).schema_version
         if type(found) is not int or found != SCHEMA_VERSION:
@@ -76,7 +85,7 @@ def _value(content: bytes, where: str, kind: type[Kind], remedy: str) -> Kind:
                 f"{where} has schema version {shown(found)}, this version of the study reads "
                 f"{SCHEMA_VERSION}: use the version that made the run."
             )
-        value: Kind = _adapter(cast(Any, kind)).validate_json(content, strict=True)
+        value: Kind = _adapter(cast(Any, kind)).validate_json(content, strict=True, extra=extra)
     return value
 
 

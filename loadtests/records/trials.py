@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, GetPydanticSchema
+from pydantic import BaseModel, ConfigDict, Field, GetPydanticSchema
 from pydantic_core.core_schema import no_info_after_validator_function
 
 from loadtests.records.stored import (
@@ -170,38 +170,17 @@ class TrialRecord:
 
 @dataclass(frozen=True)
 class Dropped:
-    """An entry of `dropped` in manifest.json: what the time budget left no room for.
+    """An entry of `dropped` in manifest.json: what the time budget left no room for."""
 
-    repeat is the block, 0 in the search or where it means every block; contender None means every
-    contender. Purpose "engines": the engines alone.
-    """
-
-    purpose: Purpose | Literal["engines"]
-    repeat: int
-    contender: str | None
-    detail: str
-
-
-@dataclass(frozen=True)
-class EngineFacts:
-    """An entry of engines.json: one engine in one placement, measured alone (results/README.md).
-
-    placement holds the fields of servers.classifier.placement.Placement, check and the points of
-    the curve those of servers.classifier. reason says why available is false: then nothing below it
-    is known. flops_per_request is by padded length in tokens.
-    """
-
-    engine: str
-    placement: Mapping[str, Any]
-    used_by: tuple[str, ...]
-    available: bool
-    reason: str
-    version: str = ""
-    device_name: str = ""
-    precision_check: Mapping[str, Any] | None = None
-    curve: tuple[Mapping[str, Any], ...] = ()
-    flops_per_request: Mapping[str, float] = field(default_factory=dict)
-    matmul_flops_per_s: float | None = None
+    purpose: Annotated[
+        Purpose | Literal["engines"],
+        Field(description="search, measurement, noise or engines (measured alone)."),
+    ]
+    repeat: Annotated[Block, Field(description="The block; 0: a search, or every block.")]
+    contender: Annotated[
+        Name | None, Field(description="Name of the contender; null: every contender.")
+    ]
+    detail: Annotated[str, Field(description="What was left out.")]
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:

@@ -11,7 +11,8 @@ from loadtests.measure.engines import in_words
 from loadtests.plan.rounds import PlannedTrial
 from loadtests.plan.time_budget import clock
 from loadtests.records.disturbance import foreign_in_words, was_disturbed, why_repeated
-from loadtests.records.trials import Dropped, EngineFacts, TrialRecord
+from loadtests.records.engines import EngineFacts
+from loadtests.records.trials import Dropped, TrialRecord
 
 
 class RunProgress:

@@ -9,7 +9,8 @@ from loadtests.plan import rounds
 from loadtests.plan.rounds import PlannedTrial
 from loadtests.plan.timetable import Limits, TimeUp
 from loadtests.records.disturbance import was_disturbed
-from loadtests.records.trials import Dropped, EngineFacts, TrialRecord
+from loadtests.records.engines import EngineFacts
+from loadtests.records.trials import Dropped, TrialRecord
 from loadtests.run.forecast import Forecast
 from servers.launch_args import READY_WITHIN_S
 

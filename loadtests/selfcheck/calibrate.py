@@ -18,6 +18,7 @@ from loadtests.host.cores import disjoint
 from loadtests.launch.server import RunningServer, launched
 from loadtests.measure.locust_process import assign, driving, replay_arguments, stock_arguments
 from loadtests.measure.telemetry import Sampler, process_roles
+from loadtests.records.arrivals import Poisson
 from loadtests.records.atomic import whole_or_gone
 from loadtests.records.running_totals import growth_within
 from loadtests.records.steady_state import steady_state
@@ -32,7 +33,6 @@ from loadtests.selfcheck.calibration import (
     load_label,
     summarise,
 )
-from loadtests.spec.arrival_processes import Poisson
 from servers.discovery import discover
 
 SERVERS = ("null-http", "null-grpc")

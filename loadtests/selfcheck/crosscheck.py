@@ -16,6 +16,7 @@ from loadtests.launch.artefacts import Artefacts
 from loadtests.launch.parity import check_answers, expected_answers, judge
 from loadtests.launch.server import LaunchError, RunningServer, launched
 from loadtests.measure.locust_process import DriveError
+from loadtests.records.arrivals import Poisson
 from loadtests.records.atomic import whole_or_gone
 from loadtests.records.trials import Level, write_json
 from loadtests.run.manifest import describe_measurement
@@ -29,7 +30,6 @@ from loadtests.selfcheck.outside_tools import (
     ToolMeasurement,
 )
 from loadtests.selfcheck.own_client import WARMUP_S, measure_own
-from loadtests.spec.arrival_processes import Poisson
 from loadtests.wire.probe import ProbeError, settled_counters
 from servers.discovery import Contender, Protocol
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from loadtests.records.markdown import provenance, table
 from loadtests.records.slo import SATURATED_BELOW, is_saturated
 from loadtests.records.trials import Level
 from loadtests.selfcheck.outside_tools import ToolMeasurement
@@ -43,10 +44,9 @@ NOTES = (
 )
 
 _HEAD = (
-    "| contender | load | tool | round | tool rps | own rps | ratio | tool P50 ms | own P50 ms "
-    "| ratio | tool P99 ms | own P99 ms | ratio | failed |"
+    *("contender", "load", "tool", "round", "tool rps", "own rps", "ratio", "tool P50 ms"),
+    *("own P50 ms", "ratio", "tool P99 ms", "own P99 ms", "ratio", "failed"),
 )
-_RULE = "|---|---|---|---|" + "---:|" * 10
 
 
 def ratio(own: float | None, tool: float | None) -> float | None:
@@ -56,12 +56,15 @@ def ratio(own: float | None, tool: float | None) -> float | None:
 
 def markdown(record: Mapping[str, Any], pairs: Sequence[ToolPair]) -> str:
     """The page of one cross-check; record is what crosscheck.json holds."""
+    tools = ", ".join(f"{name} {version}" for name, version in record["tools"].items())
+    own = f"Locust {record['versions']['locust']}"
     lines = [
         "# Cross-check against other load tools",
         "",
-        *_provenance(record),
+        *provenance(record),
+        f"- Clients: {tools or 'no tool'}; this project's own ({own}).",
         "",
-        *([_HEAD, _RULE, *map(_row, pairs), ""] if pairs else []),
+        *([table(_HEAD, map(_row, pairs), 4), ""] if pairs else []),
         *_ranges(pairs),
         "",
         "Notes:",
@@ -72,24 +75,7 @@ def markdown(record: Mapping[str, Any], pairs: Sequence[ToolPair]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _provenance(record: Mapping[str, Any]) -> list[str]:
-    machine, cores, git = record["machine"], record["cores"], record["git"]
-    commit = str(git["commit"] or "unknown")[:12] + (" with changes" if git["dirty"] else "")
-    tools = ", ".join(f"{name} {version}" for name, version in record["tools"].items())
-    own = f"Locust {record['versions']['locust']}"
-    return [
-        f"- Machine: {machine['cpu_model']}, {machine['cpu_count']} cores, {machine['platform']}; "
-        f"server on cores {_list(cores['server'])}, each client on {_list(cores['load'])}.",
-        f"- Made {record['created_at']} at commit {commit} by `{record['command']}`.",
-        f"- Clients: {tools or 'no tool'}; this project's own ({own}).",
-    ]
-
-
-def _list(numbers: Sequence[int]) -> str:
-    return ", ".join(map(str, numbers))
-
-
-def _row(pair: ToolPair) -> str:
+def _row(pair: ToolPair) -> list[str]:
     tool, own = pair.tool, pair.own_as_tool
     load = (
         f"{pair.level.rate_rps:g} rps, Poisson"
@@ -100,8 +86,7 @@ def _row(pair: ToolPair) -> str:
     for name, digits in (("throughput_rps", 1), ("p50_ms", 2), ("p99_ms", 2)):
         theirs, ours = getattr(tool, name), getattr(own, name)
         cells += [_number(theirs, digits), _number(ours, digits), _number(ratio(ours, theirs), 2)]
-    cells.append(f"{tool.n_failed} / {own.n_failed}")
-    return f"| {' | '.join(cells)} |"
+    return [*cells, f"{tool.n_failed} / {own.n_failed}"]
 
 
 def _number(value: float | None, digits: int) -> str:

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from loadtests.spec.strict import Strict
+from loadtests.records.strict import Strict
 from loadtests.wire.address import Address
 from loadtests.wire.formats import TEXT_PLACE, InferWire, JsonWire, Wire
 from servers.discovery import Components, Contender

@@ -4,23 +4,12 @@ import difflib
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from loadtests.spec.arrival_processes import Constant, Gamma, Poisson, Step, Steps, Trace
 from loadtests.spec.contenders import resolve_contenders
-from loadtests.spec.experiment import (
-    CalibrationSpec,
-    CapacitySpec,
-    EnginesSpec,
-    Experiment,
-    LoadSpec,
-    PriceSpec,
-    Slo,
-    VariantSpec,
-)
-from loadtests.spec.external import HttpJsonService, KserveService
+from loadtests.spec.experiment import Experiment
 from loadtests.spec.inputs import with_kept_inputs
 from servers.discovery import ContenderError
 from servers.regular_file import read_regular
@@ -95,24 +84,21 @@ def _first_problem(error: ValidationError, raw: Mapping[str, Any]) -> str:
 
 
 def _siblings(location: tuple[int | str, ...]) -> list[str]:
-    sections: dict[int | str, type[BaseModel]] = {
-        "slo": Slo,
-        "more_slos": Slo,
-        "load": LoadSpec,
-        "poisson": Poisson,
-        "constant": Constant,
-        "gamma": Gamma,
-        "steps": Steps,
-        "pattern": Step,
-        "trace": Trace,
-        "calibration": CalibrationSpec,
-        "capacity": CapacitySpec,
-        "engines": EnginesSpec,
-        "variants": VariantSpec,
-        "price": PriceSpec,
-        "http-json": HttpJsonService,
-        "kserve-http": KserveService,
-        "kserve-grpc": KserveService,
-    }
-    owners = [sections[part] for part in location[:-1] if part in sections]
-    return list((owners[-1] if owners else Experiment).model_fields)
+    """The settings of the table in which location, the place of an unknown one, lies."""
+    tables: list[type[BaseModel]] = [Experiment]
+    for part in location[:-1]:
+        fields = [table.model_fields[part] for table in tables if part in table.model_fields]
+        inside = [model for field in fields for model in _models_in(field.annotation)]
+        tables = inside or [table for table in tables if _may_hold(table, part)] or tables
+    return list(tables[0].model_fields)
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _models_in(part)]
+
+
+def _may_hold(table: type[BaseModel], value: int | str) -> bool:
+    """Whether value is one that tells this table from others, such as the kind of arrivals."""
+    return any(value in get_args(field.annotation) for field in table.model_fields.values())

@@ -7,9 +7,9 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+from loadtests.records.arrivals import Trace
 from loadtests.records.atomic import replacing
 from loadtests.records.trials import RecordError
-from loadtests.spec.arrival_processes import Trace
 from loadtests.spec.experiment import Experiment
 
 INPUTS = "inputs"

@@ -16,14 +16,9 @@ from servers.classifier.encoding import (
     softmax,
 )
 from servers.classifier.engines import Engine, load_engine
-from servers.classifier.placement import (
-    CPU,
-    EngineName,
-    EngineUnavailableError,
-    Placement,
-    placement_from,
-)
 from servers.contract import MAX_LENGTH_TOKENS
+from servers.engines import EngineName
+from servers.placement import CPU, EngineUnavailableError, Placement, placement_from
 
 __all__ = [
     "Classifier",

@@ -8,15 +8,16 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from servers.classifier.build import build_model
 from servers.classifier.errors import ClassifierError, libraries_refuse
 from servers.classifier.model_info import read_model_info
-from servers.classifier.placement import Device, EngineName, Placement, Precision
 from servers.classifier.progress import say
 from servers.classifier.traffic import build_traffic
 from servers.contract import LENGTH_BUCKETS, MAX_BATCH_TEXTS, MAX_LENGTH_TOKENS
+from servers.engines import ENGINES
+from servers.placement import CPU, PLACEMENT_OPTIONS, placement_from
 from servers.storable import storable_json
 
 
@@ -59,11 +60,13 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_measure(measure: argparse.ArgumentParser) -> None:
     measure.add_argument("--model-dir", type=Path, required=True)
-    measure.add_argument("--engine", choices=get_args(EngineName), required=True)
-    measure.add_argument("--device", choices=get_args(Device), default="cpu")
-    measure.add_argument("--precision", choices=get_args(Precision), default="fp32")
-    measure.add_argument("--cuda-graphs", action="store_true")
-    measure.add_argument("--tensorrt", action="store_true")
+    measure.add_argument("--engine", choices=tuple(ENGINES), required=True)
+    for name, allowed in PLACEMENT_OPTIONS.items():
+        option, usual = f"--{name.replace('_', '-')}", getattr(CPU, name)
+        if usual is False:
+            measure.add_argument(option, action="store_true")
+        else:
+            measure.add_argument(option, choices=allowed, default=usual)
     measure.add_argument("--lengths", type=int, nargs="+", default=[*LENGTH_BUCKETS])
     measure.add_argument("--batches", type=int, nargs="+", default=[1, 8, MAX_BATCH_TEXTS])
     measure.add_argument("--repeats", type=int, default=100)
@@ -100,7 +103,7 @@ def _measure(given: argparse.Namespace) -> None:
         Measurement(
             given.model_dir,
             given.engine,
-            Placement(given.device, given.precision, given.cuda_graphs, given.tensorrt),
+            placement_from(vars(given)),
             given.threads,
             given.lengths,
             given.batches,
@@ -110,9 +113,7 @@ def _measure(given: argparse.Namespace) -> None:
             given.reference,
         )
     )
-    partial = given.out.with_name(f".{given.out.name}")
-    partial.write_text(storable_json(facts, indent=2) + "\n", encoding="utf-8")
-    partial.replace(given.out)
+    given.out.write_text(storable_json(facts, indent=2) + "\n", encoding="utf-8")
 
 
 _ACTIONS: Mapping[str, Callable[[argparse.Namespace], dict[str, Any] | None]] = {

@@ -2,29 +2,16 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from servers.classifier.engines import Engine
 from servers.classifier.progress import tracked
+from servers.engine_facts import CurvePoint
 
 _LEAST_CALLS = 3
 _MIN_FOR_P99 = 100
-
-
-@dataclass(frozen=True)
-class CurvePoint:
-    """latency_* are those of one call of Engine.infer, copies to and from the device included;
-    latency_p99_ms None: too few repeats to have a 99th percentile."""
-
-    batch: int
-    length_tokens: int
-    latency_p50_ms: float
-    latency_p99_ms: float | None
-    rate_rps: float
-    repeats: int
 
 
 def batch_latency_curve(

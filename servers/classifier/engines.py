@@ -1,12 +1,14 @@
 """The engines behind one interface; each is imported only when it is asked for."""
 
+from importlib import import_module
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from servers.classifier.placement import CPU, EngineName, Placement
+from servers.engines import ENGINES, ENGINES_IN_WORDS, EngineName
+from servers.placement import CPU, Placement
 
 
 class Engine(Protocol):
@@ -34,12 +36,8 @@ def load_engine(
 ) -> Engine:
     """Loads the artefacts of model_dir on `threads` cores; ValueError on an unknown engine,
     EngineUnavailableError when it cannot run as placed here: there is no falling back."""
-    if name == "torch":
-        from servers.classifier.torch_engine import TorchEngine
-
-        return TorchEngine(model_dir, threads, placement)
-    if name == "onnxruntime":
-        from servers.classifier.onnxruntime_engine import OnnxRuntimeEngine
-
-        return OnnxRuntimeEngine(model_dir, threads, placement)
-    raise ValueError(f"expected the engine 'torch' or 'onnxruntime', found {name!r}.")
+    if name not in ENGINES:
+        raise ValueError(f"expected the engine {ENGINES_IN_WORDS}, found {name!r}.")
+    module, _, made_by = ENGINES[name].made_by.partition(":")
+    engine: Engine = getattr(import_module(module), made_by)(model_dir, threads, placement)
+    return engine

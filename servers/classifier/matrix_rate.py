@@ -5,7 +5,7 @@ from statistics import median
 
 import torch
 
-from servers.classifier.placement import Device, Precision
+from servers.engines import Device, Precision
 
 _TYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "fp16": torch.float16}
 # Large enough that the product, and not its start or the memory, takes the time.

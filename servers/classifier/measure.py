@@ -3,10 +3,10 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import onnxruntime
 import torch
 
 from servers.classifier.corpus import build_corpus
@@ -17,11 +17,12 @@ from servers.classifier.flops import flops_per_request
 from servers.classifier.matrix_rate import matmul_flops_per_s
 from servers.classifier.model_info import read_model_info
 from servers.classifier.model_specs import TrainingSpec
-from servers.classifier.placement import EngineName, EngineUnavailableError, Placement
 from servers.classifier.precision_check import check_precision, problem_of, reference_logits
 from servers.classifier.progress import say
 from servers.classifier.text_files import read_texts
 from servers.cpu_model import cpu_model
+from servers.engines import ENGINES, EngineName
+from servers.placement import EngineUnavailableError, Placement
 
 
 @dataclass(frozen=True)
@@ -108,8 +109,7 @@ def _texts(what: Measurement) -> tuple[str, ...]:
 
 
 def _version(engine: EngineName) -> str:
-    module = torch if engine == "torch" else onnxruntime
-    return f"{engine} {module.__version__}"
+    return f"{engine} {import_module(ENGINES[engine].library).__version__}"
 
 
 def _device_name(placement: Placement) -> str:

@@ -6,8 +6,8 @@ import onnxruntime
 
 from servers.classifier.artefacts import cached_folder, digest_of, digest_of_files, versions_of
 from servers.classifier.model_info import read_model_info
-from servers.classifier.placement import EngineUnavailableError
 from servers.classifier.progress import say
+from servers.placement import EngineUnavailableError
 
 FILE_NAME = "model.fp16.onnx"
 

@@ -9,8 +9,9 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from servers.classifier.onnx_weights import precision_of_weights
-from servers.classifier.placement import CPU, EngineName, EngineUnavailableError, Placement
 from servers.contract import LENGTH_BUCKETS, MAX_BATCH_TEXTS, MAX_LENGTH_TOKENS
+from servers.engines import EngineName
+from servers.placement import CPU, EngineUnavailableError, Placement
 
 _DEVICES = {
     "CPUExecutionProvider": "cpu",

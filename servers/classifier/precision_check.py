@@ -1,7 +1,6 @@
 """What precision an engine really computes in: read from its weights, and seen in its logits."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +8,10 @@ from numpy.typing import NDArray
 
 from servers.classifier.encoding import Encoder
 from servers.classifier.engines import Engine, load_engine
-from servers.classifier.placement import Placement
 from servers.classifier.progress import tracked
 from servers.contract import LENGTH_BUCKETS, MAX_LENGTH_TOKENS
+from servers.engine_facts import PrecisionCheck
+from servers.placement import Placement
 
 REFERENCE = "torch fp32 on cpu"
 
@@ -21,18 +21,6 @@ _BATCH_TEXTS = 24
 FP16_SHOWS_RATIO = 2**-17.5
 """Share of the largest logit by which half precision moves at least one of many: the geometric
 mean of the unit roundoffs of FP16 (2^-11) and FP32 (2^-24), IEEE 754-2019 table 3.5."""
-
-
-@dataclass(frozen=True)
-class PrecisionCheck:
-    """An engine's answers against those of REFERENCE, over n_texts texts."""
-
-    precision_found: str
-    n_texts: int
-    labels_agree_ratio: float
-    max_abs_logit_difference: float
-    max_abs_logit: float
-    reference: str = REFERENCE
 
 
 def reference_logits(
@@ -62,6 +50,7 @@ def check_precision(
         labels_agree_ratio=float(agree.mean()),
         max_abs_logit_difference=float(np.abs(found - reference).max()),
         max_abs_logit=float(np.abs(reference).max()),
+        reference=REFERENCE,
     )
 
 

@@ -10,7 +10,8 @@ from transformers import AutoModelForSequenceClassification
 from transformers.utils.logging import disable_progress_bar
 
 from servers.classifier.cuda_graphs import BucketedGraphs, CudaGraphRecorder
-from servers.classifier.placement import CPU, EngineName, EngineUnavailableError, Placement
+from servers.engines import EngineName
+from servers.placement import CPU, EngineUnavailableError, Placement
 
 _PRECISIONS = {torch.float32: "fp32", torch.float16: "fp16", torch.bfloat16: "bf16"}
 

@@ -5,20 +5,18 @@ With the option triton_url (HOST:PORT of its gRPC) the gateway uses that Triton 
 
 import os
 import signal
-import sys
 
 import uvicorn
 
 from servers.http_service import UVICORN_OPTIONS
 from servers.hybrid_gateway.app import GatewaySettings, create_app
-from servers.launch_args import RESTARTS_FILE, LaunchArgs, parse_launch_args, refuse_to_start
+from servers.launch_args import RESTARTS_FILE, LaunchArgs
 from servers.triton_service.embedded import (
-    START_ERRORS,
-    UNAVAILABLE,
     embedded_triton,
     in_plain_folder,
+    start,
 )
-from servers.triton_service.process import LOOPBACK, Ports, exit_on_signals
+from servers.triton_service.process import LOOPBACK, Ports
 from servers.triton_service.supervisor import Supervisor
 
 DRAIN_S = 3
@@ -56,10 +54,4 @@ def serve(args: LaunchArgs, grpc_url: str) -> None:
 
 
 if __name__ == "__main__":
-    exit_on_signals()
-    try:
-        run(parse_launch_args())
-    except UNAVAILABLE as error:
-        refuse_to_start(error)
-    except START_ERRORS as error:
-        sys.exit(str(error))
+    start(run)

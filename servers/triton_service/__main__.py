@@ -1,19 +1,16 @@
 """Starts the contender `triton`: writes its model repository, runs tritonserver until a signal."""
 
-import sys
-
 import numpy as np
 from tritonclient.grpc import InferenceServerClient, InferInput
 from tritonclient.utils import InferenceServerException
 
 from servers.contract import MODEL_NAME
 from servers.grpc_channel import GRPC_CHANNEL_OPTIONS
-from servers.launch_args import RESTARTS_FILE, LaunchArgs, parse_launch_args, refuse_to_start
+from servers.launch_args import RESTARTS_FILE, LaunchArgs, refuse_to_start
 from servers.triton_service.embedded import (
-    START_ERRORS,
-    UNAVAILABLE,
     embedded_triton,
     in_plain_folder,
+    start,
 )
 from servers.triton_service.front import fronting
 from servers.triton_service.process import (
@@ -21,7 +18,6 @@ from servers.triton_service.process import (
     Ports,
     TritonError,
     TritonServer,
-    exit_on_signals,
     listening,
 )
 from servers.triton_service.supervisor import Supervisor
@@ -61,10 +57,4 @@ def run(args: LaunchArgs) -> None:
 
 
 if __name__ == "__main__":
-    exit_on_signals()
-    try:
-        run(parse_launch_args())
-    except UNAVAILABLE as error:
-        refuse_to_start(error)
-    except START_ERRORS as error:
-        sys.exit(str(error))
+    start(run)

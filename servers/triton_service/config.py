@@ -8,8 +8,9 @@ from typing import Literal
 
 from tritonclient.grpc import model_config_pb2 as pb
 
-from servers.classifier.placement import CPU, EngineName, Placement
 from servers.contract import LENGTH_BUCKETS, MAX_LENGTH_TOKENS, MODEL_NAME
+from servers.engines import EngineName
+from servers.placement import CPU, Placement
 
 Form = Literal["embedded", "native-cpu", "native-tensorrt"]
 FORMS: tuple[Form, ...] = ("embedded", "native-cpu", "native-tensorrt")

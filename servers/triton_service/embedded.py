@@ -1,12 +1,14 @@
 """The Triton that the contenders `triton` and `hybrid` share: embedded form, one command line."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import count
 
-from servers.classifier.placement import EngineName, EngineUnavailableError, placement_from
-from servers.launch_args import LaunchArgs
+from servers.engines import ENGINES_IN_WORDS, EngineName, engine_named
+from servers.launch_args import LaunchArgs, parse_launch_args, refuse_to_start
+from servers.placement import EngineUnavailableError, placement_from
 from servers.triton_service.checks import ConfigError
 from servers.triton_service.colocated.repository import write_colocated_models
 from servers.triton_service.config import RepositorySpec
@@ -16,7 +18,7 @@ from servers.triton_service.installation import (
     stub_numpy,
 )
 from servers.triton_service.plain_paths import InstallationError, plain_folder, plain_path
-from servers.triton_service.process import Ports, TritonError, TritonServer
+from servers.triton_service.process import Ports, TritonError, TritonServer, exit_on_signals
 from servers.triton_service.repository import count_labels, write_repository
 
 UNAVAILABLE = (EngineUnavailableError, InstallationError)
@@ -69,7 +71,19 @@ def embedded_triton(args: LaunchArgs, ports: Ports, texts: bool) -> Callable[[],
     )
 
 
+def start(run: Callable[[LaunchArgs], None]) -> None:
+    """Runs the contender of this process by its command line, until a signal or a reason not to."""
+    exit_on_signals()
+    try:
+        run(parse_launch_args())
+    except UNAVAILABLE as error:
+        refuse_to_start(error)
+    except START_ERRORS as error:
+        sys.exit(str(error))
+
+
 def _engine(args: LaunchArgs) -> EngineName:
-    if args.engine == "torch" or args.engine == "onnxruntime":
-        return args.engine
-    raise ConfigError(f"expected --engine torch or onnxruntime, found {args.engine}: correct it.")
+    engine = engine_named(args.engine)
+    if engine is None:
+        raise ConfigError(f"expected --engine {ENGINES_IN_WORDS}, found {args.engine}: correct it.")
+    return engine

@@ -19,10 +19,10 @@ from uuid import uuid4
 from tritonclient.grpc import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
-from servers.classifier.placement import EngineUnavailableError
 from servers.confine import confined
 from servers.grpc_channel import GRPC_CHANNEL_OPTIONS
 from servers.launch_args import READY_WITHIN_S
+from servers.placement import EngineUnavailableError
 from servers.triton_service.installation import prepare_installation
 from servers.triton_service.server_log import cause_of_end, engine_refusal, is_error
 

@@ -12,12 +12,12 @@ from tritonclient.grpc import model_config_pb2 as pb
 from servers import text_rule
 from servers.classifier import encoding
 from servers.contract import MAX_LENGTH_TOKENS
+from servers.engines import ENGINES
 from servers.triton_service.checks import ConfigError, check_repository, parse_config, to_text
 from servers.triton_service.config import FORMS, RepositorySpec, model_configs
 
 MODELS_DIR = Path(__file__).parent / "models"
 VERSION = "1"
-NETWORK_FILES: Mapping[str, str] = {"onnxruntime": "model.onnx", "torch": "model.safetensors"}
 
 
 def write_repository(target: Path, spec: RepositorySpec) -> None:
@@ -36,7 +36,7 @@ def write_repository(target: Path, spec: RepositorySpec) -> None:
     check_repository([parse_config(text, name) for name, text in texts.items()], spec.batcher)
     files = {config.name: _files(config, spec.model_dir) for config in configs}
     sources = [source for of_model in files.values() for source in of_model.values()]
-    for source in (*sources, spec.model_dir / NETWORK_FILES[spec.engine]):
+    for source in (*sources, spec.model_dir / ENGINES[spec.engine].network_file):
         if not source.exists():
             raise _not_built(source)
     for name, text in texts.items():

@@ -11,7 +11,7 @@ from typing import Self
 
 import psutil
 
-from servers.classifier.placement import EngineUnavailableError
+from servers.placement import EngineUnavailableError
 from servers.triton_service.process import TritonError, TritonServer
 
 LOOK_EVERY_S = 0.2

@@ -143,7 +143,12 @@ class SyntheticRun:
                 "aa_test": changes.pop("aa_test", None),
                 "min_difference": changes.pop("min_difference", 0.05),
                 "load": load,
-                "calibration": {"contenders": ["null-http"], "concurrency": 16, "steady_s": 3},
+                "calibration": {
+                    "contenders": ["null-http"],
+                    "concurrency": 16,
+                    "warmup_s": 1,
+                    "steady_s": 3,
+                },
             },
             "machine": {
                 "platform": "Linux",

@@ -118,6 +118,7 @@ def engine_record(
             "n_texts": 1000,
             "labels_agree_ratio": 0.998,
             "max_abs_logit_difference": 0.0125,
+            "max_abs_logit": 6.5,
             "reference": "torch fp32 on cpu",
         },
         "curve": [

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.read.manifest import Manifest
 from analysis.read.run import REQUEST_COLUMNS, TELEMETRY_COLUMNS, Run, Trial
 from analysis.selfcheck.laws import Law, latencies_s
+from loadtests.records.manifest import Manifest
 from loadtests.records.trials import Level, ParityRecord, Phases, TrialRecord
 
 WARMUP_S, STEADY_S = 0.5, 6.0

@@ -23,11 +23,11 @@ from loadtests.host.cores import available_cores, split_cores
 from loadtests.launch.artefacts import Artefacts
 from loadtests.launch.server import launched
 from loadtests.measure.trial import RunContext
+from loadtests.records.arrivals import Poisson
 from loadtests.records.run_trials import RunTables, read_trials
 from loadtests.records.trials import write_json
 from loadtests.run.execution import execute
 from loadtests.run.manifest import describe_run
-from loadtests.spec.arrival_processes import Poisson
 from loadtests.spec.contenders import resolve_contenders
 from loadtests.spec.experiment import Experiment, LoadSpec, Slo, VariantSpec
 from servers.discovery import discover

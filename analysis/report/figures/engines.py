@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
-from analysis.read.engines import Engine
 from analysis.report.figures.rate_curves import panels
 from analysis.report.figures.style import MUTED, PAGE, SETTINGS, EndLabel, label_ends, look
 from analysis.report.summary import Summary
+from loadtests.records.engines import EngineFacts
 
 _DASHES = ("-", "--", "-.", ":")
 
@@ -45,18 +45,18 @@ def engine_figure(summary: Summary) -> Figure | None:
     return figure
 
 
-def _length(summary: Summary, engines: Sequence[Engine]) -> float:
+def _length(summary: Summary, engines: Sequence[EngineFacts]) -> float:
     lengths = [efficiency.mean_padded_tokens for efficiency in summary.engine_efficiencies]
     return fmean(lengths or [min(point.length_tokens for e in engines for point in e.curve)])
 
 
-def _batch_ms(engine: Engine, batch: float, length: float) -> float | None:
+def _batch_ms(engine: EngineFacts, batch: float, length: float) -> float | None:
     rate_rps = engine.rate_at(batch, length)
     return 1000 * batch / rate_rps if rate_rps else None
 
 
 def _lines(
-    axes: Axes, engines: Sequence[Engine], value: Callable[[Engine, float], float | None]
+    axes: Axes, engines: Sequence[EngineFacts], value: Callable[[EngineFacts, float], float | None]
 ) -> None:
     for i, engine in enumerate(engines):
         batches = sorted({point.batch for point in engine.curve})

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 import triton_python_backend_utils as pb_utils
 
-from servers.classifier.placement import EngineUnavailableError
+from servers.placement import EngineUnavailableError
 from servers.triton_service.colocated.networks import seeded_network
 from servers.triton_service.stub_tensors import input_array, output_tensor
 

@@ -8,8 +8,8 @@ from typing import get_args
 
 from tritonclient.grpc import model_config_pb2 as pb
 
-from servers.classifier.placement import placement_from
 from servers.discovery import OptionValue
+from servers.placement import placement_from
 from servers.triton_service.checks import ConfigError, check_repository, to_text
 from servers.triton_service.colocated.sizes import (
     ColocatedModel,

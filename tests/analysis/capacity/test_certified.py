@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from analysis.capacity.certified import Judgement, capacity, missed, ratio_of
-from analysis.read.manifest import Slo
 from analysis.read.run import load_run
 from analysis.report.summary import summarise
+from loadtests.records.experiment import Slo
 from loadtests.records.steady_state import SteadyState
 
 SLO = Slo(percentile=99, latency_ms=100, max_error_ratio=0.001)

@@ -2,9 +2,9 @@ import pytest
 from pydantic import ValidationError
 
 from analysis.capacity.cost import costs, price_given
-from analysis.read.manifest import Price
 from analysis.read.run import load_run
 from analysis.report.summary import summarise
+from loadtests.records.experiment import Price
 
 
 def test_cost_is_hours_at_the_certified_rate_times_the_price(gpu_summary):

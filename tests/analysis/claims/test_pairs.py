@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import pytest
 
 from analysis.claims.pairs import batching_pairs, differing, engine_gains, same_but
 from analysis.read.contenders import ContenderFacts
-from analysis.read.engines import Engine
+from loadtests.records.engines import engine_facts
 
 
 def contender(name: str, server: str = "triton_service", **changes: object) -> ContenderFacts:
@@ -70,10 +72,9 @@ def test_an_option_is_compared_where_all_others_are_equal():
 
 def test_engines_without_a_common_cell_are_not_compared(make_engine):
     first, second = (
-        Engine.model_validate(make_engine("torch", precision, [], 1.0))
-        for precision in ("fp32", "fp16")
+        engine_facts(make_engine("torch", precision, [], 1.0)) for precision in ("fp32", "fp16")
     )
-    short = second.model_copy(update={"curve": []})
+    short = replace(second, curve=())
     assert len(engine_gains([first, second], "precision", ("fp32", "fp16"))) == 4
     assert engine_gains([first, short], "precision", ("fp32", "fp16")) == []
     assert engine_gains([first, second], "engine", ("torch", "onnxruntime")) == []

@@ -3,7 +3,7 @@ import pytest
 from analysis.capacity.certified import CapacityRate, Judgement, capacity
 from analysis.compare.verdicts import Verdict
 from analysis.decide.choose import Answer, Candidates, choose
-from analysis.read.manifest import Slo
+from loadtests.records.experiment import Slo
 
 PARTS = {"simple": 1, "other": 1, "complex": 5}
 

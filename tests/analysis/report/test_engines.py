@@ -8,15 +8,15 @@ from analysis.capacity.engine_efficiency import (
     highest_loads,
     saturated_at,
 )
-from analysis.read.engines import Engine, engine_of, read_engines
 from analysis.read.run import load_run
+from loadtests.records.engines import EngineFacts, engine_facts, engine_of, read_engines
 from loadtests.records.trials import RecordError
 
 
 @pytest.fixture
-def engine(make_engine) -> Engine:
+def engine(make_engine) -> EngineFacts:
     """1 ms a batch and 0.2 ms for each 64 tokens in it; lengths 16, 64, 128; batches 1, 8, 32."""
-    return Engine.model_validate(make_engine("torch", "fp16", ["a"], 1.0))
+    return engine_facts(make_engine("torch", "fp16", ["a"], 1.0))
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_the_rate_of_an_engine_lies_on_its_curve(engine, batch, length, time_ms)
 
 
 def test_an_engine_without_a_curve_has_no_rate(make_engine):
-    engine = Engine.model_validate(make_engine("torch", "fp16", [], 1.0, curve=[]))
+    engine = engine_facts(make_engine("torch", "fp16", [], 1.0, curve=[]))
     assert engine.rate_at(1, 16) is None
 
 
@@ -49,7 +49,7 @@ def test_operations_of_a_request_are_linear_in_its_length(engine, length, flops)
 
 def test_an_engine_that_could_not_be_had_is_nobody_s(make_engine):
     there, missing = (
-        Engine.model_validate(make_engine("torch", "fp16", names, 1.0, available=available))
+        engine_facts(make_engine("torch", "fp16", names, 1.0, available=available))
         for names, available in ((["a"], True), (["b"], False))
     )
     assert engine_of([missing, there], "a") is there

@@ -101,7 +101,8 @@ def test_latency_that_keeps_rising_is_a_drift(certificate):
 
 def test_latency_may_change_where_the_load_does(certificate):
     rising_s = 0.002 + 0.001 * SCHEDULED_S
-    found = certificate(latency_s=rising_s, arrivals={"kind": "steps"})
+    pattern = [{"relative_rate": rate, "duration_s": 3} for rate in (1, 2)]
+    found = certificate(latency_s=rising_s, arrivals={"kind": "steps", "pattern": pattern})
     assert found[Reason.DRIFT].outcome is CheckOutcome.NOT_APPLICABLE
 
 

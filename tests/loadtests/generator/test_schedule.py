@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from loadtests.generator.schedule import Schedule, closed_schedule, open_schedule
-from loadtests.spec.arrival_processes import Poisson
+from loadtests.records.arrivals import Poisson
 
 
 def test_the_same_seed_gives_the_same_arrivals_and_texts() -> None:

@@ -6,37 +6,35 @@ import sys
 from collections.abc import Callable, Sequence
 from io import StringIO
 from pathlib import Path
-from typing import Any
 
 import pytest
 from rich.console import Console
 
-from analysis.read.engines import read_engines
 from loadtests.host.cores import available_cores
 from loadtests.launch.artefacts import Artefacts
-from loadtests.measure import engines as engine_facts
+from loadtests.measure import engines as measuring
 from loadtests.measure.engines import (
     EngineBench,
     WantedEngine,
     in_words,
     measured_engines,
     wanted_engines,
-    write_engines,
 )
 from loadtests.measure.trial import RunContext
-from loadtests.records.trials import EngineFacts, TrialRecord, write_json
+from loadtests.records.engines import EngineFacts, engine_facts, read_engines, write_engines
+from loadtests.records.trials import TrialRecord, write_json
 from loadtests.run.execution import execute
 from loadtests.run.progress import RunProgress
 from loadtests.spec.contenders import resolve_contenders
 from loadtests.spec.experiment import CalibrationSpec, EnginesSpec, Experiment, LoadSpec
 from loadtests.wire.texts import read_traffic
 from servers.discovery import discover
+from servers.placement import CPU, Placement
 
 SPEC = EnginesSpec(lengths_tokens=(16,), batch_sizes=(1, 2), repeats=2)
-ON_CPU = {"device": "cpu", "precision": "fp32", "cuda_graphs": False, "tensorrt": False}
 FOUND = {
     "engine": "torch",
-    "placement": ON_CPU,
+    "placement": {"device": "cpu", "precision": "fp32", "cuda_graphs": False, "tensorrt": False},
     "available": True,
     "reason": "",
     "version": "torch 2.11.0",
@@ -73,7 +71,7 @@ def child(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
             known = f"import sys\nOUT, ENGINE = sys.argv[-1], {what.engine!r}\n"
             return [sys.executable, "-c", known + code]
 
-        monkeypatch.setattr(engine_facts, "_command", command)
+        monkeypatch.setattr(measuring, "_command", command)
 
     return replace
 
@@ -83,7 +81,7 @@ def bench(tmp_path: Path, left_s: float = math.inf) -> EngineBench:
 
 
 def wanted(*engines: str) -> list[WantedEngine]:
-    return [WantedEngine(engine, ON_CPU, ("fastapi-tuned",)) for engine in engines]
+    return [WantedEngine(engine, CPU, ("fastapi-tuned",)) for engine in engines]
 
 
 def test_each_engine_and_placement_is_wanted_once_for_all_that_run_it() -> None:
@@ -92,12 +90,12 @@ def test_each_engine_and_placement_is_wanted_once_for_all_that_run_it() -> None:
     on_gpu = tuned.variant("on-gpu", {"device": "cuda", "precision": "fp16"})
     also = tuned.variant("also-on-gpu", {"device": "cuda", "precision": "fp16"})
     found = wanted_engines([known["null-http"], tuned, on_gpu, known["fastapi-onnx"], also])
-    assert [(what.engine, what.placement["device"], what.used_by) for what in found] == [
+    assert [(what.engine, what.placement.device, what.used_by) for what in found] == [
         ("torch", "cpu", ("fastapi-tuned",)),
         ("torch", "cuda", ("on-gpu", "also-on-gpu")),
         ("onnxruntime", "cpu", ("fastapi-onnx",)),
     ]
-    assert found[1].placement == ON_CPU | {"device": "cuda", "precision": "fp16"}
+    assert found[1].placement == Placement("cuda", "fp16")
 
 
 def test_the_own_texts_of_an_experiment_are_those_of_the_proof(
@@ -109,7 +107,7 @@ def test_the_own_texts_of_an_experiment_are_those_of_the_proof(
         commands.append(command)
         return "not run"
 
-    monkeypatch.setattr(engine_facts, "_run", run)
+    monkeypatch.setattr(measuring, "_run", run)
     list(measured_engines(wanted("torch"), EngineBench(SPEC, tmp_path, (), "mine.txt"), str))
     (command,) = commands
     assert command[command.index("--texts") + 1] == "mine.txt"
@@ -149,7 +147,7 @@ def test_the_time_left_is_shared_among_the_engines_and_bounds_their_curves(
         given.append((limit_s, float(command[command.index("--point-s") + 1])))
         return "not run"
 
-    monkeypatch.setattr(engine_facts, "_run", run)
+    monkeypatch.setattr(measuring, "_run", run)
     left_s = iter([60.0, 10.0, 0.0])
     place = EngineBench(SPEC, tmp_path, (), left_s=lambda: next(left_s))
     last = list(measured_engines(wanted("a", "b", "c"), place, str))[-1]
@@ -168,20 +166,18 @@ def test_an_engine_for_which_no_time_is_left_is_not_started(
 
 
 def test_the_file_is_what_the_analysis_reads(tmp_path: Path) -> None:
-    missing = EngineFacts("onnxruntime", ON_CPU, ("litserve",), False, "expected, found, do.")
-    found: dict[str, Any] = {**FOUND, "used_by": ("fastapi-tuned",)}
-    write_engines(tmp_path, [EngineFacts(**found), missing])
+    missing = EngineFacts("onnxruntime", CPU, ("litserve",), False, "expected, found, do.")
+    found = engine_facts({**FOUND, "used_by": ["fastapi-tuned"]})
+    write_engines(tmp_path, [found, missing])
     assert [path.name for path in tmp_path.iterdir()] == ["engines.json"]
     raw = json.loads((tmp_path / "engines.json").read_text())
     assert raw["schema_version"] == 3
     assert raw["engines"][0] == {**FOUND, "used_by": ["fastapi-tuned"]}
-    read = read_engines(tmp_path)
-    assert read[0].curve[0].rate_rps == 8000
-    assert (read[1].available, read[1].reason) == (False, "expected, found, do.")
+    assert read_engines(tmp_path) == (found, missing)
 
 
 def test_one_line_says_which_engine_runs_where_and_how_fast() -> None:
-    facts = EngineFacts(**{**FOUND, "used_by": ("litserve", "triton")})
+    facts = engine_facts({**FOUND, "used_by": ["litserve", "triton"]})
     assert in_words(facts) == (
         "torch on cpu, fp32 (for litserve, triton): torch 2.11.0 on NVIDIA H200, at best 8000 "
         "texts/s (64 of 32 tokens); 99.9% of 1000 labels as in FP32, logits within 0.012"
@@ -189,10 +185,10 @@ def test_one_line_says_which_engine_runs_where_and_how_fast() -> None:
 
 
 def test_one_line_says_why_an_engine_is_not_to_be_had() -> None:
-    on_gpu = ON_CPU | {"device": "cuda", "cuda_graphs": True}
+    on_gpu = Placement("cuda", cuda_graphs=True)
     facts = EngineFacts("torch", on_gpu, ("litserve",), False, "expected a GPU.")
     assert in_words(facts) == (
-        "torch on cuda, fp32, cuda_graphs (for litserve): not to be had: expected a GPU."
+        "torch on cuda, fp32, CUDA graphs (for litserve): not to be had: expected a GPU."
     )
 
 
@@ -260,6 +256,6 @@ def test_the_progress_prints_one_line_an_engine() -> None:
     printed = StringIO()
     with RunProgress(Console(file=printed, width=40), lambda _: "") as progress:
         progress.engine_underway("proof [of 42] ...", 10)
-        progress.engine_measured(EngineFacts("torch", ON_CPU, ("[a]",), False, "no [GPU]."), 10)
+        progress.engine_measured(EngineFacts("torch", CPU, ("[a]",), False, "no [GPU]."), 10)
     line = "engine torch on cpu, fp32 (for [a]): not to be had: no [GPU]."
     assert [text.strip() for text in printed.getvalue().splitlines() if "engine" in text] == [line]

@@ -12,7 +12,7 @@ from loadtests.generator.schedule import Schedule, closed_schedule, open_schedul
 from loadtests.generator.worker_rows import read_rows
 from loadtests.launch.server import launched
 from loadtests.measure.locust_process import DriveError, driving
-from loadtests.spec.arrival_processes import Poisson
+from loadtests.records.arrivals import Poisson
 from loadtests.wire.probe import read_counters
 from servers.discovery import discover
 

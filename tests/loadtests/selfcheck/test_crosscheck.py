@@ -318,7 +318,7 @@ def make_pair(**changes: object) -> ToolPair:
 RECORD = {
     "created_at": "2026-01-01T00:00:00+00:00",
     "command": "study crosscheck",
-    "machine": {"cpu_model": "CPU", "cpu_count": 2, "platform": "Linux"},
+    "machine": {"cpu_model": "CPU", "cpu_count": 2, "gpu": None},
     "git": {"commit": "0123456789abcdef", "dirty": True},
     "versions": {"locust": "2.47.0"},
     "tools": {"perf_analyzer": "2.51.0"},

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from loadtests.records.arrivals import Trace
 from loadtests.records.trials import Level
-from loadtests.spec.arrival_processes import Trace
 from loadtests.spec.contenders import resolve_contenders
 from loadtests.spec.file import SpecError, read_experiment, stored_experiment
 

@@ -14,7 +14,7 @@ from servers.classifier.__main__ import main
 from servers.classifier.curve import batch_latency_curve
 from servers.classifier.flops import flops_per_request
 from servers.classifier.matrix_rate import matmul_flops_per_s
-from servers.classifier.placement import EngineName
+from servers.engines import EngineName
 
 
 class Clockwork:

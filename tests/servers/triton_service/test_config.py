@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tritonclient.grpc import model_config_pb2 as pb
 
-from servers.classifier.placement import Placement
+from servers.placement import Placement
 from servers.triton_service.checks import ConfigError, check_repository, parse_config, to_text
 from servers.triton_service.config import FORMS, Form, RepositorySpec, model_configs
 

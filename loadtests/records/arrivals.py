@@ -1,51 +1,68 @@
-"""When requests arrive: the arrival processes an experiment can name, and traces of real ones."""
+"""When requests arrive: the arrival processes an experiment can name.
+
+A new one is a class here and a member of Arrivals; nothing else lists them.
+"""
 
 import math
-import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from loadtests.spec.strict import Number, Strict
-from servers.regular_file import read_regular
-
-Times = NDArray[np.float64]
-
-MOST_TRACE_BYTES = 512 * 2**20
-_MOST_S = 1e11
-"""Three thousand years since 1970: a larger number counts milliseconds."""
-_FOREIGN = re.compile(r"[-+]?\d+([.,]\d+)?\s*;")
-_TWO_WHOLE = re.compile(r"[-+]?\d+,\d+")
+from loadtests.records.strict import Number, Strict
+from loadtests.records.trace_file import Times, read_trace
 
 
-class Poisson(Strict):
+class _Process(Strict, ABC):
+    @property
+    @abstractmethod
+    def gap_cv(self) -> float | None:
+        """Standard deviation over mean of the gaps; None where the rate itself changes."""
+
+    @abstractmethod
+    def times_s(self, rate_rps: float, duration_s: float, rng: np.random.Generator) -> Times:
+        """Arrivals over [0, duration_s), rate_rps of them a second."""
+
+
+class Poisson(_Process):
     """Independent callers: exponential gaps with mean 1 / rate."""
 
-    kind: Literal["poisson"] = "poisson"
+    kind: Literal["poisson"] = Field(default="poisson", description="poisson: exponential gaps.")
+
+    @property
+    def gap_cv(self) -> float:
+        return 1.0
 
     def times_s(self, rate_rps: float, duration_s: float, rng: np.random.Generator) -> Times:
         return _renewal(lambda n: rng.exponential(1 / rate_rps, n), rate_rps, duration_s)
 
 
-class Constant(Strict):
+class Constant(_Process):
     """A metronome: equal gaps. It flatters a server, since nothing ever bunches."""
 
-    kind: Literal["constant"]
+    kind: Literal["constant"] = Field(description="constant: equal gaps.")
+
+    @property
+    def gap_cv(self) -> float:
+        return 0.0
 
     def times_s(self, rate_rps: float, duration_s: float, rng: np.random.Generator) -> Times:
         times: Times = np.arange(math.ceil(rate_rps * duration_s)) / rate_rps
         return times[times < duration_s]
 
 
-class Gamma(Strict):
+class Gamma(_Process):
     """Bursts: gamma gaps with mean 1 / rate and coefficient of variation cv (1 is Poisson)."""
 
-    kind: Literal["gamma"]
-    cv: Annotated[Number, Field(gt=0, le=10)]
+    kind: Literal["gamma"] = Field(description="gamma: gaps of that distribution.")
+    cv: Number = Field(gt=0, le=10, description="gamma: coefficient of variation.")
+
+    @property
+    def gap_cv(self) -> float:
+        return self.cv
 
     def times_s(self, rate_rps: float, duration_s: float, rng: np.random.Generator) -> Times:
         # A gamma variable of shape k has cv = 1 / sqrt(k).
@@ -54,22 +71,26 @@ class Gamma(Strict):
 
 
 class Step(Strict):
-    relative_rate: Annotated[Number, Field(ge=0, le=1_000_000)]
-    duration_s: Annotated[Number, Field(gt=0, le=86_400)]
+    relative_rate: Number = Field(ge=0, le=1_000_000, description="Its rate beside the others'.")
+    duration_s: Number = Field(gt=0, le=86_400, description="Its length.")
 
 
-class Steps(Strict):
+class Steps(_Process):
     """Poisson arrivals whose rate follows a pattern of steps, over and over; relative rates are
     scaled so that their mean over the pattern is the level's rate."""
 
-    kind: Literal["steps"]
-    pattern: Annotated[tuple[Step, ...], Field(min_length=2)]
+    kind: Literal["steps"] = Field(description="steps: a rate that changes.")
+    pattern: tuple[Step, ...] = Field(min_length=2, description="steps: the pattern, repeated.")
 
     @model_validator(mode="after")
     def _has_arrivals(self) -> "Steps":
         if not any(step.relative_rate for step in self.pattern):
             raise ValueError("expected a relative_rate above 0 in at least one step, found none")
         return self
+
+    @property
+    def gap_cv(self) -> None:
+        return None
 
     def times_s(self, rate_rps: float, duration_s: float, rng: np.random.Generator) -> Times:
         lengths_s = np.array([step.duration_s for step in self.pattern])
@@ -84,24 +105,27 @@ class Steps(Strict):
         return times[times < duration_s]
 
 
-class Trace(Strict):
+class Trace(_Process):
     """Recorded arrivals, from the first one on; a trace shorter than the trial starts over.
 
     file holds seconds in ascending order, one a line, or first in each line of a CSV file. They
-    are replayed as they are, or stretched to the level's rate where scaled is true.
+    are replayed as they are, or stretched to the level's rate where scaled is true. It is opened
+    for its times only: whoever reads a run of somebody else opens none.
     """
 
-    kind: Literal["trace"]
-    file: str
-    scaled: bool = False
+    kind: Literal["trace"] = Field(description="trace: recorded arrivals.")
+    file: str = Field(description="trace: where it lies.")
+    scaled: bool = Field(default=False, description="trace: its times follow the level's rate.")
 
     @field_validator("file")
     @classmethod
     def _beside_the_experiment(cls, file: str, info: ValidationInfo) -> str:
         folder = (info.context or {}).get("folder")
-        path = str((Path(folder) / file).resolve()) if folder else file
-        read_trace(Path(path))
-        return path
+        return str((Path(folder) / file).resolve()) if folder else file
+
+    @property
+    def gap_cv(self) -> None:
+        return None
 
     @property
     def mean_rate_rps(self) -> float:
@@ -120,52 +144,6 @@ class Trace(Strict):
 
 
 Arrivals = Annotated[Poisson | Constant | Gamma | Steps | Trace, Field(discriminator="kind")]
-
-
-def read_trace(path: Path) -> Times:
-    """The timestamps of a trace, the first one at 0 s; ValueError names the line that is wrong."""
-    try:
-        content = read_regular(path, MOST_TRACE_BYTES).decode("utf-8-sig")
-    except OSError as error:
-        raise ValueError(f"cannot read the trace {path} ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise ValueError(f"cannot read the trace {path} ({error})") from error
-    times: list[float] = []
-    lines = [line.strip() for line in content.splitlines()]
-    for number, line in enumerate(lines, start=1):
-        first = line.split(",")[0].strip()
-        if _FOREIGN.match(line):
-            raise ValueError(
-                f"expected seconds with a decimal point, and commas between columns, in line "
-                f"{number} of {path}, found {line[:40]!r}; write 0.5,1 for 0,5;1"
-            )
-        if not first or (number == 1 and not _is_seconds(first)):
-            continue  # an empty line, or the heading of a CSV file
-        least = times[-1] if times else -math.inf
-        if not _is_seconds(first) or float(first) < least:
-            found = f"expected seconds, ascending, in line {number} of {path}, found {first[:40]!r}"
-            raise ValueError(found)
-        times.append(float(first))
-    if len(times) < 2 or times[0] == times[-1]:
-        raise ValueError(f"expected at least two different timestamps in {path}, found fewer")
-    _refuse_decimal_commas([line for line in lines if line], path)
-    return np.array(times) - times[0]
-
-
-def _refuse_decimal_commas(lines: list[str], path: Path) -> None:
-    """Two columns of whole numbers without a heading may be one of decimal commas."""
-    if all(_TWO_WHOLE.fullmatch(line) for line in lines):
-        raise ValueError(
-            f"expected seconds with a decimal point in {path}, found {lines[0][:40]!r} in line 1 "
-            "and no line unlike it; write 0.5 for 0,5, or give two columns a heading"
-        )
-
-
-def _is_seconds(text: str) -> bool:
-    try:
-        return abs(float(text)) <= _MOST_S
-    except ValueError:
-        return False
 
 
 def _renewal(draw_gaps: Callable[[int], Times], rate_rps: float, duration_s: float) -> Times:

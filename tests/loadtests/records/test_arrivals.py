@@ -8,7 +8,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from loadtests.generator.schedule import open_schedule
-from loadtests.spec.arrival_processes import Arrivals, Poisson, Step, Steps, Trace, read_trace
+from loadtests.records.arrivals import Arrivals, Poisson, Step, Steps, Trace, read_trace
 from loadtests.spec.experiment import LoadSpec
 
 
@@ -28,20 +28,21 @@ def trace_file(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("settings", "cv"),
+    "settings",
     [
-        ({"kind": "poisson"}, 1.0),
-        ({"kind": "constant"}, 0.0),
-        ({"kind": "gamma", "cv": 3}, 3.0),
-        ({"kind": "gamma", "cv": 0.5}, 0.5),
+        {"kind": "poisson"},
+        {"kind": "constant"},
+        {"kind": "gamma", "cv": 3},
+        {"kind": "gamma", "cv": 0.5},
     ],
 )
-def test_gaps_have_the_asked_mean_and_coefficient_of_variation(
-    settings: dict[str, object], cv: float
+def test_gaps_have_the_rate_asked_for_and_the_variation_that_the_process_states(
+    settings: dict[str, object],
 ) -> None:
-    gaps = np.diff(open_schedule(process(**settings), 100, 2000, 50, (11,)).times_s)
+    asked = process(**settings)
+    gaps = np.diff(open_schedule(asked, 100, 2000, 50, (11,)).times_s)
     assert gaps.mean() == pytest.approx(0.01, rel=0.03)
-    assert gaps.std() / gaps.mean() == pytest.approx(cv, rel=0.05, abs=1e-6)
+    assert gaps.std() / gaps.mean() == pytest.approx(asked.gap_cv, rel=0.05, abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +147,6 @@ def test_a_trace_that_is_none_is_refused_with_the_line(trace_file, text: str, me
         {"kind": "bursts"},
         {"kind": "steps", "pattern": [{"relative_rate": 1, "duration_s": 1}]},
         {"kind": "steps", "pattern": [{"relative_rate": 0, "duration_s": 1}] * 2},
-        {"kind": "trace", "file": "/nowhere.csv"},
     ],
 )
 def test_a_process_that_cannot_be_is_refused(settings: dict[str, object]) -> None:
