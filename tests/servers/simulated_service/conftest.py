@@ -75,7 +75,8 @@ class FakeTransport(asyncio.Transport):
         return 7
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        self.written.append((self._loop.now_s, bytes(data)))
+        if not self.closed:  # as asyncio's, whose buffer is empty here
+            self.written.append((self._loop.now_s, bytes(data)))
 
     def close(self) -> None:
         self.closed = True
