@@ -86,7 +86,9 @@ def asked_here(
     """What the project needs on a Python with what a host has, in the versions installed here."""
     folder = tmp_path_factory.mktemp("installed")
     for distribution in metadata.distributions():
-        bare_wheel(folder, distribution.read_text("METADATA"))
+        about = distribution.read_text("METADATA")
+        if about:  # an editable install leaves an egg-info beside the sources, too
+            bare_wheel(folder, about)
     pyproject = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
     constraints = (root / "constraints.txt").read_text(encoding="utf-8")
 
