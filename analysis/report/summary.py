@@ -151,13 +151,9 @@ def read_summary(path: Path) -> Summary:
 
 def fields_markdown() -> str:
     """A Markdown table of the fields of summary.json, for results/README.md."""
-    kinds: dict[str, str] = {}
-    texts: dict[str, list[str]] = {}  # where there may be one of several objects: of each of them
-    for name, kind, text in _fields(Summary, ""):
-        kinds.setdefault(name, kind)
-        texts.setdefault(name, []).append(text)
-    rows = ([f"`{name}`", kinds[name], " ".join(texts[name])] for name in kinds)
-    return table(("field", "type", "meaning"), rows)
+    # Where there may be one of several objects, they share fields: each is one row.
+    rows = {name: (f"`{name}`", kind, text) for name, kind, text in _fields(Summary, "")}
+    return table(("field", "type", "meaning"), rows.values())
 
 
 def _fields(model: type, prefix: str) -> Iterator[tuple[str, str, str]]:

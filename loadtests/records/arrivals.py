@@ -15,6 +15,8 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from loadtests.records.strict import Number, Strict
 from loadtests.records.trace_file import Times, read_trace
 
+KIND = "Which process; loadtests/records/arrivals.py has them all."
+
 
 class _Process(Strict, ABC):
     @property
@@ -30,7 +32,7 @@ class _Process(Strict, ABC):
 class Poisson(_Process):
     """Independent callers: exponential gaps with mean 1 / rate."""
 
-    kind: Literal["poisson"] = Field(default="poisson", description="poisson: exponential gaps.")
+    kind: Literal["poisson"] = Field(default="poisson", description=KIND)
 
     @property
     def gap_cv(self) -> float:
@@ -43,7 +45,7 @@ class Poisson(_Process):
 class Constant(_Process):
     """A metronome: equal gaps. It flatters a server, since nothing ever bunches."""
 
-    kind: Literal["constant"] = Field(description="constant: equal gaps.")
+    kind: Literal["constant"] = Field(description=KIND)
 
     @property
     def gap_cv(self) -> float:
@@ -57,7 +59,7 @@ class Constant(_Process):
 class Gamma(_Process):
     """Bursts: gamma gaps with mean 1 / rate and coefficient of variation cv (1 is Poisson)."""
 
-    kind: Literal["gamma"] = Field(description="gamma: gaps of that distribution.")
+    kind: Literal["gamma"] = Field(description=KIND)
     cv: Number = Field(gt=0, le=10, description="gamma: coefficient of variation.")
 
     @property
@@ -79,7 +81,7 @@ class Steps(_Process):
     """Poisson arrivals whose rate follows a pattern of steps, over and over; relative rates are
     scaled so that their mean over the pattern is the level's rate."""
 
-    kind: Literal["steps"] = Field(description="steps: a rate that changes.")
+    kind: Literal["steps"] = Field(description=KIND)
     pattern: tuple[Step, ...] = Field(min_length=2, description="steps: the pattern, repeated.")
 
     @model_validator(mode="after")
@@ -113,7 +115,7 @@ class Trace(_Process):
     for its times only: whoever reads a run of somebody else opens none.
     """
 
-    kind: Literal["trace"] = Field(description="trace: recorded arrivals.")
+    kind: Literal["trace"] = Field(description=KIND)
     file: str = Field(description="trace: where it lies.")
     scaled: bool = Field(default=False, description="trace: its times follow the level's rate.")
 

@@ -28,7 +28,7 @@ class EngineFacts:
     Where available is False, nothing below reason is known.
     """
 
-    engine: Annotated[str, Field(description="What runs the network: torch, onnxruntime.")]
+    engine: Annotated[str, Field(description="What runs the network.")]
     placement: Annotated[Placement, Field(description="Where and how.")]
     used_by: Annotated[tuple[Name, ...], Field(description="Contenders that run it.")]
     available: Annotated[bool, Field(description="False: it could not be had here.")]

@@ -16,6 +16,7 @@ from servers.classifier.precision_check import (
     problem_of,
     reference_logits,
 )
+from servers.engines import ENGINES
 
 FP16 = Placement(precision="fp16")
 
@@ -68,7 +69,7 @@ def test_half_precision_is_proved_on_the_cpu(
     assert problem_of(check, engine, FP16) is None
 
 
-@pytest.mark.parametrize("name", ["torch", "onnxruntime"])
+@pytest.mark.parametrize("name", ENGINES)
 def test_single_precision_gives_the_reference_answers(
     name: EngineName,
     small_model_dir: Path,
