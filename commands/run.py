@@ -60,7 +60,7 @@ def capacity(
     slo: Annotated[
         list[str] | None,
         typer.Option(
-            help="SLO such as 'p99<=50ms'; several may be given. By default those of the experiment."
+            help="SLO such as 'p99<=50ms'; several may be given. By default the experiment's."
         ),
     ] = None,
     model: ModelOption = None,
