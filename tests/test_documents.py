@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ import pytest
 from typer.main import get_command
 
 from analysis.read.run import load_run
+from analysis.report.claims_page import claims_table, with_table
 from analysis.report.readme import numbers, with_numbers
-from analysis.report.summary import fields_markdown, summarise
+from analysis.report.summary import Summary, fields_markdown, summarise
 from servers.discovery import discover
 from study import app
 
@@ -53,6 +55,11 @@ def text(name: str) -> str:
     return (ROOT / name).read_text(encoding="utf-8")
 
 
+@cache
+def summary_of(run: Path) -> Summary:
+    return summarise(load_run(ROOT / run))
+
+
 def differences(committed: Any, computed: Any, where: str = "") -> list[str]:
     """Where two summaries differ; processors round the last digits of a float differently."""
     if isinstance(committed, dict) and isinstance(computed, dict):
@@ -74,12 +81,18 @@ def differences(committed: Any, computed: Any, where: str = "") -> list[str]:
 
 
 def test_the_numbers_in_the_readme_are_those_of_the_reference_run() -> None:
-    section = numbers(summarise(load_run(ROOT / REFERENCE)), REFERENCE.as_posix())
+    section = numbers(summary_of(REFERENCE), REFERENCE.as_posix())
     assert text("README.md") == with_numbers(text("README.md"), section)
 
 
+def test_the_documented_claims_are_those_that_the_committed_runs_answer() -> None:
+    runs = (REFERENCE, Path("results/reference-engine-share-cpu-2core"))
+    table = claims_table({run.name: summary_of(run).claims for run in runs})
+    assert text("docs/claims.md") == with_table(text("docs/claims.md"), table)
+
+
 def test_the_committed_summary_can_be_computed_again_from_the_committed_rows() -> None:
-    computed = summarise(load_run(ROOT / REFERENCE)).model_dump(mode="json")
+    computed = summary_of(REFERENCE).model_dump(mode="json")
     committed = json.loads(text(f"{REFERENCE}/summary.json"))
     assert differences(committed, computed) == []
 
