@@ -10,30 +10,40 @@ from commands.common import ROOT, console, say, status, writable
 
 def bundle_up(
     out: Annotated[
-        Path, typer.Option(help="Where the bundle's folder is written.", show_default="dist/")
+        Path, typer.Option(help="Folder in which the bundle is written.", show_default="dist/")
     ] = ROOT / "dist",
     have: Annotated[
         Path | None,
-        typer.Option(help="The target's `pip freeze`: what it has is used. Else it has nothing."),
+        typer.Option(
+            help="Output of `pip freeze` on the target; without it, everything is packed."
+        ),
     ] = None,
-    python: Annotated[str, typer.Option(help="The target's: 3.11, 3.12 or 3.13.")] = "3.12",
+    python: Annotated[
+        str, typer.Option(help="Python version of the target: 3.11, 3.12 or 3.13.")
+    ] = "3.12",
     platform: Annotated[
-        str, typer.Option(help="manylinux_2_N_x86_64, 2.N being the target's glibc.")
+        str,
+        typer.Option(help="Platform of the target: manylinux_2_N_x86_64, where 2.N is its glibc."),
     ] = "manylinux_2_35_x86_64",
     part_mib: Annotated[
-        int | None, typer.Option(min=1, help="Cut the archive into parts of at most this.")
+        int | None,
+        typer.Option(min=1, help="Largest size of one part of the archive; without it, one file."),
     ] = None,
     artefacts: Annotated[
-        str, typer.Option(help="Models to take along ready-made: small, base (780 MiB) or both.")
+        str, typer.Option(help="Built models to pack, separated by commas: small, base (780 MiB).")
     ] = "small",
     no_artefacts: Annotated[
-        bool, typer.Option("--no-artefacts", help="No models: the target makes them.")
+        bool, typer.Option("--no-artefacts", help="Pack no models; the target builds them.")
     ] = False,
     extras: Annotated[
-        str, typer.Option(help="Of pyproject.toml, e.g. gpu: onnxruntime-gpu for onnxruntime.")
+        str,
+        typer.Option(
+            help="Extras of pyproject.toml to pack; gpu replaces onnxruntime by onnxruntime-gpu."
+        ),
     ] = "",
     plan: Annotated[
-        bool, typer.Option("--plan", help="Fetch and show what would be packed; write nothing.")
+        bool,
+        typer.Option("--plan", help="Download and show what would be packed, and write nothing."),
     ] = False,
 ) -> None:
     """Pack wheels, project and models for a machine without a network."""

@@ -10,12 +10,12 @@ from commands.common import CACHE, ModelOption, TextsOption, console, machine_lo
 
 def check(
     experiment: Annotated[
-        Path, typer.Argument(metavar="EXPERIMENT", help="An experiment file, or its name.")
+        Path, typer.Argument(metavar="EXPERIMENT", help="Experiment file, or its name.")
     ],
     model: ModelOption = None,
     texts: TextsOption = None,
 ) -> None:
-    """Start every contender of an experiment once: which can be had here, and why others cannot."""
+    """Start every contender of an experiment once, and say which are unavailable here and why."""
     from loadtests.host.cores import available_cores, split_cores
     from loadtests.host.nvml import Gpu
     from loadtests.launch.artefacts import prepare

@@ -23,25 +23,36 @@ from servers.triton_service.colocated.sizes import SizeName
 
 
 def colocate_models(
-    device: Annotated[Device, typer.Option(help="Where all three models run.")] = "cpu",
-    precision: Annotated[Precision, typer.Option(help="Of all three models.")] = "fp32",
+    device: Annotated[Device, typer.Option(help="Device on which all three models run.")] = "cpu",
+    precision: Annotated[Precision, typer.Option(help="Precision of all three models.")] = "fp32",
     engine: Annotated[
         EngineName | None,
-        typer.Option(help="Of the classifier; else torch on a GPU, onnxruntime on a CPU."),
+        typer.Option(
+            help="Engine of the classifier; by default torch on a GPU, onnxruntime on a CPU."
+        ),
     ] = None,
-    seconds: Annotated[float, typer.Option(min=1, max=86_400, help="Of each measurement.")] = 5,
-    callers: Annotated[int, typer.Option(min=1, max=10_000, help="Of each model.")] = 16,
+    seconds: Annotated[
+        float, typer.Option(min=1, max=86_400, help="Seconds of each measurement.")
+    ] = 5,
+    callers: Annotated[
+        int, typer.Option(min=1, max=10_000, help="Concurrent callers per model.")
+    ] = 16,
     repeats: Annotated[
-        int, typer.Option(min=1, max=10_000, help="Blocks; intervals need two.")
+        int, typer.Option(min=1, max=10_000, help="Number of blocks; intervals need at least two.")
     ] = 3,
-    pairs: Annotated[bool, typer.Option("--pairs", help="Each two of the models, too.")] = False,
+    pairs: Annotated[
+        bool, typer.Option("--pairs", help="Also measure every pair of the models.")
+    ] = False,
     colocated_models: Annotated[
-        SizeName | None, typer.Option(help="Their size; else full on a GPU, small on a CPU.")
+        SizeName | None,
+        typer.Option(
+            help="Size of the co-located models; by default full on a GPU, small on a CPU."
+        ),
     ] = None,
     model: ModelOption = None,
     results: ResultsOption = RESULTS,
 ) -> None:
-    """Measure what the classifier, a ResNet-50 and a recommender lose beside each other."""
+    """Measure how much the classifier, a ResNet-50 and a recommender lose in one Triton."""
     from analysis.colocation.page import write_page
     from loadtests.colocation.drive import Place
     from loadtests.colocation.measure import colocate

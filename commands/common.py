@@ -31,16 +31,17 @@ MACHINE_LOCK_VARIABLE = "STUDY_MACHINE_LOCK"
 beside each other, on cores of their own."""
 
 ModelOption = Annotated[
-    str | None, typer.Option(help="small, base, a local model folder, or a model hub id.")
+    str | None, typer.Option(help="Model to serve: small, base, a local folder, or a model hub id.")
 ]
 TextsOption = Annotated[
     Path | None,
     typer.Option(
-        help="Your own traffic: .txt, one message a line; .jsonl, .ndjson, .json, .csv or .tsv."
+        help="File with your own texts: .txt (one a line), .jsonl, .ndjson, .json, .csv or .tsv."
     ),
 ]
 ResultsOption = Annotated[
-    Path, typer.Option(help="Where runs are kept.", show_default="results/ of the project")
+    Path,
+    typer.Option(help="Folder in which runs are kept.", show_default="results/ of the project"),
 ]
 
 # What services, files and folders are called is printed as it is: "[/]" is no markup there.

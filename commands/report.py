@@ -9,16 +9,16 @@ from commands.common import RESULTS, ResultsOption, say
 
 
 def report(
-    run_dir: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")],
+    run_dir: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")],
     price_per_hour: Annotated[
         float | None,
         typer.Option(
             min=0.0001,
             max=1_000_000,
-            help="An hour of the server's machine; else the experiment's.",
+            help="Price of an hour of the server's machine; by default that of the experiment.",
         ),
     ] = None,
-    currency: Annotated[str, typer.Option(help="Of that price.")] = "USD",
+    currency: Annotated[str, typer.Option(help="Currency of that price.")] = "USD",
 ) -> None:
     """Write a run's report, decision, summary, figures and notebook again from its records."""
     from commands.reporting import write_report

@@ -13,22 +13,26 @@ def run(
         Path | None,
         typer.Argument(
             metavar="EXPERIMENT",
-            help="An experiment file, or the name of one that `study list` shows.",
+            help="Experiment file, or the name of one that `study list` shows.",
         ),
     ] = None,
     resume: Annotated[
         Path | None,
-        typer.Option(help="Continue this run: finished trials are kept, failed ones made again."),
+        typer.Option(
+            help="Folder of a run to continue: keeps completed trials, repeats failed ones."
+        ),
     ] = None,
     model: ModelOption = None,
     texts: TextsOption = None,
     results: ResultsOption = RESULTS,
     report: Annotated[
-        bool, typer.Option(help="Write the report at the end; `study report RUN` does so later.")
+        bool, typer.Option(help="Write the report at the end; `study report RUN` writes it later.")
     ] = True,
     time_budget: Annotated[
         str | None,
-        typer.Option(help="E.g. 9m: end within it, the report included; measure what tells most."),
+        typer.Option(
+            help="Time budget of the whole command, e.g. 9m or 1h; drops the highest tiers first."
+        ),
     ] = None,
 ) -> None:
     """Run an experiment against real servers and write its report."""
@@ -42,7 +46,7 @@ def capacity(
         Path,
         typer.Argument(
             metavar="EXPERIMENT",
-            help="An experiment file, or its name; its common load levels are left out.",
+            help="Experiment file, or its name; its common load levels are left out.",
         ),
     ],
     budget_s: Annotated[
@@ -50,18 +54,20 @@ def capacity(
         typer.Option(
             min=1,
             max=86_400,
-            help="Seconds for search and certification; else the experiment's.",
+            help="Seconds for search and certification; by default those of the experiment.",
         ),
     ] = None,
     slo: Annotated[
         list[str] | None,
-        typer.Option(help="E.g. 'p99<=50ms'; several may be given. Else the experiment's."),
+        typer.Option(
+            help="SLO such as 'p99<=50ms'; several may be given. By default the experiment's."
+        ),
     ] = None,
     model: ModelOption = None,
     texts: TextsOption = None,
     results: ResultsOption = RESULTS,
 ) -> None:
-    """Find each contender's highest arrival rate that meets the SLO, and certify it by repeats."""
+    """Search each contender's capacity under the SLO, and certify it by repeats."""
     from commands import running
 
     running.capacity(experiment, slo or [], budget_s, model, texts, results)
@@ -70,7 +76,7 @@ def capacity(
 def smoke(
     model: ModelOption = None, texts: TextsOption = None, results: ResultsOption = RESULTS
 ) -> None:
-    """Run every contender once, in about two minutes, to see that all parts work."""
+    """Run every contender once, in about two minutes, to show that all parts work."""
     from commands import running
 
     running.smoke(model, texts, results)

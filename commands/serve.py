@@ -9,13 +9,14 @@ from commands.common import CACHE, ModelOption, console, contender_named
 
 def serve(
     contender: Annotated[
-        str, typer.Argument(metavar="CONTENDER", help="A contender, as `study list` names them.")
+        str,
+        typer.Argument(metavar="CONTENDER", help="Name of a contender, as `study list` shows it."),
     ],
     port: Annotated[
         int | None,
         typer.Option(
-            help="Its main port; the others follow from it.",
-            show_default="its own, which `study list` shows",
+            help="Main port of the contender; its other ports follow from it.",
+            show_default="the one that `study list` shows",
         ),
     ] = None,
     model: ModelOption = None,

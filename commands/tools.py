@@ -48,27 +48,30 @@ def crosscheck_clients(
     contenders: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="CONTENDER", help="Contenders.", show_default=" ".join(CROSSCHECKED)
+            metavar="CONTENDER", help="Contenders to measure.", show_default=" ".join(CROSSCHECKED)
         ),
     ] = None,
     rate_rps: Annotated[
-        float, typer.Option(min=1, max=1_000_000, help="Arrivals per second at Triton.")
+        float,
+        typer.Option(min=1, max=1_000_000, help="Arrival rate for Triton, in requests per second."),
     ] = 200,
     concurrency: Annotated[
-        int, typer.Option(min=1, max=10_000, help="Callers of HTTP services.")
+        int, typer.Option(min=1, max=10_000, help="Concurrent callers per HTTP service.")
     ] = 4,
-    rounds: Annotated[int, typer.Option(min=1, max=10_000, help="How often each is measured.")] = 2,
+    rounds: Annotated[
+        int, typer.Option(min=1, max=10_000, help="Number of measurements of each contender.")
+    ] = 2,
     fetch_perf_analyzer: Annotated[
         bool,
         typer.Option(
             "--fetch-perf-analyzer",
-            help="First take perf_analyzer from the tritonclient 2.51.0 wheel.",
+            help="First download perf_analyzer from the tritonclient 2.51.0 wheel.",
         ),
     ] = False,
     model: ModelOption = None,
     results: ResultsOption = RESULTS,
 ) -> None:
-    """Measure running contenders with perf_analyzer and wrk too, in two to three minutes."""
+    """Compare this client with perf_analyzer and wrk, in two to three minutes."""
     from loadtests.host.cores import available_cores, split_cores
     from loadtests.launch.artefacts import prepare
     from loadtests.records.seed import SEED

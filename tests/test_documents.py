@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +13,51 @@ import pytest
 from typer.main import get_command
 
 from analysis.read.run import load_run
+from analysis.report.claims_page import claims_table, with_table
 from analysis.report.readme import numbers, with_numbers
-from analysis.report.summary import fields_markdown, summarise
+from analysis.report.summary import Summary, fields_markdown, summarise
 from servers.discovery import discover
 from study import app
 
 ROOT = Path(__file__).parent.parent
 REFERENCE = Path("results/reference-cpu-2core")
-DOCUMENTS = ("README.md", "METHODOLOGY.md", "CONTRIBUTING.md", "results/README.md")
+DOCUMENTS = sorted(
+    path.relative_to(ROOT).as_posix()
+    for pattern in ("*.md", "docs/*.md", "*/README.md", "results/reference-*/*.md")
+    for path in ROOT.glob(pattern)
+)
+SUBJECTS = [name for name in DOCUMENTS if name.startswith("docs/")]
+SOURCES = [
+    path
+    for place in ("servers", "loadtests", "analysis", "bundle", "commands", "compose", "study.py")
+    for path in ([ROOT / place] if (ROOT / place).is_file() else sorted((ROOT / place).rglob("*")))
+    if path.suffix in {".py", ".j2", ".toml", ".yaml", ".lua", ".sh"}
+]
+HOME_MADE = (
+    "to be had",
+    "asked for no more",
+    "how surely",
+    "would be reversed by",
+    "a row with its reason",
+    "mean share of it",
+    "nothing is said about",
+    "lie on each other",
+    "moving part",
+    "yardstick",
+    "A against A",
+    "own rates",
+    "rung",
+    "twin",
+)
 
 
 def text(name: str) -> str:
     return (ROOT / name).read_text(encoding="utf-8")
+
+
+@cache
+def summary_of(run: Path) -> Summary:
+    return summarise(load_run(ROOT / run))
 
 
 def differences(committed: Any, computed: Any, where: str = "") -> list[str]:
@@ -47,12 +81,18 @@ def differences(committed: Any, computed: Any, where: str = "") -> list[str]:
 
 
 def test_the_numbers_in_the_readme_are_those_of_the_reference_run() -> None:
-    section = numbers(summarise(load_run(ROOT / REFERENCE)), REFERENCE.as_posix())
+    section = numbers(summary_of(REFERENCE), REFERENCE.as_posix())
     assert text("README.md") == with_numbers(text("README.md"), section)
 
 
+def test_the_documented_claims_are_those_that_the_committed_runs_answer() -> None:
+    runs = (REFERENCE, Path("results/reference-engine-share-cpu-2core"))
+    table = claims_table({run.name: summary_of(run).claims for run in runs})
+    assert text("docs/claims.md") == with_table(text("docs/claims.md"), table)
+
+
 def test_the_committed_summary_can_be_computed_again_from_the_committed_rows() -> None:
-    computed = summarise(load_run(ROOT / REFERENCE)).model_dump(mode="json")
+    computed = summary_of(REFERENCE).model_dump(mode="json")
     committed = json.loads(text(f"{REFERENCE}/summary.json"))
     assert differences(committed, computed) == []
 
@@ -67,7 +107,7 @@ def test_a_number_that_differs_by_more_than_rounding_is_a_difference() -> None:
     assert differences(committed, {**rounded, "more": 1}) == ["keys: ['more']"]
 
 
-def test_the_components_in_the_readme_are_those_that_decide() -> None:
+def test_the_documented_components_are_those_that_decide() -> None:
     known = {name: list(found.components) for name, found in discover().items()}
     # hybrid's row names only what it has beside triton.
     behind = known["triton"]
@@ -77,7 +117,7 @@ def test_the_components_in_the_readme_are_those_that_decide() -> None:
             continue
         shown = own if name == "hybrid" else parts
         row = rf"^\|[^|]*`{name}`[^|]*\| {len(parts)}: {re.escape(', '.join(shown))} \|$"
-        assert re.search(row, text("README.md"), re.MULTILINE), name
+        assert re.search(row, text("docs/recommendation.md"), re.MULTILINE), name
 
 
 def test_every_field_of_the_summary_is_documented() -> None:
@@ -95,19 +135,100 @@ def test_the_committed_notebook_is_its_script_executed_without_errors() -> None:
 
 
 @pytest.mark.parametrize("command", sorted(get_command(app).commands))  # type: ignore[attr-defined]
-def test_every_command_is_in_the_readme(command: str) -> None:
-    assert f"study {command}" in text("README.md")
+def test_every_command_is_in_the_list_of_commands(command: str) -> None:
+    assert f"| `study {command}" in text("docs/operation.md")
+
+
+def prose(name: str) -> str:
+    """A document without its blocks of code."""
+    return re.sub(r"^```.*?^```", "", text(name), flags=re.MULTILINE | re.DOTALL)
+
+
+def anchors(name: str) -> set[str]:
+    """What GitHub calls the headings of a document."""
+    headings = re.findall(r"^#+ (.+)$", prose(name), re.MULTILINE)
+    plain = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings)
+    return {heading.strip().replace(" ", "-") for heading in plain}
+
+
+def leads_nowhere(target: str, folder: Path) -> bool:
+    """Whether a link's path, seen from a folder, or its anchor does not exist."""
+    path, _, anchor = target.partition("#")
+    found = folder / path
+    if not found.exists():
+        return True
+    return bool(anchor) and found.suffix == ".md" and anchor not in anchors(str(found))
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_every_local_link_leads_somewhere(name: str) -> None:
-    targets = re.findall(r"\]\((?!https?://)([^)#]+)", text(name))
-    missing = [target for target in targets if not ((ROOT / name).parent / target).exists()]
-    assert missing == []
+def test_every_relative_link_and_anchor_leads_somewhere(name: str) -> None:
+    targets = re.findall(r"\]\((?!https?://)([^)\s]+)\)", prose(name))
+    own = Path(name).name
+    targets = [f"{own}{target}" if target.startswith("#") else target for target in targets]
+    assert [each for each in targets if leads_nowhere(each, (ROOT / name).parent)] == []
+
+
+def test_every_document_that_code_or_a_template_of_the_report_names_is_there() -> None:
+    documents = (
+        r"(?<![\w/.-])((?:[A-Z]+|docs/[\w-]+|results/README|compose/README)\.md(?:#[\w-]+)?)"
+    )
+    named = [
+        (path.relative_to(ROOT).as_posix(), target)
+        for path in SOURCES
+        for target in re.findall(documents, path.read_text(encoding="utf-8"))
+        if target != "FILE.md"
+    ]
+    assert len(named) > 5
+    assert [each for each in named if leads_nowhere(each[1], ROOT)] == []
+
+
+def test_a_link_to_a_heading_that_is_not_there_leads_nowhere() -> None:
+    assert not leads_nowhere("docs/load.md#the-aa-test", ROOT)
+    assert leads_nowhere("docs/load.md#the-load-of-yesterday", ROOT)
+    assert leads_nowhere("docs/yesterday.md", ROOT)
+
+
+@pytest.mark.parametrize(
+    ("name", "most"),
+    [("README.md", 150), ("METHODOLOGY.md", 80), *((each, 199) for each in SUBJECTS)],
+)
+def test_a_document_is_short(name: str, most: int) -> None:
+    assert len(text(name).splitlines()) <= most
+
+
+@pytest.mark.parametrize("name", SUBJECTS)
+def test_a_subject_says_first_what_its_reader_can_do_and_is_in_the_index(name: str) -> None:
+    assert text(name).split("\n\n")[1].startswith("After reading this you can ")
+    assert f"({name})" in text("METHODOLOGY.md")
+
+
+@pytest.mark.parametrize("name", [each for each in DOCUMENTS if "reference-" not in each])
+def test_no_document_uses_a_phrase_of_its_own_for_what_the_field_has_a_word_for(name: str) -> None:
+    if name == "CHANGELOG.md":  # tells what was written then
+        return
+    found = [each for each in HOME_MADE if re.search(rf"\b{each}", text(name), re.IGNORECASE)]
+    assert found == []
+
+
+def test_the_word_of_every_glossary_entry_is_defined_once() -> None:
+    _, _, glossary = text("METHODOLOGY.md").partition("## Glossary")
+    rows = re.findall(r"^\| ([^|]+) \|", glossary, re.MULTILINE)[2:]
+    words = [word.strip() for row in rows for word in row.split(",")]
+    assert len(words) > 30
+    assert sorted(words) == sorted(set(words))
+
+
+def test_what_the_cross_check_says_is_what_its_committed_page_says() -> None:
+    said = re.findall(r"^- .* own over .*$", text("docs/crosscheck.md"), re.MULTILINE)
+    page = text("results/reference-crosscheck-cpu-2core/crosscheck.md").splitlines()
+    assert said
+    assert set(said) <= set(page)
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_every_path_in_code_marks_exists(name: str) -> None:
+    if name == "CHANGELOG.md":  # names paths of then
+        return
     named = re.findall(
         r"`((?:servers|loadtests|analysis|bundle|commands|compose|tests)/[\w./-]*)`", text(name)
     )
@@ -116,7 +237,7 @@ def test_every_path_in_code_marks_exists(name: str) -> None:
 
 
 def test_no_documented_command_opens_locusts_web_ui_to_the_network() -> None:
-    documents = (*DOCUMENTS, "compose/README.md", "loadtests/locustfile.py")
+    documents = (*DOCUMENTS, "loadtests/locustfile.py")
     lines = [line for name in documents for line in text(name).splitlines()]
     commands = [line for line in lines if "locust -f" in line and "--headless" not in line]
     assert commands

@@ -88,8 +88,8 @@ def intervals(
     Each draw takes blocks with replacement, and within each block slices of time with replacement,
     the same slices of both contenders: they had the same arrivals. Few blocks make a bootstrap too
     narrow: n of them drawn from n have (n - 1) / n of their variance (Hesterberg 2015, section
-    4.1), so distances from the middle are widened by the root of its inverse. METHODOLOGY.md says
-    how often the interval then holds the truth. Empty for fewer than two blocks.
+    4.1), so distances from the middle are widened by the root of its inverse. docs/statistics.md
+    says how often the interval then holds the truth. Empty for fewer than two blocks.
     """
     if len(pairs) < 2:
         return {}

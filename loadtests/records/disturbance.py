@@ -9,7 +9,7 @@ from loadtests.records.trials import TrialRecord
 
 FOREIGN_SHARE = 0.1
 """Of a side's cores. Others had at most 0.034 of a quiet core and at least 0.55 beside one busy
-loop (METHODOLOGY.md)."""
+loop (docs/load.md#disturbed-machines)."""
 
 FOREIGN_CORES = 0.5
 """A tenth of many cores is more than one program can use: half a core is the bound there."""
