@@ -76,7 +76,7 @@ def _counted(points: Sequence[Point]) -> list[Point]:
         point
         for point in points
         if point.metrics
-        and {f.reason for f in point.findings if f.meaning.effect.unusable} <= _STILL_COUNTS
+        and {f.reason for f in point.findings if f.reason.unusable} <= _STILL_COUNTS
     ]
 
 

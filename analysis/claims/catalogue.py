@@ -197,3 +197,5 @@ CLAIMS: tuple[Claim, ...] = (
         how="nothing in this study: it does not partition the GPU",
     ),
 )
+
+BY_ID = {claim.id: claim for claim in CLAIMS}

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import permutations, product
+from typing import Any
 
 from analysis.capacity.certified import Capacity, ratio_of
-from analysis.claims.judge import ClaimMeasurement
+from analysis.claims.judge import ClaimMeasurement, Quantity
 from analysis.read.contenders import ContenderFacts
 from analysis.read.engines import Engine
 
@@ -67,7 +68,14 @@ def gains(
         low, middle, high = ratio_of(second, first) if second else (None, None, None)
         if low is not None or high is not None:
             found.append(
-                ClaimMeasurement(f"capacity, {after.name} over {before.name}", middle, low, high)
+                ClaimMeasurement(
+                    quantity=Quantity.CAPACITY_RATIO,
+                    of=after.name,
+                    over=before.name,
+                    value=middle,
+                    low=low,
+                    high=high,
+                )
             )
     return found
 
@@ -86,14 +94,20 @@ def engine_gains(
         rates = [{(p.batch, p.length_tokens): p.rate_rps for p in e.curve} for e in (before, after)]
         for batch, length in _corners(rates[0].keys() & rates[1].keys()):
             ratio = rates[1][batch, length] / rates[0][batch, length]
-            what = f"{after.title} over {before.title}, alone, batch {batch}, {length} tokens"
-            found.append(exactly(what, ratio))
+            found.append(
+                exactly(
+                    *(Quantity.ENGINE_RATE_RATIO, after.title, ratio),
+                    over=before.title,
+                    batch=batch,
+                    length_tokens=length,
+                )
+            )
     return found
 
 
-def exactly(what: str, value: float) -> ClaimMeasurement:
-    """A measurement without an interval of its own."""
-    return ClaimMeasurement(what, value, value, value)
+def exactly(quantity: Quantity, of: str, value: float, **where: Any) -> ClaimMeasurement:
+    """A measurement without an interval of its own; where: further fields of it."""
+    return ClaimMeasurement(quantity=quantity, of=of, value=value, low=value, high=value, **where)
 
 
 def _corners(cells: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:

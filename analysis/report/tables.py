@@ -9,8 +9,9 @@ from analysis.capacity.load_points import Point
 from analysis.compare.ratios import Comparison
 from analysis.read.manifest import Slo
 from analysis.report.summary import Summary
+from analysis.report.words import certificates
 from analysis.validity.certificate import Check, CheckOutcome
-from analysis.validity.reasons import Meaning, Reason
+from analysis.validity.reasons import Reason
 from analysis.validity.trials import TrialResult
 
 
@@ -42,8 +43,8 @@ class Issue:
 
     contender: str
     level: str
-    meaning: Meaning
-    details: list[str]
+    reason: Reason
+    found: list[str]
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class Certificates:
 @dataclass(frozen=True)
 class GpuColumn:
     """A figure of the GPU that some trial has: its field of Metrics, its heading (| breaks it), and
-    the function of analysis.report.wording that writes it. number False: shares by name."""
+    the function of analysis.report.words.numbers that writes it. number False: shares by name."""
 
     field: str
     title: str
@@ -138,14 +139,14 @@ def issues(points: Sequence[Point]) -> list[Issue]:
     for point in points:
         for finding in point.findings:
             key = (point.contender, point.level, finding.reason)
-            fresh = Issue(point.contender, point.level, finding.meaning, [])
+            fresh = Issue(point.contender, point.level, finding.reason, [])
             issue = found.setdefault(key, fresh)
-            if finding.detail not in issue.details:
-                issue.details.append(finding.detail)
-    return sorted(found.values(), key=lambda issue: not issue.meaning.effect.unusable)
+            if (sentence := certificates.found(finding)) not in issue.found:
+                issue.found.append(sentence)
+    return sorted(found.values(), key=lambda issue: not issue.reason.unusable)
 
 
-def certificates(summary: Summary) -> list[Certificates]:
+def certificates_by_contender(summary: Summary) -> list[Certificates]:
     """The certificates of each contender, those compared first."""
     tried = [trial.contender for trial in summary.trials]
     names = dict.fromkeys([*summary.manifest.experiment.contenders, *tried])

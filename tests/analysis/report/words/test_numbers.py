@@ -1,15 +1,14 @@
 import pytest
 
-from analysis.claims.judge import ClaimOutcome, Reading
 from analysis.compare.ratios import Bound
-from analysis.report.wording import (
+from analysis.report.words.numbers import (
     exact_percent,
     flops,
     interval,
+    level,
     number,
     plain,
     rate,
-    reading,
     shares,
     times,
     times_within,
@@ -83,16 +82,8 @@ def test_shares_are_told_by_name_the_largest_first():
 
 
 @pytest.mark.parametrize(
-    ("value", "low", "high", "unit", "shown"),
-    [
-        (1.8, 1.8, 1.8, "×", "1.80×"),
-        (0.4, None, None, "×", "0.400×"),
-        (2.4, 1.3, None, "×", "2.40× (at least 1.30×)"),
-        (None, None, 75, "rps", "at most 75 rps"),
-        (0.28, 0.28, 0.28, "share", "28.0 %"),
-        (2.12, 2.12, 2.12, "requests", "2.12"),
-    ],
+    ("label", "shown"),
+    [("183rps", "183 rps"), ("93.8rps", "93.8 rps"), ("c1", "1 caller"), ("c16", "16 callers")],
 )
-def test_a_reading_has_its_unit_and_its_interval_where_there_is_one(value, low, high, unit, shown):
-    found = Reading(what="", value=value, low=low, high=high, outcome=ClaimOutcome.UNDECIDED)
-    assert reading(found, unit).replace("\N{NO-BREAK SPACE}", " ") == shown
+def test_a_load_level_is_shown_with_its_unit(label, shown):
+    assert level(label) == shown
