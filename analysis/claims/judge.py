@@ -99,8 +99,7 @@ class ClaimFound(Value):
     at_most: float | None = Field(description="Largest value claimed; null: none.")
     readings: list[Reading] = Field(description="What this run measured; empty: nothing.")
     verdict: ClaimVerdict = Field(
-        description="holds, does_not_hold, holds_only_when (for the readings that hold), "
-        "not_enough_evidence or not_measured."
+        description="What the readings say of it; holds_only_when: for those that hold."
     )
 
     @property

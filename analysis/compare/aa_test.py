@@ -1,4 +1,4 @@
-"""The noise floor: what difference the method sees between a contender and itself."""
+"""The A/A test: what difference the method finds between a contender and itself."""
 
 from collections.abc import Iterable, Mapping
 
@@ -15,7 +15,7 @@ from analysis.validity.reasons import Reason
 
 
 class NoiseLevel(MetricRatio):
-    """The contender against itself at one load level."""
+    """The A/A test at one load level."""
 
     level: str = Field(description="Name of the load level.")
     rate_rps: float = Field(description="Arrival rate.")

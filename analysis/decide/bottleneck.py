@@ -1,4 +1,4 @@
-"""What keeps a contender from answering more: the client, the front, the model, or the load."""
+"""What limits a contender: the client, the front, the model, or the load."""
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
@@ -116,8 +116,7 @@ class BottleneckFound(Value):
     contender: str = Field(description="Name of the contender.")
     level: str = Field(description="The load level at which it answered the most.")
     bottleneck: Bottleneck = Field(
-        description="client, model, front, server_cores, schedule (the load asked for no more) or "
-        "unknown."
+        description="What limits it; schedule: the experiment has no higher load."
     )
     rule: Rule = Field(description="What was full at that level; nothing_full: look at beyond.")
     facts: LoadFacts = Field(description="What was measured at that level.")

@@ -36,8 +36,8 @@ class Because(Value):
     """What an answer rests on."""
 
     why: Why = Field(
-        description="only_certified, fewest_components, least_cpu (of those with the fewest "
-        "components); none_shown, simpler_might (contenders that might meet the SLO); all_missed."
+        description="What decided; least_cpu: among those with the fewest components; none_shown "
+        "and simpler_might: contenders that might meet the SLO stand in the way."
     )
     n_components: int | None = Field(
         default=None, description="Components of the choice; null where they did not decide."

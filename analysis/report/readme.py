@@ -40,7 +40,7 @@ def numbers(summary: Summary, run_path: str) -> str:
             "confidence (binomial bound); the capacity lies in the interval.",
             _table(*_capacity_table(summary)),
             "Where the gain comes from, one change at a time (P99 latency with its 95 % interval):",
-            _table(*_ladder_table(summary)),
+            _table(*_ablation_table(summary)),
             _certified(summary),
         ]
     )
@@ -81,7 +81,7 @@ def _capacity_table(summary: Summary) -> tuple[list[str], list[list[str]]]:
     ]
 
 
-def _ladder_table(summary: Summary) -> tuple[list[str], list[list[str]]]:
+def _ablation_table(summary: Summary) -> tuple[list[str], list[list[str]]]:
     return ["change", "from", "to", "capacity", "P99 latency at equal load"], [
         [
             inline(" and ".join(map(said, step.changes))),

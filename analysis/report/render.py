@@ -112,7 +112,6 @@ def _template(name: str) -> Template:
     environment.filters["mark"] = _MARKS.__getitem__
     environment.filters["said"] = said
     environment.filters["level"] = numbers.level
-    environment.filters["capitalize_first"] = lambda text: text[:1].upper() + text[1:]
     environment.globals.update(
         tables=tables,
         numbers=numbers,

@@ -1,6 +1,7 @@
 """summary.json: everything the report says, in one machine-readable value."""
 
 from collections.abc import Iterator
+from enum import StrEnum
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, get_args, get_origin
@@ -29,6 +30,7 @@ from analysis.validity.reasons import EFFECTS, Effect, Reason
 from analysis.validity.trials import Ceiling, TrialResult, ceilings, judge_trials
 
 SUMMARY_SCHEMA_VERSION = 3
+MOST_CODES = 12
 
 
 class Failure(Value):
@@ -46,9 +48,8 @@ class Summary(Value):
     schema_version: int = Field(default=SUMMARY_SCHEMA_VERSION, description="Version of this file.")
     manifest: Manifest = Field(description="What was run, where and with which model.")
     warnings: list[Caution] = Field(
-        description="What a reader must know before any number: model_notes (those of "
-        "manifest.model.notes), simulated_services, seeded_weights, not_finished, "
-        "machine_disturbed, uncommitted_changes."
+        description="What a reader must know before any number; model_notes are those in "
+        "manifest.model.notes."
     )
     disturbed: Disturbed = Field(description="Trials during which others used the cores.")
     slos: list[Slo] = Field(description="The objectives, the main one first.")
@@ -83,7 +84,7 @@ class Summary(Value):
         description="Ratios to the reference by arrival rate that both repeated, paired by repeat."
     )
     noise_floor: NoiseFloor | None = Field(
-        description="One contender against itself; null: not measured."
+        description="The A/A test: one contender against itself; null: not measured."
     )
     ablation: list[Step] = Field(description="Where the gain comes from, change by change.")
     trials: list[TrialResult] = Field(
@@ -165,9 +166,17 @@ def _fields(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str
         kind, inner, optional = _kind(field.annotation)
         label = f"{kind} or null" if optional else kind
         path = f"{prefix}{name}{'[]' if kind.startswith('list') else ''}"
-        yield path, label, field.description or ""
+        yield path, label, f"{field.description or ''}{_codes(field.annotation)}"
         if inner is not None:
             yield from _fields(inner, f"{path}.")
+
+
+def _codes(annotation: Any) -> str:
+    """The codes that a field may hold, unless they are too many for a table."""
+    for found in (annotation, *get_args(annotation)):
+        if isinstance(found, type) and issubclass(found, StrEnum) and len(found) <= MOST_CODES:
+            return f" One of: {', '.join(found)}."
+    return ""
 
 
 def _kind(annotation: Any) -> tuple[str, type[BaseModel] | None, bool]:

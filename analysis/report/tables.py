@@ -9,7 +9,7 @@ from analysis.capacity.load_points import Point
 from analysis.compare.ratios import Comparison
 from analysis.read.manifest import Slo
 from analysis.report.summary import Summary
-from analysis.report.words import certificates
+from analysis.report.words import certificates, numbers
 from analysis.validity.certificate import Check, CheckOutcome
 from analysis.validity.reasons import Reason
 from analysis.validity.trials import TrialResult
@@ -39,12 +39,12 @@ class SloCapacities:
 
 @dataclass(frozen=True)
 class Issue:
-    """One reason at one contender and level, its trials together."""
+    """What was found of a contender for one reason, and the load levels at which it was."""
 
     contender: str
-    level: str
     reason: Reason
-    found: list[str]
+    found: str
+    levels: list[str]
 
 
 @dataclass(frozen=True)
@@ -121,11 +121,8 @@ def groups(points: Sequence[Point]) -> list[Group]:
 
 
 def _group(points: list[Point]) -> Group:
-    sample = points[0]
-    title = f"{sample.concurrency} callers, closed loop"
-    if sample.rate_rps is not None:
-        title = f"{sample.rate_rps:.4g} requests/s, open loop"
-    return Group(sample.level, title, points)
+    title = f"{numbers.level(points[0].level)}, {points[0].mode} loop"
+    return Group(points[0].level, title, points)
 
 
 def capacities_by_slo(capacities: Sequence[Capacity]) -> list[SloCapacities]:
@@ -134,16 +131,16 @@ def capacities_by_slo(capacities: Sequence[Capacity]) -> list[SloCapacities]:
 
 
 def issues(points: Sequence[Point]) -> list[Issue]:
-    """Failed checks by contender, level and reason; what makes unusable before what limits."""
-    found: dict[tuple[str, str, str], Issue] = {}
+    """Failed checks by contender, reason and sentence; what makes unusable before what limits."""
+    found: dict[tuple[str, Reason, str], list[str]] = {}
     for point in points:
-        for finding in point.findings:
-            key = (point.contender, point.level, finding.reason)
-            fresh = Issue(point.contender, point.level, finding.reason, [])
-            issue = found.setdefault(key, fresh)
-            if (sentence := certificates.found(finding)) not in issue.found:
-                issue.found.append(sentence)
-    return sorted(found.values(), key=lambda issue: not issue.reason.unusable)
+        for check in point.findings:
+            key = (point.contender, check.reason, certificates.found(check))
+            levels = found.setdefault(key, [])
+            if point.level not in levels:
+                levels.append(point.level)
+    issues = [Issue(*key, levels) for key, levels in found.items()]
+    return sorted(issues, key=lambda issue: not issue.reason.unusable)
 
 
 def certificates_by_contender(summary: Summary) -> list[Certificates]:

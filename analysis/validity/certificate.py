@@ -21,9 +21,14 @@ class CheckOutcome(StrEnum):
 class Check(Value):
     """One line of a certificate."""
 
-    reason: Reason = Field(description="The reason that is ruled out, or found.")
-    outcome: CheckOutcome = Field(description="passed, failed or not_applicable.")
-    found: Found = Field(description="What was compared, or why the check does not apply.")
+    reason: Reason = Field(
+        description="The reason that is ruled out, or found; one of validity_reasons."
+    )
+    outcome: CheckOutcome = Field(description="What came of it.")
+    found: Found = Field(
+        description="What was compared, or why the check does not apply: a code of "
+        "analysis/validity/found.py."
+    )
     measured: float | None = Field(default=None, description="What was measured; null: nothing.")
     bound: float | None = Field(default=None, description="Bound on that; null: none in numbers.")
     unit: str = Field(default="", description="Unit of both.")

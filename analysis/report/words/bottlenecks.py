@@ -42,7 +42,7 @@ def because(found: BottleneckFound) -> str:
     if found.beyond:
         there = _because(found.beyond.rule, found.beyond.facts)
         text += f" At {level(found.beyond.level)} it was saturated: {there}."
-    if found.fell:
+    if found.fell and not (found.beyond and found.beyond.level == found.fell.level):
         text += f" {_fell(found.fell)}."
     return text
 

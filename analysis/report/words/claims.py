@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from analysis.claims.judge import ClaimFound, ClaimMeasurement, ClaimVerdict, Quantity
 from analysis.report.words.codes import said
-from analysis.report.words.numbers import interval, level, number, percent, rate, times
+from analysis.report.words.numbers import interval, level, number, percent, plain, rate, times
 
 
 def verdict(claim: ClaimFound) -> str:
@@ -33,12 +33,20 @@ def measured(found: ClaimMeasurement) -> str:
     }[found.quantity]
 
 
+_Worded = Callable[[float | None], str]
+_IN_UNIT: Mapping[str, tuple[_Worded, _Worded]] = {
+    "ratio": (times, number),
+    "share": (percent, percent),
+    "rps": (rate, plain),
+}
+"""How a figure is written, and the ends of its interval behind it."""
+
+
 def reading(found: ClaimMeasurement, unit: str) -> str:
     """The figure in its unit, with its interval where it has one."""
-    in_unit: Mapping[str, Callable[[float | None], str]]
-    in_unit = {"ratio": times, "share": percent, "rps": rate}
-    worded = in_unit.get(unit, number)
+    worded, inside = _IN_UNIT.get(unit, (number, number))
     if {found.low, found.high} in ({found.value}, {None}):
         return worded(found.value)
-    within = interval(found.low, found.high, worded)
-    return within if found.value is None else f"{worded(found.value)} ({within})"
+    if found.value is None:
+        return interval(found.low, found.high, worded)
+    return f"{worded(found.value)} ({interval(found.low, found.high, inside)})"

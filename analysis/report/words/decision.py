@@ -72,19 +72,26 @@ def _who_missed(choice: Choice, out: Sequence[str]) -> str:
         return "every contender gave wrong answers or never started"
     everywhere = [m for m in choice.measured if m.rates_rps == choice.rates_rps]
     if everywhere == choice.measured and not out:
-        return f"every contender was {_where(everywhere[0].rates_rps, choice)} and missed the SLO"
-    found = [f"{_where(m.rates_rps, choice)}: {', '.join(m.contenders)}" for m in choice.measured]
+        return f"every contender was {_where(choice.rates_rps, choice)} and missed the SLO"
+    found = [
+        _and_verb(m.contenders, _where(m.rates_rps, choice))
+        if m.rates_rps
+        else f"{', '.join(m.contenders)} missed the SLO at a lower rate"
+        for m in choice.measured
+    ]
     if out:
-        found.append(f"gave wrong answers or never started: {', '.join(out)}")
+        found.append(f"{', '.join(out)} gave wrong answers or never started")
     return "; ".join(found)
 
 
+def _and_verb(names: Sequence[str], rest: str) -> str:
+    return f"{', '.join(names)} {'was' if len(names) == 1 else 'were'} {rest}"
+
+
 def _where(measured_rps: Sequence[float], choice: Choice) -> str:
-    if not measured_rps:
-        return "missed the SLO at a lower rate"
     if measured_rps == choice.rates_rps:
         return "measured here" if len(measured_rps) == 1 else "measured at each of these rates"
-    return f"measured only at {', '.join(map(plain, measured_rps))} rps of these"
+    return f"measured at {', '.join(map(plain, measured_rps))} rps only"
 
 
 def capacity_interval(capacity: Capacity) -> str:

@@ -54,7 +54,7 @@ def test_a_saturated_level_has_no_latency_ratio(summarised):
     assert at_400.of("throughput").ratio > 2
 
 
-def test_three_blocks_tell_a_quicker_contender_from_a_slower_one(summarised):
+def test_three_blocks_tell_a_faster_contender_from_a_slower_one(summarised):
     (found,) = summarised({"fastapi": 6, "triton": 2}, [100.0], 3).comparison
     assert (found.contender, found.reference, found.rate_rps) == ("triton", "fastapi", 100.0)
     for figure in (Metric.P99, Metric.P50, Metric.MEAN, Metric.CPU):
@@ -70,7 +70,7 @@ def test_two_blocks_tell_nothing(summarised):
     assert {r.verdict for r in found.ratios} == {Verdict.NOT_ENOUGH_EVIDENCE}
 
 
-def test_each_step_of_the_ladder_names_its_one_change(summarised):
+def test_each_step_of_the_ablation_names_its_one_change(summarised):
     steps = summarised(
         {"fastapi": 8, "fastapi-tuned": 6, "fastapi-onnx": 2}, [100.0, 800.0]
     ).ablation
@@ -95,7 +95,7 @@ def test_a_missing_contender_merges_two_steps_and_says_so(summarised):
     assert step.not_measured == ["litserve"]
 
 
-def test_a_contender_without_valid_points_is_no_rung(new_run, contender):
+def test_a_contender_without_valid_points_is_no_stage(new_run, contender):
     names = ["fastapi", "fastapi-tuned", "fastapi-onnx"]
     run = new_run(names, rates_rps=[100.0], steady_s=12.0)
     run.calibrate("null-http", "http-json", 4000)

@@ -10,7 +10,7 @@ from analysis.report.render import render_decision, render_report
 from analysis.report.summary import fields_markdown, read_summary
 from analysis.report.words import certificates, decision
 from analysis.report.words.codes import said
-from analysis.report.words.numbers import times_within
+from analysis.report.words.numbers import level, times_within
 from analysis.report.words.reasons import MEANINGS
 from loadtests.records.trials import Level
 
@@ -132,9 +132,10 @@ def test_a_point_that_may_not_be_used_is_struck_out_and_no_other_is(outputs, pag
 def test_every_invalid_or_limited_point_is_listed_with_its_reason_and_remedy(outputs, html):
     for point in outputs.summary.points:
         for finding in point.findings:
-            assert f'data-issue="{point.contender} {point.level} {finding.reason}"' in html.replace(
-                "&#39;", "'"
-            )
+            attribute = f'data-issue="{point.contender} {finding.reason}"'
+            rows = re.findall(rf"<tr {re.escape(attribute)}.*?</tr>", html, re.DOTALL)
+            told = certificates.found(finding).replace("\N{NO-BREAK SPACE}", " ")
+            assert any(level(point.level) in row and told in text_of(row) for row in rows)
             assert MEANINGS[finding.reason][1].split(":")[0] in html
 
 

@@ -6,8 +6,8 @@ from analysis.decide.bottleneck import Bottleneck, BottleneckFound, LoadFacts, R
 from analysis.report.words.bottlenecks import MEANINGS, because
 
 
-def found(rule: Rule, offered_rps: float | None = 200.0, **facts: object) -> str:
-    told = because(
+def told(rule: Rule, offered_rps: float | None = 200.0, **facts: object) -> str:
+    sentence = because(
         BottleneckFound(
             contender="a",
             level="200rps",
@@ -18,7 +18,7 @@ def found(rule: Rule, offered_rps: float | None = 200.0, **facts: object) -> str
             fell=None,
         )
     )
-    return told.replace("\N{NO-BREAK SPACE}", " ")
+    return sentence.replace("\N{NO-BREAK SPACE}", " ")
 
 
 @pytest.mark.parametrize(
@@ -52,30 +52,37 @@ def found(rule: Rule, offered_rps: float | None = 200.0, **facts: object) -> str
     ],
 )
 def test_a_bottleneck_is_told_with_what_was_measured(rule, facts, sentence):
-    assert found(rule, **facts) == sentence
+    assert told(rule, **facts) == sentence
 
 
 def test_on_shared_cores_the_sentence_says_what_can_be_separated():
-    with_engine = found(Rule.SERVER_CORES, server_cpu=0.95, engine_share=0.4)
+    with_engine = told(Rule.SERVER_CORES, server_cpu=0.95, engine_share=0.4)
     assert "the network alone would need about 40.0 % of the time" in with_engine
-    assert "its engine alone was not measured" in found(Rule.SERVER_CORES, server_cpu=0.95)
+    assert "its engine alone was not measured" in told(Rule.SERVER_CORES, server_cpu=0.95)
 
 
 def test_more_answers_than_arrivals_in_a_window_are_not_a_part_of_them():
-    assert found(Rule.NOTHING_FULL, offered_rps=185.0).startswith(
+    assert told(Rule.NOTHING_FULL, offered_rps=185.0).startswith(
         "190 rps answered at 185 rps offered;"
     )
-    assert found(Rule.NOTHING_FULL, offered_rps=None).startswith(
+    assert told(Rule.NOTHING_FULL, offered_rps=None).startswith(
         "190 rps answered in a closed loop;"
     )
 
 
-def test_the_loads_above_the_highest_are_told_with_their_levels(collapsing):
-    (full_beyond,) = collapsing(cpu=0.97, cpu_at_200=0.6).bottlenecks
+def test_what_was_full_only_above_the_highest_load_is_told_with_its_level_and_once(collapsing):
+    (found,) = collapsing(cpu=0.97, cpu_at_200=0.6).bottlenecks
     assert re.search(
-        r"server CPU 60\.0\W%\. At 400 rps it was saturated: .* At 400 rps it answered less: "
-        r"\d\d\.\d of \d+ rps, server CPU 97\.0\W%\.$",
-        because(full_beyond),
+        r"server CPU 60\.0\W%\. At 400 rps it was saturated: \d\d\.\d of \d+ rps answered; server "
+        r"CPU 97\.0\W%; its engine alone was not measured\.$",
+        because(found),
+    )
+
+
+def test_a_contender_that_answers_less_under_more_load_is_told_with_the_level(collapsing):
+    (found,) = collapsing().bottlenecks
+    assert re.search(
+        r"At 400 rps it answered less: \d\d\.\d of \d+ rps, server CPU 95\.0\W%\.$", because(found)
     )
 
 

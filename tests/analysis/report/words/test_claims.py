@@ -9,7 +9,7 @@ from analysis.report.words.claims import measured, reading, verdict
     [
         (1.8, 1.8, 1.8, "ratio", "1.80×"),
         (0.4, None, None, "ratio", "0.400×"),
-        (2.4, 1.3, None, "ratio", "2.40× (at least 1.30×)"),
+        (2.4, 1.3, None, "ratio", "2.40× (at least 1.30)"),
         (None, None, 75, "rps", "at most 75 rps"),
         (0.28, 0.28, 0.28, "share", "28.0 %"),
         (2.12, 2.12, 2.12, "requests", "2.12"),

@@ -70,8 +70,8 @@ def test_an_answer_says_why_it_is_given(because, equals, sentence):
             (300.0, 500.0),
             [((300, 500), ["c"]), ((300,), ["b"]), ((), ["a"])],
             [],
-            "measured at each of these rates: c; measured only at 300 rps of these: b; missed the "
-            "SLO at a lower rate: a",
+            "c was measured at each of these rates; b was measured at 300 rps only; a missed the "
+            "SLO at a lower rate",
         ),
         (
             (100.0, 200.0),
@@ -81,9 +81,9 @@ def test_an_answer_says_why_it_is_given(because, equals, sentence):
         ),
         (
             (100.0,),
-            [((100,), ["a"])],
+            [((100,), ["a", "c"])],
             ["b"],
-            "measured here: a; gave wrong answers or never started: b",
+            "a, c were measured here; b gave wrong answers or never started",
         ),
         ((100.0,), [], ["a"], "every contender gave wrong answers or never started"),
     ],
