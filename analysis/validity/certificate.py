@@ -82,13 +82,6 @@ def as_check(reason: Reason, measurement: CheckMeasurement) -> Check:
         True: CheckOutcome.FAILED,
         False: CheckOutcome.PASSED,
     }
-    return Check(
-        reason=reason,
-        outcome=outcomes[measurement.failed],
-        found=measurement.found,
-        measured=measurement.measured,
-        bound=measurement.bound,
-        unit=measurement.unit,
-        numbers=dict(measurement.numbers),
-        text=measurement.text,
-    )
+    outcome = outcomes[measurement.failed]
+    fields = {name: value for name, value in vars(measurement).items() if name != "failed"}
+    return Check(reason=reason, outcome=outcome, **fields)

@@ -82,7 +82,9 @@ def _inapplicable(found: Found, text: str | None = None) -> CheckMeasurement:
 
 
 def _ready(evidence: Evidence) -> CheckMeasurement:
-    return CheckMeasurement(False, Found.CANARY_ANSWERED, evidence.record.startup_s, unit="s")
+    startup_s = evidence.record.startup_s
+    found = Found.CANARY_UNTIMED if startup_s is None else Found.CANARY_ANSWERED
+    return CheckMeasurement(False, found, startup_s, unit="s")
 
 
 def _parity(evidence: Evidence) -> CheckMeasurement:

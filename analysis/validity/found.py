@@ -8,6 +8,7 @@ class Found(StrEnum):
 
     TRIAL_FAILED = "trial_failed"
     CANARY_ANSWERED = "canary_answered"
+    CANARY_UNTIMED = "canary_untimed"
     NEVER_COMPARED = "never_compared"
     ANSWERS_COMPARED = "answers_compared"
     RATE_NOT_HELD = "rate_not_held"

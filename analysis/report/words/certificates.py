@@ -9,7 +9,13 @@ from analysis.validity.found import Found
 
 def found(check: Check) -> str:
     """What a check measured and what was expected, or why it does not apply."""
-    return _SENTENCES[check.found](check)
+    if check.found is Found.TRIAL_FAILED:
+        return failure(check.text)
+    figures = {"measured": check.measured, "bound": check.bound, **check.numbers}
+    known = {name: _Figure(value) for name, value in figures.items() if value is not None}
+    sentence = _SENTENCES[check.found].format_map(_OrUnknown(known | {"text": check.text}))
+    example = f"; {check.text}" if check.found is Found.ANSWERS_COMPARED and check.text else ""
+    return sentence + example
 
 
 def failure(recorded: str | None) -> str:
@@ -17,123 +23,80 @@ def failure(recorded: str | None) -> str:
     return recorded or "no reason was recorded"
 
 
-def _n(value: float | None) -> str:
-    return count(None if value is None else round(value))
+_WRITTEN: Mapping[str, Callable[[float], str]] = {
+    "": number,
+    "count": lambda value: count(round(value)),
+    "percent": percent,
+    "set": plain,
+    "set percent": exact_percent,
+}
 
 
-def _canary(check: Check) -> str:
-    took = "" if check.measured is None else f" {check.measured:.1f} s after the start"
-    return f"a canary inference was answered{took}"
+class _Figure(float):
+    """A number that a sentence may write as {name}, {name:count}, {name:percent} and so on; `set`:
+    without invented digits."""
+
+    def __format__(self, how: str) -> str:
+        return _WRITTEN[how](self) if how in _WRITTEN else super().__format__(how)
 
 
-def _answers(check: Check) -> str:
-    example = f"; {check.text}" if check.text else ""
-    return f"{_n(check.measured)} of {_n(check.numbers['n_checked'])} answers differ{example}"
+class _Unknown:
+    def __format__(self, how: str) -> str:
+        return "unknown"
 
 
-def _rate_not_held(check: Check) -> str:
-    expected, slack = check.numbers["n_expected"], check.numbers["slack"]
-    return (
-        f"{_n(check.measured)} requests scheduled, {_n(expected)} expected (more or less "
-        f"{_n(slack)})"
-    )
+class _OrUnknown(dict[str, object]):
+    def __missing__(self, name: str) -> _Unknown:
+        return _Unknown()
 
 
-def _cores_shared(check: Check) -> str:
-    server, load = (
-        percent(share) if (share := check.numbers.get(f"{side}_share")) is not None else "unknown"
-        for side in ("server", "load")
-    )
-    return (
-        f"share of the cores used by others: server {server}, load generator {load}; bound "
-        f"{exact_percent(check.bound or 0.0)}"
-    )
-
-
-def _little(check: Check) -> str:
-    counted, law = check.numbers["in_system"], check.numbers["rate_times_latency"]
-    return f"{counted:.2f} requests in the system, arrival rate times latency {law:.2f}"
-
-
-def _halves(check: Check) -> str:
-    return (
-        f"median latency in the second half {check.measured:.2f} times that in the first, "
-        f"trend p = {check.numbers['p_value']:.2g}"
-    )
-
-
-def _failed(check: Check) -> str:
-    failed, offered = check.numbers["n_failed"], check.numbers["n_offered"]
-    allowed = exact_percent(check.bound or 0.0)
-    return f"{_n(failed)} of {_n(offered)} requests failed, the SLO allows {allowed}"
-
-
-def _spread(check: Check) -> str:
-    allowed = exact_percent(check.bound or 0.0)
-    return (
-        f"P99 of {check.text} in the A/A test differs by {percent(check.measured)}, bound {allowed}"
-    )
-
-
-def _says(sentence: str) -> Callable[[Check], str]:
-    return lambda check: sentence
-
-
-_SENTENCES: Mapping[Found, Callable[[Check], str]] = {
-    Found.TRIAL_FAILED: lambda c: failure(c.text),
-    Found.CANARY_ANSWERED: _canary,
-    Found.NEVER_COMPARED: _says("answers were never compared"),
-    Found.ANSWERS_COMPARED: _answers,
-    Found.RATE_NOT_HELD: _rate_not_held,
-    Found.REQUESTS_REPLAYED: lambda c: (
-        f"{_n(c.numbers['n_wrong'])} of {_n(c.numbers['n_rows'])} requests lost, doubled or never "
-        "sent"
-    ),
-    Found.SEND_LAG: lambda c: f"P99 send lag {number(c.measured)} ms, bound {plain(c.bound)} ms",
-    Found.SHARE_OF_CEILING: lambda c: (
-        f"{number(c.measured)} rps offered, ceiling {number(c.numbers['ceiling_rps'])} rps"
-    ),
-    Found.CLIENT_LIMIT: lambda c: (
-        f"{_n(c.measured)} requests failed because the client's machine ran out of a resource"
-    ),
-    Found.SUCCESSES_COUNTED: lambda c: (
-        f"server counts {_n(c.numbers['n_by_server'])} successes, client "
-        f"{_n(c.numbers['n_by_client'])}"
-    ),
-    Found.IMPOSSIBLE_TIMES: lambda c: (
-        f"{_n(c.measured)} requests sent before their time or done before sent"
-    ),
-    Found.REQUESTS_IN_SYSTEM: _little,
-    Found.LATENCY_BY_HALVES: _halves,
-    Found.CLOCKS_LOWERED: lambda c: f"clocks lowered in {percent(c.measured)} of the samples",
-    Found.CORES_SHARED: _cores_shared,
-    Found.RATE_ANSWERED: lambda c: (
-        f"{number(c.measured)} rps answered, {number(c.numbers['offered_rps'])} rps offered"
-    ),
-    Found.REQUESTS_FAILED: _failed,
-    Found.CEILING: lambda c: f"ceiling {number(c.measured)} rps for {c.text}",
-    Found.NO_CEILING: lambda c: f"no calibration for {c.text}",
-    Found.SUCCESSES_NEEDED: lambda c: (
-        f"{_n(c.measured)} successes, P{c.numbers['percentile']:g} needs {_n(c.bound)}"
-    ),
-    Found.REPEATS: lambda c: f"{_n(c.measured)} of {_n(c.bound)} repeats",
-    Found.P99_SPREAD: _spread,
-    Found.NOT_A_MODEL: _says("a calibration server runs no model"),
-    Found.CLOSED_LOOP: _says("a closed loop has no arrival rate"),
-    Found.NOTHING_DUE: _says("no request was scheduled in the steady state"),
-    Found.NOTHING_ANSWERED: _says("nothing was answered"),
-    Found.CEILING_UNKNOWN: _says("the ceiling was not measured"),
-    Found.SUCCESSES_NOT_COUNTED: _says("the server does not count its answers"),
-    Found.LOAD_VARIES: _says("the load itself varies"),
-    Found.SATURATED: _says("latency rises by itself where a server does not keep up"),
-    Found.TOO_FEW_SUCCESSES: _says("too few successes to tell"),
-    Found.NO_GPU_CLOCKS: _says("no GPU reports its clocks"),
-    Found.CORES_NOT_RECORDED: _says("the use of the cores by others was not recorded"),
-    Found.FAILED_BY_CLIENT: _says("requests failed on the client's side"),
-    Found.IS_CALIBRATION: _says("this is the calibration"),
-    Found.NO_AA_TEST: _says("the experiment has no A/A test"),
-    Found.AA_TEST_INVALID: lambda c: f"the A/A test of {c.text} has no valid pair of trials",
-    Found.P99_NOT_KNOWN_TWICE: lambda c: (
-        f"the A/A test of {c.text} has no level with a P99 on both sides"
-    ),
+_SENTENCES: Mapping[Found, str] = {
+    Found.CANARY_ANSWERED: "a canary inference was answered {measured:.1f} s after the start",
+    Found.CANARY_UNTIMED: "a canary inference was answered",
+    Found.NEVER_COMPARED: "answers were never compared",
+    Found.ANSWERS_COMPARED: "{measured:count} of {n_checked:count} answers differ",
+    Found.RATE_NOT_HELD: "{measured:count} requests scheduled, {n_expected:count} expected (more "
+    "or less {slack:count})",
+    Found.REQUESTS_REPLAYED: "{n_wrong:count} of {n_rows:count} requests lost, doubled or never "
+    "sent",
+    Found.SEND_LAG: "P99 send lag {measured} ms, bound {bound:set} ms",
+    Found.SHARE_OF_CEILING: "{measured} rps offered, ceiling {ceiling_rps} rps",
+    Found.CLIENT_LIMIT: "{measured:count} requests failed because the client's machine ran out of "
+    "a resource",
+    Found.SUCCESSES_COUNTED: "server counts {n_by_server:count} successes, client "
+    "{n_by_client:count}",
+    Found.IMPOSSIBLE_TIMES: "{measured:count} requests sent before their time or done before sent",
+    Found.REQUESTS_IN_SYSTEM: "{in_system:.2f} requests in the system, arrival rate times latency "
+    "{rate_times_latency:.2f}",
+    Found.LATENCY_BY_HALVES: "median latency in the second half {measured:.2f} times that in the "
+    "first, trend p = {p_value:.2g}",
+    Found.CLOCKS_LOWERED: "clocks lowered in {measured:percent} of the samples, bound "
+    "{bound:set percent}",
+    Found.CORES_SHARED: "share of the cores used by others: server {server_share:percent}, load "
+    "generator {load_share:percent}; bound {bound:set percent}",
+    Found.RATE_ANSWERED: "{measured} rps answered, {offered_rps} rps offered",
+    Found.REQUESTS_FAILED: "{n_failed:count} of {n_offered:count} requests failed, the SLO allows "
+    "{bound:set percent}",
+    Found.CEILING: "ceiling {measured} rps for {text}",
+    Found.NO_CEILING: "no calibration for {text}",
+    Found.SUCCESSES_NEEDED: "{measured:count} successes, P{percentile:g} needs {bound:count}",
+    Found.REPEATS: "{measured:count} of {bound:count} repeats",
+    Found.P99_SPREAD: "P99 of {text} in the A/A test differs by {measured:percent}, bound "
+    "{bound:set percent}",
+    Found.NOT_A_MODEL: "a calibration server runs no model",
+    Found.CLOSED_LOOP: "a closed loop has no arrival rate",
+    Found.NOTHING_DUE: "no request was scheduled in the steady state",
+    Found.NOTHING_ANSWERED: "nothing was answered",
+    Found.CEILING_UNKNOWN: "the ceiling was not measured",
+    Found.SUCCESSES_NOT_COUNTED: "the server does not count its answers",
+    Found.LOAD_VARIES: "the load itself varies",
+    Found.SATURATED: "latency rises by itself where a server does not keep up",
+    Found.TOO_FEW_SUCCESSES: "too few successes to tell",
+    Found.NO_GPU_CLOCKS: "no GPU reports its clocks",
+    Found.CORES_NOT_RECORDED: "the use of the cores by others was not recorded",
+    Found.FAILED_BY_CLIENT: "requests failed on the client's side",
+    Found.IS_CALIBRATION: "this is the calibration",
+    Found.NO_AA_TEST: "the experiment has no A/A test",
+    Found.AA_TEST_INVALID: "the A/A test of {text} has no valid pair of trials",
+    Found.P99_NOT_KNOWN_TWICE: "the A/A test of {text} has no level with a P99 on both sides",
 }

@@ -200,6 +200,16 @@ def test_the_noise_floor_is_said_in_one_sentence(html):
     )
 
 
+def test_an_ablation_at_another_percentile_than_the_slo_s_says_so(outputs):
+    stored = json.loads(outputs.summary_path.read_text())
+    sentence = "The SLO bounds P95; latency is compared at P99 here."
+    assert sentence not in render_report(type(outputs.summary).model_validate(stored))
+    for capacity in stored["capacities"]:
+        capacity["slo"]["percentile"] = 95
+    stored["manifest"]["experiment"]["slo"]["percentile"] = 95
+    assert sentence in render_report(type(outputs.summary).model_validate(stored))
+
+
 def test_probed_rates_stand_apart_from_planned_ones(html):
     probed = html.index("Rates that only the capacity search tried")
     assert html.index('data-point="fastapi 100rps"') < probed
