@@ -12,8 +12,7 @@ from analysis.read.run import load_run
 from analysis.report.summary import Summary, summarise
 from analysis.report.words import decision
 from analysis.report.words.codes import said
-from analysis.report.words.numbers import count, percent, rate, times_within
-from analysis.report.words.ratios import verdict
+from analysis.report.words.numbers import count, percent, rate, times_within, verdict
 from loadtests.records.markdown import code, inline
 
 BEGIN, END = "<!-- numbers: begin -->", "<!-- numbers: end -->"

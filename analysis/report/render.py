@@ -16,7 +16,6 @@ from analysis.report.figures.catalogue import figures
 from analysis.report.summary import Summary
 from analysis.report.words import bottlenecks, certificates, claims, decision, gpu, numbers
 from analysis.report.words.codes import said
-from analysis.report.words.ratios import verdict
 from analysis.report.words.reasons import meaning
 from analysis.report.words.run import warnings
 from analysis.steady.metrics import STATED, least_successes
@@ -122,7 +121,6 @@ def _template(name: str) -> Template:
         gpu_words=gpu,
         CLAIMS=BY_ID,
         meaning=meaning,
-        verdict_words=verdict,
         warnings=warnings,
         Metric=Metric,
         STATED=STATED,

@@ -99,7 +99,7 @@ GPU_COLUMNS = (
     GpuColumn("gpu_energy_j_per_1000_requests", "energy J|per 1,000"),
     GpuColumn("gpu_sm_clock_min_mhz", "SM MHz,|least"),
     GpuColumn("gpu_sm_clock_median_mhz", "SM MHz,|median"),
-    GpuColumn("gpu_clock_events", "clocks held down", number=False),
+    GpuColumn("gpu_clock_events", "throttle reasons", number=False),
 )
 
 

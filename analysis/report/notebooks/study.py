@@ -32,8 +32,7 @@ from analysis.report.figures.catalogue import figures
 from analysis.report.summary import summarise
 from analysis.report.words import bottlenecks, certificates, claims, decision
 from analysis.report.words.codes import said
-from analysis.report.words.numbers import interval, level, rate, times_within
-from analysis.report.words.ratios import verdict
+from analysis.report.words.numbers import interval, level, rate, times_within, verdict
 from analysis.report.words.run import warnings
 from analysis.steady.steady_state import take_sample
 from loadtests.records.markdown import code, inline

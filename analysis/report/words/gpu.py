@@ -7,7 +7,7 @@ from analysis.steady.gpu import GpuFigure
 MEANINGS: Mapping[str, tuple[str, str]] = {
     "gpu_busy_pct": (
         "time busy",
-        "Share of time in which at least one kernel ran, be it on one multiprocessor of many: what "
+        "Share of time in which at least one kernel ran, even on a single multiprocessor: what "
         "nvidia-smi and Triton's nv_gpu_utilization call GPU utilisation. One text at a time can "
         "show 90 % here.",
     ),
@@ -33,8 +33,8 @@ MEANINGS: Mapping[str, tuple[str, str]] = {
     ),
     "gpu_sm_clock_mhz": ("SM clock", "Lowest and median clock of the samples, four a second."),
     "gpu_throttle_reasons": (
-        "clocks held down",
-        "Share of samples by reason why the clocks were below their highest. A software power cap "
+        "throttle reasons",
+        "Share of samples by reason why the clocks were below their maximum. A software power cap "
         "is how a card keeps its limit under heavy load; slowdowns and the power brake mean heat "
         "or a failing supply, and make a trial invalid.",
     ),

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from analysis.compare.ratios import Bound
+from analysis.compare.verdicts import Ratio
 from analysis.report.words.codes import said
 
 NONE = "–"
@@ -31,8 +32,10 @@ def exact_percent(share: float) -> str:
 
 
 def plain(value: float | None) -> str:
-    """A value that was set, not measured, without invented digits: 75."""
-    return NONE if value is None else f"{value:.4g}"
+    """A value that was set, not measured, without invented digits: 75, 93.8, 1,600."""
+    if value is None:
+        return NONE
+    return f"{value:,.4g}" if abs(value) < 9999.5 else f"{value:,.0f}"
 
 
 def rate(value_rps: float | None) -> str:
@@ -43,7 +46,7 @@ def rate(value_rps: float | None) -> str:
 def level(label: str) -> str:
     """A load level by its name: 183 rps for 183rps, 4 callers for c4."""
     if label.endswith("rps"):
-        return f"{label.removesuffix('rps')} rps"
+        return rate(float(label.removesuffix("rps")))
     return "1 caller" if label == "c1" else f"{label.removeprefix('c')} callers"
 
 
@@ -93,3 +96,12 @@ def times_within(ratio: float | None, low: float | None, high: float | None) -> 
     if ratio is None:
         return f"{interval(low, high)}×"
     return f"{times(ratio)} ({interval(low, high)})"
+
+
+def verdict(ratio: Ratio | None) -> str:
+    """What was found, with the ratio and its interval: better: 0.420× (0.380 to 0.470)."""
+    if ratio is None:
+        return NONE
+    if ratio.ratio is None:
+        return said(ratio.verdict)
+    return f"{said(ratio.verdict)}: {times(ratio.ratio)} ({interval(ratio.low, ratio.high)})"

@@ -174,7 +174,7 @@ def test_every_claim_has_a_row_measured_or_not(summary, html):
 
 def test_the_decision_record_names_limits(outputs, summary):
     text = render_decision(summary)
-    assert "* hybrid at 1600 rps: **front**;" in text
+    assert "* hybrid at 1,600 rps: **front**;" in text
 
 
 def test_the_figures_name_engines_and_meanings(summary):

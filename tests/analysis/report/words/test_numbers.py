@@ -33,6 +33,8 @@ def test_numbers_keep_three_digits(value, shown):
 def test_what_was_set_is_shown_without_invented_digits():
     assert rate(75.0) == "75 rps"
     assert plain(70.7) == "70.7"
+    assert rate(1600.0) == "1,600 rps"
+    assert rate(12_000.0) == "12,000 rps"
     assert exact_percent(0.95) == "95\N{NO-BREAK SPACE}%"
 
 
@@ -83,7 +85,13 @@ def test_shares_are_told_by_name_the_largest_first():
 
 @pytest.mark.parametrize(
     ("label", "shown"),
-    [("183rps", "183 rps"), ("93.8rps", "93.8 rps"), ("c1", "1 caller"), ("c16", "16 callers")],
+    [
+        ("183rps", "183 rps"),
+        ("93.8rps", "93.8 rps"),
+        ("1600rps", "1,600 rps"),
+        ("c1", "1 caller"),
+        ("c16", "16 callers"),
+    ],
 )
 def test_a_load_level_is_shown_with_its_unit(label, shown):
     assert level(label) == shown
