@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from analysis.capacity.certified import Capacity, CapacityStatus
 from analysis.capacity.load_points import Point, SloVerdict
-from analysis.decide.choose import Answer, Because, Choice, Why
+from analysis.decide.choose import Answer, Because, Choice, MeasuredAt, Why
 from analysis.read.contenders import ContenderFacts
 from analysis.read.manifest import Manifest, Slo
 from analysis.report.summary import Summary
@@ -52,46 +52,48 @@ def because(choice: Choice, out: Sequence[str]) -> str:
 
 def _because(reason: Because, choice: Choice, out: Sequence[str]) -> str:
     fewest = f"certified to meet the SLO with the fewest components ({reason.n_components})"
-    might = ", ".join(reason.might)
-    if reason.why is Why.ALL_MISSED:
-        return _who_missed(choice, out)
-    if reason.why is Why.FEWEST_COMPONENTS and choice.equals:
-        return f"{fewest}; {', '.join(choice.equals)} would do as well"
+    equals = f"; {_listed(choice.equals)} would do as well" if choice.equals else ""
+    might = _listed(reason.might)
     return {
         Why.ONLY_CERTIFIED: "the only contender certified to meet the SLO",
-        Why.FEWEST_COMPONENTS: fewest,
+        Why.FEWEST_COMPONENTS: f"{fewest}{equals}",
         Why.LEAST_CPU: f"{fewest}, and the least server CPU among those",
         Why.NONE_SHOWN: f"no contender is shown to meet the SLO; {might} might",
         Why.SIMPLER_MIGHT: f"{reason.certified} meets the SLO, but {might} might too, with fewer "
         "components",
+        Why.ALL_MISSED: _who_missed(choice, out),
     }[reason.why]
 
 
 def _who_missed(choice: Choice, out: Sequence[str]) -> str:
+    wrong = "gave wrong answers or never started"
     if not choice.measured:
-        return "every contender gave wrong answers or never started"
-    everywhere = [m for m in choice.measured if m.rates_rps == choice.rates_rps]
-    if everywhere == choice.measured and not out:
-        return f"every contender was {_where(choice.rates_rps, choice)} and missed the SLO"
-    found = [
-        _and_verb(m.contenders, _where(m.rates_rps, choice))
-        if m.rates_rps
-        else f"{', '.join(m.contenders)} missed the SLO at a lower rate"
-        for m in choice.measured
-    ]
-    if out:
-        found.append(f"{', '.join(out)} gave wrong answers or never started")
-    return "; ".join(found)
+        return f"every contender {wrong}"
+    if [m.rates_rps for m in choice.measured] == [choice.rates_rps] and not out:
+        return f"every contender was {_where(choice.measured[0], choice)} and missed the SLO"
+    found = [_missed(measured, choice) for measured in choice.measured]
+    return "; ".join([*found, *([f"{_listed(out)} {wrong}"] if out else [])])
 
 
-def _and_verb(names: Sequence[str], rest: str) -> str:
-    return f"{', '.join(names)} {'was' if len(names) == 1 else 'were'} {rest}"
+def _missed(measured: MeasuredAt, choice: Choice) -> str:
+    names = _listed(measured.contenders)
+    if not measured.rates_rps:
+        return f"{names} missed the SLO at a lower rate"
+    return (
+        f"{names} {'was' if len(measured.contenders) == 1 else 'were'} {_where(measured, choice)}"
+    )
 
 
-def _where(measured_rps: Sequence[float], choice: Choice) -> str:
-    if measured_rps == choice.rates_rps:
-        return "measured here" if len(measured_rps) == 1 else "measured at each of these rates"
-    return f"measured at {', '.join(map(plain, measured_rps))} rps only"
+def _where(measured: MeasuredAt, choice: Choice) -> str:
+    if measured.rates_rps != choice.rates_rps:
+        return f"measured at {', '.join(map(plain, measured.rates_rps))} rps only"
+    return "measured here" if len(choice.rates_rps) == 1 else "measured at each of these rates"
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names in a sentence: a, b and c."""
+    *first, last = names or [""]
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def capacity_interval(capacity: Capacity) -> str:
@@ -173,7 +175,7 @@ def _reversal(choice: Choice, summary: Summary) -> str:
     if choice.answer is Answer.NONE_MEETS_SLO:
         return "a looser SLO, more cores or a faster contender."
     if choice.answer is Answer.NOT_ENOUGH_EVIDENCE:
-        return f"a valid measurement of {', '.join(_who_might(choice))}."
+        return f"a valid measurement of {_listed(_who_might(choice))}."
     name, slo = choice.contender, summary.manifest.experiment.slo
     capacity = next(c for c in summary.capacities if (c.contender, c.slo) == (name, slo))
     at_top = (p for p in summary.points if (p.contender, p.rate_rps) == (name, choice.to_rps))

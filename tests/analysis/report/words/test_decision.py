@@ -50,7 +50,7 @@ def test_a_range_of_rates_has_one_unit():
         (
             Because(why=Why.NONE_SHOWN, might=["b", "c"]),
             [],
-            "no contender is shown to meet the SLO; b, c might",
+            "no contender is shown to meet the SLO; b and c might",
         ),
         (
             Because(why=Why.SIMPLER_MIGHT, certified="a", might=["b"]),
@@ -83,7 +83,7 @@ def test_an_answer_says_why_it_is_given(because, equals, sentence):
             (100.0,),
             [((100,), ["a", "c"])],
             ["b"],
-            "a, c were measured here; b gave wrong answers or never started",
+            "a and c were measured here; b gave wrong answers or never started",
         ),
         ((100.0,), [], ["a"], "every contender gave wrong answers or never started"),
     ],
