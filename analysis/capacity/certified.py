@@ -119,40 +119,25 @@ def capacity(contender: str, slo: Slo, trials: Sequence[JudgedTrial]) -> Capacit
     rates = _judge_all(trials, slo)
     not_met = next((r for r in rates if r.judgement is Judgement.NOT_MET), None)
     below = [r for r in rates if not_met is None or r.rate_rps < not_met.rate_rps]
-    found = _Ends(
-        certified=_last(below, Judgement.CERTIFIED),
-        met=_last(below, Judgement.CERTIFIED, Judgement.MET),
-        certified_above=_last(rates[len(below) :], Judgement.CERTIFIED),
-    )
+    sure = _last(below, Judgement.CERTIFIED)
+    met = _last(below, Judgement.CERTIFIED, Judgement.MET)
+    above = _last(rates[len(below) :], Judgement.CERTIFIED)
     return Capacity(
         contender=contender,
         slo=slo,
-        certified_rps=_rate_of(found.certified),
-        met_rps=_rate_of(found.met),
-        not_met_rps=_rate_of(not_met),
-        certified_above_rps=_rate_of(found.certified_above),
-        status=_status(rates, below, found),
-        n_requests=found.certified.n_requests if found.certified else 0,
-        trial_ids=found.certified.trial_ids if found.certified else [],
+        certified_rps=sure.rate_rps if sure else None,
+        met_rps=met.rate_rps if met else None,
+        not_met_rps=not_met.rate_rps if not_met else None,
+        certified_above_rps=above.rate_rps if above else None,
+        status=CapacityStatus.NOT_MONOTONE if above else _status(rates, below, sure, met),
+        n_requests=sure.n_requests if sure else 0,
+        trial_ids=sure.trial_ids if sure else [],
         rates=rates,
     )
 
 
-@dataclass(frozen=True)
-class _Ends:
-    """The highest rates of their kind: below the lowest one not met, and above it."""
-
-    certified: CapacityRate | None
-    met: CapacityRate | None
-    certified_above: CapacityRate | None
-
-
 def _last(rates: Sequence[CapacityRate], *judgements: Judgement) -> CapacityRate | None:
     return next((r for r in reversed(rates) if r.judgement in judgements), None)
-
-
-def _rate_of(rate: CapacityRate | None) -> float | None:
-    return rate.rate_rps if rate else None
 
 
 def with_ratio(own: Capacity, reference: Capacity | None) -> Capacity:
@@ -264,20 +249,22 @@ def _certain_with_the_doubtful(
 
 
 def _status(
-    rates: Sequence[CapacityRate], below: Sequence[CapacityRate], found: _Ends
+    rates: Sequence[CapacityRate],
+    below: Sequence[CapacityRate],
+    sure: CapacityRate | None,
+    met: CapacityRate | None,
 ) -> CapacityStatus:
+    """Of a capacity with no certified rate above the lowest one not met."""
     if not rates:
         return CapacityStatus.NOT_TRIED
-    if found.certified_above:
-        return CapacityStatus.NOT_MONOTONE
-    if not found.met:
+    if not met:
         missed_all = len(below) < len(rates)
         return CapacityStatus.NEVER_MET if missed_all else CapacityStatus.UNDECIDED
-    if not found.certified:
+    if not sure:
         return CapacityStatus.MET_NOT_CERTIFIED
     if len(below) == len(rates):
         return CapacityStatus.LOWER_BOUND
-    if found.met is not found.certified:
+    if met is not sure:
         return CapacityStatus.MET_ABOVE
-    next_missed = below[-1] is found.certified
-    return CapacityStatus.MISSED_NEXT if next_missed else CapacityStatus.UNDECIDED_ABOVE
+    missed_next = below[-1] is sure
+    return CapacityStatus.MISSED_NEXT if missed_next else CapacityStatus.UNDECIDED_ABOVE

@@ -11,6 +11,7 @@ from analysis.claims.judge import ClaimFound, ClaimMeasurement, Quantity, judge
 from analysis.claims.pairs import (
     ContenderPair,
     batching_pairs,
+    between,
     differing,
     engine_gains,
     exactly,
@@ -79,17 +80,9 @@ def _batching_latency(found: Findings) -> list[ClaimMeasurement]:
         ratios = found.repeats.compare(before.name, after.name, level, {})
         median = next((ratio for ratio in ratios if ratio.metric is Metric.P50), None)
         if median and median.ratio is not None:
-            measured.append(
-                ClaimMeasurement(
-                    quantity=Quantity.P50_RATIO,
-                    of=after.name,
-                    over=before.name,
-                    level=level,
-                    value=median.ratio,
-                    low=median.low,
-                    high=median.high,
-                )
-            )
+            ends = (median.low, median.ratio, median.high)
+            where = {"over": before.name, "level": level}
+            measured.append(between(Quantity.P50_RATIO, after.name, ends, **where))
     return measured
 
 
@@ -179,10 +172,9 @@ def _instances(found: Findings) -> list[ClaimMeasurement]:
         if n_one != 1 or n < 2 or not same_but(one, many, "instances"):
             continue
         for gain in found.gains([(one, many)]):
-            low, value, high = (over(ratio, n) for ratio in (gain.low, gain.value, gain.high))
-            share = {"quantity": Quantity.CAPACITY_PER_INSTANCE, "n_instances": n}
-            changes = share | {"value": value, "low": low, "high": high}
-            measured.append(gain.model_copy(update=changes))
+            ends = (over(gain.low, n), over(gain.value, n), over(gain.high, n))
+            where = {"over": one.name, "n_instances": n}
+            measured.append(between(Quantity.CAPACITY_PER_INSTANCE, many.name, ends, **where))
     return measured
 
 
@@ -190,13 +182,7 @@ def _fastapi_capacity(found: Findings) -> list[ClaimMeasurement]:
     names = [c.name for c in found.contenders if c.server == "fastapi_service"]
     known = [found.capacities[name] for name in names if name in found.capacities]
     return [
-        ClaimMeasurement(
-            quantity=Quantity.CAPACITY,
-            of=c.contender,
-            value=c.certified_rps,
-            low=c.certified_rps,
-            high=c.not_met_rps,
-        )
+        between(Quantity.CAPACITY, c.contender, (c.certified_rps, c.certified_rps, c.not_met_rps))
         for c in known
         if c.certified_rps or c.not_met_rps
     ]

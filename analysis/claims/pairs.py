@@ -67,16 +67,8 @@ def gains(
         first, second = capacities.get(before.name), capacities.get(after.name)
         low, middle, high = ratio_of(second, first) if second else (None, None, None)
         if low is not None or high is not None:
-            found.append(
-                ClaimMeasurement(
-                    quantity=Quantity.CAPACITY_RATIO,
-                    of=after.name,
-                    over=before.name,
-                    value=middle,
-                    low=low,
-                    high=high,
-                )
-            )
+            ends = (low, middle, high)
+            found.append(between(Quantity.CAPACITY_RATIO, after.name, ends, over=before.name))
     return found
 
 
@@ -107,7 +99,15 @@ def engine_gains(
 
 def exactly(quantity: Quantity, of: str, value: float, **where: Any) -> ClaimMeasurement:
     """A measurement without an interval of its own; where: further fields of it."""
-    return ClaimMeasurement(quantity=quantity, of=of, value=value, low=value, high=value, **where)
+    return between(quantity, of, (value, value, value), **where)
+
+
+def between(
+    quantity: Quantity, of: str, ends: tuple[float | None, float | None, float | None], **where: Any
+) -> ClaimMeasurement:
+    """A measurement with its interval; ends: low, value and high."""
+    low, value, high = ends
+    return ClaimMeasurement(quantity=quantity, of=of, value=value, low=low, high=high, **where)
 
 
 def _corners(cells: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:

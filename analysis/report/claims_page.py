@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from analysis.claims.catalogue import BY_ID, CLAIMS
-from analysis.claims.judge import ClaimFound, ClaimMeasurement, Quantity, judge
+from analysis.claims.judge import ClaimFound, Quantity, judge
+from analysis.claims.pairs import between
 from analysis.colocation.losses import colocation
 from analysis.colocation.record import read_colocation
 from analysis.read.run import load_run
@@ -27,13 +28,9 @@ def claims_of(folder: Path) -> list[ClaimFound]:
         return summarise(load_run(folder)).claims
     on_gpu = read_colocation(folder)["settings"]["device"] == "cuda"
     losses = [
-        ClaimMeasurement(
-            quantity=Quantity.RATE_LOST,
-            of=a.together.model,
+        between(
+            *(Quantity.RATE_LOST, a.together.model, (a.low, a.loss, a.high)),
             beside=list(a.together.group),
-            value=a.loss,
-            low=a.low,
-            high=a.high,
         )
         for a in colocation(folder).losses
     ]
