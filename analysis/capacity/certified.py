@@ -1,4 +1,4 @@
-"""The highest arrival rate at which a contender meets an SLO, and how surely that is known."""
+"""The highest arrival rate at which a contender meets an SLO, and what that rests on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,9 +20,23 @@ class Judgement(StrEnum):
     """What the usable requests of one rate say of one SLO."""
 
     CERTIFIED = "certified"
-    MET = "met, not certified"
-    NOT_MET = "not met"
-    UNDECIDED = "not enough evidence"
+    MET = "met_not_certified"
+    NOT_MET = "not_met"
+    UNDECIDED = "not_enough_evidence"
+
+
+class CapacityStatus(StrEnum):
+    """How well a capacity is known; from LOWER_BOUND on a rate is certified."""
+
+    NOT_TRIED = "not_tried"
+    NOT_MONOTONE = "not_monotone"
+    NEVER_MET = "never_met"
+    UNDECIDED = "undecided"
+    MET_NOT_CERTIFIED = "met_not_certified"
+    LOWER_BOUND = "lower_bound"
+    MET_ABOVE = "met_above"
+    MISSED_NEXT = "missed_next"
+    UNDECIDED_ABOVE = "undecided_above"
 
 
 class CapacityRate(Value):
@@ -51,7 +65,10 @@ class Capacity(Value):
     not_met_rps: float | None = Field(
         description="Lowest rate found not to meet the SLO; null: none was found."
     )
-    status: str = Field(description="How surely it is known, in one sentence.")
+    certified_above_rps: float | None = Field(
+        description="Highest rate certified above not_met_rps, which does not count; null: none."
+    )
+    status: CapacityStatus = Field(description="How well it is known.")
     n_requests: int = Field(description="Requests behind certified_rps.")
     trial_ids: list[str] = Field(description="Trials behind certified_rps.")
     ratio: float | None = Field(
@@ -79,16 +96,6 @@ class Capacity(Value):
         """Whether a usable trial had this very rate."""
         return any(rate.rate_rps == rate_rps and rate.trial_ids for rate in self.rates)
 
-    def __str__(self) -> str:
-        if self.certified_rps is None:
-            met = "no rate certified"
-        elif self.not_met_rps is None:
-            met = f"at least {self.certified_rps:.4g} rps"
-        else:
-            met = f"{self.certified_rps:.4g} rps"
-        missed = "" if self.not_met_rps is None else f", not met at {self.not_met_rps:.4g} rps"
-        return met + missed
-
 
 def capacities(judged: Sequence[JudgedTrial], experiment: Experiment) -> list[Capacity]:
     """The capacity of every contender under every SLO, the main SLO first."""
@@ -112,19 +119,25 @@ def capacity(contender: str, slo: Slo, trials: Sequence[JudgedTrial]) -> Capacit
     rates = _judge_all(trials, slo)
     not_met = next((r for r in rates if r.judgement is Judgement.NOT_MET), None)
     below = [r for r in rates if not_met is None or r.rate_rps < not_met.rate_rps]
-    sure = [r for r in below if r.judgement is Judgement.CERTIFIED]
-    met = [r for r in below if r.judgement in (Judgement.CERTIFIED, Judgement.MET)]
+    sure = _last(below, Judgement.CERTIFIED)
+    met = _last(below, Judgement.CERTIFIED, Judgement.MET)
+    above = _last(rates[len(below) :], Judgement.CERTIFIED)
     return Capacity(
         contender=contender,
         slo=slo,
-        certified_rps=sure[-1].rate_rps if sure else None,
-        met_rps=met[-1].rate_rps if met else None,
+        certified_rps=sure.rate_rps if sure else None,
+        met_rps=met.rate_rps if met else None,
         not_met_rps=not_met.rate_rps if not_met else None,
-        status=_status(rates, below, sure, met),
-        n_requests=sure[-1].n_requests if sure else 0,
-        trial_ids=sure[-1].trial_ids if sure else [],
+        certified_above_rps=above.rate_rps if above else None,
+        status=CapacityStatus.NOT_MONOTONE if above else _status(rates, below, sure, met),
+        n_requests=sure.n_requests if sure else 0,
+        trial_ids=sure.trial_ids if sure else [],
         rates=rates,
     )
+
+
+def _last(rates: Sequence[CapacityRate], *judgements: Judgement) -> CapacityRate | None:
+    return next((r for r in reversed(rates) if r.judgement in judgements), None)
 
 
 def with_ratio(own: Capacity, reference: Capacity | None) -> Capacity:
@@ -238,23 +251,20 @@ def _certain_with_the_doubtful(
 def _status(
     rates: Sequence[CapacityRate],
     below: Sequence[CapacityRate],
-    sure: Sequence[CapacityRate],
-    met: Sequence[CapacityRate],
-) -> str:
+    sure: CapacityRate | None,
+    met: CapacityRate | None,
+) -> CapacityStatus:
+    """Of a capacity with no certified rate above the lowest one not met."""
     if not rates:
-        return "no rate was tried"
-    above = [r for r in rates[len(below) :] if r.judgement is Judgement.CERTIFIED]
-    if above:
-        return (
-            f"not monotone: the SLO was missed at {rates[len(below)].rate_rps:.4g} rps and met at "
-            f"{above[-1].rate_rps:.4g} rps; the lower rate counts"
-        )
+        return CapacityStatus.NOT_TRIED
     if not met:
-        return "no rate tried meets the SLO" if len(below) < len(rates) else "nothing was decided"
+        missed_all = len(below) < len(rates)
+        return CapacityStatus.NEVER_MET if missed_all else CapacityStatus.UNDECIDED
     if not sure:
-        return f"measured as met up to {met[-1].rate_rps:.4g} rps, with too few requests to certify"
+        return CapacityStatus.MET_NOT_CERTIFIED
     if len(below) == len(rates):
-        return "certified, and no higher rate was found not to meet the SLO: a lower bound"
-    if met[-1].rate_rps > sure[-1].rate_rps:
-        return f"certified; measured as met up to {met[-1].rate_rps:.4g} rps"
-    return "certified, and missed at the next rate tried" if below[-1] is sure[-1] else "certified"
+        return CapacityStatus.LOWER_BOUND
+    if met is not sure:
+        return CapacityStatus.MET_ABOVE
+    missed_next = below[-1] is sure
+    return CapacityStatus.MISSED_NEXT if missed_next else CapacityStatus.UNDECIDED_ABOVE

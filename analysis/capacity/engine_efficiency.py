@@ -24,8 +24,8 @@ class EngineEfficiency(Value):
     contender: str = Field(description="Name of the contender.")
     level: str = Field(description="The load level at which it answered the most.")
     saturated_at: str | None = Field(
-        description="The load level, this or a higher one, at which it was saturated; null: it was "
-        "asked for no more, and the shares are bounds."
+        description="The load level, this or a higher one, at which it was saturated; null: no "
+        "higher load was tried, and the shares are lower bounds."
     )
     engine: str = Field(description="Its engine and where that runs.")
     throughput_rps: float = Field(description="Answered per second there.")
@@ -55,7 +55,7 @@ def highest_loads(points: Sequence[Point]) -> dict[str, Point]:
 
 def saturated_at(points: Sequence[Point], highest: Point) -> Point | None:
     """The point that shows a contender's highest load to be the most that it can answer: that load
-    itself, else the lowest one above it at which it was saturated; None: it was asked for no more.
+    itself, else the lowest one above it at which it was saturated; None: no higher load was tried.
     """
     if highest.saturated:
         return highest
@@ -63,7 +63,7 @@ def saturated_at(points: Sequence[Point], highest: Point) -> Point | None:
 
 
 def fell_at(points: Sequence[Point], highest: Point) -> Point | None:
-    """The point, of those asked for more than the highest load answered, at which the contender
+    """Of the points with more load than the highest load answered, the one at which the contender
     answered the least; None: it answered as much at all of them."""
     least = min(_beyond(points, highest), key=_answered_rps, default=None)
     if least is None or not is_saturated(_answered_rps(least), _answered_rps(highest)):
@@ -76,7 +76,7 @@ def _counted(points: Sequence[Point]) -> list[Point]:
         point
         for point in points
         if point.metrics
-        and {f.reason for f in point.findings if f.meaning.effect.unusable} <= _STILL_COUNTS
+        and {f.reason for f in point.findings if f.reason.unusable} <= _STILL_COUNTS
     ]
 
 
@@ -93,7 +93,7 @@ def _beyond(points: Sequence[Point], highest: Point) -> list[Point]:
 def engine_efficiencies(
     points: Sequence[Point], engines: Sequence[EngineFacts], batching: Mapping[str, bool]
 ) -> list[EngineEfficiency]:
-    """The reach of every contender whose engine was measured; batching: who batches, by name."""
+    """That of every contender whose engine was measured; batching: who batches, by name."""
     found = []
     for contender, point in highest_loads(points).items():
         engine = engine_of(engines, contender)

@@ -15,7 +15,7 @@ from analysis.steady.metrics import (
     measure_by_length,
 )
 from analysis.validity.certificate import Check, certify_repeats, certify_sample_size
-from analysis.validity.reasons import Effect, Finding, Reason
+from analysis.validity.reasons import Effect, Reason
 from analysis.validity.trials import JudgedTrial
 from loadtests.records.experiment import Experiment, Slo
 from loadtests.records.manifest import Manifest
@@ -28,9 +28,9 @@ T = TypeVar("T")
 
 class SloVerdict(StrEnum):
     MET = "met"
-    NOT_MET = "not met"
-    EXCLUDED = "contender is out"
-    UNDECIDED = "not enough evidence"
+    NOT_MET = "not_met"
+    EXCLUDED = "contender_out"
+    UNDECIDED = "not_enough_evidence"
 
 
 class Point(Value):
@@ -56,7 +56,7 @@ class Point(Value):
         description="True: the SLO is met, and the binomial bound says so with 95 % confidence."
     )
     certificate: list[Check] = Field(description="Checks of all repeats together.")
-    findings: list[Finding] = Field(description="Failed checks of its trials and of the whole.")
+    findings: list[Check] = Field(description="Failed checks of its trials and of the whole.")
     saturated: bool = Field(
         description="True: in one of the trials behind metrics the server did not keep up."
     )
@@ -70,7 +70,7 @@ class Point(Value):
     def usable(self) -> bool:
         """True where every planned repeat was measured and none is invalid."""
         return self.metrics is not None and not any(
-            finding.meaning.effect.unusable for finding in self.findings
+            finding.reason.unusable for finding in self.findings
         )
 
     @property
@@ -157,7 +157,7 @@ def _point(
     if metrics:
         certificate.append(certify_sample_size(metrics.n_ok, slo.percentile))
     findings = [finding for t in trials for finding in t.result.findings]
-    findings += [check.finding for check in certificate if check.failed]
+    findings += [check for check in certificate if check.failed]
     outcome = pooled_outcome(merged, slo) if merged and level.mode == "open" else None
     verdict = slo_verdict(metrics, outcome, findings, slo) if level.mode == "open" else None
     saturated = any(t.result.saturated for t in behind)
@@ -180,10 +180,10 @@ def _point(
 
 
 def slo_verdict(
-    metrics: Metrics | None, outcome: SloOutcome | None, findings: Sequence[Finding], slo: Slo
+    metrics: Metrics | None, outcome: SloOutcome | None, findings: Sequence[Check], slo: Slo
 ) -> SloVerdict:
     """Whether a point meets the SLO; only valid evidence decides."""
-    effects = {finding.meaning.effect for finding in findings}
+    effects = {finding.reason.effect for finding in findings}
     reasons = {finding.reason for finding in findings}
     if Effect.EXCLUDES in effects:
         return SloVerdict.EXCLUDED

@@ -49,9 +49,9 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         id="batching-latency",
-        text="A single request is hardly slower for dynamic batching.",
+        text="Dynamic batching hardly slows a single request.",
         where=f"{GUIDE}, architecture",
-        conditions="Lowest common arrival rate; hardly is taken as at most 10 %.",
+        conditions='Lowest common arrival rate; "hardly" is read as at most 10 %.',
         how="contenders that differ in batching only, repeated at one low rate",
         at_most=1.1,
         measure="batching_latency",
@@ -60,7 +60,7 @@ CLAIMS: tuple[Claim, ...] = (
         id="fastapi-gpu-10",
         text="FastAPI, one text at a time, uses less than 10 % of the GPU.",
         where=f"{SELECTION}, limits of FastAPI",
-        conditions="Depends on what GPU utilisation means: both meanings are read.",
+        conditions="GPU utilisation has two meanings: both are read.",
         how="fastapi on a GPU at its highest load",
         unit="share",
         at_most=0.1,
@@ -70,8 +70,7 @@ CLAIMS: tuple[Claim, ...] = (
         id="before-gpu-30",
         text="Without dynamic batching GPU utilisation is about 30 %.",
         where=f"{GUIDE}, architecture",
-        conditions="Depends on what GPU utilisation means: both meanings are read. About is taken "
-        "as 20 to 40 %.",
+        conditions='GPU utilisation has two meanings: both are read. "About" is 20 to 40 %.',
         how="contenders without batching on a GPU at their highest load",
         unit="share",
         at_least=0.2,
@@ -82,7 +81,7 @@ CLAIMS: tuple[Claim, ...] = (
         id="after-gpu-90",
         text="With dynamic batching GPU utilisation is above 90 %.",
         where=f"{GUIDE}, architecture",
-        conditions="Depends on what GPU utilisation means: both meanings are read.",
+        conditions="GPU utilisation has two meanings: both are read.",
         how="contenders with batching on a GPU at their highest load",
         unit="share",
         at_least=0.9,
@@ -92,7 +91,7 @@ CLAIMS: tuple[Claim, ...] = (
         id="triton-gpu-60-80",
         text="Triton uses 60 to 80 % of the GPU.",
         where=f"{SELECTION}, comparison",
-        conditions="Depends on what GPU utilisation means: both meanings are read.",
+        conditions="GPU utilisation has two meanings: both are read.",
         how="triton on a GPU at its highest load",
         unit="share",
         at_least=0.6,
@@ -121,7 +120,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         id="onnx-over-torch",
-        text="ONNX Runtime is quicker than PyTorch.",
+        text="ONNX Runtime is faster than PyTorch.",
         where=f"{GUIDE}, order of backends",
         conditions="The same device and precision, and PyTorch in inference mode; where it uses "
         "CUDA graphs, which ONNX Runtime does not here, the reading says so.",
@@ -133,7 +132,7 @@ CLAIMS: tuple[Claim, ...] = (
         id="instances-linear",
         text="More model instances raise throughput linearly.",
         where=f"{GUIDE}, optimisation table",
-        conditions="Share of n times the capacity of one instance; linear is taken as 90 % of it.",
+        conditions='Share of n times the capacity of one instance; "linear" is at least 90 %.',
         how="variants of triton that differ in instances only",
         unit="share",
         at_least=0.9,
@@ -141,7 +140,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         id="fastapi-100",
-        text="FastAPI is for less than 100 requests a second.",
+        text="FastAPI suits less than 100 requests a second.",
         where=f"{SELECTION}, selection rule",
         conditions="The SLO of this run; the rate is that of one replica.",
         how="any FastAPI contender pushed to its capacity",
@@ -154,14 +153,14 @@ CLAIMS: tuple[Claim, ...] = (
         text="FastAPI serves each request alone: batching needs Triton.",
         where=f"{SELECTION}, limits of FastAPI",
         conditions="Measured as Triton over a FastAPI-family server that batches, same engine; "
-        "below 1.5 times, Triton is not what batching needs.",
+        "below 1.5 times, batching does not need Triton.",
         how="litserve and triton with the same engine, each pushed to its capacity",
         at_least=1.5,
         measure="triton_over_litserve",
     ),
     Claim(
         id="framework-90",
-        text="Of 200 ms end to end the model takes 20 ms; 90 % are the framework's.",
+        text="Of 200 ms end to end the model takes 20 ms: 90 % is framework overhead.",
         where=f"{SELECTION}, starting point",
         conditions="Lowest arrival rate, where nothing queues; the engine alone at batch 1.",
         how="a run that measures its engines alone ([engines])",
@@ -183,9 +182,9 @@ CLAIMS: tuple[Claim, ...] = (
         id="sharing",
         text="Several models share one GPU without disturbing each other.",
         where=f"{SELECTION}, comparison",
-        conditions="All models under load at once, in one server; undisturbed is taken as a loss "
-        "of at most 10 % of what each does alone.",
-        how="`study colocate --device cuda`, whose folder this table takes like a run's",
+        conditions='All models under load at once, in one server; "undisturbed" is read as a '
+        "loss of at most 10 % of what each does alone.",
+        how="study colocate --device cuda",
         unit="share",
         at_most=0.1,
     ),
@@ -197,3 +196,5 @@ CLAIMS: tuple[Claim, ...] = (
         how="nothing in this study: it does not partition the GPU",
     ),
 )
+
+BY_ID = {claim.id: claim for claim in CLAIMS}

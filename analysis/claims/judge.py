@@ -9,7 +9,7 @@ from pydantic import Field
 
 from analysis.read.value import Value
 
-Unit = Literal["×", "share", "rps", "requests"]
+Unit = Literal["ratio", "share", "rps", "requests"]
 
 
 @dataclass(frozen=True)
@@ -25,89 +25,99 @@ class Claim:
     where: str
     conditions: str
     how: str
-    unit: Unit = "×"
+    unit: Unit = "ratio"
     at_least: float | None = None
     at_most: float | None = None
     measure: str | None = None
 
 
-@dataclass(frozen=True)
-class ClaimMeasurement:
-    """One measurement of what is claimed, with its interval; an end that is None is open."""
+class Quantity(StrEnum):
+    """What a claim is measured by."""
 
-    what: str
-    value: float | None
-    low: float | None
-    high: float | None
+    CAPACITY = "capacity"
+    CAPACITY_RATIO = "capacity_ratio"
+    CAPACITY_PER_INSTANCE = "capacity_per_instance"
+    P50_RATIO = "p50_ratio"
+    P50_OUTSIDE_MODEL = "p50_outside_model"
+    MEAN_BATCH = "mean_batch"
+    GPU_BUSY = "gpu_busy"
+    SM_ACTIVE = "sm_active"
+    ENGINE_RATE_RATIO = "engine_rate_ratio"
+    RATE_LOST = "rate_lost"
+
+
+class ClaimMeasurement(Value):
+    """One measurement of what is claimed."""
+
+    quantity: Quantity = Field(description="What was measured.")
+    of: str = Field(description="The contender, engine or model that it was measured of.")
+    over: str | None = Field(
+        default=None, description="The one it was compared with; null: a figure of its own."
+    )
+    level: str | None = Field(default=None, description="Load level; null: of no single one.")
+    beside: list[str] = Field(
+        default=[], description="The models under load at once (rate_lost only)."
+    )
+    n_instances: int | None = Field(
+        default=None, description="Model instances for one (capacity_per_instance only)."
+    )
+    batch: int | None = Field(default=None, description="Texts a batch, for engines alone.")
+    length_tokens: int | None = Field(default=None, description="Tokens a text, for engines alone.")
+    value: float | None = Field(description="The figure; null: only its interval is known.")
+    low: float | None = Field(description="Lower end of its interval; null: open.")
+    high: float | None = Field(description="Upper end; null: open.")
 
 
 class ClaimOutcome(StrEnum):
     HOLDS = "holds"
-    FAILS = "does not hold"
-    UNDECIDED = "not enough evidence"
+    FAILS = "does_not_hold"
+    UNDECIDED = "not_enough_evidence"
 
 
 class ClaimVerdict(StrEnum):
     HOLDS = "holds"
-    FAILS = "does not hold"
-    ONLY_WHEN = "holds only when"
-    UNDECIDED = "not enough evidence"
-    NOT_MEASURED = "not measured on this machine"
+    FAILS = "does_not_hold"
+    ONLY_WHEN = "holds_only_when"
+    UNDECIDED = "not_enough_evidence"
+    NOT_MEASURED = "not_measured"
 
 
-class Reading(Value):
-    """One measurement of what is claimed."""
+class Reading(ClaimMeasurement):
+    """A measurement, and what it says of the claim."""
 
-    what: str = Field(description="What was compared, and when.")
-    value: float | None = Field(
-        description="ClaimMeasurement value; null: only its interval is known."
-    )
-    low: float | None = Field(description="Lower end of its interval; null: open.")
-    high: float | None = Field(description="Upper end; null: open.")
     outcome: ClaimOutcome = Field(
-        description="Whether the claim holds for the whole interval, or none."
+        description="Whether the claim holds for the whole interval, or for none of it."
     )
 
 
 class ClaimFound(Value):
     """A claim beside what this run measured."""
 
-    id: str = Field(description="Short name of the claim.")
-    text: str = Field(description="What is claimed.")
-    where: str = Field(description="Which of the two documents claims it, and where.")
-    conditions: str = Field(description="What must be so for the claim to be tested fairly.")
-    unit: str = Field(description="Unit of the readings: × (a ratio), share, rps or requests.")
+    id: str = Field(description="Name of the claim in analysis/claims/catalogue.py.")
+    unit: Unit = Field(description="Unit of the readings: ratio, share, rps or requests.")
     at_least: float | None = Field(description="Least value claimed; null: none.")
     at_most: float | None = Field(description="Largest value claimed; null: none.")
     readings: list[Reading] = Field(description="What this run measured; empty: nothing.")
     verdict: ClaimVerdict = Field(
-        description="holds, does not hold, holds only when, not enough evidence, or not measured "
-        "on this machine."
+        description="What the readings say of it; holds_only_when: for those that hold."
     )
-    only_when: list[str] = Field(description="The readings for which it holds, where not for all.")
-    how: str = Field(description="What measures it.")
+
+    @property
+    def held(self) -> list[Reading]:
+        """The readings for which it holds."""
+        return [reading for reading in self.readings if reading.outcome is ClaimOutcome.HOLDS]
 
 
 def judge(claim: Claim, measured: Sequence[ClaimMeasurement]) -> ClaimFound:
     """The claim with its verdict. A reading decides where its whole interval is on one side."""
-    readings = [
-        Reading(what=m.what, value=m.value, low=m.low, high=m.high, outcome=outcome(claim, m))
-        for m in measured
-    ]
-    verdict = _verdict([reading.outcome for reading in readings])
-    held = [reading.what for reading in readings if reading.outcome is ClaimOutcome.HOLDS]
+    readings = [Reading(**m.model_dump(), outcome=outcome(claim, m)) for m in measured]
     return ClaimFound(
         id=claim.id,
-        text=claim.text,
-        where=claim.where,
-        conditions=claim.conditions,
         unit=claim.unit,
         at_least=claim.at_least,
         at_most=claim.at_most,
         readings=readings,
-        verdict=verdict,
-        only_when=held if verdict is ClaimVerdict.ONLY_WHEN else [],
-        how=claim.how,
+        verdict=_verdict([reading.outcome for reading in readings]),
     )
 
 

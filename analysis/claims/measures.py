@@ -7,10 +7,11 @@ from analysis.capacity.certified import Capacity
 from analysis.capacity.engine_efficiency import highest_loads
 from analysis.capacity.load_points import Point
 from analysis.claims.catalogue import CLAIMS
-from analysis.claims.judge import ClaimFound, ClaimMeasurement, judge
+from analysis.claims.judge import ClaimFound, ClaimMeasurement, Quantity, judge
 from analysis.claims.pairs import (
     ContenderPair,
     batching_pairs,
+    between,
     differing,
     engine_gains,
     exactly,
@@ -59,7 +60,7 @@ def judge_claims(findings: Findings) -> list[ClaimFound]:
 
 def _mean_batch(found: Findings) -> list[ClaimMeasurement]:
     return [
-        exactly(f"{name} at {level}", metrics.mean_batch)
+        exactly(Quantity.MEAN_BATCH, name, metrics.mean_batch, level=level)
         for name, level, metrics in found.at_highest_load(lambda c: c.batches)
         if metrics.mean_batch is not None
     ]
@@ -79,8 +80,9 @@ def _batching_latency(found: Findings) -> list[ClaimMeasurement]:
         ratios = found.repeats.compare(before.name, after.name, level, {})
         median = next((ratio for ratio in ratios if ratio.metric is Metric.P50), None)
         if median and median.ratio is not None:
-            what = f"P50, {after.name} over {before.name} at {level}"
-            measured.append(ClaimMeasurement(what, median.ratio, median.low, median.high))
+            ends = (median.low, median.ratio, median.high)
+            where = {"over": before.name, "level": level}
+            measured.append(between(Quantity.P50_RATIO, after.name, ends, **where))
     return measured
 
 
@@ -112,13 +114,13 @@ def _gpu_where(
 
     def measure(found: Findings) -> list[ClaimMeasurement]:
         return [
-            exactly(f"{name}, {meaning}", share)
-            for name, _, metrics in found.at_highest_load(
+            exactly(quantity, name, share, level=level)
+            for name, level, metrics in found.at_highest_load(
                 lambda c: c.device == "cuda" and chosen(c)
             )
-            for meaning, share in (
-                ("time busy", metrics.gpu_busy_ratio),
-                ("SM active", metrics.gpu_sm_active_ratio),
+            for quantity, share in (
+                (Quantity.GPU_BUSY, metrics.gpu_busy_ratio),
+                (Quantity.SM_ACTIVE, metrics.gpu_sm_active_ratio),
             )
             if share is not None
         ]
@@ -170,10 +172,9 @@ def _instances(found: Findings) -> list[ClaimMeasurement]:
         if n_one != 1 or n < 2 or not same_but(one, many, "instances"):
             continue
         for gain in found.gains([(one, many)]):
-            low, value, high = (over(ratio, n) for ratio in (gain.low, gain.value, gain.high))
-            measured.append(
-                ClaimMeasurement(f"{many.name} over {n} times {one.name}", value, low, high)
-            )
+            ends = (over(gain.low, n), over(gain.value, n), over(gain.high, n))
+            where = {"over": one.name, "n_instances": n}
+            measured.append(between(Quantity.CAPACITY_PER_INSTANCE, many.name, ends, **where))
     return measured
 
 
@@ -181,9 +182,7 @@ def _fastapi_capacity(found: Findings) -> list[ClaimMeasurement]:
     names = [c.name for c in found.contenders if c.server == "fastapi_service"]
     known = [found.capacities[name] for name in names if name in found.capacities]
     return [
-        ClaimMeasurement(
-            f"capacity of {c.contender}", c.certified_rps, c.certified_rps, c.not_met_rps
-        )
+        between(Quantity.CAPACITY, c.contender, (c.certified_rps, c.certified_rps, c.not_met_rps))
         for c in known
         if c.certified_rps or c.not_met_rps
     ]
@@ -201,7 +200,8 @@ def _outside_the_model(found: Findings) -> list[ClaimMeasurement]:
         rate_rps = engine.rate_at(1, metrics.mean_padded_tokens)
         if rate_rps and metrics.latency_p50_ms:
             share = max(0.0, 1 - 1000 / rate_rps / metrics.latency_p50_ms)
-            measured.append(exactly(f"{c.name}, P50 at {lowest.level}", share))
+            found_at = exactly(Quantity.P50_OUTSIDE_MODEL, c.name, share, level=lowest.level)
+            measured.append(found_at)
     return measured
 
 

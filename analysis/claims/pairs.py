@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from itertools import permutations, product
+from typing import Any
 
 from analysis.capacity.certified import Capacity, ratio_of
-from analysis.claims.judge import ClaimMeasurement
+from analysis.claims.judge import ClaimMeasurement, Quantity
 from analysis.read.contenders import ContenderFacts
 from loadtests.records.engines import PLACEMENT_OPTIONS, EngineFacts
 
@@ -66,9 +67,8 @@ def gains(
         first, second = capacities.get(before.name), capacities.get(after.name)
         low, middle, high = ratio_of(second, first) if second else (None, None, None)
         if low is not None or high is not None:
-            found.append(
-                ClaimMeasurement(f"capacity, {after.name} over {before.name}", middle, low, high)
-            )
+            ends = (low, middle, high)
+            found.append(between(Quantity.CAPACITY_RATIO, after.name, ends, over=before.name))
     return found
 
 
@@ -86,14 +86,28 @@ def engine_gains(
         rates = [{(p.batch, p.length_tokens): p.rate_rps for p in e.curve} for e in (before, after)]
         for batch, length in _corners(rates[0].keys() & rates[1].keys()):
             ratio = rates[1][batch, length] / rates[0][batch, length]
-            what = f"{after.title} over {before.title}, alone, batch {batch}, {length} tokens"
-            found.append(exactly(what, ratio))
+            found.append(
+                exactly(
+                    *(Quantity.ENGINE_RATE_RATIO, after.title, ratio),
+                    over=before.title,
+                    batch=batch,
+                    length_tokens=length,
+                )
+            )
     return found
 
 
-def exactly(what: str, value: float) -> ClaimMeasurement:
-    """A measurement without an interval of its own."""
-    return ClaimMeasurement(what, value, value, value)
+def exactly(quantity: Quantity, of: str, value: float, **where: Any) -> ClaimMeasurement:
+    """A measurement without an interval of its own; where: further fields of it."""
+    return between(quantity, of, (value, value, value), **where)
+
+
+def between(
+    quantity: Quantity, of: str, ends: tuple[float | None, float | None, float | None], **where: Any
+) -> ClaimMeasurement:
+    """A measurement with its interval; ends: low, value and high."""
+    low, value, high = ends
+    return ClaimMeasurement(quantity=quantity, of=of, value=value, low=low, high=high, **where)
 
 
 def _corners(cells: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:

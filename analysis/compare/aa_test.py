@@ -1,4 +1,4 @@
-"""The noise floor: what difference the method sees between a contender and itself."""
+"""The A/A test: what difference the method finds between a contender and itself."""
 
 from collections.abc import Iterable, Mapping
 
@@ -9,12 +9,13 @@ from analysis.compare.verdicts import MetricRatio, Repeats
 from analysis.read.value import Value
 from analysis.validity.certificate import Check, as_check
 from analysis.validity.checks import CheckMeasurement
+from analysis.validity.found import Found
 from analysis.validity.reasons import Reason
 from loadtests.records.experiment import Experiment
 
 
 class NoiseLevel(MetricRatio):
-    """The contender against itself at one load level."""
+    """The A/A test at one load level."""
 
     level: str = Field(description="Name of the load level.")
     rate_rps: float = Field(description="Arrival rate.")
@@ -76,16 +77,22 @@ def margins(floor: NoiseFloor | None, level: str, least: float) -> Mapping[Metri
     return floor.margins(level, least) if floor else dict.fromkeys(Metric, least)
 
 
-def noise_checks(floor: NoiseFloor | None, levels: Iterable[str], least: float) -> dict[str, Check]:
+def noise_checks(
+    floor: NoiseFloor | None, levels: Iterable[str], experiment: Experiment
+) -> dict[str, Check]:
     """Machine noise by load level: is the spread of P99 above the least difference that matters?"""
-    return {level: as_check(Reason.MACHINE_NOISE, _noise(floor, level, least)) for level in levels}
+    return {
+        level: as_check(Reason.MACHINE_NOISE, _noise(floor, level, experiment)) for level in levels
+    }
 
 
-def _noise(floor: NoiseFloor | None, level: str, least: float) -> CheckMeasurement:
+def _noise(floor: NoiseFloor | None, level: str, experiment: Experiment) -> CheckMeasurement:
+    contender, least = experiment.aa_test, experiment.min_difference
+    if contender is None:
+        return CheckMeasurement(None, Found.NO_AA_TEST)
     if floor is None:
-        return CheckMeasurement(None, "no contender was run against itself")
+        return CheckMeasurement(None, Found.AA_TEST_INVALID, text=contender)
     found = floor.spread_at(level, Metric.P99)
     if found is None:
-        return CheckMeasurement(None, f"no P99 of {floor.contender} is known twice at one level")
-    detail = f"P99 of {floor.contender} differs from its own by {found:.1%}, bound {least:.1%}"
-    return CheckMeasurement(found > least, detail, found, least, "ratio")
+        return CheckMeasurement(None, Found.P99_NOT_KNOWN_TWICE, text=contender)
+    return CheckMeasurement(found > least, Found.P99_SPREAD, found, least, "ratio", text=contender)

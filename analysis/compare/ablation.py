@@ -1,28 +1,43 @@
 """Contenders in an order in which each differs from the one before in as little as possible."""
 
 from collections.abc import Collection, Sequence
+from enum import StrEnum
 
 from analysis.read.contenders import ContenderFacts
 
-SEQUENCE = (
-    ("fastapi", ""),
-    ("fastapi-tuned", "handler"),
-    ("fastapi-onnx", "engine"),
-    ("litserve", "batching"),
-    ("triton", "server"),
-    ("hybrid", "extra hop"),
-)
-"""Each stage with what differs from the one before it. Variants of a stage's contender, named after
-it (litserve-fp16), may take its place."""
+
+class Change(StrEnum):
+    """What differs between two stages."""
+
+    HANDLER = "handler"
+    ENGINE = "engine"
+    BATCHING = "batching"
+    SERVER = "server"
+    EXTRA_HOP = "extra_hop"
+    DEVICE = "device"
+    PRECISION = "precision"
+    CUDA_GRAPHS = "cuda_graphs"
+    TENSORRT = "tensorrt"
+
+
+CHANGES = {
+    "fastapi-tuned": Change.HANDLER,
+    "fastapi-onnx": Change.ENGINE,
+    "litserve": Change.BATCHING,
+    "triton": Change.SERVER,
+    "hybrid": Change.EXTRA_HOP,
+}
+SEQUENCE = ("fastapi", *CHANGES)
+"""The stages, each with what differs from the one before it. Variants of a stage's contender, named
+after it (litserve-fp16), may take its place."""
 
 _PLACEMENT = {
-    "device": ("device", "cpu"),
-    "precision": ("precision", "fp32"),
-    "cuda_graphs": ("CUDA graphs", "false"),
-    "tensorrt": ("TensorRT", "false"),
+    Change.DEVICE: "cpu",
+    Change.PRECISION: "fp32",
+    Change.CUDA_GRAPHS: "false",
+    Change.TENSORRT: "false",
 }
-"""Options of where an engine runs: their names in the report, and what holds where they are
-absent."""
+"""Options of where an engine runs, and what holds where they are absent."""
 
 Stage = tuple[int, ContenderFacts]
 """Position in SEQUENCE and the contender that stands there."""
@@ -32,7 +47,7 @@ def stages(contenders: Sequence[ContenderFacts], measured: Collection[str]) -> l
     """The stages that have a measured contender: that of the stage's name, else the variant of it
     whose engine differs least from the stage before."""
     found: list[Stage] = []
-    for i, (name, _) in enumerate(SEQUENCE):
+    for i, name in enumerate(SEQUENCE):
         own = [c for c in contenders if c.name in measured and _stage_name(c.name) == name]
         exact = [c for c in own if c.name == name]
         if own:
@@ -42,28 +57,28 @@ def stages(contenders: Sequence[ContenderFacts], measured: Collection[str]) -> l
     return found
 
 
-def changes(before: Stage, after: Stage) -> tuple[list[str], list[str]]:
+def changes(before: Stage, after: Stage) -> tuple[list[Change], list[str]]:
     """What differs between two stages, and the stages missing between them."""
     (first, old), (last, new) = before, after
     missing = [
-        (name, change)
-        for name, change in SEQUENCE[first + 1 : last]
+        name
+        for name in SEQUENCE[first + 1 : last]
         # The stage of another engine is no gap between two contenders of the same one.
-        if change != "engine" or old.engine != new.engine
+        if CHANGES[name] is not Change.ENGINE or old.engine != new.engine
     ]
-    named = [change for _, change in missing] + [SEQUENCE[last][1]]
-    return list(dict.fromkeys([*named, *_engine_changes(old, new)])), [name for name, _ in missing]
+    named = [CHANGES[name] for name in (*missing, SEQUENCE[last])]
+    return list(dict.fromkeys([*named, *_engine_changes(old, new)])), missing
 
 
 def _stage_name(contender: str) -> str | None:
-    names = [name for name, _ in SEQUENCE if f"{contender}-".startswith(f"{name}-")]
+    names = [name for name in SEQUENCE if f"{contender}-".startswith(f"{name}-")]
     return max(names, key=len, default=None)
 
 
-def _engine_changes(before: ContenderFacts, after: ContenderFacts) -> list[str]:
-    found = ["engine"] if before.engine != after.engine else []
+def _engine_changes(before: ContenderFacts, after: ContenderFacts) -> list[Change]:
+    found = [Change.ENGINE] if before.engine != after.engine else []
     return found + [
-        word
-        for option, (word, usual) in _PLACEMENT.items()
+        option
+        for option, usual in _PLACEMENT.items()
         if before.options.get(option, usual) != after.options.get(option, usual)
     ]

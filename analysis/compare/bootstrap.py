@@ -23,10 +23,10 @@ _N_BINS = int(np.ceil(np.log(MOST_S / LEAST_S) / np.log(BIN_RATIO)))
 class Metric(StrEnum):
     """What two contenders are compared in."""
 
-    P99 = "P99 latency"
-    P50 = "P50 latency"
-    MEAN = "mean latency"
-    CPU = "server CPU"
+    P99 = "p99_latency"
+    P50 = "p50_latency"
+    MEAN = "mean_latency"
+    CPU = "server_cpu"
     THROUGHPUT = "throughput"
 
 

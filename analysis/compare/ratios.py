@@ -10,7 +10,7 @@ from pydantic import Field
 from analysis.capacity.certified import Capacity, ratio_of
 from analysis.capacity.load_points import Point
 from analysis.compare.aa_test import NoiseFloor, margins
-from analysis.compare.ablation import Stage, changes, stages
+from analysis.compare.ablation import Change, Stage, changes, stages
 from analysis.compare.bootstrap import Metric
 from analysis.compare.verdicts import MetricRatio, Repeats
 from analysis.read.contenders import ContenderFacts
@@ -21,9 +21,9 @@ from loadtests.records.experiment import Experiment
 class Bound(StrEnum):
     """How exactly a ratio is known: a contender that never saturated has only a lower bound."""
 
-    EXACT = "exactly"
-    AT_LEAST = "at least"
-    AT_MOST = "at most"
+    EXACT = "exact"
+    AT_LEAST = "at_least"
+    AT_MOST = "at_most"
 
 
 class Saturation(Value):
@@ -51,7 +51,7 @@ class Step(MetricRatio):
 
     before: str = Field(description="Contender without the change.")
     after: str = Field(description="Contender with it.")
-    changes: list[str] = Field(description="What differs; several where stages are missing.")
+    changes: list[Change] = Field(description="What differs; several where stages are missing.")
     not_measured: list[str] = Field(description="Contenders missing between the two.")
     capacity_ratio: float | None = Field(
         description="Certified capacity under the main SLO, after/before; null: one has none."

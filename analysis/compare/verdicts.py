@@ -23,8 +23,8 @@ _Found = tuple[Metric, float | None, Interval | None, int]
 class Verdict(StrEnum):
     BETTER = "better"
     WORSE = "worse"
-    NO_MATERIAL_DIFFERENCE = "no material difference"
-    NOT_ENOUGH_EVIDENCE = "not enough evidence"
+    NO_MATERIAL_DIFFERENCE = "no_material_difference"
+    NOT_ENOUGH_EVIDENCE = "not_enough_evidence"
 
 
 class Ratio(Value):
@@ -40,7 +40,7 @@ class Ratio(Value):
     margin: float = Field(
         description="Least difference that matters: the experiment's, or the noise floor if larger."
     )
-    verdict: Verdict = Field(description="What the interval and the margin allow to say.")
+    verdict: Verdict = Field(description="What the interval and the margin allow one to claim.")
 
 
 class MetricRatio(Value):
@@ -48,7 +48,7 @@ class MetricRatio(Value):
 
     ratios: list[Ratio] = Field(description="The later named over the earlier, figure by figure.")
 
-    def of(self, metric: str) -> Ratio | None:
+    def of(self, metric: Metric) -> Ratio | None:
         """The ratio in one figure; None where the two have no common repeat."""
         return next((ratio for ratio in self.ratios if ratio.metric == metric), None)
 

@@ -1,7 +1,6 @@
-"""What keeps a contender from answering more: the client, the front, the model, or the load."""
+"""What limits a contender: the client, the front, the model, or the load."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from pydantic import Field
@@ -9,7 +8,6 @@ from pydantic import Field
 from analysis.capacity.engine_efficiency import fell_at, highest_loads, saturated_at
 from analysis.capacity.load_points import Point
 from analysis.read.value import Value
-from analysis.report.wording import number, percent
 from analysis.validity.trials import Ceiling
 from loadtests.records.trials import CEILING_SHARE, SEND_LAG_SHARE
 
@@ -35,105 +33,138 @@ class Bottleneck(StrEnum):
     CLIENT = "client"
     MODEL = "model"
     FRONT = "front"
-    SERVER_CORES = "server cores"
+    SERVER_CORES = "server_cores"
     SCHEDULE = "schedule"
     UNKNOWN = "unknown"
 
 
-MEANINGS: Mapping[Bottleneck, str] = {
-    Bottleneck.CLIENT: f"The load generator: more than {CEILING_SHARE:.0%} of its calibrated "
-    "ceiling was asked of it, or it sent later than the validity rule allows. The server may do "
-    "more.",
-    Bottleneck.MODEL: f"The network itself: the contender answers at least {FULL:.0%} of what its "
-    f"engine does alone at the same batch and length, SM active is {SM_FULL:.0%} or more, or the "
-    "network takes most of the time of the one core that it shares with the front. A quicker "
-    "engine, a larger batch or another device would help; another server would not.",
-    Bottleneck.FRONT: "What stands before the network (HTTP, JSON, tokenising, gateway): the "
-    f"device has room, while the server's cores are used to {FULL:.0%} or more, or its front to "
-    f"{FULL:.0%} of the one core that a Python interpreter can use.",
-    Bottleneck.SERVER_CORES: f"The server's cores are used to {FULL:.0%} or more, and the network "
-    "runs on the same cores as the front: CPU time alone does not tell the two apart.",
-    Bottleneck.SCHEDULE: "Nothing was full, and what was asked was answered: the load asked for no "
-    "more.",
-    Bottleneck.UNKNOWN: "It was saturated, there or at a higher load, and nothing that was "
-    "measured there is full: a lock, a queue setting, copies, cores that something else took, or "
-    "what was not measured.",
-}
+class Rule(StrEnum):
+    """What a bottleneck is named by, in the order in which the rules are tried."""
+
+    CLIENT_CEILING = "client_ceiling"
+    SEND_LAG = "send_lag"
+    ENGINE_SHARE = "engine_share"
+    SM_ACTIVE = "sm_active"
+    NETWORK_ON_ONE_CORE = "network_on_one_core"
+    FRONT_CORES = "front_cores"
+    GATEWAY_CORE = "gateway_core"
+    FRONT_ON_ONE_CORE = "front_on_one_core"
+    SERVER_CORES = "server_cores"
+    NOTHING_FULL = "nothing_full"
 
 
-@dataclass(frozen=True)
-class LoadFacts:
-    """One contender at one load. offered_rps None: a closed loop; other None: not measured.
-    saturated: there, or at a higher load; server_cpu and sm_active are shares; server_cores_used
-    and gateway_cores_used CPU seconds a second."""
+class LoadFacts(Value):
+    """What was measured of a contender at one load."""
 
-    offered_rps: float | None
-    throughput_rps: float
-    saturated: bool = False
-    ceiling_rps: float | None = None
-    send_lag_p99_ms: float | None = None
-    send_lag_bound_ms: float | None = None
-    on_gpu: bool = False
-    server_cpu: float | None = None
-    server_cores_used: float | None = None
-    gateway_cores_used: float | None = None
-    engine_share: float | None = None
-    sm_active: float | None = None
-    gpu_busy: float | None = None
+    offered_rps: float | None = Field(description="Arrival rate; null: a closed loop.")
+    throughput_rps: float = Field(description="Answered per second.")
+    saturated: bool = Field(
+        default=False, description="True: it did not keep up, there or at a higher load."
+    )
+    ceiling_rps: float | None = Field(
+        default=None, description="Calibrated ceiling of the client; null: not measured."
+    )
+    send_lag_p99_ms: float | None = Field(
+        default=None, description="P99 send lag; null: it says nothing here."
+    )
+    send_lag_bound_ms: float | None = Field(
+        default=None, description="Bound on the send lag of a valid trial."
+    )
+    on_gpu: bool = Field(default=False, description="Whether its engine runs on a GPU.")
+    server_cpu: float | None = Field(
+        default=None, description="Share of the server's cores in use; null: not measured."
+    )
+    server_cores_used: float | None = Field(
+        default=None, description="Server CPU seconds a second; null: not measured."
+    )
+    gateway_cores_used: float | None = Field(
+        default=None, description="CPU seconds a second of the gateway; null: none or not measured."
+    )
+    engine_share: float | None = Field(
+        default=None, description="Throughput over its engine's own rate; null: not measured."
+    )
+    sm_active: float | None = Field(
+        default=None, description="Share of the GPU's multiprocessors with work; null: unknown."
+    )
+    gpu_busy: float | None = Field(
+        default=None, description="Share of time in which the GPU ran a kernel; null: unknown."
+    )
+
+
+class LoadBeyond(Value):
+    """The load above its highest at which a contender was saturated."""
+
+    level: str = Field(description="Name of that load level.")
+    rule: Rule = Field(description="What was full there.")
+    facts: LoadFacts = Field(description="What was measured there.")
+
+
+class Fell(Value):
+    """A higher load at which a contender answered less."""
+
+    level: str = Field(description="Name of that load level.")
+    throughput_rps: float = Field(description="Answered per second there.")
+    offered_rps: float = Field(description="Arrival rate there, as offered.")
+    server_cpu: float | None = Field(
+        description="Share of the server's cores in use there; null: not measured."
+    )
 
 
 class BottleneckFound(Value):
-    """What is the limit of a contender at its highest load."""
+    """What limits a contender at its highest load."""
 
     contender: str = Field(description="Name of the contender.")
     level: str = Field(description="The load level at which it answered the most.")
     bottleneck: Bottleneck = Field(
-        description="client, model, front, server cores, schedule (the load asked for no more) or "
-        "unknown."
+        description="What limits it; schedule: the experiment has no higher load."
     )
-    because: str = Field(description="What was measured there.")
-    fell: str | None = Field(
-        description="How few it answered when it was asked for more; null: no fewer."
+    rule: Rule = Field(description="What was full at that level; nothing_full: look at beyond.")
+    facts: LoadFacts = Field(description="What was measured at that level.")
+    beyond: LoadBeyond | None = Field(
+        description="Where nothing was full there: the load above it at which the contender was "
+        "saturated; null: none."
     )
+    fell: Fell | None = Field(description="The least it answered above that; null: no less.")
 
 
-def find_bottleneck(facts: LoadFacts) -> tuple[Bottleneck, str]:
-    """The limit, and what it rests on; the first rule that holds decides."""
-    rules: tuple[tuple[Bottleneck, Callable[[LoadFacts], str | None]], ...] = (
-        (Bottleneck.CLIENT, _client),
-        (Bottleneck.MODEL, _model),
-        (Bottleneck.MODEL, _mostly_model),
-        (Bottleneck.FRONT, _front),
-        (Bottleneck.SERVER_CORES, _server_cores),
-    )
-    for limit, rule in rules:
-        because = rule(facts)
-        if because:
-            return limit, f"{_answered(facts)}; {because}"
+def find_bottleneck(facts: LoadFacts) -> tuple[Bottleneck, Rule]:
+    """The bottleneck and the rule that names it; the first rule that holds decides."""
+    for bottleneck, rules in _RULES.items():
+        for rule, holds in rules.items():
+            if holds(facts):
+                return bottleneck, rule
     limit = Bottleneck.UNKNOWN if facts.saturated else Bottleneck.SCHEDULE
-    return limit, f"{_answered(facts)}; {_measured(facts)}"
+    return limit, Rule.NOTHING_FULL
 
 
 def find_bottlenecks(
     points: Sequence[Point], facts_of: Callable[[Point], LoadFacts | None]
 ) -> list[BottleneckFound]:
-    """The limit of each contender at its highest load; where nothing is full there, at the load
-    above it that it did not keep up with."""
+    """The bottleneck of each contender at its highest load; where nothing is full there, at the
+    load above it that it did not keep up with."""
     found = []
     for name, point in highest_loads(points).items():
         stopped = saturated_at(points, point)
         facts = facts_of(point)
         if facts is None:
             continue
-        limit, because = find_bottleneck(replace(facts, saturated=stopped is not None))
-        beyond = facts_of(stopped) if stopped and stopped is not point else None
-        if limit is Bottleneck.UNKNOWN and stopped and beyond:
-            limit, there = find_bottleneck(replace(beyond, saturated=True))
-            because += f"; at {stopped.level}, where it was saturated: {there}"
-        fell = _fell(fell_at(points, point))
+        facts = facts.model_copy(update={"saturated": stopped is not None})
+        bottleneck, rule = find_bottleneck(facts)
+        above = facts_of(stopped) if stopped and stopped is not point else None
+        beyond = None
+        if bottleneck is Bottleneck.UNKNOWN and stopped and above:
+            above = above.model_copy(update={"saturated": True})
+            bottleneck, there = find_bottleneck(above)
+            beyond = LoadBeyond(level=stopped.level, rule=there, facts=above)
         found.append(
             BottleneckFound(
-                contender=name, level=point.level, bottleneck=limit, because=because, fell=fell
+                contender=name,
+                level=point.level,
+                bottleneck=bottleneck,
+                rule=rule,
+                facts=facts,
+                beyond=beyond,
+                fell=_fell(fell_at(points, point)),
             )
         )
     return found
@@ -173,53 +204,44 @@ def load_facts(
     )
 
 
-def _fell(point: Point | None) -> str | None:
+def _fell(point: Point | None) -> Fell | None:
     if point is None or point.metrics is None:
         return None
-    metrics, cpu = point.metrics, point.metrics.server_cpu_utilisation
-    used = "" if cpu is None else f", server CPU {percent(cpu)}"
-    answered = f"{number(metrics.throughput_rps)} of {number(metrics.offered_rps)} rps"
-    return f"{answered} at {point.level}{used}"
+    return Fell(
+        level=point.level,
+        throughput_rps=point.metrics.throughput_rps,
+        offered_rps=point.metrics.offered_rps,
+        server_cpu=point.metrics.server_cpu_utilisation,
+    )
 
 
-def _client(facts: LoadFacts) -> str | None:
+def _above(value: float | None, bound: float) -> bool:
+    return value is not None and value >= bound
+
+
+def _client_ceiling(facts: LoadFacts) -> bool:
     asked_rps = facts.offered_rps or facts.throughput_rps
-    if facts.ceiling_rps and asked_rps > CEILING_SHARE * facts.ceiling_rps:
-        return f"the client's ceiling is {number(facts.ceiling_rps)} rps"
+    return bool(facts.ceiling_rps) and asked_rps > CEILING_SHARE * (facts.ceiling_rps or 0.0)
+
+
+def _late(facts: LoadFacts) -> bool:
     lag_ms, bound_ms = facts.send_lag_p99_ms, facts.send_lag_bound_ms
-    if lag_ms is not None and bound_ms is not None and lag_ms > bound_ms:
-        return f"P99 send lag {number(lag_ms)} ms, bound {number(bound_ms)} ms"
-    return None
+    return lag_ms is not None and bound_ms is not None and lag_ms > bound_ms
 
 
-def _model(facts: LoadFacts) -> str | None:
-    if facts.engine_share is not None and facts.engine_share >= FULL:
-        return f"it answers {percent(facts.engine_share)} of what its engine does alone"
-    if facts.on_gpu and facts.sm_active is not None and facts.sm_active >= SM_FULL:
-        return f"SM active {percent(facts.sm_active)}"
-    return None
+def _network_on_one_core(facts: LoadFacts) -> bool:
+    return _in_turn(facts) and _above(facts.engine_share, MOST)
 
 
-def _mostly_model(facts: LoadFacts) -> str | None:
-    share = facts.engine_share
-    if not _in_turn(facts) or share is None or share < MOST:
-        return None
-    return f"{_one_core(facts)}, of which the network takes {percent(share)}; {_measured(facts)}"
+def _device_known(facts: LoadFacts) -> bool:
+    return facts.on_gpu and (facts.engine_share is not None or facts.sm_active is not None)
 
 
-def _front(facts: LoadFacts) -> str | None:
-    device_known = facts.engine_share is not None or facts.sm_active is not None
-    if not facts.on_gpu or not device_known:
-        return None
-    if facts.server_cpu is not None and facts.server_cpu >= FULL:
-        return _measured(facts)
-    gateway = facts.gateway_cores_used
-    if gateway is not None and gateway >= FULL:
-        return f"the gateway uses {number(gateway)} cores; {_measured(facts)}"
+def _front_on_one_core(facts: LoadFacts) -> bool:
     # A thread that waits for the GPU may spin: without the engine's share, a GPU that is always
     # busy, or of which that is not known, leaves open which of the two the core works for.
     spins = facts.engine_share is None and (facts.gpu_busy is None or facts.gpu_busy >= FULL)
-    return f"{_one_core(facts)}; {_measured(facts)}" if _in_turn(facts) and not spins else None
+    return _device_known(facts) and _in_turn(facts) and not spins
 
 
 def _in_turn(facts: LoadFacts) -> bool:
@@ -227,33 +249,22 @@ def _in_turn(facts: LoadFacts) -> bool:
     return facts.on_gpu and facts.saturated and used is not None and FULL <= used <= ONE_CORE
 
 
-def _one_core(facts: LoadFacts) -> str:
-    return f"front and network take turns on {number(facts.server_cores_used)} cores"
-
-
-def _server_cores(facts: LoadFacts) -> str | None:
-    if facts.on_gpu or facts.server_cpu is None or facts.server_cpu < FULL:
-        return None
-    if facts.engine_share is None:
-        return f"{_measured(facts)}; its engine alone was not measured"
-    return (
-        f"{_measured(facts)}: the network alone would need about {percent(facts.engine_share)} of "
-        "the time for as many requests, the rest goes to the front, the batching and waiting"
-    )
-
-
-def _answered(facts: LoadFacts) -> str:
-    if facts.offered_rps is None:
-        return f"{number(facts.throughput_rps)} rps answered in a closed loop"
-    return f"{number(facts.throughput_rps)} of {number(facts.offered_rps)} rps answered"
-
-
-def _measured(facts: LoadFacts) -> str:
-    shares = (
-        ("server CPU", facts.server_cpu),
-        ("share of its engine", facts.engine_share),
-        ("SM active", facts.sm_active),
-        ("GPU time busy", facts.gpu_busy),
-    )
-    known = [f"{name} {percent(share)}" for name, share in shares if share is not None]
-    return ", ".join(known) or "neither CPU nor device were measured"
+_RULES: Mapping[Bottleneck, Mapping[Rule, Callable[[LoadFacts], bool]]] = {
+    Bottleneck.CLIENT: {Rule.CLIENT_CEILING: _client_ceiling, Rule.SEND_LAG: _late},
+    Bottleneck.MODEL: {
+        Rule.ENGINE_SHARE: lambda facts: _above(facts.engine_share, FULL),
+        Rule.SM_ACTIVE: lambda facts: facts.on_gpu and _above(facts.sm_active, SM_FULL),
+        Rule.NETWORK_ON_ONE_CORE: _network_on_one_core,
+    },
+    Bottleneck.FRONT: {
+        Rule.FRONT_CORES: lambda facts: _device_known(facts) and _above(facts.server_cpu, FULL),
+        Rule.GATEWAY_CORE: lambda facts: (
+            _device_known(facts) and _above(facts.gateway_cores_used, FULL)
+        ),
+        Rule.FRONT_ON_ONE_CORE: _front_on_one_core,
+    },
+    Bottleneck.SERVER_CORES: {
+        Rule.SERVER_CORES: lambda facts: not facts.on_gpu and _above(facts.server_cpu, FULL),
+    },
+}
+"""The rules of each bottleneck, in the order in which they are tried."""

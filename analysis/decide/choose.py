@@ -17,8 +17,42 @@ CpuVerdict = Callable[[str, str, float], Verdict]
 
 class Answer(StrEnum):
     CHOOSE = "choose"
-    NONE_MEETS_SLO = "none meets the SLO"
-    NOT_ENOUGH_EVIDENCE = "not enough evidence"
+    NONE_MEETS_SLO = "none_meets_slo"
+    NOT_ENOUGH_EVIDENCE = "not_enough_evidence"
+
+
+class Why(StrEnum):
+    """Why an answer is given: the first three choose, the next two lack evidence."""
+
+    ONLY_CERTIFIED = "only_certified"
+    FEWEST_COMPONENTS = "fewest_components"
+    LEAST_CPU = "least_cpu"
+    NONE_SHOWN = "none_shown"
+    SIMPLER_MIGHT = "simpler_might"
+    ALL_MISSED = "all_missed"
+
+
+class Because(Value):
+    """What an answer rests on."""
+
+    why: Why = Field(
+        description="What decided; least_cpu: among those with the fewest components; none_shown "
+        "and simpler_might: contenders that might meet the SLO stand in the way."
+    )
+    n_components: int | None = Field(
+        default=None, description="Components of the choice; null where they did not decide."
+    )
+    certified: str | None = Field(
+        default=None, description="Contender that simpler ones keep from being chosen; null: none."
+    )
+    might: list[str] = Field(default=[], description="Contenders that might meet the SLO.")
+
+
+class MeasuredAt(Value):
+    """Contenders that were measured at the same of the rates that nobody meets."""
+
+    rates_rps: list[float] = Field(description="Those rates; empty: only lower ones.")
+    contenders: list[str] = Field(description="Their names.")
 
 
 class Choice(Value):
@@ -26,6 +60,7 @@ class Choice(Value):
 
     from_rps: float = Field(description="Lowest tested arrival rate with this answer.")
     to_rps: float = Field(description="Highest tested arrival rate with this answer.")
+    rates_rps: list[float] = Field(description="Every tested arrival rate with this answer.")
     answer: Answer = Field(description="What kind of answer it is.")
     contender: str | None = Field(description="The contender to choose; null: none.")
     equals: list[str] = Field(
@@ -33,13 +68,11 @@ class Choice(Value):
         description="Certified contenders as simple as it, and not shown to need more or less "
         "server CPU: any of them would do.",
     )
-    because: str = Field(description="Why, in one sentence.")
-
-    @property
-    def rates(self) -> str:
-        if self.from_rps == self.to_rps:
-            return f"{self.from_rps:.4g} rps"
-        return f"{self.from_rps:.4g} to {self.to_rps:.4g} rps"
+    because: list[Because] = Field(description="Why; several where it differs within the range.")
+    measured: list[MeasuredAt] = Field(
+        default=[],
+        description="Where nobody meets the SLO: who was measured at which of these rates.",
+    )
 
 
 @dataclass(frozen=True)
@@ -73,19 +106,22 @@ def _choose(candidates: Candidates, rate_rps: float, cpu_verdict: CpuVerdict) ->
         name for name, found in standing.items() if found in (Judgement.MET, Judgement.UNDECIDED)
     ]
     if not sure and unsure:
-        because = f"no contender is shown to meet the SLO, and {', '.join(unsure)} might"
+        because = Because(why=Why.NONE_SHOWN, might=unsure)
         return _answer(rate_rps, Answer.NOT_ENOUGH_EVIDENCE, because)
     if not sure:
-        return _answer(rate_rps, Answer.NONE_MEETS_SLO, _who_missed(candidates, [rate_rps]))
+        return _answer(rate_rps, Answer.NONE_MEETS_SLO, Because(why=Why.ALL_MISSED))
     fewest = min(parts.get(name, 0) for name in sure)
     simplest = [name for name in sure if parts.get(name, 0) == fewest]
     best, equals = _least_cpu(simplest, rate_rps, cpu_verdict)
     simpler = [name for name in unsure if parts.get(name, 0) < fewest]
     if simpler:
         # Naming the winner here would reward it for its rival's failed measurement.
-        because = f"{best} meets the SLO, but {', '.join(simpler)}, simpler, might as well"
+        because = Because(why=Why.SIMPLER_MIGHT, certified=best, might=simpler)
         return _answer(rate_rps, Answer.NOT_ENOUGH_EVIDENCE, because)
-    because = _why(sure, simplest, equals, fewest)
+    why = Why.FEWEST_COMPONENTS if len(simplest) == 1 or equals else Why.LEAST_CPU
+    because = Because(why=why, n_components=fewest)
+    if len(sure) == 1:
+        because = Because(why=Why.ONLY_CERTIFIED)
     return _answer(rate_rps, Answer.CHOOSE, because, best, equals)
 
 
@@ -104,64 +140,43 @@ def _least_cpu(
     return best, [n for n in others if cpu_verdict(best, n, rate_rps) is not Verdict.WORSE]
 
 
-def _why(sure: Sequence[str], simplest: Sequence[str], equals: Sequence[str], fewest: int) -> str:
-    if len(sure) == 1:
-        return "the only contender certified to meet the SLO"
-    why = f"certified to meet the SLO with the fewest components ({fewest})"
-    if len(simplest) == 1:
-        return why
-    if not equals:
-        return f"{why} and, among those, the least server CPU for 1,000 requests"
-    return f"{why}; {', '.join(equals)} would do as well"
-
-
-def _who_missed(candidates: Candidates, rates_rps: Sequence[float]) -> str:
+def _measured(candidates: Candidates, rates_rps: Sequence[float]) -> list[MeasuredAt]:
     """At which of the rates, which nobody meets, each contender was measured."""
     by_rates: dict[tuple[float, ...], list[str]] = {}
     for capacity in candidates.capacities:
         if capacity.contender not in candidates.out:
             measured = tuple(rate for rate in rates_rps if capacity.measured_at(rate))
             by_rates.setdefault(measured, []).append(capacity.contender)
-    if not by_rates:
-        return "every contender gave wrong answers or never started"
-    if set(by_rates) == {tuple(rates_rps)} and not candidates.out:
-        return f"every contender was {_where(rates_rps, rates_rps)}"
-    found = [
-        f"{_where(measured, rates_rps)}: {', '.join(names)}"
-        for measured, names in sorted(by_rates.items(), key=lambda item: -len(item[0]))
-    ]
-    if candidates.out:
-        found.append(f"gave wrong answers or never started: {', '.join(sorted(candidates.out))}")
-    return "; ".join(found)
-
-
-def _where(measured: Sequence[float], rates_rps: Sequence[float]) -> str:
-    if not measured:
-        return "missed the SLO at a lower rate"
-    if len(measured) == len(rates_rps):
-        return "measured here" if len(rates_rps) == 1 else "measured at each of these rates"
-    return f"measured only at {', '.join(f'{rate:.4g}' for rate in measured)} rps of these"
+    most_first = sorted(by_rates.items(), key=lambda item: -len(item[0]))
+    return [MeasuredAt(rates_rps=list(rates), contenders=names) for rates, names in most_first]
 
 
 def _merged(candidates: Candidates, same: Sequence[Choice]) -> Choice:
-    reasons = list(dict.fromkeys(choice.because for choice in same))
-    if same[0].answer is Answer.NONE_MEETS_SLO:
-        reasons = [_who_missed(candidates, [choice.from_rps for choice in same])]
-    return same[0].model_copy(update={"to_rps": same[-1].to_rps, "because": "; ".join(reasons)})
+    first, rates_rps = same[0], [choice.from_rps for choice in same]
+    missed = first.answer is Answer.NONE_MEETS_SLO
+    reasons = [reason for choice in same for reason in choice.because]
+    changes = {
+        "to_rps": rates_rps[-1],
+        "rates_rps": rates_rps,
+        "because": [reason for i, reason in enumerate(reasons) if reason not in reasons[:i]],
+        "measured": _measured(candidates, rates_rps) if missed else [],
+    }
+    return first.model_copy(update=changes)
 
 
 def _answer(
     rate_rps: float,
     answer: Answer,
-    because: str,
+    because: Because,
     contender: str | None = None,
     equals: Sequence[str] = (),
 ) -> Choice:
     return Choice(
         from_rps=rate_rps,
         to_rps=rate_rps,
+        rates_rps=[rate_rps],
         answer=answer,
         contender=contender,
         equals=list(equals),
-        because=because,
+        because=[because],
     )

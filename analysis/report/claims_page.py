@@ -9,13 +9,14 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from analysis.claims.catalogue import CLAIMS
-from analysis.claims.judge import ClaimFound, ClaimMeasurement, judge
+from analysis.claims.catalogue import BY_ID, CLAIMS
+from analysis.claims.judge import ClaimFound, Quantity, judge
+from analysis.claims.pairs import between
 from analysis.colocation.losses import colocation
 from analysis.colocation.record import read_colocation
 from analysis.read.run import load_run
 from analysis.report.summary import summarise
-from analysis.report.wording import reading
+from analysis.report.words.claims import measured, reading, verdict
 from loadtests.records.markdown import code, inline, table
 
 BEGIN, END = "<!-- claims: begin -->", "<!-- claims: end -->"
@@ -27,8 +28,9 @@ def claims_of(folder: Path) -> list[ClaimFound]:
         return summarise(load_run(folder)).claims
     on_gpu = read_colocation(folder)["settings"]["device"] == "cuda"
     losses = [
-        ClaimMeasurement(
-            f"{a.together.model} in {' + '.join(a.together.group)}", a.loss, a.low, a.high
+        between(
+            *(Quantity.RATE_LOST, a.together.model, (a.low, a.loss, a.high)),
+            beside=list(a.together.group),
         )
         for a in colocation(folder).losses
     ]
@@ -42,12 +44,11 @@ def claims_table(by_run: Mapping[str, Sequence[ClaimFound]]) -> str:
         for claims in zip(*by_run.values(), strict=True)
         for claim, run in zip(claims, by_run, strict=True)
     ]
-    measured = [(claim, run) for claim, run in found if claim.readings]
-    answered = {claim.id for claim, _ in measured}
-    others = {claim.id: claim for claim, _ in found if claim.id not in answered}
+    answered = {claim.id for claim, _ in found if claim.readings}
+    others = [claim for claim in CLAIMS if claim.id not in answered]
     header = ["claim", "where", "fair only if", "measured", "verdict", "run"]
-    rows = table(header, (_row(claim, run) for claim, run in measured))
-    rest = [f"* {claim.text} ({claim.where}): {claim.how}." for claim in others.values()]
+    rows = table(header, (_row(claim, run) for claim, run in found if claim.readings))
+    rest = [f"* {claim.text} ({claim.where}): {claim.how}." for claim in others]
     return "\n\n".join([rows, "Not measured yet, and what would:", "\n".join(rest)])
 
 
@@ -59,11 +60,10 @@ def with_table(text: str, table: str) -> str:
 
 
 def _row(claim: ClaimFound, run: str) -> list[str]:
-    verdict = str(claim.verdict)
-    if claim.only_when:
-        verdict += f": {'; '.join(claim.only_when)}"
-    values = "<br>".join(f"{inline(r.what)}: {reading(r, claim.unit)}" for r in claim.readings)
-    return [claim.text, claim.where, claim.conditions, values, f"**{verdict}**", code(run)]
+    claimed = BY_ID[claim.id]
+    values = "<br>".join(f"{inline(measured(r))}: {reading(r, claim.unit)}" for r in claim.readings)
+    stated = [claimed.text, claimed.where, claimed.conditions]
+    return [*stated, values, f"**{verdict(claim)}**", code(run)]
 
 
 def main(path: Path, run_dirs: Sequence[Path]) -> None:

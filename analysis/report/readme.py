@@ -10,7 +10,9 @@ from pathlib import Path
 from analysis.compare.bootstrap import Metric
 from analysis.read.run import load_run
 from analysis.report.summary import Summary, summarise
-from analysis.report.wording import capacity_interval, count, percent, rate, times_within, verdict
+from analysis.report.words import decision
+from analysis.report.words.codes import said
+from analysis.report.words.numbers import count, percent, rate, times_within, verdict
 from loadtests.records.markdown import code, inline, table
 
 BEGIN, END = "<!-- numbers: begin -->", "<!-- numbers: end -->"
@@ -25,9 +27,9 @@ def numbers(summary: Summary, run_path: str) -> str:
                 ["arrival rate", "choose", "because"],
                 [
                     [
-                        inline(choice.rates),
-                        f"**{inline(choice.contender or choice.answer)}**",
-                        inline(choice.because),
+                        inline(decision.rates(choice)),
+                        f"**{inline(decision.chosen(choice))}**",
+                        inline(decision.because(choice, summary.recommendation.out)),
                     ]
                     for choice in summary.recommendation.choices
                 ],
@@ -37,7 +39,7 @@ def numbers(summary: Summary, run_path: str) -> str:
             "confidence (binomial bound); the capacity lies in the interval.",
             table(*_capacity_table(summary)),
             "Where the gain comes from, one change at a time (P99 latency with its 95 % interval):",
-            table(*_ladder_table(summary)),
+            table(*_ablation_table(summary)),
             _certified(summary),
         ]
     )
@@ -48,8 +50,9 @@ def _conditions(summary: Summary) -> str:
     experiment = manifest.experiment
     kind = experiment.load.arrivals.kind
     return inline(
-        f"On {manifest.machine}; SLO: {experiment.slo}; {manifest.model.name} model; "
-        f"{kind.capitalize()} arrivals, {experiment.repeats} repeats of each planned point:"
+        f"On {manifest.machine}; SLO: {decision.objective(experiment.slo)}; "
+        f"{manifest.model.name} model; {kind.capitalize()} arrivals, {experiment.repeats} repeats "
+        "of each planned point:"
     )
 
 
@@ -67,7 +70,7 @@ def _capacity_table(summary: Summary) -> tuple[list[str], list[list[str]]]:
         [
             code(c.contender),
             f"**{rate(c.certified_rps)}**" if c.certified_rps else "not certified",
-            capacity_interval(c),
+            decision.capacity_interval(c),
             count(c.n_requests),
             "reference"
             if c.contender == experiment.reference
@@ -77,10 +80,10 @@ def _capacity_table(summary: Summary) -> tuple[list[str], list[list[str]]]:
     ]
 
 
-def _ladder_table(summary: Summary) -> tuple[list[str], list[list[str]]]:
+def _ablation_table(summary: Summary) -> tuple[list[str], list[list[str]]]:
     return ["change", "from", "to", "capacity", "P99 latency at equal load"], [
         [
-            inline(" and ".join(step.changes)),
+            inline(" and ".join(map(said, step.changes))),
             code(step.before),
             code(step.after),
             times_within(step.capacity_ratio, step.capacity_low, step.capacity_high),
@@ -98,10 +101,8 @@ def _certified(summary: Summary) -> str:
         return text
     found = floor.largest().get(Metric.P99)
     if found is None:
-        return f"{text} {code(floor.contender)} against itself: no P99 is known twice."
-    return (
-        f"{text} {code(floor.contender)} against itself: P99 differed by at most {percent(found)}."
-    )
+        return f"{text} The A/A test of {code(floor.contender)} has no P99 on both sides."
+    return f"{text} A/A test of {code(floor.contender)}: P99 differed by at most {percent(found)}."
 
 
 def with_numbers(readme: str, section: str) -> str:

@@ -10,11 +10,15 @@ from markupsafe import Markup
 from pydantic import BaseModel
 
 from analysis.capacity.engine_efficiency import EFFICIENCY_BUDGET
+from analysis.claims.catalogue import BY_ID
 from analysis.compare.bootstrap import Metric
-from analysis.decide.bottleneck import MEANINGS as BOTTLENECK_MEANINGS
-from analysis.report import tables, wording
+from analysis.report import tables
 from analysis.report.figures.catalogue import figures
 from analysis.report.summary import Summary
+from analysis.report.words import bottlenecks, certificates, claims, decision, gpu, numbers
+from analysis.report.words.codes import said
+from analysis.report.words.reasons import meaning
+from analysis.report.words.run import warnings
 from analysis.steady.metrics import STATED, least_successes
 from loadtests.records.markdown import code, code_block, inline
 from loadtests.records.slo import SATURATED_BELOW
@@ -27,16 +31,16 @@ _COLOURS = {
     "better": "good",
     "passed": "good",
     "certified": "good",
-    "not met": "bad",
+    "not_met": "bad",
     "worse": "bad",
     "failed": "bad",
-    "none meets the SLO": "bad",
+    "none_meets_slo": "bad",
     "holds": "good",
-    "does not hold": "bad",
-    "no material difference": "muted",
-    "not applicable": "muted",
+    "does_not_hold": "bad",
+    "no_material_difference": "muted",
+    "not_applicable": "muted",
 }
-_MARKS = {"passed": "✓", "failed": "✗", "not applicable": "·"}
+_MARKS = {"passed": "✓", "failed": "✗", "not_applicable": "·"}
 
 
 def render_report(summary: Summary) -> str:
@@ -67,7 +71,7 @@ def fact_of(summary: Summary) -> Callable[..., Markup]:
     """
     paths = {id(value): path for path, value in _values(summary, "")}
 
-    def fact(value: object, field: str, worded: Callable[[Any], str] = wording.number) -> Markup:
+    def fact(value: object, field: str, worded: Callable[[Any], str] = numbers.number) -> Markup:
         raw = getattr(value, field)
         return Markup('<data data-at="{}{}" value="{}">{}</data>').format(
             paths[id(value)], field, "null" if raw is None else raw, worded(raw)
@@ -107,16 +111,24 @@ def _template(name: str) -> Template:
     environment.filters["code"] = lambda text: Markup(code(text))
     environment.filters["code_block"] = lambda text: Markup(code_block(text))
     environment.filters["mark"] = _MARKS.__getitem__
-    environment.filters["capitalize_first"] = lambda text: text[:1].upper() + text[1:]
+    environment.filters["said"] = said
+    environment.filters["level"] = numbers.level
     environment.globals.update(
         tables=tables,
-        words=wording,
+        numbers=numbers,
+        bottlenecks=bottlenecks,
+        certificates=certificates,
+        claims=claims,
+        decision=decision,
+        gpu_words=gpu,
+        CLAIMS=BY_ID,
+        meaning=meaning,
+        warnings=warnings,
         Metric=Metric,
         STATED=STATED,
         least_successes=least_successes,
         SATURATED_BELOW=SATURATED_BELOW,
         CEILING_SHARE=CEILING_SHARE,
         EFFICIENCY_BUDGET=EFFICIENCY_BUDGET,
-        BOTTLENECK_MEANINGS=BOTTLENECK_MEANINGS,
     )
     return environment.get_template(name)

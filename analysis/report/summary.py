@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import is_dataclass
+from enum import StrEnum
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -20,19 +21,20 @@ from analysis.compare.ratios import Comparison, Saturation, Step, ablation, comp
 from analysis.compare.verdicts import Repeats
 from analysis.decide.bottleneck import BottleneckFound, LoadFacts, find_bottlenecks, load_facts
 from analysis.decide.recommend import Recommendation, candidates_of, cpu_verdicts, recommend
-from analysis.read.contenders import SIMULATED_SERVER, ContenderFacts, contender_facts
+from analysis.read.contenders import ContenderFacts, contender_facts
 from analysis.read.run import Run
 from analysis.read.value import Value
+from analysis.report.cautions import Caution, Disturbed, cautions, disturbed_trials
 from analysis.steady.gpu import GpuFigure, gpu_figures
-from analysis.validity.reasons import MEANINGS, Meaning
+from analysis.validity.reasons import EFFECTS, Effect, Reason
 from analysis.validity.trials import Ceiling, TrialResult, ceilings, judge_trials
-from loadtests.records.disturbance import disturbances_in_words
 from loadtests.records.engines import EngineFacts
 from loadtests.records.experiment import Price, Slo
 from loadtests.records.manifest import Manifest
 from loadtests.records.markdown import table
 
 SUMMARY_SCHEMA_VERSION = 3
+MOST_CODES = 12
 
 
 class Failure(Value):
@@ -40,7 +42,7 @@ class Failure(Value):
 
     contender: str = Field(description="Name of the contender.")
     n_trials: int = Field(description="Trials that failed for this reason.")
-    reason: str = Field(description="The reason recorded.")
+    reason: str | None = Field(description="Why, as recorded; null: nothing was recorded.")
     log_tail: list[str] = Field(description="Last lines of its log, from the first such trial.")
 
 
@@ -49,7 +51,11 @@ class Summary(Value):
 
     schema_version: int = Field(default=SUMMARY_SCHEMA_VERSION, description="Version of this file.")
     manifest: Manifest = Field(description="What was run, where and with which model.")
-    warnings: list[str] = Field(description="What a reader must know before any number.")
+    warnings: list[Caution] = Field(
+        description="What a reader must know before any number; model_notes are those in "
+        "manifest.model.notes."
+    )
+    disturbed: Disturbed = Field(description="Trials during which others used the cores.")
     slos: list[Slo] = Field(description="The objectives, the main one first.")
     recommendation: Recommendation = Field(description="The answer, under the main SLO.")
     capacities: list[Capacity] = Field(
@@ -82,7 +88,7 @@ class Summary(Value):
         description="Ratios to the reference by arrival rate that both repeated, paired by repeat."
     )
     noise_floor: NoiseFloor | None = Field(
-        description="One contender against itself; null: not measured."
+        description="The A/A test: one contender against itself; null: not measured."
     )
     ablation: list[Step] = Field(description="Where the gain comes from, change by change.")
     trials: list[TrialResult] = Field(
@@ -91,7 +97,9 @@ class Summary(Value):
     contenders: list[ContenderFacts] = Field(description="What was compared.")
     failures: list[Failure] = Field(description="Trials that did not complete.")
     ceilings: list[Ceiling] = Field(description="What the load generator itself can do.")
-    validity_reasons: list[Meaning] = Field(description="The closed list of reasons.")
+    validity_reasons: dict[Reason, Effect] = Field(
+        description="The closed list of reasons, each with what it does to a point."
+    )
 
 
 def summarise(run: Run, price: Price | None = None) -> Summary:
@@ -103,7 +111,7 @@ def summarise(run: Run, price: Price | None = None) -> Summary:
     repeats = Repeats(judged, experiment.slo, experiment.seed)
     floor = noise_floor(repeats, experiment)
     levels = {trial.result.level for trial in judged if trial.result.mode == "open"}
-    found_points = points(judged, run.manifest, noise_checks(floor, levels, least))
+    found_points = points(judged, run.manifest, noise_checks(floor, levels, experiment))
     found_capacities = capacities(judged, experiment)
     main = [capacity for capacity in found_capacities if capacity.slo == experiment.slo]
     trials = [trial.result for trial in judged]
@@ -115,11 +123,13 @@ def summarise(run: Run, price: Price | None = None) -> Summary:
     by_name = {capacity.contender: capacity for capacity in main}
     candidates = candidates_of(main, {c.name: c.n_components for c in contenders}, trials)
     cpu = cpu_verdicts(repeats, floor, least)
+    disturbed = disturbed_trials(run)
     return Summary(
         manifest=run.manifest,
-        warnings=_warnings(run),
+        warnings=cautions(run, disturbed),
+        disturbed=disturbed,
         slos=list(experiment.slos),
-        recommendation=recommend(candidates, found_points, cpu, run.manifest, contenders),
+        recommendation=recommend(candidates, cpu),
         capacities=found_capacities,
         points=found_points,
         price=price,
@@ -137,7 +147,7 @@ def summarise(run: Run, price: Price | None = None) -> Summary:
         contenders=contenders,
         failures=_failures(run),
         ceilings=found_ceilings,
-        validity_reasons=list(MEANINGS.values()),
+        validity_reasons=dict(EFFECTS),
     )
 
 
@@ -161,7 +171,7 @@ def _fields(model: type, prefix: str) -> Iterator[tuple[str, str, str]]:
         kind, inner, optional = _kind(annotation)
         label = f"{kind} or null" if optional else kind
         path = f"{prefix}{name}{'[]' if kind.startswith('list') else ''}"
-        yield path, label, description
+        yield path, label, f"{description}{_codes(annotation)}"
         for each in inner:
             yield from _fields(each, f"{path}.")
 
@@ -175,6 +185,14 @@ def _declared(model: type) -> Iterator[tuple[str, Any, str]]:
     for name, hint in get_type_hints(model, include_extras=True).items():
         notes = [part for part in get_args(hint) if isinstance(part, FieldInfo)]
         yield name, hint, (notes[-1].description if notes else "") or ""
+
+
+def _codes(annotation: Any) -> str:
+    """The codes that a field may hold, unless they are too many for a table."""
+    for found in (annotation, *get_args(annotation)):
+        if isinstance(found, type) and issubclass(found, StrEnum) and len(found) <= MOST_CODES:
+            return f" One of: {', '.join(found)}."
+    return ""
 
 
 def _kind(annotation: Any) -> tuple[str, Sequence[type], bool]:
@@ -195,24 +213,6 @@ def _kind(annotation: Any) -> tuple[str, Sequence[type], bool]:
         return "object", (annotation,), False
     names = {bool: "true or false", int: "integer", float: "number"}
     return names.get(annotation, "text"), (), False
-
-
-def _warnings(run: Run) -> list[str]:
-    manifest = run.manifest
-    found = list(manifest.model.notes)
-    if any(t.record.contender["server"] == SIMULATED_SERVER for t in run.measurements):
-        found.append("Simulated services: nothing here says how fast a real server is.")
-    if manifest.model.weights == "seeded" and not found:
-        found.append("The weights are seeded, not trained: speed is real, labels mean nothing.")
-    if manifest.finished_at is None:
-        found.append(
-            "The run is not finished: resume it (study run --resume RUN) before relying on it."
-        )
-    if disturbances := disturbances_in_words(trial.record for trial in run.trials):
-        found.append(disturbances)
-    if manifest.git.dirty:
-        found.append("The code had uncommitted changes when the run was made.")
-    return found
 
 
 def _bottlenecks(
@@ -239,11 +239,10 @@ def _bottlenecks(
 
 
 def _failures(run: Run) -> list[Failure]:
-    groups: dict[tuple[str, str], list[tuple[str, ...]]] = {}
+    groups: dict[tuple[str, str | None], list[tuple[str, ...]]] = {}
     for trial in run.trials:
         if not trial.completed:
-            reason = trial.record.reason or "no reason was recorded"
-            key = (trial.record.contender_name, reason)
+            key = (trial.record.contender_name, trial.record.reason)
             groups.setdefault(key, []).append(trial.record.log_tail)
     return [
         Failure(contender=name, n_trials=len(tails), reason=reason, log_tail=list(tails[0]))

@@ -8,8 +8,9 @@ from analysis.capacity.certified import Capacity
 from analysis.capacity.load_points import Point
 from analysis.compare.ratios import Comparison
 from analysis.report.summary import Summary
+from analysis.report.words import certificates, numbers
 from analysis.validity.certificate import Check, CheckOutcome
-from analysis.validity.reasons import Meaning, Reason
+from analysis.validity.reasons import Reason
 from analysis.validity.trials import TrialResult
 from loadtests.records.experiment import Slo
 
@@ -38,12 +39,12 @@ class SloCapacities:
 
 @dataclass(frozen=True)
 class Issue:
-    """One reason at one contender and level, its trials together."""
+    """What was found of a contender for one reason, and the load levels at which it was."""
 
     contender: str
-    level: str
-    meaning: Meaning
-    details: list[str]
+    reason: Reason
+    found: str
+    levels: list[str]
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class Certificates:
 @dataclass(frozen=True)
 class GpuColumn:
     """A figure of the GPU that some trial has: its field of Metrics, its heading (| breaks it), and
-    the function of analysis.report.wording that writes it. number False: shares by name."""
+    the function of analysis.report.words.numbers that writes it. number False: shares by name."""
 
     field: str
     title: str
@@ -98,7 +99,7 @@ GPU_COLUMNS = (
     GpuColumn("gpu_energy_j_per_1000_requests", "energy J|per 1,000"),
     GpuColumn("gpu_sm_clock_min_mhz", "SM MHz,|least"),
     GpuColumn("gpu_sm_clock_median_mhz", "SM MHz,|median"),
-    GpuColumn("gpu_clock_events", "clocks held down", number=False),
+    GpuColumn("gpu_clock_events", "throttle reasons", number=False),
 )
 
 
@@ -120,11 +121,8 @@ def groups(points: Sequence[Point]) -> list[Group]:
 
 
 def _group(points: list[Point]) -> Group:
-    sample = points[0]
-    title = f"{sample.concurrency} callers, closed loop"
-    if sample.rate_rps is not None:
-        title = f"{sample.rate_rps:.4g} requests/s, open loop"
-    return Group(sample.level, title, points)
+    title = f"{numbers.level(points[0].level)}, {points[0].mode} loop"
+    return Group(points[0].level, title, points)
 
 
 def capacities_by_slo(capacities: Sequence[Capacity]) -> list[SloCapacities]:
@@ -133,19 +131,19 @@ def capacities_by_slo(capacities: Sequence[Capacity]) -> list[SloCapacities]:
 
 
 def issues(points: Sequence[Point]) -> list[Issue]:
-    """Failed checks by contender, level and reason; what makes unusable before what limits."""
-    found: dict[tuple[str, str, str], Issue] = {}
+    """Failed checks by contender, reason and sentence; what makes unusable before what limits."""
+    found: dict[tuple[str, Reason, str], list[str]] = {}
     for point in points:
-        for finding in point.findings:
-            key = (point.contender, point.level, finding.reason)
-            fresh = Issue(point.contender, point.level, finding.meaning, [])
-            issue = found.setdefault(key, fresh)
-            if finding.detail not in issue.details:
-                issue.details.append(finding.detail)
-    return sorted(found.values(), key=lambda issue: not issue.meaning.effect.unusable)
+        for check in point.findings:
+            key = (point.contender, check.reason, certificates.found(check))
+            levels = found.setdefault(key, [])
+            if point.level not in levels:
+                levels.append(point.level)
+    issues = [Issue(*key, levels) for key, levels in found.items()]
+    return sorted(issues, key=lambda issue: not issue.reason.unusable)
 
 
-def certificates(summary: Summary) -> list[Certificates]:
+def certificates_by_contender(summary: Summary) -> list[Certificates]:
     """The certificates of each contender, those compared first."""
     tried = [trial.contender for trial in summary.trials]
     names = dict.fromkeys([*summary.manifest.experiment.contenders, *tried])

@@ -1,6 +1,7 @@
 """A check as Markdown tables."""
 
 from analysis.compare.verdicts import Verdict
+from analysis.report.words.codes import said
 from analysis.selfcheck.findings import CapacityCheck, Comparison, Detection, Latency, SelfCheck
 from loadtests.records.markdown import table
 
@@ -67,8 +68,8 @@ def _comparison(row: Comparison) -> list[str]:
         row.reference,
         f"{row.true_ratio:.2f}",
         interval,
-        str(row.expected),
-        str(row.verdict),
+        said(row.expected),
+        said(row.verdict),
         outcome,
     ]
 
@@ -79,9 +80,9 @@ def _detection(row: Detection) -> list[str]:
         row.contender,
         row.law,
         f"{row.rate_rps:g}/s",
-        str(row.planted or "nothing"),
+        said(row.planted or "nothing"),
         f"**{found}**" if row.wrong else found,
-        ", ".join(row.false_alarms) or "none",
+        ", ".join(map(said, row.false_alarms)) or "none",
     ]
 
 

@@ -1,6 +1,4 @@
-"""What is known of the GPU during the steady states: each figure, its meaning and its source."""
-
-from collections.abc import Mapping
+"""What is known of the GPU during the steady states: each figure and its source."""
 
 from pydantic import Field
 
@@ -11,67 +9,39 @@ from analysis.read.value import Value
 class GpuFigure(Value):
     """One figure that the telemetry of this run has, or that the driver refused."""
 
-    name: str = Field(description="What it is called in the report.")
-    meaning: str = Field(description="What it says, and what it does not.")
-    source: str = Field(
-        description="Who says so: NVML, or its GPM counters (Hopper and newer); or why nobody does."
+    column: str = Field(description="Its column of telemetry.parquet.")
+    source: str | None = Field(
+        description="Who reports it: nvml, or nvml gpm (its counters on Hopper and newer); null: "
+        "nobody."
+    )
+    refused: str | None = Field(
+        default=None, description="Why the driver does not fill it, in its words; null: it does."
     )
 
 
-_FIGURES: Mapping[str, tuple[str, str]] = {
-    "gpu_busy_pct": (
-        "time busy",
-        "Share of time in which at least one kernel ran, be it on one multiprocessor of many: what "
-        "nvidia-smi and Triton's nv_gpu_utilization call GPU utilisation. One text at a time can "
-        "show 90 % here.",
-    ),
-    "gpu_sm_active_ratio": (
-        "SM active",
-        "Share of the multiprocessors that had work, averaged over time: how full the GPU was. The "
-        "same texts one at a time may show 30 % here, and both are called GPU utilisation.",
-    ),
-    "gpu_tensor_active_ratio": (
-        "tensor active",
-        "Share of time in which the tensor cores worked: how much of the GPU's matrix rate was in "
-        "use.",
-    ),
-    "gpu_memory_bytes": ("memory", "Most memory in use on the GPU, by all processes."),
-    "gpu_power_w": (
-        "power",
-        "Mean power of the whole GPU. The driver itself averages over a second on Ampere (but "
-        "GA100) and newer.",
-    ),
-    "gpu_energy_j": (
-        "energy",
-        "Growth of the driver's energy counter over the steady state, idle draw included.",
-    ),
-    "gpu_sm_clock_mhz": ("SM clock", "Lowest and median clock of the samples, four a second."),
-    "gpu_throttle_reasons": (
-        "clocks held down",
-        "Share of samples by reason why the clocks were below their highest. A software power cap "
-        "is how a card keeps its limit under heavy load; slowdowns and the power brake mean heat "
-        "or a failing supply, and make a trial invalid.",
-    ),
-}
-"""By column of telemetry.parquet: name and meaning. Source of the first two: nvml.h
-(nvmlUtilization_t) and the GPM metric SM_UTIL."""
-
-_SOURCES = {"nvml": "NVML", "nvml gpm": "NVML GPM"}
+COLUMNS = (
+    *("gpu_busy_pct", "gpu_sm_active_ratio", "gpu_tensor_active_ratio", "gpu_memory_bytes"),
+    *("gpu_power_w", "gpu_energy_j", "gpu_sm_clock_mhz", "gpu_throttle_reasons"),
+)
+"""In the order of the report."""
 
 
 def gpu_figures(run: Run) -> list[GpuFigure]:
-    """The figures that any trial has and those the driver refused, in the order of the report; none
-    without a GPU."""
+    """The figures that any trial has and those the driver refused; none without a GPU."""
     gpu = run.manifest.machine.gpu
     refused = gpu.refused if gpu else {}
-    sources = {column: f"none, the driver says: {why}" for column, why in refused.items()} | {
-        column: _SOURCES.get(source, source)
+    sources = {
+        column: source
         for trial in run.trials
         for column, source in trial.record.telemetry_sources.items()
         if source
     }
     return [
-        GpuFigure(name=name, meaning=meaning, source=sources[column])
-        for column, (name, meaning) in _FIGURES.items()
-        if column in sources
+        GpuFigure(
+            column=column,
+            source=sources.get(column),
+            refused=None if column in sources else refused.get(column),
+        )
+        for column in COLUMNS
+        if column in sources or column in refused
     ]

@@ -7,37 +7,43 @@ from pydantic import Field
 from analysis.read.value import Value
 from analysis.steady.metrics import least_successes
 from analysis.validity.checks import TRIAL_CHECKS, CheckMeasurement, Evidence
-from analysis.validity.reasons import MEANINGS, Finding, Meaning, Reason
+from analysis.validity.found import Found
+from analysis.validity.reasons import Reason
 from loadtests.records.trials import TrialRecord
 
 
 class CheckOutcome(StrEnum):
     PASSED = "passed"
     FAILED = "failed"
-    NOT_APPLICABLE = "not applicable"
+    NOT_APPLICABLE = "not_applicable"
 
 
 class Check(Value):
     """One line of a certificate."""
 
-    reason: Reason = Field(description="The reason that is ruled out, or found.")
-    outcome: CheckOutcome = Field(description="passed, failed or not applicable.")
+    reason: Reason = Field(
+        description="The reason that is ruled out, or found; one of validity_reasons."
+    )
+    outcome: CheckOutcome = Field(description="What came of it.")
+    found: Found = Field(
+        description="What was compared, or why the check does not apply: a code of "
+        "analysis/validity/found.py."
+    )
     measured: float | None = Field(default=None, description="What was measured; null: nothing.")
     bound: float | None = Field(default=None, description="Bound on that; null: none in numbers.")
     unit: str = Field(default="", description="Unit of both.")
-    detail: str = Field(description="What was measured and what was expected, or why not.")
-
-    @property
-    def meaning(self) -> Meaning:
-        return MEANINGS[self.reason]
+    numbers: dict[str, float] = Field(
+        default={}, description="What else was counted or measured, by name."
+    )
+    text: str | None = Field(
+        default=None,
+        description="As recorded: why a trial failed, an answer that differs, or the protocol or "
+        "contender that is meant; null: nothing.",
+    )
 
     @property
     def failed(self) -> bool:
         return self.outcome is CheckOutcome.FAILED
-
-    @property
-    def finding(self) -> Finding:
-        return Finding(reason=self.reason, detail=self.detail)
 
 
 def certify(evidence: Evidence) -> list[Check]:
@@ -51,36 +57,31 @@ def certify_failure(record: TrialRecord) -> list[Check]:
     reason = Reason.PARITY_BROKEN if broken else Reason.NOT_READY
     if record.client_failed:
         reason = Reason.NOT_MEASURED
-    detail = record.reason or "no reason was recorded"
-    return [Check(reason=reason, outcome=CheckOutcome.FAILED, detail=detail)]
+    return [as_check(reason, CheckMeasurement(True, Found.TRIAL_FAILED, text=record.reason))]
 
 
 def certify_sample_size(n_ok: int, percentile: float) -> Check:
     """Whether the merged repeats are enough for the SLO's percentile."""
     needed = least_successes(percentile)
-    detail = f"{n_ok:,} successes, P{percentile:g} needs {needed:,}"
-    found = CheckMeasurement(n_ok < needed, detail, n_ok, needed, "successes")
+    found = CheckMeasurement(
+        *(n_ok < needed, Found.SUCCESSES_NEEDED, n_ok, needed, "successes"),
+        numbers={"percentile": percentile},
+    )
     return as_check(Reason.TOO_FEW_REQUESTS, found)
 
 
 def certify_repeats(n_repeats: int, n_planned: int) -> Check:
     """Whether every planned repeat is there."""
-    detail = f"{n_repeats} of {n_planned} repeats"
-    found = CheckMeasurement(n_repeats < n_planned, detail, n_repeats, n_planned, "repeats")
+    found = CheckMeasurement(n_repeats < n_planned, Found.REPEATS, n_repeats, n_planned, "repeats")
     return as_check(Reason.NOT_MEASURED, found)
 
 
-def as_check(reason: Reason, found: CheckMeasurement) -> Check:
+def as_check(reason: Reason, measurement: CheckMeasurement) -> Check:
     outcomes = {
         None: CheckOutcome.NOT_APPLICABLE,
         True: CheckOutcome.FAILED,
         False: CheckOutcome.PASSED,
     }
-    return Check(
-        reason=reason,
-        outcome=outcomes[found.failed],
-        measured=found.measured,
-        bound=found.bound,
-        unit=found.unit,
-        detail=found.detail,
-    )
+    outcome = outcomes[measurement.failed]
+    fields = {name: value for name, value in vars(measurement).items() if name != "failed"}
+    return Check(reason=reason, outcome=outcome, **fields)

@@ -1,15 +1,16 @@
 """The checks of a trial: each compares what was measured with a bound and says whether it holds."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from analysis.steady.drift import CHANGE_RATIO, drift
 from analysis.steady.metrics import Metrics
 from analysis.steady.steady_state import Sample
+from analysis.validity.found import Found
 from analysis.validity.reasons import Reason
-from loadtests.records.disturbance import bound_share, disturbed, foreign_in_words
+from loadtests.records.disturbance import bound_share, disturbed
 from loadtests.records.experiment import Experiment
 from loadtests.records.slo import SATURATED_BELOW, is_saturated
 from loadtests.records.trials import CEILING_SHARE, SEND_LAG_SHARE, TrialRecord
@@ -34,8 +35,6 @@ LITTLE_TOLERANCE = 0.01
 
 THROTTLED_SHARE = 0.05
 """Share of samples with lowered clocks above which the hardware was not what the run says it is."""
-
-NOT_THE_SERVERS = "requests failed on the client's side"
 
 
 @dataclass(frozen=True)
@@ -66,37 +65,45 @@ class Evidence:
 
 @dataclass(frozen=True)
 class CheckMeasurement:
-    """What a check found: failed None means that it does not apply, and detail why."""
+    """What a check found: failed None means that it does not apply, and found why. numbers: what
+    else its sentence names; text: what was recorded."""
 
     failed: bool | None
-    detail: str
+    found: Found
     measured: float | None = None
     bound: float | None = None
     unit: str = ""
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    text: str | None = None
+
+
+def _inapplicable(found: Found, text: str | None = None) -> CheckMeasurement:
+    return CheckMeasurement(None, found, text=text)
 
 
 def _ready(evidence: Evidence) -> CheckMeasurement:
     startup_s = evidence.record.startup_s
-    took = "" if startup_s is None else f", {startup_s:.1f} s after its start"
-    return CheckMeasurement(False, f"a canary inference was answered{took}", startup_s, unit="s")
+    found = Found.CANARY_UNTIMED if startup_s is None else Found.CANARY_ANSWERED
+    return CheckMeasurement(False, found, startup_s, unit="s")
 
 
 def _parity(evidence: Evidence) -> CheckMeasurement:
     parity = evidence.record.parity
     if parity is None and evidence.record.purpose == "calibration":
-        return CheckMeasurement(None, "a calibration server runs no model")
+        return _inapplicable(Found.NOT_A_MODEL)
     if parity is None or not parity.checked:
-        return CheckMeasurement(True, "answers were never compared")
-    detail = f"{parity.mismatches} of {parity.checked} answers differ"
-    example = f"; {parity.example}" if parity.mismatches and parity.example else ""
+        return CheckMeasurement(True, Found.NEVER_COMPARED)
+    wrong = parity.mismatches > 0
     return CheckMeasurement(
-        parity.mismatches > 0, detail + example, parity.mismatches, 0, "answers"
+        *(wrong, Found.ANSWERS_COMPARED, parity.mismatches, 0, "answers"),
+        numbers={"n_checked": parity.checked},
+        text=parity.example if wrong else None,
     )
 
 
 def _replayed(evidence: Evidence) -> CheckMeasurement:
     if not evidence.open_loop:
-        return CheckMeasurement(None, "a closed loop has no schedule")
+        return _inapplicable(Found.CLOSED_LOOP)
     rows, n_offered = evidence.sample.rows, evidence.metrics.n_offered
     # A server that does not keep up fills the client's connections: that is not the client's fault.
     n_unsent = 0 if evidence.saturated else rows.n_not_sent
@@ -104,89 +111,96 @@ def _replayed(evidence: Evidence) -> CheckMeasurement:
     share = n_wrong / max(rows.n_rows, 1)
     expected = (evidence.record.level.rate_rps or 0.0) * evidence.metrics.window_s
     gap_cv = evidence.experiment.load.arrivals.gap_cv
-    slack = None if gap_cv is None else RATE_SIGMAS * gap_cv * np.sqrt(expected) + 1
+    slack = None if gap_cv is None else float(RATE_SIGMAS * gap_cv * np.sqrt(expected) + 1)
     if slack is not None and abs(n_offered - expected) > slack:
-        detail = f"{n_offered:,} requests scheduled, {expected:,.0f} expected, give or take"
         return CheckMeasurement(
-            True, f"{detail} {slack:,.0f}", n_offered, expected - slack, "requests"
+            *(True, Found.RATE_NOT_HELD, n_offered, expected - slack, "requests"),
+            numbers={"n_expected": expected, "slack": slack},
         )
-    detail = f"{n_wrong:,} of {rows.n_rows:,} requests lost, doubled or never sent"
-    return CheckMeasurement(share > REPLAY_TOLERANCE, detail, share, REPLAY_TOLERANCE, "share")
+    return CheckMeasurement(
+        *(share > REPLAY_TOLERANCE, Found.REQUESTS_REPLAYED, share, REPLAY_TOLERANCE, "share"),
+        numbers={"n_wrong": n_wrong, "n_rows": rows.n_rows},
+    )
 
 
 def _send_lag(evidence: Evidence) -> CheckMeasurement:
     lag_ms = evidence.metrics.send_lag_p99_ms
     if not evidence.open_loop or lag_ms is None:
-        return CheckMeasurement(None, "nothing was due at a set time")
+        return _inapplicable(Found.NOTHING_DUE)
     share = SEND_LAG_SHARE_SATURATED if evidence.saturated else SEND_LAG_SHARE
     bound_ms = share * evidence.experiment.slo.latency_ms
-    detail = f"P99 send lag {lag_ms:.1f} ms, bound {bound_ms:g} ms"
-    return CheckMeasurement(lag_ms > bound_ms, detail, lag_ms, bound_ms, "ms")
+    return CheckMeasurement(lag_ms > bound_ms, Found.SEND_LAG, lag_ms, bound_ms, "ms")
 
 
 def _near_ceiling(evidence: Evidence) -> CheckMeasurement:
     ceiling_rps, offered_rps = evidence.ceiling_rps, evidence.metrics.offered_rps
     if not evidence.open_loop:
-        return CheckMeasurement(None, "a closed loop has no arrival rate")
+        return _inapplicable(Found.CLOSED_LOOP)
     if ceiling_rps is None:
-        return CheckMeasurement(None, "the ceiling was not measured")
+        return _inapplicable(Found.CEILING_UNKNOWN)
     bound_rps = CEILING_SHARE * ceiling_rps
-    detail = f"{offered_rps:,.0f} rps offered, ceiling {ceiling_rps:,.0f} rps"
-    return CheckMeasurement(offered_rps > bound_rps, detail, offered_rps, bound_rps, "rps")
+    return CheckMeasurement(
+        *(offered_rps > bound_rps, Found.SHARE_OF_CEILING, offered_rps, bound_rps, "rps"),
+        numbers={"ceiling_rps": ceiling_rps},
+    )
 
 
 def _client_limit(evidence: Evidence) -> CheckMeasurement:
     n_failed = evidence.sample.n_client_limit_in_trial
-    detail = f"{n_failed:,} requests failed for want of something on the client's side"
-    return CheckMeasurement(n_failed > 0, detail, n_failed, 0, "requests")
+    return CheckMeasurement(n_failed > 0, Found.CLIENT_LIMIT, n_failed, 0, "requests")
 
 
 def _counts(evidence: Evidence) -> CheckMeasurement:
     server_ok = evidence.sample.counters.get("requests_ok")
     if server_ok is None:
-        return CheckMeasurement(None, "the server does not count its answers")
+        return _inapplicable(Found.SUCCESSES_NOT_COUNTED)
     client_ok = evidence.sample.n_ok_in_trial
     # The server may have answered what the client no longer waited for.
     most = client_ok + evidence.sample.n_unanswered_in_trial
     slack = max(COUNT_TOLERANCE_REQUESTS, COUNT_TOLERANCE * client_ok)
     off = max(client_ok - server_ok, server_ok - most, 0)
-    detail = f"server counts {server_ok:,} successes, client {client_ok:,}"
-    return CheckMeasurement(off > slack, detail, off, slack, "requests")
+    return CheckMeasurement(
+        *(off > slack, Found.SUCCESSES_COUNTED, off, slack, "requests"),
+        numbers={"n_by_server": server_ok, "n_by_client": client_ok},
+    )
 
 
 def _little(evidence: Evidence) -> CheckMeasurement:
     rows = evidence.sample.rows
     if not evidence.open_loop:
-        return CheckMeasurement(None, "a closed loop has no schedule to count by")
+        return _inapplicable(Found.CLOSED_LOOP)
     if rows.n_impossible:
-        detail = f"{rows.n_impossible:,} requests sent before their time or done before sent"
-        return CheckMeasurement(True, detail, rows.n_impossible, 0, "requests")
+        return CheckMeasurement(True, Found.IMPOSSIBLE_TIMES, rows.n_impossible, 0, "requests")
     if rows.little is None:
-        return CheckMeasurement(None, "nothing was answered")
+        return _inapplicable(Found.NOTHING_ANSWERED)
     law = rows.little
-    detail = f"{law.in_system:.2f} requests in the system, {law.rate_times_latency:.2f} by the law"
-    return CheckMeasurement(law.gap > LITTLE_TOLERANCE, detail, law.gap, LITTLE_TOLERANCE, "ratio")
+    return CheckMeasurement(
+        *(law.gap > LITTLE_TOLERANCE, Found.REQUESTS_IN_SYSTEM, law.gap, LITTLE_TOLERANCE, "ratio"),
+        numbers={"in_system": law.in_system, "rate_times_latency": law.rate_times_latency},
+    )
 
 
 def _drift(evidence: Evidence) -> CheckMeasurement:
     if not evidence.open_loop or evidence.experiment.load.arrivals.gap_cv is None:
-        return CheckMeasurement(None, "the load itself varies")
+        return _inapplicable(Found.LOAD_VARIES)
     if evidence.saturated:
-        return CheckMeasurement(None, "latency must rise where a server does not keep up")
+        return _inapplicable(Found.SATURATED)
     found = drift(evidence.sample.scheduled_s, evidence.sample.latency_s, evidence.sample.window_s)
     if found is None:
-        return CheckMeasurement(None, "too few successes to tell")
-    detail = f"median latency {found.ratio:.2f} times as long in the second half, "
-    detail += f"trend p = {found.p_value:.2g}"
-    return CheckMeasurement(found.found, detail, found.ratio, CHANGE_RATIO, "ratio")
+        return _inapplicable(Found.TOO_FEW_SUCCESSES)
+    return CheckMeasurement(
+        *(found.found, Found.LATENCY_BY_HALVES, found.ratio, CHANGE_RATIO, "ratio"),
+        numbers={"p_value": found.p_value},
+    )
 
 
 def _throttled(evidence: Evidence) -> CheckMeasurement:
     share = evidence.sample.usage.throttled_ratio
     if share is None:
-        return CheckMeasurement(None, "no GPU reports its clocks")
-    detail = f"clocks lowered in {share:.1%} of the samples"
-    return CheckMeasurement(share > THROTTLED_SHARE, detail, share, THROTTLED_SHARE, "share")
+        return _inapplicable(Found.NO_GPU_CLOCKS)
+    return CheckMeasurement(
+        share > THROTTLED_SHARE, Found.CLOCKS_LOWERED, share, THROTTLED_SHARE, "share"
+    )
 
 
 def _disturbed(evidence: Evidence) -> CheckMeasurement:
@@ -194,50 +208,52 @@ def _disturbed(evidence: Evidence) -> CheckMeasurement:
     shares = attempts[-1] if attempts else {}
     known = {side: share for side, share in shares.items() if share is not None}
     if not known:
-        return CheckMeasurement(None, "what others had of the cores was not recorded")
-    detail = f"others had {foreign_in_words(shares)}"
+        return _inapplicable(Found.CORES_NOT_RECORDED)
     share, bound = max(
         ((share, bound_share(len(cores[side]))) for side, share in known.items()),
         key=lambda found: found[0] / found[1],
     )
     return CheckMeasurement(
-        disturbed(shares, cores), f"{detail}, bound {bound:.1%}", share, bound, "share"
+        *(disturbed(shares, cores), Found.CORES_SHARED, share, bound, "share"),
+        numbers={f"{side}_share": share for side, share in known.items()},
     )
 
 
 def _saturated(evidence: Evidence) -> CheckMeasurement:
     if not evidence.open_loop:
-        return CheckMeasurement(None, "a closed loop cannot outrun its server")
+        return _inapplicable(Found.CLOSED_LOOP)
     if evidence.client_limited:
-        return CheckMeasurement(None, NOT_THE_SERVERS)
+        return _inapplicable(Found.FAILED_BY_CLIENT)
     if not evidence.metrics.n_offered:
-        return CheckMeasurement(None, "nothing was asked")
+        return _inapplicable(Found.NOTHING_DUE)
     answered_rps, offered_rps = evidence.metrics.throughput_rps, evidence.metrics.offered_rps
-    detail = f"{answered_rps:,.0f} rps answered of {offered_rps:,.0f} rps offered"
     bound_rps = SATURATED_BELOW * offered_rps
-    return CheckMeasurement(evidence.saturated, detail, answered_rps, bound_rps, "rps")
+    return CheckMeasurement(
+        *(evidence.saturated, Found.RATE_ANSWERED, answered_rps, bound_rps, "rps"),
+        numbers={"offered_rps": offered_rps},
+    )
 
 
 def _errors(evidence: Evidence) -> CheckMeasurement:
     if evidence.client_limited:
-        return CheckMeasurement(None, NOT_THE_SERVERS)
+        return _inapplicable(Found.FAILED_BY_CLIENT)
     metrics, budget = evidence.metrics, evidence.experiment.slo.max_error_ratio
     if not metrics.n_offered:
-        return CheckMeasurement(None, "nothing was asked")
-    detail = f"{metrics.n_failed:,} of {metrics.n_offered:,} failed, the SLO allows {budget:.2%}"
+        return _inapplicable(Found.NOTHING_DUE)
+    share = metrics.error_ratio
     return CheckMeasurement(
-        metrics.error_ratio > budget, detail, metrics.error_ratio, budget, "share"
+        *(share > budget, Found.REQUESTS_FAILED, share, budget, "share"),
+        numbers={"n_failed": metrics.n_failed, "n_offered": metrics.n_offered},
     )
 
 
 def _uncalibrated(evidence: Evidence) -> CheckMeasurement:
-    protocol = evidence.record.contender["protocol"]
+    protocol = str(evidence.record.contender["protocol"])
     if evidence.record.purpose == "calibration":
-        return CheckMeasurement(None, "this is the calibration")
+        return _inapplicable(Found.IS_CALIBRATION)
     if evidence.ceiling_rps is None:
-        return CheckMeasurement(True, f"no calibration for {protocol}")
-    detail = f"ceiling {evidence.ceiling_rps:,.0f} rps for {protocol}"
-    return CheckMeasurement(False, detail, evidence.ceiling_rps, unit="rps")
+        return CheckMeasurement(True, Found.NO_CEILING, text=protocol)
+    return CheckMeasurement(False, Found.CEILING, evidence.ceiling_rps, unit="rps", text=protocol)
 
 
 TRIAL_CHECKS: Mapping[Reason, Callable[[Evidence], CheckMeasurement]] = {

@@ -11,7 +11,7 @@ from analysis.steady.metrics import Metrics, measure
 from analysis.steady.steady_state import Sample, take_sample
 from analysis.validity.certificate import Check, certify, certify_failure
 from analysis.validity.checks import Evidence
-from analysis.validity.reasons import CLIENTS_FAULT, Finding, Reason
+from analysis.validity.reasons import CLIENTS_FAULT, Reason
 from loadtests.records.disturbance import was_disturbed
 from loadtests.records.experiment import Experiment
 from loadtests.records.trials import CEILING_SHARE, Mode, Purpose
@@ -55,25 +55,25 @@ class TrialResult(Value):
     certificate: list[Check] = Field(description="Every check that a trial of its kind must pass.")
 
     @property
-    def findings(self) -> list[Finding]:
-        return [check.finding for check in self.certificate if check.failed]
+    def findings(self) -> list[Check]:
+        return [check for check in self.certificate if check.failed]
 
     @property
     def usable(self) -> bool:
-        return not any(finding.meaning.effect.unusable for finding in self.findings)
+        return not any(finding.reason.unusable for finding in self.findings)
 
     @property
     def server_may_be_at_fault(self) -> bool:
         """True for a trial that is unusable for a reason which the server may have caused."""
         return any(
-            finding.meaning.effect.unusable and finding.reason not in CLIENTS_FAULT
+            finding.reason.unusable and finding.reason not in CLIENTS_FAULT
             for finding in self.findings
         )
 
     @property
     def only_drifted(self) -> bool:
         """True where drift alone makes it unusable: its rows are right, but not steady."""
-        unusable = {f.reason for f in self.findings if f.meaning.effect.unusable}
+        unusable = {f.reason for f in self.findings if f.reason.unusable}
         return unusable == {Reason.DRIFT}
 
     @property

@@ -95,14 +95,24 @@ def foreign_in_words(shares: Shares) -> str:
     return f"{server} of the server's cores and {load} of the load generator's"
 
 
-def disturbances_in_words(records: Iterable[TrialRecord]) -> str | None:
-    """What a person must know of a run's disturbed trials; None: there was none."""
+def disturbances(records: Iterable[TrialRecord]) -> tuple[list[str], int]:
+    """The trials that stayed disturbed, and how many others were repeated until they were not."""
     disturbed_ids, n_repeated = [], 0
     for record in records:
         if was_disturbed(record):
             disturbed_ids.append(record.trial_id)
         elif any(disturbed(shares, record.cores) for shares in record.attempts_foreign_share):
             n_repeated += 1
+    return disturbed_ids, n_repeated
+
+
+def disturbances_in_words(records: Iterable[TrialRecord]) -> str | None:
+    """What a person must know of a run's disturbed trials; None: there was none."""
+    return disturbances_told(*disturbances(records))
+
+
+def disturbances_told(disturbed_ids: Sequence[str], n_repeated: int) -> str | None:
+    """The sentence about what `disturbances` found; None: nothing."""
     if not disturbed_ids and not n_repeated:
         return None
     said = []

@@ -12,7 +12,7 @@ from analysis.report.figures.intervals import beside, name_rows, stack
 from analysis.report.figures.rate_curves import open_points
 from analysis.report.figures.style import SETTINGS, look
 from analysis.report.summary import Summary
-from analysis.report.wording import percent, rate
+from analysis.report.words.numbers import percent, rate
 
 _LEAST_AXIS_PERCENT = 10.0
 """The axis reaches at least so far: gaps that do not matter must not fill it."""

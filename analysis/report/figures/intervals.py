@@ -14,7 +14,9 @@ from analysis.compare.verdicts import Ratio
 from analysis.report.figures.style import MUTED, PAGE, SETTINGS, look
 from analysis.report.summary import Summary
 from analysis.report.tables import by_level, capacities_by_slo
-from analysis.report.wording import rate, times
+from analysis.report.words.codes import said
+from analysis.report.words.decision import objective
+from analysis.report.words.numbers import rate, times
 
 ROW_INCHES = 0.3
 _LEFT, _RIGHT = 0.235, 0.97
@@ -34,7 +36,7 @@ def capacity_figure(summary: Summary) -> Figure | None:
     with mpl.rc_context(SETTINGS):
         figure, all_axes = stack([len(panel.capacities) for panel in panels], right=0.8)
         for axes, panel in zip(all_axes, panels, strict=True):
-            axes.set_title(str(panel.slo), x=-0.39, pad=7, fontsize=10.5)
+            axes.set_title(objective(panel.slo), x=-0.39, pad=7, fontsize=10.5)
             axes.set_xscale("log")
             axes.set_xlim(min(known) / 1.25, max(known) * 1.4)
             name_rows(axes, [c.contender for c in panel.capacities])
@@ -68,7 +70,7 @@ def forest_figure(summary: Summary) -> Figure | None:
             name_rows(axes, [comparison.contender for comparison, _ in rows])
             for row, (comparison, ratio) in enumerate(rows):
                 _ratio(axes, row, comparison.contender, ratio)
-        all_axes[-1].set_xlabel("ratio   (← quicker · slower →)", fontsize=10)
+        all_axes[-1].set_xlabel("ratio   (← faster · slower →)", fontsize=10)
     return figure
 
 
@@ -120,7 +122,7 @@ def _ratio(axes: Axes, row: int, contender: str, ratio: Ratio) -> None:
         _span(axes, row, ratio.low, ratio.high, style.color)
     if ratio.ratio is not None:
         axes.plot(ratio.ratio, row, "o", color=style.color)
-    beside(axes, row, f"{times(ratio.ratio)} {ratio.verdict}")
+    beside(axes, row, f"{times(ratio.ratio)} {said(ratio.verdict)}")
 
 
 def _span(axes: Axes, row: int, low: float | None, high: float | None, color: str) -> None:

@@ -25,19 +25,15 @@ from pathlib import Path
 import pandas as pd
 from IPython.display import SVG, Markdown, display
 
+from analysis.claims.catalogue import BY_ID
 from analysis.compare.bootstrap import Metric
 from analysis.read.run import load_run
 from analysis.report.figures.catalogue import figures
 from analysis.report.summary import summarise
-from analysis.report.wording import (
-    capacity_interval,
-    interval,
-    named_components,
-    rate,
-    reading,
-    times_within,
-    verdict,
-)
+from analysis.report.words import bottlenecks, certificates, claims, decision
+from analysis.report.words.codes import said
+from analysis.report.words.numbers import interval, level, rate, times_within, verdict
+from analysis.report.words.run import warnings
 from analysis.steady.steady_state import take_sample
 from loadtests.records.markdown import code, inline
 
@@ -54,7 +50,7 @@ manifest = summary.manifest
 # %%
 commit = code(manifest.git.commit)
 lines = [f"Run {code(manifest.run_id)}, {inline(manifest.created_at)}, commit {commit}."]
-lines += [f"**{inline(warning)}**" for warning in summary.warnings]
+lines += [f"**{inline(warning)}**" for warning in warnings(summary)]
 display(Markdown("\n\n".join(lines)))
 
 # %% [markdown]
@@ -65,16 +61,17 @@ recommendation = summary.recommendation
 display(
     pd.DataFrame(
         {
-            "arrival rate": choice.rates,
-            "choose": choice.contender or str(choice.answer),
-            "because": choice.because,
+            "arrival rate": decision.rates(choice),
+            "choose": decision.chosen(choice),
+            "because": decision.because(choice, recommendation.out),
         }
         for choice in recommendation.choices
     )
 )
-display(Markdown("\n".join(f"* {inline(text)}" for text in recommendation.conditions)))
-display(Markdown("It would be reversed by:\n"))
-display(Markdown("\n".join(f"* {inline(text)}" for text in recommendation.reversals)))
+display(Markdown("The answer holds for:\n"))
+display(Markdown("\n".join(f"* {inline(text)}" for text in decision.conditions(summary))))
+display(Markdown("What would change this decision:\n"))
+display(Markdown("\n".join(f"* {inline(text)}" for text in decision.reversals(summary))))
 
 # %% [markdown]
 # ## What each contender is
@@ -85,7 +82,7 @@ pd.DataFrame(
         "contender": contender.name,
         "what it is": contender.summary,
         "form": contender.form,
-        "components": f"{contender.n_components}{named_components(contender)}",
+        "components": f"{contender.n_components}{decision.components(contender)}",
     }
     for contender in summary.contenders
 )
@@ -93,17 +90,17 @@ pd.DataFrame(
 # %% [markdown]
 # ## What each contender sustains
 #
-# Certified: so few requests were over the bound that, with 95 % confidence, the SLO is met there.
+# Certified: so few requests exceeded the bound that, with 95 % confidence, the SLO is met there.
 
 # %%
 pd.DataFrame(
     {
-        "SLO": str(capacity.slo),
+        "SLO": decision.objective(capacity.slo),
         "contender": capacity.contender,
         "certified at": rate(capacity.certified_rps),
-        "interval, rps": capacity_interval(capacity),
+        "interval, rps": decision.capacity_interval(capacity),
         "over the reference": times_within(capacity.ratio, capacity.ratio_low, capacity.ratio_high),
-        "how surely": capacity.status,
+        "confidence": decision.capacity_status(capacity),
     }
     for capacity in summary.capacities
 )
@@ -111,8 +108,8 @@ pd.DataFrame(
 # %% [markdown]
 # ## What a million requests take
 #
-# Machine hours on one replica that is loaded all the time to its certified capacity, and their cost
-# where the experiment has a price.
+# Machine hours on one replica under constant load at its certified capacity, and their cost where
+# the experiment has a price.
 
 # %%
 pd.DataFrame(
@@ -145,14 +142,14 @@ display(
             "latency at the SLO's percentile, ms": (
                 trial.metrics.latency_slo_ms if trial.metrics else None
             ),
-            "found": ", ".join(finding.reason for finding in trial.findings),
+            "found": ", ".join(said(finding.reason) for finding in trial.findings),
         }
         for trial in probes
         if trial.contender == chosen
     ).round(3)
 )
 pd.DataFrame(
-    found.model_dump(exclude={"trial_ids"})
+    found.model_dump(exclude={"trial_ids"}) | {"judgement": said(found.judgement)}
     for capacity in summary.capacities
     if capacity.contender == chosen and capacity.slo == manifest.experiment.slo
     for found in capacity.rates
@@ -165,10 +162,10 @@ pd.DataFrame(
 pd.DataFrame(
     {
         "contender": point.contender,
-        "level": point.level,
-        "SLO": str(point.slo_verdict or "not judged"),
+        "level": level(point.level),
+        "SLO": said(point.slo_verdict or "not judged"),
         "certified": point.certified,
-        "reasons": ", ".join(sorted(point.reasons)),
+        "reasons": ", ".join(map(said, sorted(point.reasons))),
         **(point.metrics.model_dump() if point.metrics else {}),
     }
     for point in summary.points
@@ -177,11 +174,21 @@ pd.DataFrame(
 # %% [markdown]
 # ## Bottlenecks
 #
-# Of each contender, where it answered the most; and how near it comes there to its engine alone,
-# where the run measured that.
+# Of each contender, where it answered the most; and its engine efficiency there, where the run
+# measured the engine alone.
 
 # %%
-display(pd.DataFrame(found.model_dump() for found in summary.bottlenecks))
+display(
+    pd.DataFrame(
+        {
+            "contender": found.contender,
+            "level": level(found.level),
+            "bottleneck": said(found.bottleneck),
+            "measured there": bottlenecks.because(found),
+        }
+        for found in summary.bottlenecks
+    )
+)
 pd.DataFrame(efficiency.model_dump() for efficiency in summary.engine_efficiencies).round(3)
 
 # %% [markdown]
@@ -195,14 +202,14 @@ for svg in figures(summary).values():
 # ## Latency from the scheduled time, and from the time of sending
 #
 # The difference is what coordinated omission hides: the wait of requests that were due while the
-# client was held up. One row a point; a null means that the sample is too small, or the server
+# client was blocked. One row per point; a null means that the sample is too small or the server
 # saturated.
 
 # %%
 pd.DataFrame(
     {
         "contender": point.contender,
-        "level": point.level,
+        "level": level(point.level),
         "successes": point.metrics.n_ok,
         "latency P99 ms": point.metrics.latency_p99_ms,
         "service time P99 ms": point.metrics.service_time_p99_ms,
@@ -234,30 +241,29 @@ if completed:
 # %%
 pd.DataFrame(
     {
-        "change": " and ".join(step.changes),
+        "change": " and ".join(map(said, step.changes)),
         "from": step.before,
         "to": step.after,
         "capacity": times_within(step.capacity_ratio, step.capacity_low, step.capacity_high),
         "at": rate(step.rate_rps),
-        **{str(metric): verdict(step.of(metric)) for metric in Metric},
+        **{said(metric): verdict(step.of(metric)) for metric in Metric},
     }
     for step in summary.ablation
 )
 
 # %% [markdown]
-# ## What is claimed of GPUs and batching
+# ## Claims about GPUs and batching
 #
 # Claims of the two documents that this run measures.
 
 # %%
 pd.DataFrame(
     {
-        "claim": claim.text,
-        "verdict": claim.verdict,
-        "only when": "; ".join(claim.only_when),
-        "reading": found.what,
-        "measured": reading(found, claim.unit),
-        "outcome": found.outcome,
+        "claim": BY_ID[claim.id].text,
+        "verdict": claims.verdict(claim),
+        "reading": claims.measured(found),
+        "measured": claims.reading(found, claim.unit),
+        "outcome": said(found.outcome),
     }
     for claim in summary.claims
     for found in claim.readings
@@ -266,14 +272,14 @@ pd.DataFrame(
 # %% [markdown]
 # ## Against the reference at equal load, and the noise floor
 #
-# The second table is one contender against itself: what the method sees where nothing differs.
+# The second table is the A/A test: what the method finds where nothing differs.
 
 # %%
 pd.DataFrame(
     {
         "contender": compared.contender,
-        "level": compared.level,
-        **{str(metric): verdict(compared.of(metric)) for metric in Metric},
+        "level": level(compared.level),
+        **{said(metric): verdict(compared.of(metric)) for metric in Metric},
     }
     for compared in summary.comparison
 )
@@ -282,15 +288,15 @@ pd.DataFrame(
 pd.DataFrame(
     {
         "contender": f"{floor.aa_copy} over {floor.contender}",
-        "level": level.level,
+        "level": level(at.level),
         **{
-            str(ratio.metric): times_within(ratio.ratio, ratio.low, ratio.high)
-            for ratio in level.ratios
+            said(ratio.metric): times_within(ratio.ratio, ratio.low, ratio.high)
+            for ratio in at.ratios
         },
     }
     for floor in [summary.noise_floor]
     if floor
-    for level in floor.levels
+    for at in floor.levels
 )
 
 # %% [markdown]
@@ -301,9 +307,9 @@ pd.DataFrame(
     {
         "trial": trial.trial_id,
         "usable": trial.usable,
-        "reason": check.reason,
-        "effect": check.meaning.effect,
-        "found": check.detail,
+        "reason": said(check.reason),
+        "effect": said(check.reason.effect),
+        "found": certificates.found(check),
     }
     for trial in summary.trials
     for check in trial.certificate

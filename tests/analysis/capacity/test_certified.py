@@ -3,7 +3,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from analysis.capacity.certified import Judgement, capacity, missed, ratio_of
+from analysis.capacity.certified import (
+    CapacityStatus,
+    Judgement,
+    capacity,
+    missed,
+    ratio_of,
+)
 from analysis.read.run import load_run
 from analysis.report.summary import summarise
 from loadtests.records.experiment import Slo
@@ -107,26 +113,37 @@ def test_the_capacity_is_the_highest_certified_rate_and_its_interval_ends_where_
     found = capacity("a", SLO, [trial(50, 0), trial(100, 2), trial(119, 7), trial(142, 600)])
     assert (found.certified_rps, found.met_rps, found.not_met_rps) == (100, 119, 142)
     assert (found.n_requests, found.trial_ids) == (1000, ["t100"])
-    assert found.status == "certified; measured as met up to 119 rps"
-    assert str(found) == "100 rps, not met at 142 rps"
+    assert found.status is CapacityStatus.MET_ABOVE
 
 
 def test_without_a_missed_rate_it_is_a_lower_bound():
     found = capacity("a", SLO, [trial(50, 0)])
     assert (found.certified_rps, found.not_met_rps) == (50, None)
-    assert "lower bound" in found.status
-    assert str(found) == "at least 50 rps"
+    assert found.status is CapacityStatus.LOWER_BOUND
 
 
 def test_a_rate_missed_below_one_that_was_met_counts_and_is_said():
     found = capacity("a", SLO, [trial(50, 0), trial(100, 600), trial(119, 0)])
     assert (found.certified_rps, found.not_met_rps) == (50, 100)
-    assert found.status.startswith("not monotone")
+    assert (found.status, found.certified_above_rps) == (CapacityStatus.NOT_MONOTONE, 119)
 
 
 def test_no_trial_means_that_no_rate_was_tried():
-    found = capacity("a", SLO, [])
-    assert (found.status, str(found)) == ("no rate was tried", "no rate certified")
+    assert capacity("a", SLO, []).status is CapacityStatus.NOT_TRIED
+
+
+@pytest.mark.parametrize(
+    ("trials", "status"),
+    [
+        ([trial(50, 0), trial(100, 600)], CapacityStatus.MISSED_NEXT),
+        ([trial(50, 600)], CapacityStatus.NEVER_MET),
+        ([trial(50, 8)], CapacityStatus.MET_NOT_CERTIFIED),
+        ([trial(50, 400)], CapacityStatus.UNDECIDED),
+        ([trial(50, 0), trial(80, 400), trial(100, 600)], CapacityStatus.UNDECIDED_ABOVE),
+    ],
+)
+def test_how_well_a_capacity_is_known_follows_from_its_rates(trials, status):
+    assert capacity("a", SLO, trials).status is status
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def test_instances_are_added_with_the_batcher_off_and_on(instances):
     }
 
 
-def test_the_ladder_goes_from_fastapi_to_the_gateway(gpu):
+def test_the_ablation_goes_from_fastapi_to_the_gateway(gpu):
     found = stages(gpu, [c.name for c in gpu])
     assert [c.name for _, c in found] == [
         "fastapi",
@@ -80,10 +80,10 @@ def test_the_ladder_goes_from_fastapi_to_the_gateway(gpu):
     ]
     steps = [changes(before, after)[0] for before, after in zip(found, found[1:], strict=False)]
     assert steps == [
-        ["handler", "precision", "CUDA graphs"],
+        ["handler", "precision", "cuda_graphs"],
         ["batching"],
         ["server"],
-        ["extra hop"],
+        ["extra_hop"],
     ]
 
 

@@ -1,3 +1,5 @@
+from itertools import product
+
 import pytest
 
 from analysis.claims.catalogue import CLAIMS
@@ -6,10 +8,17 @@ from analysis.claims.judge import (
     ClaimMeasurement,
     ClaimOutcome,
     ClaimVerdict,
+    Quantity,
     judge,
     outcome,
 )
 from analysis.claims.measures import MEASURES
+
+
+def reading(value, low, high) -> ClaimMeasurement:
+    return ClaimMeasurement(
+        quantity=Quantity.CAPACITY_RATIO, of="a", over="b", value=value, low=low, high=high
+    )
 
 
 def claim(**bounds: float) -> Claim:
@@ -30,16 +39,16 @@ def claim(**bounds: float) -> Claim:
     ],
 )
 def test_a_reading_decides_only_where_its_whole_interval_is_on_one_side(low, high, expected):
-    assert outcome(claim(at_least=5, at_most=20), ClaimMeasurement("", None, low, high)) is expected
+    assert outcome(claim(at_least=5, at_most=20), reading(None, low, high)) is expected
 
 
 def test_a_claim_with_one_bound_leaves_the_other_side_open():
-    assert outcome(claim(at_least=10), ClaimMeasurement("", 12, 11, None)) is ClaimOutcome.HOLDS
-    assert outcome(claim(at_most=100), ClaimMeasurement("", 75, 75, 146)) is ClaimOutcome.UNDECIDED
-    assert outcome(claim(at_most=100), ClaimMeasurement("", None, None, 75)) is ClaimOutcome.HOLDS
+    assert outcome(claim(at_least=10), reading(12, 11, None)) is ClaimOutcome.HOLDS
+    assert outcome(claim(at_most=100), reading(75, 75, 146)) is ClaimOutcome.UNDECIDED
+    assert outcome(claim(at_most=100), reading(None, None, 75)) is ClaimOutcome.HOLDS
 
 
-HELD, MISSED, OPEN = (ClaimMeasurement(f"at {x}", x, x, y) for x, y in ((6, 6), (1, 1), (1, 9)))
+HELD, MISSED, OPEN = (reading(x, x, y) for x, y in ((6, 6), (1, 1), (1, 9)))
 
 
 @pytest.mark.parametrize(
@@ -57,7 +66,7 @@ HELD, MISSED, OPEN = (ClaimMeasurement(f"at {x}", x, x, y) for x, y in ((6, 6), 
 def test_the_verdict_needs_all_readings(readings, verdict):
     found = judge(claim(at_least=5), readings)
     assert found.verdict is verdict
-    assert found.only_when == (["at 6"] if verdict is ClaimVerdict.ONLY_WHEN else [])
+    assert [held.value for held in found.held] == [6] * readings.count(HELD)
 
 
 def test_every_claim_names_a_measure_that_exists_and_every_measure_is_used():
@@ -87,25 +96,25 @@ def test_what_a_run_has_no_data_for_is_not_measured(searched_summary):
     for claim in searched_summary.claims:
         if claim.id in gpu:
             assert claim.verdict is ClaimVerdict.NOT_MEASURED
-            assert claim.how
 
 
 def test_both_meanings_of_utilisation_are_judged_apart(found):
     claim = found["before-gpu-30"]
-    readings = {reading.what: reading.value for reading in claim.readings}
-    assert readings["fastapi, time busy"] == pytest.approx(0.97)
-    assert readings["fastapi, SM active"] == pytest.approx(0.28)
+    readings = {(reading.of, reading.quantity): reading.value for reading in claim.readings}
+    assert readings["fastapi", Quantity.GPU_BUSY] == pytest.approx(0.97)
+    assert readings["fastapi", Quantity.SM_ACTIVE] == pytest.approx(0.28)
     assert claim.verdict is ClaimVerdict.ONLY_WHEN
-    assert claim.only_when == ["fastapi, SM active", "fastapi-tuned, SM active"]
+    assert [(held.of, held.quantity) for held in claim.held] == [
+        ("fastapi", Quantity.SM_ACTIVE),
+        ("fastapi-tuned", Quantity.SM_ACTIVE),
+    ]
 
 
 def test_utilisation_after_batching_leaves_out_who_does_not_batch(found):
-    assert not [r for r in found["after-gpu-90"].readings if r.what.startswith("fastapi")]
-    assert {r.what for r in found["triton-gpu-60-80"].readings} == {
-        f"{name}, {meaning}"
-        for name in ("triton", "triton-x2")
-        for meaning in ("time busy", "SM active")
-    }
+    assert not [r for r in found["after-gpu-90"].readings if r.of.startswith("fastapi")]
+    assert {(r.of, r.quantity) for r in found["triton-gpu-60-80"].readings} == set(
+        product(("triton", "triton-x2"), (Quantity.GPU_BUSY, Quantity.SM_ACTIVE))
+    )
 
 
 def test_precision_is_compared_at_the_corners_of_the_curves(found):
@@ -122,7 +131,7 @@ def test_engines_are_compared_in_the_same_precision_only(found):
 
 def test_batching_is_credited_where_nothing_else_differs(found, gpu_summary):
     [reading] = found["batching-5-20"].readings
-    assert reading.what == "capacity, litserve over fastapi-tuned"
+    assert (reading.of, reading.over) == ("litserve", "fastapi-tuned")
     capacity = {c.contender: c for c in gpu_summary.capacities}
     ratio = capacity["litserve"].certified_rps / capacity["fastapi-tuned"].certified_rps
     assert reading.value == pytest.approx(ratio)
@@ -130,13 +139,13 @@ def test_batching_is_credited_where_nothing_else_differs(found, gpu_summary):
 
 def test_instances_are_measured_against_their_number(found):
     [reading] = found["instances-linear"].readings
-    assert reading.what == "triton-x2 over 2 times triton"
+    assert (reading.of, reading.n_instances, reading.over) == ("triton-x2", 2, "triton")
     assert reading.value == pytest.approx(3200 / 1600 / 2)
 
 
 def test_a_rate_is_claimed_of_every_fastapi(found):
     readings = found["fastapi-100"].readings
-    assert [r.what for r in readings] == ["capacity of fastapi", "capacity of fastapi-tuned"]
+    assert [r.of for r in readings] == ["fastapi", "fastapi-tuned"]
     assert readings[1].outcome is ClaimOutcome.FAILS
 
 
@@ -144,5 +153,5 @@ def test_time_outside_the_model_is_the_rest_of_the_median(found, gpu_summary):
     reading = found["framework-90"].readings[0]
     point = next(p for p in gpu_summary.points if (p.contender, p.level) == ("fastapi", "100rps"))
     engine_ms = (1 + 0.2 * 16 / 64) / 0.3
-    assert reading.what == "fastapi, P50 at 100rps"
+    assert (reading.of, reading.level) == ("fastapi", "100rps")
     assert reading.value == pytest.approx(1 - engine_ms / point.metrics.latency_p50_ms)

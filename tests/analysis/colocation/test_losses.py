@@ -214,11 +214,11 @@ def test_what_co_located_models_cost_on_a_gpu_judges_the_claim_that_they_do_not_
 ) -> None:
     folder = write(blocks([200, 200, 200], [100, 100, 100]))
     claims = {claim.id: claim for claim in claims_of(folder)}
-    readings = {reading.what: reading.value for reading in claims["sharing"].readings}
-    assert readings == pytest.approx(
-        {"vision in vision + recommender": 0.5, "recommender in vision + recommender": 0.5},
-        abs=0.01,
+    readings = claims["sharing"].readings
+    assert {r.of: r.value for r in readings} == pytest.approx(
+        {"vision": 0.5, "recommender": 0.5}, abs=0.01
     )
+    assert all(r.beside == ["vision", "recommender"] for r in readings)
     assert claims["sharing"].verdict is ClaimVerdict.FAILS
     assert [claim.id for claim in claims.values() if claim.readings] == ["sharing"]
 

@@ -50,7 +50,7 @@ def test_a_contender_stands_before_its_variants():
     assert names([contender("triton-slow"), contender("triton")]) == ["triton"]
 
 
-def test_only_what_was_measured_is_a_rung():
+def test_only_what_was_measured_is_a_stage():
     assert names(ON_GPU, {"fastapi", "triton-onnx-fp16"}) == ["fastapi", "triton-onnx-fp16"]
 
 

@@ -1,5 +1,6 @@
 import pytest
 
+from analysis.compare.bootstrap import Metric
 from analysis.compare.ratios import Bound, saturations
 from analysis.compare.verdicts import Verdict
 from analysis.read.run import load_run
@@ -47,16 +48,16 @@ def test_two_contenders_never_saturated_are_not_compared_in_throughput(points):
 def test_a_saturated_level_has_no_latency_ratio(summarised):
     found = summarised({"fastapi": 8, "triton": 1}, [100.0, 400.0], 2).comparison
     at_100, at_400 = sorted(found, key=lambda c: c.rate_rps)
-    assert at_100.of("P99 latency").ratio < 1
-    assert at_400.of("P99 latency").ratio is None
-    assert at_400.of("P99 latency").verdict is Verdict.NOT_ENOUGH_EVIDENCE
+    assert at_100.of(Metric.P99).ratio < 1
+    assert at_400.of(Metric.P99).ratio is None
+    assert at_400.of(Metric.P99).verdict is Verdict.NOT_ENOUGH_EVIDENCE
     assert at_400.of("throughput").ratio > 2
 
 
-def test_three_blocks_tell_a_quicker_contender_from_a_slower_one(summarised):
+def test_three_blocks_tell_a_faster_contender_from_a_slower_one(summarised):
     (found,) = summarised({"fastapi": 6, "triton": 2}, [100.0], 3).comparison
     assert (found.contender, found.reference, found.rate_rps) == ("triton", "fastapi", 100.0)
-    for figure in ("P99 latency", "P50 latency", "mean latency", "server CPU"):
+    for figure in (Metric.P99, Metric.P50, Metric.MEAN, Metric.CPU):
         ratio = found.of(figure)
         assert ratio.low <= ratio.ratio <= ratio.high < 1
         assert (ratio.n_blocks, ratio.verdict) == (3, Verdict.BETTER)
@@ -65,11 +66,11 @@ def test_three_blocks_tell_a_quicker_contender_from_a_slower_one(summarised):
 
 def test_two_blocks_tell_nothing(summarised):
     (found,) = summarised({"fastapi": 6, "triton": 2}, [100.0], 2).comparison
-    assert found.of("P99 latency").high < 1
+    assert found.of(Metric.P99).high < 1
     assert {r.verdict for r in found.ratios} == {Verdict.NOT_ENOUGH_EVIDENCE}
 
 
-def test_each_step_of_the_ladder_names_its_one_change(summarised):
+def test_each_step_of_the_ablation_names_its_one_change(summarised):
     steps = summarised(
         {"fastapi": 8, "fastapi-tuned": 6, "fastapi-onnx": 2}, [100.0, 800.0]
     ).ablation
@@ -94,7 +95,7 @@ def test_a_missing_contender_merges_two_steps_and_says_so(summarised):
     assert step.not_measured == ["litserve"]
 
 
-def test_a_contender_without_valid_points_is_no_rung(new_run, contender):
+def test_a_contender_without_valid_points_is_no_stage(new_run, contender):
     names = ["fastapi", "fastapi-tuned", "fastapi-onnx"]
     run = new_run(names, rates_rps=[100.0], steady_s=12.0)
     run.calibrate("null-http", "http-json", 4000)

@@ -2,7 +2,7 @@ import pytest
 
 from analysis.capacity.certified import CapacityRate, Judgement, capacity
 from analysis.compare.verdicts import Verdict
-from analysis.decide.choose import Answer, Candidates, choose
+from analysis.decide.choose import Answer, Because, Candidates, Why, choose
 from loadtests.records.experiment import Slo
 
 PARTS = {"simple": 1, "other": 1, "complex": 5}
@@ -31,7 +31,7 @@ def never(verdict: Verdict):
 UNDECIDED = never(Verdict.NOT_ENOUGH_EVIDENCE)
 
 
-def test_the_fewest_moving_parts_win_up_to_their_capacity(capacities):
+def test_the_fewest_components_win_up_to_their_capacity(capacities):
     found = choose(
         Candidates(capacities(simple=(100, 200), complex=(800, 900)), PARTS),
         [50, 100, 200, 800],
@@ -48,7 +48,7 @@ def test_between_certified_and_missed_a_simpler_contender_holds_the_answer_back(
         Candidates(capacities(simple=(100, 200), complex=(800, 900)), PARTS), [150], UNDECIDED
     )
     assert found.answer is Answer.NOT_ENOUGH_EVIDENCE
-    assert "simple, simpler, might as well" in found.because
+    assert found.because == [Because(why=Why.SIMPLER_MIGHT, certified="complex", might=["simple"])]
 
 
 def test_above_every_capacity_none_meets_the_slo(capacities):
@@ -84,23 +84,24 @@ def missed_at(capacities):
 def test_who_was_measured_is_said_of_each_rate_at_which_none_meets_the_slo(missed_at):
     found = missed_at(simple=[100], other=[100, 300], complex=[100, 300, 500])
     (choice,) = choose(Candidates(found, PARTS), [300, 500], UNDECIDED)
-    assert choice.because == (
-        "measured at each of these rates: complex; measured only at 300 rps of these: other; "
-        "missed the SLO at a lower rate: simple"
-    )
+    assert [(found.rates_rps, found.contenders) for found in choice.measured] == [
+        ([300, 500], ["complex"]),
+        ([300], ["other"]),
+        ([], ["simple"]),
+    ]
 
 
 def test_every_contender_was_measured_only_where_each_has_a_trial_at_each_rate(missed_at):
     found = missed_at(simple=[100, 200], other=[100, 200])
     (choice,) = choose(Candidates(found, PARTS), [100, 200], UNDECIDED)
-    assert choice.because == "every contender was measured at each of these rates"
+    assert [found.rates_rps for found in choice.measured] == [[100, 200]] == [choice.rates_rps]
 
 
 def test_a_contender_that_never_started_is_not_among_those_measured(missed_at):
     found = missed_at(simple=[100], other=[])
     candidates = Candidates(found, PARTS, frozenset({"other"}))
     (choice,) = choose(candidates, [100], UNDECIDED)
-    assert choice.because == "measured here: simple; gave wrong answers or never started: other"
+    assert [found.contenders for found in choice.measured] == [["simple"]]
 
 
 def test_a_trial_that_may_not_be_used_is_no_measurement(missed_at):

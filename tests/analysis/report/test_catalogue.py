@@ -3,6 +3,7 @@ import re
 
 import pytest
 
+from analysis.compare.bootstrap import Metric
 from analysis.report.figures.catalogue import DRAWN, figures
 from analysis.report.figures.coordinated_omission import omission_figure
 from analysis.report.figures.engines import engine_figure
@@ -11,6 +12,8 @@ from analysis.report.figures.rate_curves import open_points, segments
 from analysis.report.figures.style import look, spread
 from analysis.report.figures.tail_latency import latency_figure
 from analysis.report.summary import Summary
+from analysis.report.words.codes import said
+from analysis.report.words.decision import objective
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +42,7 @@ def test_a_full_run_has_every_figure(drawn):
 def test_the_capacity_figure_states_each_slo_and_each_certified_rate(summary, drawn):
     shown = words(drawn["capacity"])
     for capacity in summary.capacities:
-        assert str(capacity.slo) in shown
+        assert objective(capacity.slo) in shown
         if capacity.certified_rps:
             assert f"{capacity.certified_rps:g} rps" in shown
     assert "not certified" in shown
@@ -49,8 +52,8 @@ def test_the_forest_says_the_verdict_of_each_contender(summary, drawn):
     shown = words(drawn["forest"])
     for compared in summary.comparison:
         if compared.rate_rps == 100:
-            ratio = compared.of("P99 latency")
-            assert ratio.verdict in shown
+            ratio = compared.of(Metric.P99)
+            assert said(ratio.verdict) in shown
 
 
 def test_the_latency_figure_names_what_saturated_and_the_slo(drawn):
@@ -130,16 +133,16 @@ def test_no_line_passes_the_slo_below_a_certified_rate(with_gap):
 
 
 def test_a_line_past_a_rate_that_states_no_percentile_is_dotted(with_gap):
-    assert rising_lines(with_gap("not enough evidence")) == [([71.0, 141.0], ":")]
+    assert rising_lines(with_gap("not_enough_evidence")) == [([71.0, 141.0], ":")]
 
 
 def test_no_line_leads_back_to_a_rate_at_which_a_contender_saturated(with_gap):
-    found = rising_lines(with_gap("not enough evidence", saturated=True))
+    found = rising_lines(with_gap("not_enough_evidence", saturated=True))
     assert found == [([71.0, 141.0], ":")]
 
 
 def test_a_line_is_cut_where_a_tested_rate_between_has_no_value(with_gap):
-    points = open_points(with_gap("not met"))["fastapi"]
+    points = open_points(with_gap("not_met"))["fastapi"]
     runs = segments(points, lambda point: point.metrics.latency_slo_ms)
     assert [[point.rate_rps for point in run] for run in runs] == [[71.0], [141.0]]
 

@@ -6,6 +6,7 @@ from functools import reduce
 import pytest
 from matplotlib.figure import Figure
 
+from analysis.claims.catalogue import BY_ID
 from analysis.derive import derive
 from analysis.read.run import load_run
 from analysis.report.figures.engines import engine_figure
@@ -14,6 +15,9 @@ from analysis.report.figures.style import look, to_svg
 from analysis.report.render import render_decision, render_report
 from analysis.report.summary import read_summary
 from analysis.report.tables import gpu_columns
+from analysis.report.words import gpu
+from analysis.report.words.bottlenecks import because
+from analysis.report.words.codes import said
 from analysis.steady.gpu import gpu_figures
 
 
@@ -70,25 +74,26 @@ def test_the_report_shows_them_side_by_side(html):
 
 
 def test_each_figure_is_explained_with_its_source(summary, html):
-    sources = {figure.name: figure.source for figure in summary.gpu_figures}
-    assert sources["time busy"] == "NVML"
-    assert sources["SM active"] == "NVML GPM"
+    sources = {figure.column: figure.source for figure in summary.gpu_figures}
+    assert sources["gpu_busy_pct"] == "nvml"
+    assert sources["gpu_sm_active_ratio"] == "nvml gpm"
     words = text_of(html)
     for figure in summary.gpu_figures:
-        assert f"Source: {figure.source}." in words
-        assert figure.meaning.split("'")[0] in words
+        assert f"Source: {gpu.source(figure)}." in words
+        assert gpu.meaning(figure).split("'")[0] in words
 
 
 def test_a_figure_that_the_driver_refused_is_explained_in_its_words(gpu_run):
     run = load_run(gpu_run)
     machine = run.manifest.machine
     refused = {"gpu_sm_active_ratio": "Insufficient Permissions"}
-    gpu = machine.gpu.model_copy(update={"refused": refused})
-    machine = machine.model_copy(update={"gpu": gpu})
+    card = machine.gpu.model_copy(update={"refused": refused})
+    machine = machine.model_copy(update={"gpu": card})
     manifest = run.manifest.model_copy(update={"machine": machine})
     [figure] = gpu_figures(replace(run, manifest=manifest, trials=()))
-    assert figure.name == "SM active"
-    assert figure.source == "none, the driver says: Insufficient Permissions"
+    assert (figure.column, figure.source) == ("gpu_sm_active_ratio", None)
+    assert gpu.name(figure) == "SM active"
+    assert gpu.source(figure) == "none, the driver says: Insufficient Permissions"
 
 
 def test_a_figure_that_no_trial_measured_has_no_column(summary):
@@ -129,7 +134,7 @@ def test_each_contender_is_set_beside_its_engine(summary, html):
     for efficiency in summary.engine_efficiencies:
         row = row_of(html, f'data-engine-efficiency="{efficiency.contender}"')
         assert efficiency.engine in row
-        assert "saturated" in row if efficiency.saturated_at else "asked for no more" in row
+        assert "saturated" in row if efficiency.saturated_at else "highest load tried" in row
 
 
 def test_precision_as_found_is_shown_with_its_agreement(html):
@@ -138,15 +143,15 @@ def test_precision_as_found_is_shown_with_its_agreement(html):
     assert re.search(r"fp16 1,000 99\.8 % 0\.0125 torch fp32 on cpu", text_of(check))
 
 
-def test_an_engine_that_could_not_be_had_is_named_with_its_reason(html):
-    assert "for triton-tensorrt, was not measured: expected libnvinfer, found none" in text_of(html)
+def test_an_unavailable_engine_is_named_with_its_reason(html):
+    assert "for triton-tensorrt, is unavailable: expected libnvinfer, found none" in text_of(html)
 
 
 def test_the_limit_of_each_contender_is_said_with_what_was_measured(summary, html):
     for found in summary.bottlenecks:
         row = row_of(html, f'data-bottleneck="{found.contender}"')
-        assert f" {found.bottleneck} " in row
-        assert found.because.replace("\N{NO-BREAK SPACE}", " ").replace("'", "&#39;") in row
+        assert f" {said(found.bottleneck)} " in row
+        assert because(found).replace("\N{NO-BREAK SPACE}", " ").replace("'", "&#39;") in row
 
 
 def test_cost_is_shown_with_its_interval_and_the_price_behind_it(html, outputs):
@@ -159,16 +164,17 @@ def test_cost_is_shown_with_its_interval_and_the_price_behind_it(html, outputs):
 def test_every_claim_has_a_row_measured_or_not(summary, html):
     for claim in summary.claims:
         row = row_of(html, f'data-claim="{claim.id}"').replace("&#39;", "'")
-        assert claim.text in row
+        claimed = BY_ID[claim.id]
+        assert claimed.text in row
         if claim.readings:
-            assert claim.verdict in row
+            assert said(claim.verdict) in row
         else:
-            assert claim.how[1:] in row
+            assert claimed.how in row
 
 
 def test_the_decision_record_names_limits(outputs, summary):
     text = render_decision(summary)
-    assert "* hybrid at 1600rps: **front**;" in text
+    assert "* hybrid at 1,600 rps: **front**;" in text
 
 
 def test_the_figures_name_engines_and_meanings(summary):

@@ -8,6 +8,7 @@ import pytest
 
 from analysis.report.figures.catalogue import figures
 from analysis.report.notebook import NOTEBOOK_PATH, execute_notebook
+from analysis.report.words import certificates, decision
 from loadtests.records.trials import RecordError
 
 
@@ -22,15 +23,15 @@ def test_the_notebook_executes_on_a_run_and_shows_its_recommendation(
     assert not [output for output in outputs if output.output_type == "error"]
     text = path.read_text(encoding="utf-8")
     for choice in searched_summary.recommendation.choices:
-        assert choice.rates in text
+        assert decision.rates(choice) in text
     assert "search-fastapi-71rps-0" in text
     tables = [output["data"]["text/html"] for output in outputs if "text/html" in output["data"]]
     words = " ".join(unescape(" ".join(tables)).split())
     for choice in searched_summary.recommendation.choices:
-        assert choice.because in words
+        assert decision.because(choice, searched_summary.recommendation.out) in words
     for trial in searched_summary.trials:
         for finding in trial.findings:
-            assert finding.detail in words
+            assert certificates.found(finding) in words
     assert "..." not in words, "a table was cut"
     shown = sum("image/svg+xml" in output.get("data", {}) for output in outputs)
     assert shown == len(figures(searched_summary))

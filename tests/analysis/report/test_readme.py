@@ -2,7 +2,10 @@ import re
 
 import pytest
 
+from analysis.compare.bootstrap import Metric
 from analysis.report.readme import BEGIN, END, numbers, with_numbers
+from analysis.report.words.codes import said
+from analysis.report.words.decision import objective
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +20,7 @@ def section(summary) -> str:
 
 def test_the_section_names_machine_slo_and_figure(summary, section):
     assert str(summary.manifest.machine) in section
-    assert str(summary.manifest.experiment.slo) in section
+    assert objective(summary.manifest.experiment.slo) in section
     assert "(results/a-run/capacity.png)" in section
 
 
@@ -29,11 +32,14 @@ def test_every_contender_has_its_capacity_under_the_main_slo_once(summary, secti
     assert "| `broken` | not certified |" in section
 
 
-def test_every_step_of_the_ladder_tells_its_verdict(summary, section):
+def test_every_step_of_the_ablation_tells_its_verdict(summary, section):
     assert summary.ablation
     for step in summary.ablation:
-        assert f"| {' and '.join(step.changes)} | `{step.before}` | `{step.after}` |" in section
-        assert step.of("P99 latency") is None or step.of("P99 latency").verdict in section
+        assert (
+            f"| {' and '.join(map(said, step.changes))} | `{step.before}` | `{step.after}` |"
+            in section
+        )
+        assert step.of(Metric.P99) is None or said(step.of(Metric.P99).verdict) in section
 
 
 def test_only_what_stands_between_the_markers_is_replaced():

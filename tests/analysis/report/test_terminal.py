@@ -4,7 +4,8 @@ import pytest
 from rich.console import Console
 
 from analysis.report.terminal import recommendation_table, smoke_table
-from analysis.report.wording import number
+from analysis.report.words import certificates, decision
+from analysis.report.words.numbers import number
 
 
 @pytest.fixture(scope="module")
@@ -22,13 +23,13 @@ def lines(summary) -> list[str]:
 def test_the_terminal_shows_the_choice_for_each_range(summary, lines):
     assert summary.recommendation.choices
     for choice in summary.recommendation.choices:
-        named = choice.contender or str(choice.answer)
-        assert any(choice.rates in line and named in line for line in lines)
+        named = decision.chosen(choice)
+        assert any(decision.rates(choice) in line and named in line for line in lines)
 
 
 def test_the_terminal_shows_each_capacity_for_each_slo_with_its_interval(summary, lines):
     for slo in summary.slos:
-        assert any(f"Capacity for {slo}" in line for line in lines)
+        assert any(f"Capacity for {decision.objective(slo)}" in line for line in lines)
     found = next(c for c in summary.capacities if c.contender == "fastapi-tuned")
     expected = f"{found.certified_rps:g} to {found.not_met_rps:g}"
     assert any("fastapi-tuned" in line and expected in line for line in lines)
@@ -43,7 +44,9 @@ def test_a_smoke_run_shows_what_each_contender_answered_and_how_fast(summary):
     assert any(point.metrics is None for point in points)
     for point in points:
         found = point.metrics
-        said = f"{found.n_ok} of {found.n_offered}" if found else point.findings[0].detail
+        said = (
+            f"{found.n_ok} of {found.n_offered}" if found else certificates.found(point.findings[0])
+        )
         assert any(point.contender in line and said in line for line in lines)
     for point in points:
         if point.metrics and point.metrics.latency_p50_ms:

@@ -203,7 +203,7 @@ def test_a_load_generator_that_failed_takes_no_contender_out() -> None:
         client_failed=True,
     )
     (check,) = certify_failure(failed)
-    assert (check.reason, check.detail) == (Reason.NOT_MEASURED, "no rows")
+    assert (check.reason, check.text) == (Reason.NOT_MEASURED, "no rows")
 
 
 def experiment(**load: object) -> Experiment:

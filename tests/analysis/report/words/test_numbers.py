@@ -1,15 +1,14 @@
 import pytest
 
-from analysis.claims.judge import ClaimOutcome, Reading
 from analysis.compare.ratios import Bound
-from analysis.report.wording import (
+from analysis.report.words.numbers import (
     exact_percent,
     flops,
     interval,
+    level,
     number,
     plain,
     rate,
-    reading,
     shares,
     times,
     times_within,
@@ -34,6 +33,8 @@ def test_numbers_keep_three_digits(value, shown):
 def test_what_was_set_is_shown_without_invented_digits():
     assert rate(75.0) == "75 rps"
     assert plain(70.7) == "70.7"
+    assert rate(1600.0) == "1,600 rps"
+    assert rate(12_000.0) == "12,000 rps"
     assert exact_percent(0.95) == "95\N{NO-BREAK SPACE}%"
 
 
@@ -83,16 +84,14 @@ def test_shares_are_told_by_name_the_largest_first():
 
 
 @pytest.mark.parametrize(
-    ("value", "low", "high", "unit", "shown"),
+    ("label", "shown"),
     [
-        (1.8, 1.8, 1.8, "×", "1.80×"),
-        (0.4, None, None, "×", "0.400×"),
-        (2.4, 1.3, None, "×", "2.40× (at least 1.30×)"),
-        (None, None, 75, "rps", "at most 75 rps"),
-        (0.28, 0.28, 0.28, "share", "28.0 %"),
-        (2.12, 2.12, 2.12, "requests", "2.12"),
+        ("183rps", "183 rps"),
+        ("93.8rps", "93.8 rps"),
+        ("1600rps", "1,600 rps"),
+        ("c1", "1 caller"),
+        ("c16", "16 callers"),
     ],
 )
-def test_a_reading_has_its_unit_and_its_interval_where_there_is_one(value, low, high, unit, shown):
-    found = Reading(what="", value=value, low=low, high=high, outcome=ClaimOutcome.UNDECIDED)
-    assert reading(found, unit).replace("\N{NO-BREAK SPACE}", " ") == shown
+def test_a_load_level_is_shown_with_its_unit(label, shown):
+    assert level(label) == shown

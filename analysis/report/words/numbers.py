@@ -2,11 +2,9 @@
 
 from collections.abc import Callable, Mapping
 
-from analysis.capacity.certified import Capacity
-from analysis.claims.judge import Reading
 from analysis.compare.ratios import Bound
 from analysis.compare.verdicts import Ratio
-from analysis.read.contenders import ContenderFacts
+from analysis.report.words.codes import said
 
 NONE = "–"
 
@@ -34,8 +32,10 @@ def exact_percent(share: float) -> str:
 
 
 def plain(value: float | None) -> str:
-    """A value that was set, not measured, without invented digits: 75."""
-    return NONE if value is None else f"{value:.4g}"
+    """A value that was set, not measured, without invented digits: 75, 93.8, 1,600."""
+    if value is None:
+        return NONE
+    return f"{value:,.4g}" if abs(value) < 9999.5 else f"{value:,.0f}"
 
 
 def rate(value_rps: float | None) -> str:
@@ -43,9 +43,11 @@ def rate(value_rps: float | None) -> str:
     return NONE if value_rps is None else f"{plain(value_rps)} rps"
 
 
-def capacity_interval(capacity: Capacity) -> str:
-    """Where the capacity lies: from the certified rate to the lowest rate found not met."""
-    return interval(capacity.certified_rps, capacity.not_met_rps, plain)
+def level(label: str) -> str:
+    """A load level by its name: 183 rps for 183rps, 4 callers for c4."""
+    if label.endswith("rps"):
+        return rate(float(label.removesuffix("rps")))
+    return "1 caller" if label == "c1" else f"{label.removeprefix('c')} callers"
 
 
 def mebibytes(value_bytes: int | None) -> str:
@@ -72,7 +74,7 @@ def times(ratio: float | None, bound: Bound | None = None) -> str:
     """A ratio as 2.4×, with how exactly it is known: at least 2.4×."""
     if ratio is None:
         return NONE
-    known = "" if bound in (None, Bound.EXACT) else f"{bound} "
+    known = "" if bound in (None, Bound.EXACT) else f"{said(bound)} "
     return f"{known}{number(ratio)}×"
 
 
@@ -101,23 +103,5 @@ def verdict(ratio: Ratio | None) -> str:
     if ratio is None:
         return NONE
     if ratio.ratio is None:
-        return str(ratio.verdict)
-    return f"{ratio.verdict}: {times(ratio.ratio)} ({interval(ratio.low, ratio.high)})"
-
-
-def named_components(contender: ContenderFacts) -> str:
-    """What follows the number of components: their names."""
-    if not contender.components:
-        return ", not named in this record"
-    return f": {', '.join(contender.components)}"
-
-
-def reading(found: Reading, unit: str) -> str:
-    """What was measured of a claim, in its unit and with its interval where it has one."""
-    in_unit: Mapping[str, Callable[[float | None], str]]
-    in_unit = {"×": times, "share": percent, "rps": rate}
-    worded = in_unit.get(unit, number)
-    if {found.low, found.high} in ({found.value}, {None}):
-        return worded(found.value)
-    within = interval(found.low, found.high, worded)
-    return within if found.value is None else f"{worded(found.value)} ({within})"
+        return said(ratio.verdict)
+    return f"{said(ratio.verdict)}: {times(ratio.ratio)} ({interval(ratio.low, ratio.high)})"

@@ -1,0 +1,209 @@
+"""The recommendation in words: why, on what conditions, and what would change it."""
+
+from collections.abc import Sequence
+
+from analysis.capacity.certified import Capacity, CapacityStatus
+from analysis.capacity.load_points import Point, SloVerdict
+from analysis.decide.choose import Answer, Because, Choice, MeasuredAt, Why
+from analysis.read.contenders import ContenderFacts
+from analysis.report.summary import Summary
+from analysis.report.words.codes import said
+from analysis.report.words.numbers import (
+    count,
+    exact_percent,
+    interval,
+    number,
+    plain,
+    rate,
+)
+from loadtests.records.experiment import Slo
+from loadtests.records.manifest import Manifest
+
+_FORMS = {
+    "embedded": "embedded (started by the study, as processes of this machine)",
+    "gateway": "gateway embedded, the Triton behind it external",
+    "external": "external (it was already running, and the study did not start it)",
+}
+_ARRIVALS = {"poisson": "Poisson", "trace": "recorded"}
+
+
+def objective(slo: Slo) -> str:
+    """An SLO: P99 at most 100 ms, at most 0.1 % of requests failed."""
+    failed = exact_percent(slo.max_error_ratio)
+    return f"P{slo.percentile:g} at most {slo.latency_ms:g} ms, at most {failed} of requests failed"
+
+
+def rates(choice: Choice) -> str:
+    """The range of arrival rates of an answer: 117 to 183 rps."""
+    if choice.from_rps == choice.to_rps:
+        return rate(choice.from_rps)
+    return f"{plain(choice.from_rps)} to {rate(choice.to_rps)}"
+
+
+def chosen(choice: Choice) -> str:
+    """The contender to choose, or why there is none."""
+    return choice.contender or said(choice.answer)
+
+
+def because(choice: Choice, out: Sequence[str]) -> str:
+    """Why an answer is given; out: contenders that are out of the choice."""
+    sentences = [_because(reason, choice, out) for reason in choice.because]
+    return "; ".join(dict.fromkeys(sentences))
+
+
+def _because(reason: Because, choice: Choice, out: Sequence[str]) -> str:
+    fewest = f"certified to meet the SLO with the fewest components ({reason.n_components})"
+    equals = f"; {_listed(choice.equals)} would do as well" if choice.equals else ""
+    might = _listed(reason.might)
+    return {
+        Why.ONLY_CERTIFIED: "the only contender certified to meet the SLO",
+        Why.FEWEST_COMPONENTS: f"{fewest}{equals}",
+        Why.LEAST_CPU: f"{fewest}, and the least server CPU among those",
+        Why.NONE_SHOWN: f"no contender is shown to meet the SLO; {might} might",
+        Why.SIMPLER_MIGHT: f"{reason.certified} meets the SLO, but {might} might too, with fewer "
+        "components",
+        Why.ALL_MISSED: _who_missed(choice, out),
+    }[reason.why]
+
+
+def _who_missed(choice: Choice, out: Sequence[str]) -> str:
+    wrong = "gave wrong answers or never started"
+    if not choice.measured:
+        return f"every contender {wrong}"
+    if [m.rates_rps for m in choice.measured] == [choice.rates_rps] and not out:
+        return f"every contender was {_where(choice.measured[0], choice)} and missed the SLO"
+    found = [_missed(measured, choice) for measured in choice.measured]
+    return "; ".join([*found, *([f"{_listed(out)} {wrong}"] if out else [])])
+
+
+def _missed(measured: MeasuredAt, choice: Choice) -> str:
+    names = _listed(measured.contenders)
+    if not measured.rates_rps:
+        return f"{names} missed the SLO at a lower rate"
+    return (
+        f"{names} {'was' if len(measured.contenders) == 1 else 'were'} {_where(measured, choice)}"
+    )
+
+
+def _where(measured: MeasuredAt, choice: Choice) -> str:
+    if measured.rates_rps != choice.rates_rps:
+        return f"measured at {', '.join(map(plain, measured.rates_rps))} rps only"
+    return "measured here" if len(choice.rates_rps) == 1 else "measured at each of these rates"
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names in a sentence: a, b and c."""
+    *first, last = names or [""]
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def capacity_interval(capacity: Capacity) -> str:
+    """Where the capacity lies: from the certified rate to the lowest rate found not met."""
+    return interval(capacity.certified_rps, capacity.not_met_rps, plain)
+
+
+def capacity_status(capacity: Capacity) -> str:
+    """How well a capacity is known."""
+    met, missed = rate(capacity.met_rps), rate(capacity.not_met_rps)
+    return {
+        CapacityStatus.NOT_TRIED: "no rate was tried",
+        CapacityStatus.NOT_MONOTONE: f"not monotone: the SLO was missed at {missed} and met at "
+        f"{rate(capacity.certified_above_rps)}; the lower rate counts",
+        CapacityStatus.NEVER_MET: "no rate that was tried meets the SLO",
+        CapacityStatus.UNDECIDED: "not enough evidence at any rate",
+        CapacityStatus.MET_NOT_CERTIFIED: f"met as measured up to {met}, with too few requests to "
+        "certify it",
+        CapacityStatus.LOWER_BOUND: "certified; no higher rate was found to miss the SLO, so this "
+        "is a lower bound",
+        CapacityStatus.MET_ABOVE: f"certified; met as measured up to {met}",
+        CapacityStatus.MISSED_NEXT: "certified, and missed at the next rate tried",
+        CapacityStatus.UNDECIDED_ABOVE: "certified",
+    }[capacity.status]
+
+
+def components(contender: ContenderFacts) -> str:
+    """What follows the number of components: their names."""
+    if not contender.components:
+        return ", not named in this record"
+    return f": {', '.join(contender.components)}"
+
+
+def conditions(summary: Summary) -> list[str]:
+    """What the answer holds for, and nothing else."""
+    manifest = summary.manifest
+    experiment, model, traffic = manifest.experiment, manifest.model, manifest.traffic
+    arrivals = experiment.load.arrivals.kind
+    tested = ", ".join(map(plain, summary.recommendation.tested_rps)) or "none"
+    return [
+        f"Machine: {manifest.machine}; {_cores(manifest, 'server')} for the server, "
+        f"{_cores(manifest, 'load')} for the load generator.",
+        _forms(summary.contenders),
+        f"Model: {model.name}, {model.weights} weights, digest {model.digest[:12]}.",
+        f"SLO: {objective(experiment.slo)}; latency counts from the scheduled time of arrival.",
+        f"Traffic: {traffic.source}, {count(traffic.n_texts)} texts, one text a request, "
+        f"{_ARRIVALS.get(arrivals, arrivals)} arrivals.",
+        f"Arrival rates tested: {tested} rps; repeats of each planned rate: {experiment.repeats}. "
+        "A contender that meets the SLO at one rate is assumed to meet it at every lower rate, and "
+        "one that misses it to miss it at every higher rate. The answer does not apply to rates "
+        "above those tested or between them.",
+    ]
+
+
+def _cores(manifest: Manifest, role: str) -> str:
+    n = len(manifest.cores.get(role, ()))
+    return f"{n} core{'' if n == 1 else 's'}"
+
+
+def _forms(contenders: Sequence[ContenderFacts]) -> str:
+    by_form: dict[str, list[str]] = {}
+    for contender in contenders:
+        by_form.setdefault(_FORMS.get(contender.form, contender.form), []).append(contender.name)
+    named = [f"{form}: {', '.join(names)}" for form, names in by_form.items()]
+    return f"Form: {'; '.join(by_form if len(by_form) == 1 else named) or 'nothing was started'}."
+
+
+def reversals(summary: Summary) -> list[str]:
+    """What would change the answer."""
+    choices = summary.recommendation.choices
+    return [
+        *(f"{rates(choice)}: {_reversal(choice, summary)}" for choice in choices),
+        "Another model, text length, machine, number of cores or SLO, or services started in "
+        "another way.",
+    ]
+
+
+def _reversal(choice: Choice, summary: Summary) -> str:
+    if choice.answer is Answer.NONE_MEETS_SLO:
+        return "a looser SLO, more cores or a faster contender."
+    if choice.answer is Answer.NOT_ENOUGH_EVIDENCE:
+        return f"a valid measurement of {_listed(_who_might(choice))}."
+    name, slo = choice.contender, summary.manifest.experiment.slo
+    capacity = next(c for c in summary.capacities if (c.contender, c.slo) == (name, slo))
+    at_top = (p for p in summary.points if (p.contender, p.rate_rps) == (name, choice.to_rps))
+    return (
+        f"P{slo.percentile:g} of {name} above {slo.latency_ms:g} ms"
+        f"{_measured(next(at_top, None))}, more than {exact_percent(slo.max_error_ratio)} of its "
+        f"requests failed, or a contender with fewer components that meets the SLO. "
+        f"{_standing(capacity)}"
+    )
+
+
+def _who_might(choice: Choice) -> list[str]:
+    return list(dict.fromkeys(name for reason in choice.because for name in reason.might))
+
+
+def _standing(capacity: Capacity) -> str:
+    """A capacity in one sentence."""
+    certified = f"{capacity.contender} is certified at {rate(capacity.certified_rps)}"
+    if capacity.not_met_rps is None:
+        return f"{certified}; no higher rate was found to miss the SLO."
+    return f"{certified} and misses the SLO at {rate(capacity.not_met_rps)}."
+
+
+def _measured(point: Point | None) -> str:
+    if point is None or point.metrics is None or point.slo_verdict is not SloVerdict.MET:
+        return ""
+    latency_ms = point.metrics.latency_slo_ms
+    if latency_ms is None:
+        return ""
+    return f" (measured at {rate(point.rate_rps)}: {number(latency_ms)} ms)"

@@ -1,0 +1,24 @@
+"""What a reader must know of a run before its numbers."""
+
+from analysis.report.cautions import Caution
+from analysis.report.summary import Summary
+from loadtests.records.disturbance import disturbances_told
+
+_SENTENCES = {
+    Caution.SIMULATED: "Simulated services: nothing here says how fast a real server is.",
+    Caution.SEEDED: "The weights are seeded, not trained: speed is real, labels mean nothing.",
+    Caution.UNFINISHED: "The run is not finished: resume it (study run --resume RUN) before you "
+    "rely on it.",
+    Caution.UNCOMMITTED: "The code had uncommitted changes when the run was made.",
+}
+
+
+def warnings(summary: Summary) -> list[str]:
+    """The sentences that stand above everything else."""
+    disturbed = disturbances_told(summary.disturbed.trial_ids, summary.disturbed.n_repeated)
+    told = {
+        Caution.MODEL_NOTES: summary.manifest.model.notes,
+        Caution.DISTURBED: [disturbed] if disturbed else [],
+    }
+    sentences = {caution: [text] for caution, text in _SENTENCES.items()} | told
+    return [text for caution in summary.warnings for text in sentences[caution]]

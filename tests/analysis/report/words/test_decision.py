@@ -1,0 +1,170 @@
+import json
+from dataclasses import replace
+
+import pytest
+
+from analysis.capacity.certified import Capacity
+from analysis.decide.choose import Answer, Because, Choice, MeasuredAt, Why
+from analysis.read.run import load_run
+from analysis.report.summary import Summary, summarise
+from analysis.report.words import decision
+from analysis.report.words.numbers import number
+from analysis.report.words.run import warnings
+from loadtests.records.experiment import Slo
+
+SLO = Slo(percentile=99, latency_ms=100, max_error_ratio=0.001)
+
+
+def choice(rates_rps=(100.0,), *because: Because, **fields: object) -> Choice:
+    return Choice.model_validate(
+        {"from_rps": rates_rps[0], "to_rps": rates_rps[-1], "rates_rps": rates_rps}
+        | {"answer": Answer.CHOOSE, "contender": "a", "because": because, **fields}
+    )
+
+
+def test_an_slo_is_said_without_invented_digits():
+    said = decision.objective(SLO).replace("\N{NO-BREAK SPACE}", " ")
+    assert said == "P99 at most 100 ms, at most 0.1 % of requests failed"
+
+
+def test_a_range_of_rates_has_one_unit():
+    assert decision.rates(choice((117.0, 146.0, 183.0))) == "117 to 183 rps"
+    assert decision.rates(choice((93.8,))) == "93.8 rps"
+
+
+@pytest.mark.parametrize(
+    ("because", "equals", "sentence"),
+    [
+        (Because(why=Why.ONLY_CERTIFIED), [], "the only contender certified to meet the SLO"),
+        (
+            Because(why=Why.FEWEST_COMPONENTS, n_components=2),
+            ["b"],
+            "certified to meet the SLO with the fewest components (2); b would do as well",
+        ),
+        (
+            Because(why=Why.LEAST_CPU, n_components=2),
+            [],
+            "certified to meet the SLO with the fewest components (2), and the least server CPU "
+            "among those",
+        ),
+        (
+            Because(why=Why.NONE_SHOWN, might=["b", "c"]),
+            [],
+            "no contender is shown to meet the SLO; b and c might",
+        ),
+        (
+            Because(why=Why.SIMPLER_MIGHT, certified="a", might=["b"]),
+            [],
+            "a meets the SLO, but b might too, with fewer components",
+        ),
+    ],
+)
+def test_an_answer_says_why_it_is_given(because, equals, sentence):
+    assert decision.because(choice((100.0,), because, equals=equals), []) == sentence
+
+
+@pytest.mark.parametrize(
+    ("rates_rps", "measured", "out", "sentence"),
+    [
+        (
+            (300.0, 500.0),
+            [((300, 500), ["c"]), ((300,), ["b"]), ((), ["a"])],
+            [],
+            "c was measured at each of these rates; b was measured at 300 rps only; a missed the "
+            "SLO at a lower rate",
+        ),
+        (
+            (100.0, 200.0),
+            [((100, 200), ["a", "b"])],
+            [],
+            "every contender was measured at each of these rates and missed the SLO",
+        ),
+        (
+            (100.0,),
+            [((100,), ["a", "c"])],
+            ["b"],
+            "a and c were measured here; b gave wrong answers or never started",
+        ),
+        ((100.0,), [], ["a"], "every contender gave wrong answers or never started"),
+    ],
+)
+def test_where_nobody_meets_the_slo_it_says_who_was_measured(rates_rps, measured, out, sentence):
+    found = choice(
+        rates_rps,
+        Because(why=Why.ALL_MISSED),
+        answer=Answer.NONE_MEETS_SLO,
+        measured=[MeasuredAt(rates_rps=at, contenders=names) for at, names in measured],
+    )
+    assert decision.because(found, out) == sentence
+
+
+@pytest.mark.parametrize(
+    ("status", "sentence"),
+    [
+        ("not_tried", "no rate was tried"),
+        (
+            "not_monotone",
+            "not monotone: the SLO was missed at 142 rps and met at 170 rps; the lower rate counts",
+        ),
+        ("met_above", "certified; met as measured up to 119 rps"),
+        (
+            "lower_bound",
+            "certified; no higher rate was found to miss the SLO, so this is a lower bound",
+        ),
+    ],
+)
+def test_a_capacity_says_how_well_it_is_known(searched_summary, status, sentence):
+    known = {"met_rps": 119.0, "not_met_rps": 142.0, "certified_above_rps": 170.0}
+    stored = searched_summary.capacities[0].model_dump() | known | {"status": status}
+    assert decision.capacity_status(Capacity.model_validate(stored)) == sentence
+
+
+@pytest.fixture
+def summarised(new_run):
+    """The summary of simulated contenders at some arrival rates."""
+
+    def simulate(contenders, rates_rps) -> Summary:
+        names = [contender.name for contender in contenders]
+        run = new_run(names, rates_rps=rates_rps, steady_s=24.0)
+        run.calibrate("null-http", "http-json", 4000)
+        run.simulate(contenders)
+        return summarise(load_run(run.folder))
+
+    return simulate
+
+
+def test_the_conditions_name_everything_the_answer_depends_on(summarised, contender):
+    summary = summarised([contender("a", 0.002)], [50.0, 100.0])
+    text = " ".join(decision.conditions(summary))
+    for part in ("Synthetic CPU", "embedded", "small", "seeded", "P99 at most 100 ms", "50, 100"):
+        assert part in text
+    assert "does not apply to rates above those tested" in text
+
+
+def test_the_form_is_said_of_each_contender(summarised, contender):
+    started, mine = contender("a", 0.002, form="embedded"), contender("mine", 0.002)
+    summary = summarised([started, replace(mine, form="external")], [50.0])
+    (form,) = [text for text in decision.conditions(summary) if text.startswith("Form: ")]
+    assert "embedded (started by the study, as processes of this machine): a" in form
+    assert "external (it was already running, and the study did not start it): mine" in form
+
+
+def test_what_would_reverse_the_answer_names_the_threshold_and_what_was_measured(
+    summarised, contender
+):
+    summary = summarised([contender("a", 0.002)], [50.0, 100.0])
+    measured_ms = summary.points[1].metrics.latency_p99_ms
+    text = decision.reversals(summary)[0]
+    assert text.startswith("50 to 100 rps: P99 of a above 100 ms")
+    assert f"measured at 100 rps: {number(measured_ms)} ms" in text
+
+
+def test_the_sentences_above_all_others_come_from_codes(searched_summary):
+    stored = json.loads(searched_summary.model_dump_json())
+    stored["warnings"] = ["model_notes", "seeded_weights", "machine_disturbed"]
+    stored["manifest"]["model"]["notes"] = ["a note"]
+    stored["disturbed"] = {"trial_ids": ["r1-a-50rps"], "n_repeated": 0}
+    first, second, third = warnings(Summary.model_validate(stored))
+    assert first == "a note"
+    assert second.startswith("The weights are seeded")
+    assert "1 stayed disturbed and is not used (r1-a-50rps)" in third
