@@ -1,9 +1,11 @@
-"""Builds what the containers mount: the model, the traffic, and both native Triton repositories.
+"""Builds what the containers mount: the model, the traffic, both native Triton repositories and the
+hosts of the Locust file's classes.
 
 Run by the service `prepare`; a second run finds the model and the traffic in its cache.
 """
 
 import argparse
+import json
 import os
 import shutil
 import sys
@@ -12,6 +14,7 @@ from pathlib import Path
 
 from loadtests.launch.artefacts import ArtefactError, prepare
 from loadtests.spec.experiment import Experiment
+from servers.discovery import discover
 from servers.triton_service import repository
 
 MAX_BATCH_SIZES = {"native-cpu": 32, "native-tensorrt": 64}
@@ -27,6 +30,20 @@ def link(artefacts: Path, model_dir: Path, traffic: Path) -> None:
         unfinished.unlink(missing_ok=True)
         unfinished.symlink_to(os.path.relpath(target, artefacts))
         unfinished.replace(artefacts / name)
+
+
+def write_hosts(path: Path) -> None:
+    """For --config-users of Locust: the service of each contender, whose name is its host's."""
+    entries = [
+        {
+            "user_class_name": contender.user_class,
+            "host": f"http://{contender.name}:8000"
+            if contender.protocol == "http-json"
+            else f"grpc://{contender.name}:8001",
+        }
+        for contender in discover().values()
+    ]
+    path.write_text(json.dumps(entries), encoding="utf-8")
 
 
 def write_repositories(repositories: Path, model_dir: Path, threads: int) -> int:
@@ -56,7 +73,9 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="python compose/prepare.py", description=__doc__)
     made.add_argument("--model", required=True, metavar="small|base|PATH|HUB_ID")
     made.add_argument("--threads", type=int, required=True, help="of Triton's classifier on a CPU")
-    made.add_argument("--artefacts", type=Path, required=True, help="gets model, traffic.jsonl")
+    made.add_argument(
+        "--artefacts", type=Path, required=True, help="gets model, traffic.jsonl, locust-hosts.json"
+    )
     made.add_argument("--repositories", type=Path, required=True, help=f"gets {', '.join(FORMS)}")
     return made
 
@@ -70,6 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"prepare: {error}", file=sys.stderr)
         return 2
     link(given.artefacts, made.model_dir, made.traffic_path)
+    write_hosts(given.artefacts / "locust-hosts.json")
     return write_repositories(given.repositories, made.model_dir, given.threads)
 
 

@@ -218,11 +218,6 @@ def end_test(environment: Environment, msg: Any, **_: Any) -> None:
     gevent.spawn(runner.quit if options.headless else runner.stop)
 
 
-def class_name(contender: str) -> str:
-    """fastapi-tuned -> FastapiTuned."""
-    return "".join(part.capitalize() for part in contender.split("-"))
-
-
 def _calibrates(user_class: object) -> bool:
     contender = getattr(user_class, "contender", None)  # none: of another Locust file
     return contender is not None and contender.setting == "calibration"
@@ -236,8 +231,8 @@ def _user_class(contender: Contender) -> type[User]:
         "contender": contender,
         "host": f"{'http' if http else 'grpc'}://127.0.0.1:{contender.port}",
     }
-    return type(class_name(contender.name), (HttpContender if http else GrpcContender,), about)
+    return type(contender.user_class, (HttpContender if http else GrpcContender,), about)
 
 
 for _contender in discover().values():
-    globals()[class_name(_contender.name)] = _user_class(_contender)
+    globals()[_contender.user_class] = _user_class(_contender)

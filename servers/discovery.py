@@ -57,6 +57,11 @@ class Contender:
     options: Mapping[str, OptionValue] = field(default_factory=dict)
     form: Form = "embedded"
 
+    @property
+    def user_class(self) -> str:
+        """Its class in the Locust file: FastapiTuned for fastapi-tuned."""
+        return "".join(part.capitalize() for part in self.name.split("-"))
+
     def variant(
         self,
         name: str,

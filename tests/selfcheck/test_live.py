@@ -78,7 +78,7 @@ def assert_rows_hold_the_schedule(run_dir: Path) -> None:
 def measure(
     artefacts: Artefacts, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., SelfCheck]:
-    """One run of the study over variants of `law`, and what it proves."""
+    """One run of the study over variants of `simulated`, and what it proves."""
 
     def run(laws: dict[str, dict[str, object]], steady_s: float, slo_ms: float) -> SelfCheck:
         folder = tmp_path_factory.mktemp("selfcheck") / "run"
