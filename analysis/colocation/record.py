@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from loadtests.records.engines import Device, Precision
 from loadtests.records.manifest import Git, Machine, Model
 from loadtests.records.stored import (
     Amount,
@@ -40,8 +41,8 @@ class _ColocatedModel(_Part):
 
 
 class _Settings(_Part):
-    device: Literal["cpu", "cuda"]
-    precision: Literal["fp32", "fp16"]
+    device: Device
+    precision: Precision
     colocated_models: str
     seconds: Positive
     callers: Count

@@ -80,9 +80,10 @@ def refused(path: Path, remedy: str = AGAIN) -> Iterator[None]:
             reason = first["msg"].removeprefix("Invalid JSON: ")
             raise RecordError(f"{path} is not JSON ({reason}): {remedy}") from error
         where = shown(".".join(str(step) for step in first["loc"]) or "all of it")
+        problem = shown(first["msg"].removeprefix("Value error, "), 300)  # it may quote the file
         raise RecordError(
-            f"{path}: {where}: {first['msg'].removeprefix('Value error, ')}; it is damaged or "
-            f"from another version of the study: {remedy}"
+            f"{path}: {where}: {problem}; it is damaged or from another version of the study: "
+            f"{remedy}"
         ) from error
 
 
@@ -91,8 +92,8 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
-def shown(found: object) -> str:
+def shown(found: object, most_chars: int = _MOST_SHOWN_CHARS) -> str:
     """The beginning of what stands in a file, as printable text on one line."""
     text = found if isinstance(found, str) else repr(found)
     line = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-    return line if len(line) <= _MOST_SHOWN_CHARS else f"{line[:_MOST_SHOWN_CHARS]}..."
+    return line if len(line) <= most_chars else f"{line[:most_chars]}..."
