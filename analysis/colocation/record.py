@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from loadtests.records.engines import Device, Precision
+from loadtests.records.manifest import Git, Machine, Model
 from loadtests.records.stored import (
     Amount,
     Core,
@@ -20,26 +22,6 @@ from loadtests.records.stored import (
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow")
-
-
-class _Gpu(_Part):
-    name: str
-
-
-class _Machine(_Part):
-    cpu_model: str
-    cpu_count: Count
-    gpu: _Gpu | None
-
-
-class _Git(_Part):
-    commit: str | None
-    dirty: bool | None
-
-
-class _Model(_Part):
-    name: str
-    weights: str
 
 
 class _Cores(_Part):
@@ -59,8 +41,8 @@ class _ColocatedModel(_Part):
 
 
 class _Settings(_Part):
-    device: Literal["cpu", "cuda"]
-    precision: Literal["fp32", "fp16"]
+    device: Device
+    precision: Precision
     colocated_models: str
     seconds: Positive
     callers: Count
@@ -86,10 +68,10 @@ class _Measured(_Part):
 class _Record(_Part):
     created_at: When
     command: str
-    machine: _Machine
-    git: _Git
+    machine: Machine
+    git: Git
     cores: _Cores
-    model: _Model
+    model: Model
     contender: _Classifier
     colocated_models: list[_ColocatedModel]
     settings: _Settings

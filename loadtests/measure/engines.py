@@ -87,7 +87,7 @@ def in_words(facts: EngineFacts) -> str:
     """One line: which engine, where, for whom, and what it does or why it cannot be had."""
     head = f"{facts.engine} on {facts.placement} (for {', '.join(facts.used_by)})"
     if not facts.available or facts.precision_check is None:
-        return f"{head}: not to be had: {facts.reason}"
+        return f"{head}: unavailable: {facts.reason}"
     best = max(facts.curve, key=lambda point: point.rate_rps)
     check = facts.precision_check
     return (

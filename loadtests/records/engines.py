@@ -13,6 +13,8 @@ from loadtests.records.atomic import replacing
 from loadtests.records.stored import SCHEMA_VERSION, Amount, Name, read_stored
 from loadtests.records.trials import write_json
 from servers.engine_facts import CurvePoint, PrecisionCheck
+from servers.engines import Device as Device
+from servers.engines import Precision as Precision
 from servers.placement import PLACEMENT_OPTIONS as PLACEMENT_OPTIONS
 from servers.placement import Placement
 

@@ -100,9 +100,10 @@ def _refused(file: str, remedy: str) -> Iterator[None]:
             reason = first["msg"].removeprefix("Invalid JSON: ")
             raise RecordError(f"{file} is not JSON ({reason}): {remedy}") from error
         where = shown(".".join(str(step) for step in first["loc"]) or "all of it")
+        problem = shown(first["msg"].removeprefix("Value error, "), 300)  # it may quote the file
         raise RecordError(
-            f"{file}: {where}: {first['msg'].removeprefix('Value error, ')}; it is damaged or "
-            f"from another version of the study: {remedy}"
+            f"{file}: {where}: {problem}; it is damaged or from another version of the study: "
+            f"{remedy}"
         ) from error
 
 

@@ -78,10 +78,17 @@ def write(tmp_path: Path) -> Write:
             "schema_version": SCHEMA_VERSION,
             "created_at": "2026-11-22T03:00:00+00:00",
             "command": "study colocate",
-            "machine": {"cpu_model": "a CPU", "cpu_count": 8, "gpu": {"name": "NVIDIA H200"}},
+            "machine": {
+                "platform": "Linux",
+                "cpu_model": "a CPU",
+                "cpu_count": 8,
+                "memory_bytes": 2**34,
+                "gpu": {"name": "NVIDIA H200", "driver": "1"},
+                "python": "3.11",
+            },
             "git": {"commit": "0" * 40, "dirty": False},
             "cores": {"server": [0], "load": [1, 2, 3]},
-            "model": {"name": "base", "weights": "seeded"},
+            "model": {"name": "base", "digest": "a", "weights": "seeded"},
             "contender": {"engine": "torch"},
             "colocated_models": [
                 {"model": "vision", "weights": 25_557_032, "precision": precision, "device": "cuda"}

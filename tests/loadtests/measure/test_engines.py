@@ -184,11 +184,11 @@ def test_one_line_says_which_engine_runs_where_and_how_fast() -> None:
     )
 
 
-def test_one_line_says_why_an_engine_is_not_to_be_had() -> None:
+def test_one_line_says_why_an_engine_is_unavailable() -> None:
     on_gpu = Placement("cuda", cuda_graphs=True)
     facts = EngineFacts("torch", on_gpu, ("litserve",), False, "expected a GPU.")
     assert in_words(facts) == (
-        "torch on cuda, fp32, CUDA graphs (for litserve): not to be had: expected a GPU."
+        "torch on cuda, fp32, CUDA graphs (for litserve): unavailable: expected a GPU."
     )
 
 
@@ -257,5 +257,5 @@ def test_the_progress_prints_one_line_an_engine() -> None:
     with RunProgress(Console(file=printed, width=40), lambda _: "") as progress:
         progress.engine_underway("proof [of 42] ...", 10)
         progress.engine_measured(EngineFacts("torch", CPU, ("[a]",), False, "no [GPU]."), 10)
-    line = "engine torch on cpu, fp32 (for [a]): not to be had: no [GPU]."
+    line = "engine torch on cpu, fp32 (for [a]): unavailable: no [GPU]."
     assert [text.strip() for text in printed.getvalue().splitlines() if "engine" in text] == [line]

@@ -65,6 +65,14 @@ def test_arrivals_of_an_unknown_kind_are_refused(read: Read) -> None:
         read(lambda manifest: manifest["experiment"]["load"].update(arrivals={"kind": "bursts"}))
 
 
+def test_what_stands_in_a_damaged_file_is_quoted_on_one_line_and_shortened(read: Read) -> None:
+    arrivals = {"kind": "<b>\n# x" + "y" * 5000}
+    with pytest.raises(RecordError) as refused:
+        read(lambda manifest: manifest["experiment"]["load"].update(arrivals=arrivals))
+    assert "\n" not in str(refused.value)
+    assert len(str(refused.value)) < 600
+
+
 def test_a_file_that_a_manifest_names_is_not_opened(read: Read) -> None:
     arrivals = {"kind": "trace", "file": "/nowhere/trace.csv", "scaled": False}
     found = read(lambda manifest: manifest["experiment"]["load"].update(arrivals=arrivals))
