@@ -1,12 +1,11 @@
 """Which scope of a run fits the time left: from what is on disk and what the machine has shown."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from loadtests.measure.engines import ENGINES_FILE, wanted_engines
-from loadtests.measure.trial import RunContext
+from loadtests.measure.tools import RunContext
 from loadtests.plan import rounds
 from loadtests.plan.rounds import AS_PLANNED, CandidateRates, Starts
 from loadtests.plan.tiers import Pending, Scope, fitting, remaining, tiers_of
@@ -103,13 +102,14 @@ class Forecast:
 
 
 def forecast_of(
-    contenders: Mapping[str, Contender], context: RunContext, until_s: float = math.inf
+    contenders: Mapping[str, Contender], context: RunContext, until_s: float
 ) -> Forecast:
     """How the run stands that is in the context's folder (one that is not there has not begun) and
     that ends at until_s on the clock of time.monotonic."""
     experiment = context.experiment
     history = History.read(context.folder, experiment, context.run_id)
     capacity = experiment.capacity
-    time = Timetable(capacity.budget_s if capacity else None, history.spent_s(), until_s)
+    budget_s, clock = capacity.budget_s if capacity else None, context.tools.clock
+    time = Timetable(budget_s, history.spent_s(), until_s, clock)
     search = CapacitySearch(experiment, capacity, contenders, history, time) if capacity else None
     return Forecast(context.folder, experiment, contenders, history, time, search)

@@ -1,6 +1,7 @@
 """Shows a run as it happens: one line a trial, and the time left."""
 
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console
@@ -10,8 +11,13 @@ from rich.text import Text
 from loadtests.measure.engines import in_words
 from loadtests.plan.rounds import PlannedTrial
 from loadtests.plan.time_budget import clock
-from loadtests.records.disturbance import foreign_in_words, was_disturbed, why_repeated
-from loadtests.records.trials import Dropped, EngineFacts, TrialRecord
+from loadtests.records.disturbance import (
+    disturbances_in_words,
+    foreign_in_words,
+    was_disturbed,
+    why_repeated,
+)
+from loadtests.records.trials import Dropped, EngineFacts, TrialRecord, read_trials
 
 
 class RunProgress:
@@ -92,3 +98,11 @@ class RunProgress:
             total=elapsed_s + left_s,
             left=f"about {clock(left_s)} left",
         )
+
+
+def tell_measured(folder: Path, say: Callable[[str], None]) -> None:
+    """What a person must know of a run that ends without a report, and where it is."""
+    disturbances = disturbances_in_words(read_trials(folder).values())
+    if disturbances:
+        say(disturbances)
+    say(str(folder))

@@ -1,7 +1,16 @@
 """What a finished trial showed, in a few words for the person who watches."""
 
+from loadtests.measure.tools import RunContext
+from loadtests.records.tables import read_requests
+from loadtests.records.trials import TrialRecord
 from loadtests.run.history import Trial, slo_met, slo_outcome, throughput_rps
 from loadtests.spec.experiment import Slo
+
+
+def trial_line(run: RunContext, record: TrialRecord) -> str:
+    """Of a completed trial that was just saved."""
+    rows = read_requests(run.folder / "trials" / record.trial_id)
+    return seen_in_words((record, rows), run.experiment.slo)
 
 
 def seen_in_words(trial: Trial, slo: Slo) -> str:
