@@ -90,11 +90,10 @@ class CapacitySearch:
     def _known(self, name: str, grid: Grid) -> list[tuple[Probes, Doubted]]:
         """For each SLO what the trials on the grid say of it."""
         index_of = grid.indexes()
-        answers = zip(self.history.probes(name), self.history.doubted(name), strict=True)
         return [
             (
                 {index_of[rate]: met for rate, met in probes.items() if rate in index_of},
                 {index_of[rate] for rate in doubted if rate in index_of},
             )
-            for probes, doubted in answers
+            for probes, doubted in self.history.answers(name)
         ]
