@@ -114,8 +114,7 @@ def _study(
     from loadtests.measure.tools import RunContext, Tools
     from loadtests.run.asked import Asked, budget_of
     from loadtests.run.flow import run_study
-    from loadtests.run.progress import RunProgress, tell_measured
-    from loadtests.run.trial_line import trial_line
+    from loadtests.run.progress import RunProgress, tell_measured, trial_line
     from servers.confine import raise_open_files
 
     def watch(run: RunContext) -> RunProgress:
@@ -128,14 +127,9 @@ def _study(
 
     tools = Tools(CACHE, say, watch, machine_lock)
     used_s = time.time() - psutil.Process().create_time()  # imports are part of the command
-    load_report = _load_report if report else lambda: None
+    load_report = partial(import_module, "commands.reporting" if report else "commands")
     budget = budget_of(time_budget, used_s, tools.clock, load_report)
     raise_open_files()
     writable(resume or results)
     asked = Asked(read, results, command_line(), resume, budget)
     run_study(asked, tools, write if report else partial(tell_measured, say=say))
-
-
-def _load_report() -> None:
-    for part in ("derive", "report.notebook", "report.terminal"):
-        import_module(f"analysis.{part}")

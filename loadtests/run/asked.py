@@ -60,7 +60,7 @@ def experiment_of(
 
 
 def budget_of(
-    text: str | None, used_s: float, clock: Callable[[], float], load_report: Callable[[], None]
+    text: str | None, used_s: float, clock: Callable[[], float], load_report: Callable[[], object]
 ) -> TimeBudget | None:
     """The budget that text names, used_s of which are over; what load_report takes tells how long
     the report will take. BudgetError where it is none, or leaves no time."""

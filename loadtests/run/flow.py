@@ -31,8 +31,9 @@ def run_study(asked: Asked, tools: Tools, report: Callable[[Path], None]) -> Pat
         reserved.enter_context(asked.reserved())
         _announce_services(experiment, contenders, tools)
         tools.say("Preparing the model and the traffic")
-        what = (experiment.model, experiment.texts, experiment.seed)
-        artefacts = tools.prepare(*what, tools.cache, asked.until_s)
+        artefacts = tools.prepare(
+            experiment.model, experiment.texts, experiment.seed, tools.cache, asked.until_s
+        )
         reserved.enter_context(tools.alone(asked.until_s))  # the report loads the machine, too
         with (
             opened(asked, experiment, contenders, artefacts, tools) as run,
@@ -41,12 +42,12 @@ def run_study(asked: Asked, tools: Tools, report: Callable[[Path], None]) -> Pat
             agenda = Agenda(contenders, run, progress, asked.until_s)
             for _ in agenda.passes():
                 _measure_engines(agenda, contenders, run, progress)
-                # Each session is planned from what was recorded before it.
+                # Each session is planned from what was recorded before; its contender is started,
+                # its answers are compared with the expected ones, and it is stopped at the end.
                 for session in chain(agenda.calibration(), agenda.search(), agenda.blocks()):
-                    with session.within_time(), started(session, run) as server:  # parity checked
+                    with session.within_time(), started(session, run) as server:
                         for trial in session.trials():
-                            order = agenda.next_order
-                            record = measure(trial, order, server, session.limits, run)
+                            record = measure(trial, agenda.next_order, server, session.limits, run)
                             agenda.note(session, trial, record)
                             if server.broke_down():
                                 break

@@ -41,26 +41,19 @@ def describe_run(
     described = experiment.model_dump(mode="json")
     digest = hashlib.sha256(repr(sorted(described.items())).encode()).hexdigest()
     return {
-        "schema_version": SCHEMA_VERSION,
+        **describe_measurement(command, cores, now),
         "run_id": f"{experiment.name}-{now:%Y%m%d-%H%M%S}-{digest[:6]}",
-        "created_at": now.isoformat(timespec="seconds"),
         "finished_at": None,
-        "command": command,
         "experiment": described,
-        "machine": describe_machine(),
-        "limits": asdict(limits_in_force()),
-        "versions": installed_versions(),
-        "git": describe_git(Path(__file__).parent),
         "model": dict(artefacts.model),
         "traffic": dict(artefacts.traffic),
-        "cores": {role: list(numbers) for role, numbers in cores.items()},
     }
 
 
 def describe_measurement(
     command: str, cores: Mapping[str, Sequence[int]], now: datetime
 ) -> dict[str, Any]:
-    """What the file of a measurement outside of a run begins with."""
+    """What the file of every measurement begins with."""
     return {
         "schema_version": SCHEMA_VERSION,
         "created_at": now.isoformat(timespec="seconds"),

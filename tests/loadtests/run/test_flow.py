@@ -1,6 +1,7 @@
 """Whole runs on a simulated machine: what becomes of trials that fail, are late, or are there."""
 
 import errno
+import inspect
 import os
 from collections.abc import Callable
 from dataclasses import asdict
@@ -20,6 +21,7 @@ from loadtests.records.trials import (
     read_trial,
     trial_folders,
 )
+from loadtests.run.flow import run_study
 from loadtests.spec.experiment import CapacitySpec, EnginesSpec, Experiment, LoadSpec
 
 LATE = {"lag_ms": 1e6}
@@ -58,6 +60,10 @@ def manifest(tmp_path: Path) -> Callable[[], dict[str, Any]]:
         return read_json(folder / "manifest.json")
 
     return read
+
+
+def test_the_method_fits_on_one_screen() -> None:
+    assert len(inspect.getsource(run_study).splitlines()) <= 40
 
 
 def test_a_study_prepares_measures_records_and_then_reports(

@@ -1,8 +1,11 @@
-"""What the processes that a command starts get from it."""
+"""What the process of every command has, and what its children get from it."""
 
 import os
 
+from loadtests.host.temporary import temporary_files
 from servers.surroundings import child_environment
+
+__all__ = ["let_children_find_this_project", "temporary_files"]
 
 
 def let_children_find_this_project() -> None:
