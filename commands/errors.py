@@ -68,9 +68,9 @@ def _sentence(error: Exception) -> str | None:
     """What a person is told of an error that they can correct; None: it is a fault of the study."""
     if not isinstance(error, OSError):
         return str(error) if isinstance(error, expected_errors()) else None
-    from loadtests.run.stops import correctable
+    from loadtests.run.stops import found_and_remedy
 
-    known = correctable(error)
+    known = found_and_remedy(error)
     return f"{known[0]}; {known[1]}." if known else None
 
 

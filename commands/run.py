@@ -50,7 +50,7 @@ def run(
     ] = None,
 ) -> None:
     """Run an experiment against real servers and write its report."""
-    from loadtests.run.asked import experiment_of
+    from loadtests.run.options import experiment_of
 
     read = partial(experiment_of, experiment, resume, model, texts)
     _study(read, results, resume, time_budget, report)
@@ -95,7 +95,7 @@ def smoke(
     model: ModelOption = None, texts: TextsOption = None, results: ResultsOption = RESULTS
 ) -> None:
     """Run every contender once, in about two minutes, to see that all parts work."""
-    from loadtests.run.asked import experiment_of
+    from loadtests.run.options import experiment_of
 
     _study(partial(experiment_of, Path("smoke"), None, model, texts), results, smoke=True)
 
@@ -108,12 +108,12 @@ def _study(
     report: bool = True,
     smoke: bool = False,
 ) -> None:
-    """Hands what was asked for, and this machine, to the flow of a study."""
+    """Runs the flow of a study on this machine."""
     import psutil
 
     from loadtests.measure.tools import RunContext, Tools
-    from loadtests.run.asked import Asked, budget_of
     from loadtests.run.flow import run_study
+    from loadtests.run.options import RunOptions, budget_of
     from loadtests.run.progress import RunProgress, tell_measured, trial_line
     from servers.confine import raise_open_files
 
@@ -131,5 +131,5 @@ def _study(
     budget = budget_of(time_budget, used_s, tools.clock, load_report)
     raise_open_files()
     writable(resume or results)
-    asked = Asked(read, results, command_line(), resume, budget)
-    run_study(asked, tools, write if report else partial(tell_measured, say=say))
+    options = RunOptions(read, results, command_line(), resume, budget)
+    run_study(options, tools, write if report else partial(tell_measured, say=say))

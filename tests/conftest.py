@@ -154,8 +154,8 @@ def machine_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 def run_unheard() -> Callable[..., Path]:
     """Runs an experiment on real servers; nobody is told and no report written. Its folder."""
     from loadtests.measure.tools import Tools
-    from loadtests.run.asked import Asked
     from loadtests.run.flow import run_study
+    from loadtests.run.options import RunOptions
 
     def run(
         experiment: Experiment, artefacts: Artefacts, results: Path, heard: Any = None, **tools: Any
@@ -163,7 +163,9 @@ def run_unheard() -> Callable[..., Path]:
         heard = heard or Mock()
         edges = (results, heard.say, lambda _: nullcontext(heard), lambda _: nullcontext())
         prepared = Tools(*edges, prepare=lambda *_: artefacts, **tools)
-        return run_study(Asked(lambda: experiment, results, "pytest"), prepared, heard.reported)
+        return run_study(
+            RunOptions(lambda: experiment, results, "pytest"), prepared, heard.reported
+        )
 
     return run
 

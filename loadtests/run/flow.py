@@ -11,35 +11,35 @@ from loadtests.measure.session import started
 from loadtests.measure.tools import Progress, RunContext, Tools
 from loadtests.measure.trial import measure
 from loadtests.run.agenda import Agenda
-from loadtests.run.asked import Asked
 from loadtests.run.folder import finish, opened
-from loadtests.run.stops import reportable
+from loadtests.run.options import RunOptions
+from loadtests.run.stops import says_how_to_report
 from loadtests.spec.contenders import resolve_contenders
 from loadtests.spec.experiment import Experiment
 from loadtests.spec.external import describe_load, external_among
 from servers.discovery import Contender
 
 
-def run_study(asked: Asked, tools: Tools, report: Callable[[Path], None]) -> Path:
+def run_study(options: RunOptions, tools: Tools, report: Callable[[Path], None]) -> Path:
     """Measures the contenders of an experiment under equal load; returns the folder of the run.
 
     report: derives every figure from the records, decides, and writes the report.
     """
-    experiment = asked.read()
+    experiment = options.read()
     contenders = resolve_contenders(experiment)
     with ExitStack() as reserved:
-        reserved.enter_context(asked.reserved())
+        reserved.enter_context(options.reserved())
         _announce_services(experiment, contenders, tools)
         tools.say("Preparing the model and the traffic")
         artefacts = tools.prepare(
-            experiment.model, experiment.texts, experiment.seed, tools.cache, asked.until_s
+            experiment.model, experiment.texts, experiment.seed, tools.cache, options.until_s
         )
-        reserved.enter_context(tools.alone(asked.until_s))  # the report loads the machine, too
+        reserved.enter_context(tools.alone(options.until_s))  # the report loads the machine, too
         with (
-            opened(asked, experiment, contenders, artefacts, tools) as run,
+            opened(options, experiment, contenders, artefacts, tools) as run,
             tools.watch(run) as progress,
         ):
-            agenda = Agenda(contenders, run, progress, asked.until_s)
+            agenda = Agenda(contenders, run, progress, options.until_s)
             for _ in agenda.passes():
                 _measure_engines(agenda, contenders, run, progress)
                 # Each session is planned from what was recorded before; its contender is started,
@@ -52,7 +52,7 @@ def run_study(asked: Asked, tools: Tools, report: Callable[[Path], None]) -> Pat
                             if server.broke_down():
                                 break
             finish(run, agenda.dropped)
-        with reportable(run.folder):
+        with says_how_to_report(run.folder):
             report(run.folder)
     return run.folder
 

@@ -14,11 +14,11 @@ from loadtests.measure.tools import RunContext, Tools
 from loadtests.plan.time_budget import plan_in_words
 from loadtests.records.run_folder import begin_run, forget_failed, remove_unfinished, update_json
 from loadtests.records.trials import Dropped, RecordError, read_begun, read_json
-from loadtests.run.asked import Asked
 from loadtests.run.forecast import forecast_of
 from loadtests.run.manifest import changed_since, describe_run
+from loadtests.run.options import RunOptions
 from loadtests.run.os_limits import limits_in_force, shortages
-from loadtests.run.stops import continuable
+from loadtests.run.stops import says_how_to_resume
 from loadtests.spec.experiment import Experiment
 from loadtests.spec.inputs import keep_inputs
 from servers.discovery import Contender
@@ -26,7 +26,7 @@ from servers.discovery import Contender
 
 @contextmanager
 def opened(
-    asked: Asked,
+    options: RunOptions,
     experiment: Experiment,
     contenders: Mapping[str, Contender],
     artefacts: Artefacts,
@@ -35,21 +35,23 @@ def opened(
     """The run, begun, and this process on the load generator's cores. BudgetError where there is no
     time for anything, and RecordError where a run cannot be continued: nothing is written then."""
     cores = split_cores(available_cores(), experiment.load.workers)
-    manifest = describe_run(experiment, artefacts, cores, asked.command, tools.now())
+    manifest = describe_run(experiment, artefacts, cores, options.command, tools.now())
     for sentence in shortages(experiment, limits_in_force()):
         tools.say(sentence)
-    run_id = continued(asked.resumed, manifest) if asked.resumed else manifest["run_id"]
-    folder = asked.resumed or asked.results / manifest["run_id"]
+    run_id = continued(options.resumed, manifest) if options.resumed else manifest["run_id"]
+    folder = options.resumed or options.results / manifest["run_id"]
     run = RunContext(folder, experiment, artefacts, cores, Gpu.find(), run_id, tools)
-    if asked.budget:
-        forecast = forecast_of(contenders, run, asked.until_s)
-        tools.say(plan_in_words(forecast.tiers, forecast.lengths_s(), asked.budget, tools.clock()))
+    if options.budget:
+        forecast = forecast_of(contenders, run, options.until_s)
+        tools.say(
+            plan_in_words(forecast.tiers, forecast.lengths_s(), options.budget, tools.clock())
+        )
     with ExitStack() as stack:
-        if not asked.resumed:
-            folder = begin_run(asked.results, manifest)
-            stack.enter_context(writing(folder, asked.command))
+        if not options.resumed:
+            folder = begin_run(options.results, manifest)
+            stack.enter_context(writing(folder, options.command))
             run = replace(run, folder=folder, run_id=folder.name)
-        stack.enter_context(continuable(folder))
+        stack.enter_context(says_how_to_resume(folder))
         stack.enter_context(running_on(cores["load"]))
         remove_unfinished(folder)
         keep_inputs(experiment, folder)

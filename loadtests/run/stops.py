@@ -16,7 +16,7 @@ DISK_ERRORS = (
 )
 
 
-def correctable(error: OSError, folder: Path | None = None) -> tuple[str, str] | None:
+def found_and_remedy(error: OSError, folder: Path | None = None) -> tuple[str, str] | None:
     """What was found and what to do about it; None: it is a fault of the study. Files in folder are
     not named one by one."""
     number = exhausted(error)
@@ -32,7 +32,7 @@ def correctable(error: OSError, folder: Path | None = None) -> tuple[str, str] |
 
 
 @contextmanager
-def continuable(folder: Path) -> Iterator[None]:
+def says_how_to_resume(folder: Path) -> Iterator[None]:
     """A block in which a run is measured: whatever stops it says how to go on."""
     go_on = f"study run --resume {folder}"
     try:
@@ -40,7 +40,7 @@ def continuable(folder: Path) -> Iterator[None]:
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"Finished trials are kept: {go_on}") from None
     except OSError as error:
-        known = correctable(error, folder)
+        known = found_and_remedy(error, folder)
         if known is None:
             raise
         found, remedy = known
@@ -50,7 +50,7 @@ def continuable(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def reportable(folder: Path) -> Iterator[None]:
+def says_how_to_report(folder: Path) -> Iterator[None]:
     """A block in which the report of a measured run is written."""
     try:
         yield

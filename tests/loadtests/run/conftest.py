@@ -21,8 +21,8 @@ from loadtests.plan.rounds import PlannedTrial
 from loadtests.plan.time_budget import CLOSING_S, TimeBudget
 from loadtests.plan.timetable import TimeUp
 from loadtests.records.trials import Dropped, EngineFacts, TrialRecord
-from loadtests.run.asked import Asked
 from loadtests.run.flow import run_study
+from loadtests.run.options import RunOptions
 from loadtests.spec.experiment import Experiment
 from loadtests.wire.address import Address
 from loadtests.wire.formats import Answer
@@ -197,7 +197,7 @@ def study(tmp_path: Path) -> Callable[..., Heard]:
             budget = TimeBudget(budget_s + CLOSING_S, machine.now_s)
         results = tmp_path / "results"
         begun = next(results.iterdir()) if results.is_dir() else None
-        asked = Asked(lambda: experiment, results, "study run", begun, budget)
+        asked = RunOptions(lambda: experiment, results, "study run", begun, budget)
         run_study(asked, tools, heard.reported.append)
         return heard
 

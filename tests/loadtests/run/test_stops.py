@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from loadtests.records.trials import RecordError
-from loadtests.run.stops import continuable
+from loadtests.run.stops import says_how_to_resume
 
 
 def told(error: BaseException) -> str:
     folder = Path("/results/a")
-    with pytest.raises(RecordError) as stopped, continuable(folder):
+    with pytest.raises(RecordError) as stopped, says_how_to_resume(folder):
         raise error
     return str(stopped.value)
 
@@ -38,5 +38,5 @@ def test_a_machine_that_has_no_more_of_something_has_a_remedy() -> None:
 
 
 def test_a_fault_of_the_study_is_not_explained_away() -> None:
-    with pytest.raises(ConnectionResetError), continuable(Path("/results/a")):
+    with pytest.raises(ConnectionResetError), says_how_to_resume(Path("/results/a")):
         raise ConnectionResetError(errno.ECONNRESET, "reset")

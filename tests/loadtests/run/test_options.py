@@ -1,11 +1,11 @@
-"""What is asked of a run is checked before anything is done for it."""
+"""The options of a run are checked before anything is done for it."""
 
 from pathlib import Path
 
 import pytest
 
 from loadtests.plan.time_budget import BudgetError, report_s
-from loadtests.run.asked import budget_of, experiment_of
+from loadtests.run.options import budget_of, experiment_of
 from loadtests.spec.file import SpecError
 
 

@@ -1,4 +1,4 @@
-"""What a person asks of a run, checked before anything is done for it."""
+"""The options of a run, checked before anything is done for it."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ from loadtests.spec.overrides import with_overrides
 
 
 @dataclass(frozen=True)
-class Asked:
+class RunOptions:
     """read: gives the experiment, or a SpecError. resumed: the run to continue; otherwise a new
     one is begun under results."""
 
