@@ -72,8 +72,10 @@ class Machine:
             server.restarts_file = log.with_suffix(".restarts")
             server.restarts_file.write_text(self.restarts[contender.name], encoding="utf-8")
         self.started.append(contender.name)
-        yield server
-        self.stopped.append(contender.name)
+        try:
+            yield server
+        finally:
+            self.stopped.append(contender.name)
 
     def ask(self, _: Address, expected: Sequence[TrafficText]) -> list[ParityComparison]:
         return [ParityComparison(text, Answer(text.label, text.confidence)) for text in expected]

@@ -8,12 +8,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 
 from loadtests.launch.server import LaunchError
 from loadtests.measure.locust_process import DriveError
-from loadtests.measure.replay import send_lag_p99_ms
 from loadtests.records.trials import (
     RecordError,
     TrialRecord,
@@ -23,6 +21,7 @@ from loadtests.records.trials import (
 )
 from loadtests.run.flow import run_study
 from loadtests.spec.experiment import CapacitySpec, EnginesSpec, Experiment, LoadSpec
+from loadtests.wire.probe import ProbeError
 
 LATE = {"lag_ms": 1e6}
 NO_ROOM = (f"OSError: [Errno 28] {os.strerror(errno.ENOSPC)}",)
@@ -86,6 +85,18 @@ def test_a_contender_that_does_not_start_is_a_row_with_its_reason_and_the_rest_g
         assert (found[name].status, found[name].startup_s) == ("failed", None)
         assert found[name].reason == "null-grpc did not answer in time."
         assert found[name].log_tail == ("its last words",)
+
+
+def test_a_contender_that_does_not_answer_before_the_load_fails_and_is_stopped(
+    study: Any, machine: Any, trials: Any
+) -> None:
+    def refuse(*_: object) -> Any:
+        raise ProbeError("expected an answer, found nothing.")
+
+    on = machine()
+    study(on, asked("null-http", rates_rps=(30, 40)), ask=refuse)
+    assert {trial.reason for trial in trials().values()} == {"expected an answer, found nothing."}
+    assert on.stopped == on.started == ["null-http"]
 
 
 def test_a_trial_in_which_the_server_restarted_a_part_of_itself_fails_and_the_next_has_a_new_one(
@@ -255,14 +266,3 @@ def test_a_report_that_is_stopped_says_how_to_write_it(run: Any, heard_until: An
 
     with pytest.raises(KeyboardInterrupt, match="Every trial is kept: study report "):
         run("null-http", heard=heard_until(None, reported=Stopped()))
-
-
-def test_send_lag_counts_requests_of_the_steady_state_only() -> None:
-    rows = pd.DataFrame(
-        {
-            "phase": ["warm-up", "steady", "steady"],
-            "scheduled_s": [0.0, 1.0, 2.0],
-            "sent_s": [0.5, 1.001, 2.004],
-        }
-    )
-    assert send_lag_p99_ms(rows) == pytest.approx(4.0)

@@ -133,6 +133,19 @@ def test_a_contender_that_hangs_while_it_starts_is_not_started_again_at_the_cost
     assert any(what.contender == "simulated-b" and what.repeat == 2 for what in dropped)
 
 
+def test_a_trial_that_the_end_cuts_off_is_dropped_and_its_contender_stopped(
+    run: Run, new_machine: Any
+) -> None:
+    machine = new_machine(around_trial_s=1000.0)
+    dropped = run(machine, 200)
+    assert machine.now_s == 200
+    (cut,) = machine.cut
+    assert machine.made == []
+    assert machine.stopped == machine.started == ["null-http"]
+    assert "cut off when the time budget was used up" in dropped[0].detail
+    assert cut.split("-")[0] == dropped[0].purpose == "search"
+
+
 def test_what_there_was_no_time_for_is_in_the_manifest(run: Run, new_machine: Any) -> None:
     dropped = run(new_machine(), 60)
     named = {(what.purpose, what.repeat, what.contender) for what in dropped}
