@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from loadtests.generator.assignment import Assignment
 from loadtests.generator.schedule import Schedule
 from loadtests.generator.worker_rows import read_rows
 from loadtests.host.cores import disjoint
@@ -47,18 +48,7 @@ def replay(
     work = work_folder(trial, context)
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
-    load = context.experiment.load
-    assignment = assign(
-        server.address,
-        trial.level,
-        trial.phases,
-        schedule,
-        context.artefacts.traffic_path,
-        work,
-        own_cores=disjoint(context.cores),
-        timeout_s=load.request_timeout_s,
-        workers=load.workers,
-    )
+    assignment = _assignment(trial, server, schedule, context)
     cores = _watched_cores(trial, context)
     _settle(server)
     started_at = context.tools.now().isoformat(timespec="seconds")
@@ -86,6 +76,23 @@ def replay(
         sampler.sources,
         before,
         after,
+    )
+
+
+def _assignment(
+    trial: PlannedTrial, server: RunningServer, schedule: Schedule, context: "RunContext"
+) -> Assignment:
+    load = context.experiment.load
+    return assign(
+        server.address,
+        trial.level,
+        trial.phases,
+        schedule,
+        context.artefacts.traffic_path,
+        work_folder(trial, context),
+        own_cores=disjoint(context.cores),
+        timeout_s=load.request_timeout_s,
+        workers=load.workers,
     )
 
 

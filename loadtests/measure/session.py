@@ -1,6 +1,6 @@
 """A server session: a contender is started, its answers are compared, and it is stopped again."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -12,7 +12,6 @@ from loadtests.measure.tools import RunContext
 from loadtests.plan.rounds import PlannedTrial
 from loadtests.plan.timetable import Limits, TimeUp, cut_off
 from loadtests.wire.probe import ProbeError
-from servers.discovery import Contender
 from servers.launch_args import READY_WITHIN_S
 
 
@@ -48,18 +47,26 @@ class Session:
 
 @dataclass(frozen=True)
 class Started:
-    """A contender that is ready, with its answers before the load; server None: one that is not,
-    for this reason."""
+    """A contender and its answers before the load; error: it is not ready, or does not answer."""
 
     log: Path
     server: RunningServer | None = None
-    answers: tuple[ParityComparison, ...] = ()
-    reason: str = ""
-    log_tail: tuple[str, ...] = ()
+    answers: Sequence[ParityComparison] = ()
+    error: LaunchError | ProbeError | None = None
+
+    def ready(self) -> RunningServer:
+        """The server; raises why it cannot be measured."""
+        if self.error is not None:
+            raise self.error
+        assert self.server is not None
+        return self.server
 
     def broke_down(self) -> bool:
-        """Whether it ended, or started a part of itself again: it serves no further trial."""
-        return self.server is not None and bool(not self.server.alive() or self.server.broken())
+        """Whether it was ready and ended, or started a part of itself again: it serves no further
+        trial."""
+        if self.error is not None:
+            return False
+        return not self.ready().alive() or self.ready().broken() is not None
 
 
 @contextmanager
@@ -68,6 +75,8 @@ def started(session: Session, context: RunContext) -> Iterator[Started]:
     contender, limits = session.first.contender, session.limits
     log = context.folder / "trials" / f".{session.first.trial_id}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
+    server, answers = None, list[ParityComparison]()
+    failed: LaunchError | ProbeError | None = None
     with ExitStack() as stack:
         stack.callback(log.unlink, missing_ok=True)
         try:
@@ -82,18 +91,12 @@ def started(session: Session, context: RunContext) -> Iterator[Started]:
             )
             # Left before the server is stopped: nothing may cut that off.
             stack.enter_context(cut_off(limits.time.until_end_s()))
-            found = _answers(server, contender, context)
+            expected = expected_answers(contender, context.artefacts.texts)
+            answers = context.tools.ask(server.address, expected)
         except LaunchError as error:
             late = f" The budget of time left it {limits.start_s:.0f} s to start."
-            reason = f"{error}{late if limits.start_s < READY_WITHIN_S else ''}"
-            found = Started(log, reason=reason, log_tail=error.log_tail)
-        yield found
-
-
-def _answers(server: RunningServer, contender: Contender, context: RunContext) -> Started:
-    """What it answers before the load, or that it does not."""
-    expected = expected_answers(contender, context.artefacts.texts)
-    try:
-        return Started(server.log, server, tuple(context.tools.ask(server.address, expected)))
-    except ProbeError as error:
-        return Started(server.log, reason=str(error), log_tail=server.log_tail())
+            short = limits.start_s < READY_WITHIN_S
+            failed = LaunchError(f"{error}{late if short else ''}", error.log_tail)
+        except ProbeError as error:
+            failed = error
+        yield Started(log, server, answers, failed)

@@ -21,7 +21,6 @@ from loadtests.records.trials import Dropped, EngineFacts, TrialRecord
 from loadtests.spec.experiment import Experiment
 from loadtests.wire.address import Address
 from loadtests.wire.texts import TrafficText
-from servers.discovery import Contender
 
 
 class Progress(Interface):
@@ -35,33 +34,6 @@ class Progress(Interface):
     def dropped(self, what: Dropped) -> None: ...
 
 
-class Launch(Interface):
-    """Starts a contender, and stops it when the block ends."""
-
-    def __call__(
-        self,
-        contender: Contender,
-        *,
-        model_dir: Path,
-        cores: Sequence[int],
-        log: Path,
-        ready_within_s: float,
-    ) -> AbstractContextManager[RunningServer]: ...
-
-
-class Prepare(Interface):
-    """Makes the model and the traffic, before until_s on the clock of time.monotonic."""
-
-    def __call__(
-        self, model: str, texts: str | None, seed: int, cache: Path, until_s: float
-    ) -> Artefacts: ...
-
-
-MeasureEngines = Callable[
-    [Sequence[WantedEngine], EngineBench, Callable[[str], None]], Iterator[EngineFacts]
-]
-
-
 @dataclass(frozen=True)
 class Tools:
     """cache: where what prepare makes is kept. alone: held while this machine measures; its
@@ -73,11 +45,13 @@ class Tools:
     alone: Callable[[float], AbstractContextManager[None]]
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], datetime] = partial(datetime.now, UTC)
-    prepare: Prepare = prepare
-    launch: Launch = launched
+    prepare: Callable[[str, str | None, int, Path, float], Artefacts] = prepare
+    launch: Callable[..., AbstractContextManager[RunningServer]] = launched
     ask: Callable[[Address, Sequence[TrafficText]], list[ParityComparison]] = check_answers
     replay: Callable[[PlannedTrial, RunningServer, Schedule, "RunContext"], Attempt] = replay
-    measure_engines: MeasureEngines = measured_engines
+    measure_engines: Callable[
+        [Sequence[WantedEngine], EngineBench, Callable[[str], None]], Iterator[EngineFacts]
+    ] = measured_engines
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from loadtests.generator.schedule import Schedule, closed_schedule, open_schedule
 from loadtests.host.disk import require_room
 from loadtests.launch.parity import ExpectedAnswers, answers_before_load, expected_answers
-from loadtests.launch.server import RunningServer
+from loadtests.launch.server import LaunchError
 from loadtests.measure.locust_process import DriveError
 from loadtests.measure.replay import SETTLE_WITHIN_S, Attempt, cores_of, work_folder
 from loadtests.measure.session import Started
@@ -20,6 +20,7 @@ from loadtests.records.disturbance import disturbed
 from loadtests.records.tables import REQUESTS_SCHEMA, TELEMETRY_SCHEMA, write_table
 from loadtests.records.trials import SEND_LAG_SHARE, TrialRecord, write_trial
 from loadtests.spec.external import ExternalContender
+from loadtests.wire.address import Address
 from loadtests.wire.probe import ProbeError
 
 MAX_ATTEMPTS = 3
@@ -31,32 +32,25 @@ def measure(
     """Runs the trial and saves it; a contender that did not start, or fails, is a failed trial with
     the reason, unless a full disk is the reason: that is raised as its OSError."""
     record, last = _record(trial, order, context), None
-    if started.server is None:
-        record = replace(record, reason=started.reason, log_tail=started.log_tail)
-    else:
-        try:
-            record, last = _replayed(trial, record, started.server, started, limits, context)
-        except (DriveError, ProbeError) as error:
-            by_drive = error if isinstance(error, DriveError) else None
-            record = replace(
-                record,
-                reason=started.server.broken() or str(error),  # which may only be what followed
-                log_tail=by_drive.log_tail if by_drive else started.server.log_tail(),
-                client_failed=by_drive is not None and by_drive.client_failed,
-            )
-    if last is None:
+    try:
+        record, last = _replayed(trial, record, started, limits, context)
+    except (LaunchError, DriveError, ProbeError) as error:
+        server = started.server
+        tail = server.log_tail() if server else ()
+        record = replace(
+            record,
+            # What the load generator or the probe says may only be what followed.
+            reason=(server and server.broken()) or str(error),
+            log_tail=tail if isinstance(error, ProbeError) else error.log_tail,
+            client_failed=isinstance(error, DriveError) and error.client_failed,
+        )
         require_room(context.folder, record.log_tail)
     _save(trial, record, last, started.log, context)
     return record
 
 
 def _replayed(
-    trial: PlannedTrial,
-    record: TrialRecord,
-    server: RunningServer,
-    started: Started,
-    limits: Limits,
-    context: RunContext,
+    trial: PlannedTrial, record: TrialRecord, started: Started, limits: Limits, context: RunContext
 ) -> tuple[TrialRecord, Attempt]:
     """The last attempt, and the completed record. The trial is repeated where the load generator
     was late or the machine disturbed, and there is time.
@@ -64,8 +58,8 @@ def _replayed(
     Both are failures of the client or the machine and are judged before any latency is looked at,
     so that repeating cannot choose results. What was found of every attempt is recorded.
     """
-    schedule = make_schedule(trial, context)
-    expected = _expected_answers(trial, server, started, schedule, context)
+    server, schedule = started.ready(), make_schedule(trial, context)
+    expected = _expected_answers(trial, server.address, started, schedule, context)
     lags_ms: list[float | None] = []
     foreign: list[Mapping[str, float | None]] = []
     for _ in range(MAX_ATTEMPTS):
@@ -104,15 +98,11 @@ def make_schedule(trial: PlannedTrial, context: RunContext) -> Schedule:
 
 
 def _expected_answers(
-    trial: PlannedTrial,
-    server: RunningServer,
-    started: Started,
-    schedule: Schedule,
-    context: RunContext,
+    trial: PlannedTrial, address: Address, started: Started, schedule: Schedule, context: RunContext
 ) -> ExpectedAnswers:
     texts = context.artefacts.texts
     if isinstance(trial.contender, ExternalContender) and not trial.contender.compare:
-        return answers_before_load(server.address, schedule, texts, SETTLE_WITHIN_S)
+        return answers_before_load(address, schedule, texts, SETTLE_WITHIN_S)
     expected = {text.text_id: text for text in expected_answers(trial.contender, texts)}
     return ExpectedAnswers(expected, started.answers, context.experiment.parity_tolerance)
 

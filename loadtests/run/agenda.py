@@ -81,7 +81,8 @@ class Agenda:
 
     def calibration(self) -> Iterator[Session]:
         """The client alone, against servers that answer at once."""
-        for planned in self._missing(rounds.calibration(self._experiment, self._contenders)):
+        planned_sessions = rounds.calibration(self._experiment, self._contenders)
+        for planned in rounds.missing(planned_sessions, self._history.records):
             yield from self._sessions(iter(planned.trials))
         self.time.start_budget()
 
@@ -110,12 +111,12 @@ class Agenda:
     def blocks(self) -> Iterator[Session]:
         """Every contender once, in random order, and again; blocks after the first are dropped
         where the budget has no room for them."""
-        candidate_rates = self._forecast.candidate_rates
-        blocks = rounds.blocks(self._experiment, self._contenders, candidate_rates)
+        rates = self._forecast.candidate_rates
+        blocks = rounds.blocks(self._experiment, self._contenders, rates)
         for repeat in range(1, self._experiment.repeats + 1):
             self._replan()
-            block = self._in_scope(planned for planned in blocks if planned.repeat == repeat)
-            later = self._in_scope(planned for planned in blocks if planned.repeat > repeat)
+            block = self._in_scope((each for each in blocks if each.repeat == repeat), rates)
+            later = self._in_scope((each for each in blocks if each.repeat > repeat), rates)
             needed_s, later_s = self._planned_s(block), self._planned_s(later)
             self.time.ahead_s = {"blocks": needed_s + later_s}
             needed_s, left_s = self.time.expected_s(needed_s), self.time.budget_left_s()
@@ -182,22 +183,20 @@ class Agenda:
             self._drop(Dropped("measurement", 0, None, detail))
         self._forecast.candidate_rates = candidate_rates
 
-    def _in_scope(self, sessions: Iterable[ServerSession]) -> list[ServerSession]:
+    def _in_scope(
+        self, sessions: Iterable[ServerSession], rates: CandidateRates
+    ) -> list[ServerSession]:
         """Those that are in the scope and still missing."""
-        mine = self.scope.narrow(sessions, self._experiment, self._forecast.candidate_rates)
-        return self._missing(mine)
+        mine = self.scope.narrow(sessions, self._experiment, rates)
+        return rounds.missing(mine, self._history.records)
 
-    def _blocks_s(self, candidate_rates: CandidateRates) -> float:
+    def _blocks_s(self, rates: CandidateRates) -> float:
         """Planned length of what is missing of all blocks at such rates."""
-        sessions = rounds.blocks(self._experiment, self._contenders, candidate_rates)
-        mine = self.scope.narrow(sessions, self._experiment, candidate_rates)
-        return self._planned_s(self._missing(mine))
+        blocks = rounds.blocks(self._experiment, self._contenders, rates)
+        return self._planned_s(self._in_scope(blocks, rates))
 
     def _planned_s(self, sessions: Iterable[ServerSession]) -> float:
         return rounds.expected_s(sessions, self._forecast.starts())
-
-    def _missing(self, sessions: Iterable[ServerSession]) -> list[ServerSession]:
-        return rounds.missing(sessions, self._history.records)
 
     def _search_and_first_repeat(
         self, search: CapacitySearch, name: str, reserved_s: float, others_s: float
@@ -223,9 +222,8 @@ class Agenda:
     def _first_repeats(self, name: str, own: Sequence[float]) -> Sequence[PlannedTrial]:
         """What is missing of a contender's share of the first block."""
         block = rounds.block(self._experiment, self._contenders, 1, {name: own})
-        mine = self.scope.narrow(block, self._experiment, {name: own})
-        sessions = [planned for planned in self._missing(mine) if planned.contender.name == name]
-        return [trial for planned in sessions for trial in planned.trials]
+        missing = self._in_scope(block, {name: own})
+        return [t for each in missing if each.contender.name == name for t in each.trials]
 
     def _of_block(self, planned: ServerSession, rest_s: float) -> Iterator[PlannedTrial]:
         """rest_s: what the rest of the block is planned to take."""
