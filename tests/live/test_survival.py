@@ -169,6 +169,7 @@ def test_a_full_disk_ends_the_run_with_a_sentence_and_loses_no_finished_trial(
     assert all(read_trial(path) == kept[path] for path in kept)
 
 
+@pytest.mark.usefixtures("machine_left_alone")
 def test_a_wall_clock_that_steps_back_changes_no_measurement(
     artefacts: Artefacts, tmp_path: Path, run_unheard: Callable[..., Path]
 ) -> None:

@@ -140,6 +140,7 @@ class Heard:
     order: list[str] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     reported: list[Path] = field(default_factory=list)
+    texts: str | None = None
 
     def begins(self, left_s: float) -> None: ...
     def engine_underway(self, line: str, left_s: float) -> None: ...
@@ -170,17 +171,23 @@ def study(tmp_path: Path) -> Callable[..., Heard]:
 
     def start(
         machine: Machine,
-        experiment: Experiment,
+        experiment: Experiment | Callable[[], Experiment],
         budget_s: float | None = None,
         heard: Heard | None = None,
+        run_dir: Path | None = None,
         **changes: Any,
     ) -> Heard:
         heard = heard or Heard()
         texts = [TrafficText(0, "hello", 4, "null", 1.0)]
         artefacts = Artefacts(tmp_path, tmp_path, texts, {}, {})
+
+        def prepare(model: str, texts: str | None, *_: object) -> Artefacts:
+            heard.texts = texts
+            return artefacts
+
         fakes: dict[str, Any] = {
             "clock": machine.clock,
-            "prepare": lambda *_: artefacts,
+            "prepare": prepare,
             "launch": machine.launch,
             "ask": machine.ask,
             "replay": machine.replay,
@@ -198,9 +205,10 @@ def study(tmp_path: Path) -> Callable[..., Heard]:
             machine.until_s = machine.now_s + budget_s
             budget = TimeBudget(budget_s + CLOSING_S, machine.now_s)
         results = tmp_path / "results"
-        begun = next(results.iterdir()) if results.is_dir() else None
-        asked = RunOptions(lambda: experiment, results, "study run", begun, budget)
-        run_study(asked, tools, heard.reported.append)
+        begun = run_dir or (next(results.iterdir()) if results.is_dir() else None)
+        read = experiment if callable(experiment) else lambda: experiment
+        options = RunOptions(read, results, "study run", begun, budget)
+        run_study(options, tools, heard.reported.append)
         return heard
 
     return start

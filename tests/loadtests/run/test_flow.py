@@ -5,6 +5,7 @@ import inspect
 import os
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,21 @@ from loadtests.records.trials import (
     trial_folders,
 )
 from loadtests.run.flow import run_study
+from loadtests.run.options import experiment_of
 from loadtests.spec.experiment import CapacitySpec, EnginesSpec, Experiment, LoadSpec
 from loadtests.wire.probe import ProbeError
 
+EXPERIMENT = """
+name = "null-only"
+reference = "null-http"
+contenders = ["null-http"]
+[load]
+rates_rps = [20, 30]
+warmup_s = 0.5
+steady_s = 2
+[calibration]
+contenders = []
+"""
 LATE = {"lag_ms": 1e6}
 NO_ROOM = (f"OSError: [Errno 28] {os.strerror(errno.ENOSPC)}",)
 
@@ -144,6 +157,29 @@ def test_a_run_is_continued_only_as_it_was_begun(run: Any) -> None:
     run("null-http")
     with pytest.raises(RecordError, match="cannot be continued, experiment: "):
         run("null-http", rates_rps=(40,))
+
+
+def test_a_run_with_texts_of_ones_own_is_resumed_from_anywhere_once_moved(
+    study: Any, machine: Any, heard_until: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.txt").write_text("hello\n", encoding="utf-8")
+    (tmp_path / "e.toml").write_text(EXPERIMENT, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    read = partial(experiment_of, Path("e.toml"), None, None, Path("mine.txt"))
+    with pytest.raises(KeyboardInterrupt):
+        study(machine(), read, heard=heard_until(1))
+    (tmp_path / "there").mkdir()
+    (begun,) = (tmp_path / "results").iterdir()
+    begun.rename(tmp_path / "there" / "run")
+    (tmp_path / "mine.txt").unlink()
+
+    monkeypatch.chdir(tmp_path / "there")
+    resumed = study(
+        machine(), partial(experiment_of, None, Path("run"), None, None), run_dir=Path("run")
+    )
+
+    assert Path(resumed.texts).read_text(encoding="utf-8") == "hello\n"
+    assert len(resumed.finished) == 1
 
 
 def test_a_trial_whose_client_was_late_is_repeated_and_every_lag_is_recorded(
