@@ -76,7 +76,7 @@ def found_rps(machine: Any, contender: str) -> float | None:
     return max((rate for rate in probed if rate <= CAPACITY_RPS[contender]), default=None)
 
 
-@pytest.mark.parametrize("budget_s", [60, 75, 90, 120, 150, 200, 260, 330, 390, 600])
+@pytest.mark.parametrize("budget_s", [60, 90, 150, 260, 390, 600])
 def test_a_run_as_long_as_planned_ends_in_time_and_measures_all_or_none(
     run: Run, new_machine: Any, budget_s: float
 ) -> None:
@@ -99,8 +99,7 @@ def test_without_a_budget_everything_is_measured(run: Run, new_machine: Any) -> 
     assert contenders_at(machine, "noise", 3, 25) == {"simulated-a-again"}
 
 
-@pytest.mark.parametrize("usual_start_s", [15.0, 25.0])
-@pytest.mark.parametrize("budget_s", [200, 300, 400])
+@pytest.mark.parametrize(("budget_s", "usual_start_s"), [(200, 25.0), (300, 15.0), (400, 25.0)])
 def test_slow_starts_cost_later_blocks_and_not_the_first_comparison(
     run: Run, new_machine: Any, budget_s: float, usual_start_s: float
 ) -> None:
@@ -163,8 +162,8 @@ def test_a_run_goes_on_with_a_new_budget_until_nothing_is_left_out(
     sizes = []
     for _ in range(8):
         machine = new_machine()
-        dropped = run(machine, 150)
-        assert machine.now_s <= 150
+        dropped = run(machine, 240)
+        assert machine.now_s <= 240
         made += [record.trial_id for record in machine.made]
         sizes.append(len(dropped))
         if not dropped:
