@@ -33,7 +33,7 @@ def opened(
     tools: Tools,
 ) -> Iterator[RunContext]:
     """The run, begun, and this process on the load generator's cores. BudgetError where there is no
-    time for anything, and RecordError where a run cannot be continued: nothing is written then."""
+    time for anything, before a new run is written; RecordError where one cannot be continued."""
     cores = split_cores(available_cores(), experiment.load.workers)
     manifest = describe_run(experiment, artefacts, cores, options.command, tools.now())
     for sentence in shortages(experiment, limits_in_force()):

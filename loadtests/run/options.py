@@ -1,8 +1,8 @@
 """The options of a run, checked before anything is done for it."""
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,14 +30,9 @@ class RunOptions:
         """When nothing may be measured any more."""
         return self.budget.until_s if self.budget else math.inf
 
-    @contextmanager
-    def reserved(self) -> Iterator[None]:
+    def reserved(self) -> AbstractContextManager[None]:
         """Nobody else continues the run meanwhile; a new one is reserved where it begins."""
-        if self.resumed is None:
-            yield
-        else:
-            with writing(self.resumed, self.command):
-                yield
+        return writing(self.resumed, self.command) if self.resumed else nullcontext()
 
 
 def experiment_of(
