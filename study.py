@@ -27,8 +27,8 @@ import typer
 from commands.bundle import bundle_up
 from commands.check import check
 from commands.colocate import colocate_models
+from commands.common import let_children_find_this_project, temporary_files
 from commands.errors import exits_with_a_sentence
-from commands.process import let_children_find_this_project, temporary_files
 from commands.report import list_all, report
 from commands.run import capacity, run, smoke
 from commands.serve import serve
