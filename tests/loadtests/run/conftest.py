@@ -136,15 +136,18 @@ class Heard:
     stop_after: int | None = None
     finished: list[str] = field(default_factory=list)
     records: list[TrialRecord] = field(default_factory=list)
+    left_s: list[float] = field(default_factory=list)
     drops: list[Dropped] = field(default_factory=list)
     order: list[str] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     reported: list[Path] = field(default_factory=list)
     texts: str | None = None
 
-    def begins(self, left_s: float) -> None: ...
     def engine_underway(self, line: str, left_s: float) -> None: ...
     def session_started(self, contender: str, left_s: float) -> None: ...
+
+    def begins(self, left_s: float) -> None:
+        self.left_s.append(left_s)
 
     def engine_measured(self, facts: EngineFacts, left_s: float) -> None:
         self.order.append(facts.engine)
@@ -153,6 +156,7 @@ class Heard:
         self.finished.append(record.trial_id)
         self.order.append(record.trial_id)
         self.records.append(record)
+        self.left_s.append(left_s)
         if len(self.finished) == self.stop_after:
             raise KeyboardInterrupt
 

@@ -88,6 +88,12 @@ def test_a_study_prepares_measures_records_and_then_reports(
     assert heard.reported == list((tmp_path / "results").iterdir())
 
 
+def test_the_time_left_counts_each_start_and_each_trial(run: Any, machine: Any) -> None:
+    on = machine()
+    heard = run("null-http", "null-grpc", on=on)
+    assert heard.left_s == pytest.approx([on.now_s, on.now_s / 2, 0])
+
+
 def test_a_contender_that_does_not_start_is_a_row_with_its_reason_and_the_rest_goes_on(
     run: Any, machine: Any, trials: Any
 ) -> None:
