@@ -9,7 +9,7 @@ import tomllib
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -152,14 +152,28 @@ def machine_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def run_unheard() -> Callable[..., Path]:
-    """Runs an experiment on real servers; nobody is told and no report written. Its folder."""
+    """Runs an experiment on real servers; nobody is told and no report written. Its folder.
+
+    left_alone: no trial is repeated for what others do on its cores, such as the suite's workers.
+    """
+    from loadtests.measure.replay import replay
     from loadtests.measure.tools import Tools
     from loadtests.run.flow import run_study
     from loadtests.run.options import RunOptions
 
     def run(
-        experiment: Experiment, artefacts: Artefacts, results: Path, heard: Any = None, **tools: Any
+        experiment: Experiment,
+        artefacts: Artefacts,
+        results: Path,
+        heard: Any = None,
+        left_alone: bool = False,
+        **tools: Any,
     ) -> Path:
+        def undisturbed(*trial: Any) -> Any:
+            return replace(replay(*trial), foreign_share={"server": None, "load": None})
+
+        if left_alone:
+            tools["replay"] = undisturbed
         heard = heard or Mock()
         edges = (results, heard.say, lambda _: nullcontext(heard), lambda _: nullcontext())
         prepared = Tools(*edges, prepare=lambda *_: artefacts, **tools)

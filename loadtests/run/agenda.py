@@ -13,7 +13,6 @@ from loadtests.plan.timetable import Limits
 from loadtests.records.disturbance import was_disturbed
 from loadtests.records.run_folder import update_json
 from loadtests.records.trials import Dropped, TrialRecord, read_begun
-from loadtests.run.capacity_search import CapacitySearch
 from loadtests.run.forecast import forecast_of
 from servers.discovery import Contender
 from servers.launch_args import READY_WITHIN_S
@@ -88,8 +87,7 @@ class Agenda:
 
     def search(self) -> Iterator[Session]:
         """Every contender's highest rate for each SLO, as far as there is time to repeat them."""
-        search = self._forecast.search
-        if search is None:
+        if self._experiment.capacity is None:
             return
         n_before = len(self._history.records)
         order = search_order(self._experiment, reference_first=self.time.ends)
@@ -100,13 +98,13 @@ class Agenda:
             later_s = rounds.expected_search_s(self._experiment, order[k:], fine=True)
             reserved_s = later_s + self.time.ahead_s["blocks"] if self.scope.fine else math.inf
             others_s = self._forecast.others_s(self.scope, name)
-            trials = self._search_and_first_repeat(search, name, reserved_s, others_s)
+            trials = self._search_and_first_repeat(name, reserved_s, others_s)
             yield from self._sessions(trials, others_s)
             self.time.ahead_s["search"] = later_s
         probed = {
             record.contender_name for record in list(self._history.records.values())[n_before:]
         }
-        self._decide_candidate_rates(search, probed)
+        self._decide_candidate_rates(probed)
 
     def blocks(self) -> Iterator[Session]:
         """Every contender once, in random order, and again; blocks after the first are dropped
@@ -172,13 +170,13 @@ class Agenda:
         last = next(reversed(self._history.records.values()), None)
         return last is None or not was_disturbed(last)
 
-    def _decide_candidate_rates(self, search: CapacitySearch, probed: Container[str]) -> None:
+    def _decide_candidate_rates(self, probed: Container[str]) -> None:
         """Rates once decided are kept where the search has not gone on since."""
         decided = read_begun(self._context.folder).candidate_rates or {}
         kept = {name: rates for name, rates in decided.items() if name not in probed}
-        candidate_rates = {**search.affordable_rates(self._blocks_s), **kept}
+        candidate_rates = {**self._forecast.affordable_rates(self._blocks_s), **kept}
         update_json(self._context.folder / "manifest.json", candidate_rates=candidate_rates)
-        if not search.covered_by(candidate_rates):
+        if not self._forecast.found_are_in(candidate_rates):
             detail = "rates found for the SLOs after the first: the budget of time is short"
             self._drop(Dropped("measurement", 0, None, detail))
         self._forecast.candidate_rates = candidate_rates
@@ -199,7 +197,7 @@ class Agenda:
         return rounds.expected_s(sessions, self._forecast.starts())
 
     def _search_and_first_repeat(
-        self, search: CapacitySearch, name: str, reserved_s: float, others_s: float
+        self, name: str, reserved_s: float, others_s: float
     ) -> Iterator[PlannedTrial]:
         """The probes of one contender and, in the same session, its share of the first block.
 
@@ -210,8 +208,8 @@ class Agenda:
         share_s = sum(trial.expected_s for trial in self._first_repeats(name, guessed))
         common_s = sum(trial.expected_s for trial in self._first_repeats(name, []))
         while True:
-            yield from search.trials(name, reserved_s, others_s + share_s, self._drop)
-            own = search.found_rates(name)
+            yield from self._forecast.probes(name, reserved_s, others_s + share_s, self._drop)
+            own = self._forecast.found_rates(name)
             trials = self._first_repeats(name, own)
             again = [trial for trial in trials if trial.level.rate_rps in own]
             if not again or not self.time.can_begin(again[0].expected_s + others_s + common_s):

@@ -169,7 +169,6 @@ def test_a_full_disk_ends_the_run_with_a_sentence_and_loses_no_finished_trial(
     assert all(read_trial(path) == kept[path] for path in kept)
 
 
-@pytest.mark.usefixtures("machine_left_alone")
 def test_a_wall_clock_that_steps_back_changes_no_measurement(
     artefacts: Artefacts, tmp_path: Path, run_unheard: Callable[..., Path]
 ) -> None:
@@ -182,7 +181,7 @@ def test_a_wall_clock_that_steps_back_changes_no_measurement(
     experiment = tmp_path / "null-only.toml"
     experiment.write_text(EXPERIMENT.replace("[20, 30, 40]", "[20, 30]"), encoding="utf-8")
     asked = read_experiment(experiment)
-    folder = run_unheard(asked, artefacts, tmp_path / "stepped", now=stepping_back)
+    folder = run_unheard(asked, artefacts, tmp_path / "stepped", left_alone=True, now=stepping_back)
     trials = trial_folders(folder)
     started = [read_trial(trial) for trial in trials]
     assert [trial.status for trial in started] == ["completed"] * 2

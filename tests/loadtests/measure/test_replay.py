@@ -31,7 +31,7 @@ def trials(
     )
     folder = tmp_path_factory.mktemp("run")
     artefacts = Artefacts(folder, traffic_file, read_traffic(traffic_file), {}, {})
-    return run_unheard(experiment, artefacts, folder / "results") / "trials"
+    return run_unheard(experiment, artefacts, folder / "results", left_alone=True) / "trials"
 
 
 def test_telemetry_covers_the_steady_state_of_server_and_load_generator(trials: Path) -> None:

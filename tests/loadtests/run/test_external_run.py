@@ -26,7 +26,6 @@ def run(
     tmp_path: Path,
     traffic_file: Path,
     run_unheard: Callable[..., Path],
-    machine_left_alone: None,
 ) -> Callable[..., dict[str, TrialRecord]]:
     """Runs contenders and returns the trials by name."""
 
@@ -49,7 +48,7 @@ def run(
         artefacts = Artefacts(tmp_path, traffic_file, read_traffic(traffic_file), {}, {})
         heard = Mock()
         heard.trial_finished.side_effect = lambda *_: after_trial()
-        folder = run_unheard(experiment, artefacts, tmp_path / "results", heard)
+        folder = run_unheard(experiment, artefacts, tmp_path / "results", heard, left_alone=True)
         return {path.name: read_trial(path) for path in trial_folders(folder)}
 
     return start

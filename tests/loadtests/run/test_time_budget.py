@@ -209,7 +209,7 @@ def test_starts_on_a_gpu_are_planned_longer_until_they_are_seen(tmp_path: Path) 
 
     def starts(until_s: float, history: History) -> list[float]:
         time = Timetable(None, until_s=until_s)
-        planned = Forecast(tmp_path, experiment, contenders, history, time, None).starts()
+        planned = Forecast(tmp_path, experiment, contenders, history, time).starts()
         return [planned.of(name) for name in names]
 
     nothing = History(tmp_path, experiment)
