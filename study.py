@@ -26,13 +26,12 @@ import typer
 
 from commands.bundle import bundle_up
 from commands.check import check
-from commands.children import let_children_find_this_project
 from commands.colocate import colocate_models
+from commands.common import let_children_find_this_project, temporary_files
 from commands.errors import exits_with_a_sentence
 from commands.report import list_all, report
 from commands.run import capacity, run, smoke
 from commands.serve import serve
-from commands.temporary import temporary_files
 from commands.tools import calibrate_clients, crosscheck_clients
 
 COMMANDS: Mapping[str, Callable[..., None]] = {

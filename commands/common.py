@@ -17,6 +17,8 @@ from rich.console import Console
 from rich.text import Text
 
 from commands.errors import FolderError
+from loadtests.host.temporary import temporary_files as temporary_files
+from servers.surroundings import child_environment
 
 if TYPE_CHECKING:
     from servers.discovery import Contender
@@ -46,6 +48,11 @@ ResultsOption = Annotated[
 
 # What services, files and folders are called is printed as it is: "[/]" is no markup there.
 console = Console(markup=False, highlight=False, emoji=False)
+
+
+def let_children_find_this_project() -> None:
+    """Servers, load generators and the notebook's kernel start from wherever a person stands."""
+    os.environ.update(child_environment(os.environ))
 
 
 def say(text: str) -> None:

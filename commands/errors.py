@@ -1,18 +1,11 @@
 """What a person can correct, said in one sentence with exit code 2 and never as a traceback."""
 
-import errno
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 
 import typer
-
-DISK_ERRORS = (
-    *(errno.ENOSPC, errno.EDQUOT, errno.EROFS),
-    *(errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR),
-    *(errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG),
-)
 
 
 class FolderError(RuntimeError):
@@ -64,8 +57,8 @@ def exits_with_a_sentence(command: Callable[..., None]) -> Callable[..., None]:
                     print(f"  | {line}", file=sys.stderr)
                 print(f"study: {sentence}", file=sys.stderr)
                 raise typer.Exit(2) from error
-        except KeyboardInterrupt:  # also while an error is looked up
-            print("\nStopped.", file=sys.stderr)
+        except KeyboardInterrupt as stopped:  # also while an error is looked up
+            print(f"\nStopped. {stopped}".rstrip(), file=sys.stderr)
             raise typer.Exit(130) from None
 
     return wrapped
@@ -75,14 +68,10 @@ def _sentence(error: Exception) -> str | None:
     """What a person is told of an error that they can correct; None: it is a fault of the study."""
     if not isinstance(error, OSError):
         return str(error) if isinstance(error, expected_errors()) else None
-    from loadtests.wire.client_limits import REMEDIES, exhausted
+    from loadtests.run.stops import found_and_remedy
 
-    number = exhausted(error)
-    if number is not None:
-        return f"this machine has no more of something ({error.strerror}): {REMEDIES[number]}."
-    if error.errno in DISK_ERRORS:
-        return str(FolderError(error.filename2 or error.filename or "the disk", error))
-    return None
+    known = found_and_remedy(error)
+    return f"{known[0]}; {known[1]}." if known else None
 
 
 @contextmanager

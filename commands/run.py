@@ -1,11 +1,29 @@
 """`study run`, `study capacity` and `study smoke`: an experiment, its trials, its report."""
 
+import time
+from collections.abc import Callable
+from functools import partial
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from commands.common import RESULTS, ModelOption, ResultsOption, TextsOption
+from commands.common import (
+    CACHE,
+    RESULTS,
+    ModelOption,
+    ResultsOption,
+    TextsOption,
+    command_line,
+    console,
+    machine_lock,
+    say,
+    writable,
+)
+
+if TYPE_CHECKING:
+    from loadtests.spec.experiment import Experiment
 
 
 def run(
@@ -36,9 +54,10 @@ def run(
     ] = None,
 ) -> None:
     """Run an experiment against real servers and write its report."""
-    from commands import running
+    from loadtests.run.options import experiment_of
 
-    running.run(experiment, resume, model, texts, results, report, time_budget)
+    read = partial(experiment_of, experiment, resume, model, texts)
+    _study(read, results, resume, time_budget, report)
 
 
 def capacity(
@@ -68,15 +87,55 @@ def capacity(
     results: ResultsOption = RESULTS,
 ) -> None:
     """Search each contender's capacity under the SLO, and certify it by repeats."""
-    from commands import running
+    from loadtests.spec.file import read_experiment
+    from loadtests.spec.overrides import capacity_only, with_overrides
 
-    running.capacity(experiment, slo or [], budget_s, model, texts, results)
+    def read() -> "Experiment":
+        asked = capacity_only(read_experiment(experiment), slo or [], budget_s)
+        return with_overrides(asked, model, texts)
+
+    _study(read, results)
 
 
 def smoke(
     model: ModelOption = None, texts: TextsOption = None, results: ResultsOption = RESULTS
 ) -> None:
     """Run every contender once, in about two minutes, to show that all parts work."""
-    from commands import running
+    from loadtests.run.options import experiment_of
 
-    running.smoke(model, texts, results)
+    _study(partial(experiment_of, Path("smoke"), None, model, texts), results, smoke=True)
+
+
+def _study(
+    read: Callable[[], "Experiment"],
+    results: Path,
+    resume: Path | None = None,
+    time_budget: str | None = None,
+    report: bool = True,
+    smoke: bool = False,
+) -> None:
+    """Runs the flow of a study on this machine."""
+    import psutil
+
+    from loadtests.measure.tools import RunContext, Tools
+    from loadtests.run.flow import run_study
+    from loadtests.run.options import RunOptions, budget_of
+    from loadtests.run.progress import RunProgress, tell_measured, trial_line
+    from servers.confine import raise_open_files
+
+    def watch(run: RunContext) -> RunProgress:
+        return RunProgress(console, partial(trial_line, run))
+
+    def write(folder: Path) -> None:
+        from commands.reporting import write_report
+
+        write_report(folder, smoke=smoke)
+
+    tools = Tools(CACHE, say, watch, machine_lock)
+    used_s = time.time() - psutil.Process().create_time()  # imports are part of the command
+    load_report = partial(import_module, "commands.reporting" if report else "commands")
+    budget = budget_of(time_budget, used_s, tools.clock, load_report)
+    raise_open_files()
+    writable(resume or results)
+    options = RunOptions(read, results, command_line(), resume, budget)
+    run_study(options, tools, write if report else partial(tell_measured, say=say))

@@ -8,9 +8,11 @@ import sys
 import tomllib
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import psutil
 import pytest
@@ -19,6 +21,7 @@ from xdist.scheduler import LoadScopeScheduling
 from commands.common import MACHINE_LOCK_VARIABLE
 from loadtests.launch.artefacts import Artefacts, prepare
 from loadtests.launch.server import Ports, free_ports
+from loadtests.spec.experiment import Experiment
 from servers.discovery import EngineName, discover
 from servers.launch_args import LaunchArgs
 from servers.surroundings import child_environment, writable_cache
@@ -145,7 +148,41 @@ def machine_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     def quiet(_: object, cores: Mapping[str, Sequence[int]], *__: float) -> dict[str, float | None]:
         return {side: 0.0 if cores.get(side) else None for side in ("server", "load")}
 
-    monkeypatch.setattr("loadtests.measure.trial.foreign_shares", quiet)
+    monkeypatch.setattr("loadtests.measure.replay.foreign_shares", quiet)
+
+
+@pytest.fixture(scope="session")
+def run_unheard() -> Callable[..., Path]:
+    """Runs an experiment on real servers; nobody is told and no report written. Its folder.
+
+    left_alone: no trial is repeated for what others do on its cores, such as the suite's workers.
+    """
+    from loadtests.measure.replay import replay
+    from loadtests.measure.tools import Tools
+    from loadtests.run.flow import run_study
+    from loadtests.run.options import RunOptions
+
+    def run(
+        experiment: Experiment,
+        artefacts: Artefacts,
+        results: Path,
+        heard: Any = None,
+        left_alone: bool = False,
+        **tools: Any,
+    ) -> Path:
+        def undisturbed(*trial: Any) -> Any:
+            return replace(replay(*trial), foreign_share={"server": None, "load": None})
+
+        if left_alone:
+            tools["replay"] = undisturbed
+        heard = heard or Mock()
+        edges = (results, heard.say, lambda _: nullcontext(heard), lambda _: nullcontext())
+        prepared = Tools(*edges, prepare=lambda *_: artefacts, **tools)
+        return run_study(
+            RunOptions(lambda: experiment, results, "pytest"), prepared, heard.reported
+        )
+
+    return run
 
 
 @pytest.fixture(scope="session")

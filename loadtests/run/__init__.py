@@ -1,4 +1,5 @@
-"""One execution of an experiment: the main flow, resuming it, the search for capacity.
+"""One execution of an experiment: the main flow (flow.run_study), resuming it, the search.
 
-In: an Experiment and its contenders. Out: the folder of a run. May import: every room above.
+In: the options of a run, and the tools that act on the machine. Out: the folder of a run.
+May import: every room above.
 """

@@ -37,6 +37,7 @@ class History:
     experiment: Experiment
     records: dict[str, TrialRecord] = field(default_factory=dict)
     _trials: dict[tuple[str, float], list[Trial]] = field(default_factory=dict)
+    _judged: dict[tuple[str, float], list[tuple[bool | None, bool]]] = field(default_factory=dict)
     _ceilings_rps: dict[str, float] = field(default_factory=dict)
 
     @cached_property
@@ -62,36 +63,33 @@ class History:
         rows = self._tables.requests(record)
         if record.level.rate_rps is not None:
             key = record.contender_name, record.level.rate_rps
-            self._trials.setdefault(key, []).append((record, rows))
+            trials = self._trials.setdefault(key, [])
+            trials.append((record, rows))
+            self._judged[key] = [
+                (slo_met(trials, slo), missed_in_doubt(trials, slo)) for slo in self.experiment.slos
+            ]
         elif record.purpose == "calibration" and not was_disturbed(record):
             protocol = str(record.contender["protocol"])
             self._ceilings_rps[protocol] = steady_of((record, rows)).throughput_rps
 
-    def probes(self, contender: str) -> list[dict[float, bool | None]]:
-        """For each SLO, by rate that was probed: whether it was met; None: it cannot be told.
+    def answers(self, contender: str) -> list[tuple[dict[float, bool | None], set[float]]]:
+        """For each SLO, by rate that was probed: whether it was met (None: it cannot be told); and
+        the rates that only one window missed, to be probed again.
 
         A rate's probes and its first repeat are judged together."""
-        trials_at = self._trials_at(contender)
+        judged = {rate: found for (name, rate), found in self._judged.items() if name == contender}
         return [
-            {rate: slo_met(trials, slo) for rate, trials in trials_at.items()}
-            for slo in self.experiment.slos
-        ]
-
-    def doubted(self, contender: str) -> list[set[float]]:
-        """For each SLO, the rates that only one window missed: to be probed again."""
-        trials_at = self._trials_at(contender)
-        return [
-            {rate for rate, trials in trials_at.items() if missed_in_doubt(trials, slo)}
-            for slo in self.experiment.slos
+            (
+                {rate: found[k][0] for rate, found in judged.items()},
+                {rate for rate, found in judged.items() if found[k][1]},
+            )
+            for k in range(len(self.experiment.slos))
         ]
 
     def n_probes(self, contender: str, rate_rps: float) -> int:
         """How often the search has probed this rate."""
         trials = self._trials.get((contender, rate_rps), [])
         return sum(record.purpose == "search" for record, _ in trials)
-
-    def _trials_at(self, contender: str) -> dict[float, list[Trial]]:
-        return {rate: trials for (name, rate), trials in self._trials.items() if name == contender}
 
     def spent_s(self) -> float:
         """What the trials so far have used of the budget of time, calibration apart."""

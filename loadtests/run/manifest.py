@@ -75,7 +75,7 @@ def installed_versions() -> dict[str, str | None]:
 def _version(package: str) -> str | None:
     try:
         return metadata.version(package)
-    except metadata.PackageNotFoundError:  # the embedded Triton is not to be had for every Python
+    except metadata.PackageNotFoundError:  # the embedded Triton, on a Python without it
         return None
 
 

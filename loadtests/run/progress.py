@@ -1,6 +1,7 @@
 """Shows a run as it happens: one line a trial, and the time left."""
 
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console
@@ -8,11 +9,20 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from loadtests.measure.engines import in_words
+from loadtests.measure.tools import RunContext
 from loadtests.plan.rounds import PlannedTrial
 from loadtests.plan.time_budget import clock
-from loadtests.records.disturbance import foreign_in_words, was_disturbed, why_repeated
+from loadtests.records.disturbance import (
+    disturbances_in_words,
+    foreign_in_words,
+    was_disturbed,
+    why_repeated,
+)
 from loadtests.records.engines import EngineFacts
+from loadtests.records.run_trials import RunTables, read_trials
 from loadtests.records.trials import Dropped, TrialRecord
+from loadtests.run.history import Trial, slo_met, slo_outcome, steady_of
+from loadtests.spec.experiment import Slo
 
 
 class RunProgress:
@@ -93,3 +103,33 @@ class RunProgress:
             total=elapsed_s + left_s,
             left=f"about {clock(left_s)} left",
         )
+
+
+def tell_measured(folder: Path, say: Callable[[str], None]) -> None:
+    """What a person must know of a run that ends without a report, and where it is."""
+    disturbances = disturbances_in_words(read_trials(folder).values())
+    if disturbances:
+        say(disturbances)
+    say(str(folder))
+
+
+def trial_line(run: RunContext, record: TrialRecord) -> str:
+    """Of a completed trial that was just saved."""
+    rows = RunTables(run.folder).requests(record)
+    return seen_in_words((record, rows), run.experiment.slo)
+
+
+def seen_in_words(trial: Trial, slo: Slo) -> str:
+    """E.g. `146 rps: P99 88.1 ms, met`; in a closed loop what was answered, which no SLO judges."""
+    record, _ = trial
+    found = slo_outcome([trial], slo)
+    latency = "no answer"
+    if found.latency_ms is not None:
+        latency = f"P{slo.percentile:g} {found.latency_ms:.3g} ms"
+    failed = f", {found.error_ratio:.1%} failed" if found.error_ratio else ""
+    if record.level.rate_rps is None:
+        answered = f"{steady_of(trial).throughput_rps:,.0f} answers/s"
+        return f"{record.level.concurrency} callers: {answered}, {latency}{failed}"
+    verdict = {True: "met", False: "missed", None: "not judged"}[slo_met([trial], slo)]
+    saturated = ", saturated" if found.saturated else ""
+    return f"{record.level.rate_rps:g} rps: {latency}{failed}{saturated}, {verdict}"

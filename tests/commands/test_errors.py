@@ -71,3 +71,10 @@ def test_a_command_that_is_stopped_says_that_nothing_was_written(
         raise KeyboardInterrupt
     assert ended.value.exit_code == 130
     assert capsys.readouterr().err == "\nStopped; nothing was written.\n"
+
+
+def test_a_stop_that_left_something_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit) as ended:
+        failing(KeyboardInterrupt("Finished trials are kept: study run --resume x"))()
+    assert ended.value.exit_code == 130
+    assert capsys.readouterr().err == "\nStopped. Finished trials are kept: study run --resume x\n"

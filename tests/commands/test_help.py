@@ -13,7 +13,7 @@ from study import app
 ROOT = Path(__file__).parents[2]
 SLOW = {
     *("numpy", "pandas", "scipy", "pyarrow", "grpc", "tritonclient", "psutil"),
-    *("torch", "transformers", "litserve", "matplotlib", "jinja2", "loadtests.run.execution"),
+    *("torch", "transformers", "litserve", "matplotlib", "jinja2", "loadtests.run.flow"),
 }
 
 

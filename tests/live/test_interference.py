@@ -2,8 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,11 +12,6 @@ from analysis.report.summary import summarise
 from analysis.validity.reasons import Reason
 from loadtests.host.cores import available_cores, split_cores
 from loadtests.launch.artefacts import Artefacts
-from loadtests.measure.trial import RunContext
-from loadtests.records.trials import write_json
-from loadtests.run.execution import execute
-from loadtests.run.manifest import describe_run
-from loadtests.spec.contenders import resolve_contenders
 from loadtests.spec.experiment import Experiment, LoadSpec
 from servers.confine import confined
 
@@ -29,15 +23,6 @@ pytestmark = [
 
 CORES = split_cores(available_cores(), 1)
 BUSY = "import time; end = time.monotonic() + 60\nwhile time.monotonic() < end: pass"
-
-
-class Silent:
-    """A progress that tells nobody."""
-
-    def begins(self, *_: object) -> None: ...
-    def session_started(self, *_: object) -> None: ...
-    def trial_finished(self, *_: object) -> None: ...
-    def dropped(self, *_: object) -> None: ...
 
 
 @pytest.fixture
@@ -54,7 +39,10 @@ def busy_loops() -> Iterator[None]:
 
 @pytest.mark.usefixtures("busy_loops")
 def test_a_busy_program_on_the_server_s_cores_makes_a_trial_unusable_and_the_report_loud(
-    artefacts: Artefacts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    artefacts: Artefacts,
+    run_unheard: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("loadtests.measure.trial.MAX_ATTEMPTS", 1)
     experiment = Experiment(
@@ -64,11 +52,7 @@ def test_a_busy_program_on_the_server_s_cores_makes_a_trial_unusable_and_the_rep
         load=LoadSpec(rates_rps=(50,), warmup_s=0.3, steady_s=1.5),
         calibration=None,
     )
-    manifest = describe_run(experiment, artefacts, CORES, "pytest", datetime.now(UTC))
-    write_json(tmp_path / "manifest.json", manifest)
-    context = RunContext(tmp_path, experiment, artefacts, CORES, None)
-    execute(resolve_contenders(experiment), context, Silent())
-    summary = summarise(load_run(tmp_path))
+    summary = summarise(load_run(run_unheard(experiment, artefacts, tmp_path)))
     (trial,) = summary.trials
     (check,) = (c for c in trial.certificate if c.reason is Reason.MACHINE_DISTURBED)
     assert check.failed, check

@@ -10,7 +10,7 @@ import psutil
 import pytest
 from typer.testing import CliRunner
 
-from commands import reporting, running
+from commands import reporting
 from study import app
 
 # Stopped by Ctrl-C as the second argument is imported.
@@ -45,19 +45,6 @@ def test_while_a_report_is_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     monkeypatch.setattr(reporting, "write_report", stop)
     done = CliRunner().invoke(app, ["report", str(tmp_path)])
     assert (done.exit_code, done.output.strip()) == (130, "Stopped.")
-
-
-def test_while_a_run_s_report_is_written_which_says_how_to_write_it(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def stop(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(reporting, "write_report", stop)
-    with pytest.raises(Exception) as ended:  # noqa: PT011 - typer's, which has an exit code
-        running._report(tmp_path)
-    assert getattr(ended.value, "exit_code", None) == 130
-    assert f"Every trial is kept: study report {tmp_path}" in capsys.readouterr().err
 
 
 @pytest.mark.live

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 import study as study_module
-from loadtests.records.run_trials import read_trials, write_packed_trials
+from loadtests.records.run_trials import read_trials
 from study import app
 
 pytestmark = pytest.mark.live
@@ -100,28 +100,6 @@ def test_a_stopped_run_leaves_nothing_running_and_resumes_where_it_was(
     assert json.loads((folder / "manifest.json").read_text())["finished_at"]
     assert not (folder / "trials").exists()
     assert [path.name for path in folder.iterdir() if path.name[0] == "."] == []
-
-
-def test_a_run_with_texts_of_ones_own_is_resumed_from_anywhere_once_moved(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "there").mkdir()
-    (tmp_path / "mine.txt").write_text("hello\n", encoding="utf-8")
-    (tmp_path / "e.toml").write_text(NULL_ONLY.replace("[20, 30]", "[20]"), encoding="utf-8")
-    monkeypatch.chdir(tmp_path)
-    arguments = ["run", "--no-report", "e.toml", "--texts", "mine.txt", "--results", "results"]
-    done = CliRunner().invoke(app, arguments)
-    assert done.exit_code == 0, done.output
-    folder = the_run(tmp_path / "results").rename(tmp_path / "there" / "run")
-    (tmp_path / "mine.txt").unlink()
-    (trial,) = read_trials(folder)
-    write_packed_trials(folder, [])
-
-    monkeypatch.chdir(tmp_path / "there")
-    resumed = CliRunner().invoke(app, ["run", "--no-report", "--resume", "run"])
-
-    assert resumed.exit_code == 0, resumed.output
-    assert list(read_trials(folder)) == [trial]
 
 
 @pytest.mark.usefixtures("machine_left_alone")

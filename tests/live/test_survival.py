@@ -5,15 +5,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 
 import psutil
 import pytest
 from typer.testing import CliRunner, Result
 
+from loadtests.launch.artefacts import Artefacts
 from loadtests.records.run_trials import RunTables, read_trials
 from loadtests.records.trials import TrialRecord
+from loadtests.spec.file import read_experiment
 from study import app
 
 pytestmark = pytest.mark.live
@@ -168,28 +171,19 @@ def test_a_full_disk_ends_the_run_with_a_sentence_and_loses_no_finished_trial(
     assert kept.items() <= trials.items()
 
 
-class SteppingBack(datetime):
-    """A wall clock that is set back by an hour each time it is read."""
-
-    calls = 0
-
-    @classmethod
-    def now(cls, tz: tzinfo | None = None) -> datetime:
-        cls.calls += 1
-        return datetime.now(tz) - timedelta(hours=cls.calls)
-
-
 def test_a_wall_clock_that_steps_back_changes_no_measurement(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    artefacts: Artefacts, tmp_path: Path, run_unheard: Callable[..., Path]
 ) -> None:
-    for module in ("commands.running", "loadtests.run.execution", "loadtests.measure.trial"):
-        monkeypatch.setattr(f"{module}.datetime", SteppingBack)
+    hours = count(1)
+
+    def stepping_back() -> datetime:
+        """An hour earlier each time it is read."""
+        return datetime.now(UTC) - timedelta(hours=next(hours))
+
     experiment = tmp_path / "null-only.toml"
     experiment.write_text(EXPERIMENT.replace("[20, 30, 40]", "[20, 30]"), encoding="utf-8")
-    arguments = ["run", "--no-report", str(experiment), "--results", str(tmp_path / "stepped")]
-    done = CliRunner().invoke(app, arguments)
-    assert done.exit_code == 0, done.output
-    (folder,) = (tmp_path / "stepped").iterdir()
+    asked = read_experiment(experiment)
+    folder = run_unheard(asked, artefacts, tmp_path / "stepped", left_alone=True, now=stepping_back)
     started = list(read_trials(folder).values())
     assert [trial.status for trial in started] == ["completed"] * 2
     in_order = sorted(started, key=lambda trial: trial.order)

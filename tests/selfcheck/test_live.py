@@ -6,7 +6,6 @@ The laws have long tails on purpose: a tenth of the true P99 is then more than a
 import http.client
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -19,16 +18,10 @@ from analysis.selfcheck.laws import Law, latencies_s
 from analysis.selfcheck.replay import tolerance_ms
 from analysis.validity.reasons import Reason
 from loadtests.generator.schedule import Schedule, open_schedule
-from loadtests.host.cores import available_cores, split_cores
 from loadtests.launch.artefacts import Artefacts
 from loadtests.launch.server import launched
-from loadtests.measure.trial import RunContext
 from loadtests.records.arrivals import Poisson
 from loadtests.records.run_trials import RunTables, read_trials
-from loadtests.records.trials import write_json
-from loadtests.run.execution import execute
-from loadtests.run.manifest import describe_run
-from loadtests.spec.contenders import resolve_contenders
 from loadtests.spec.experiment import Experiment, LoadSpec, Slo, VariantSpec
 from servers.discovery import discover
 
@@ -56,15 +49,6 @@ FAULTS = {
 }
 
 
-class Silent:
-    """A progress that tells nobody."""
-
-    def begins(self, *_: object) -> None: ...
-    def session_started(self, *_: object) -> None: ...
-    def trial_finished(self, *_: object) -> None: ...
-    def dropped(self, *_: object) -> None: ...
-
-
 def assert_rows_hold_the_schedule(run_dir: Path) -> None:
     """The truth is computed from the rows' times: they must be those of the seeded schedule."""
     for record in read_trials(run_dir).values():
@@ -76,13 +60,13 @@ def assert_rows_hold_the_schedule(run_dir: Path) -> None:
 
 @pytest.fixture(scope="module")
 def measure(
-    artefacts: Artefacts, tmp_path_factory: pytest.TempPathFactory
+    artefacts: Artefacts,
+    run_unheard: Callable[..., Path],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Callable[..., SelfCheck]:
     """One run of the study over variants of `simulated`, and what it proves."""
 
     def run(laws: dict[str, dict[str, object]], steady_s: float, slo_ms: float) -> SelfCheck:
-        folder = tmp_path_factory.mktemp("selfcheck") / "run"
-        folder.mkdir()
         experiment = Experiment(
             name="selfcheck",
             reference=next(iter(laws)),
@@ -94,14 +78,10 @@ def measure(
             load=LoadSpec(rates_rps=(RATE_RPS,), warmup_s=0.3, steady_s=steady_s),
             calibration=None,
         )
-        cores = split_cores(available_cores(), 1)
-        manifest = describe_run(experiment, artefacts, cores, "pytest", datetime.now(UTC))
-        write_json(folder / "manifest.json", manifest)
-        context = RunContext(folder, experiment, artefacts, cores, None)
         with pytest.MonkeyPatch.context() as patch:
             # The suite's own workers use these cores: to wait for quiet would only take time.
             patch.setattr("loadtests.measure.trial.disturbed", lambda *_: None)
-            execute(resolve_contenders(experiment), context, Silent())
+            folder = run_unheard(experiment, artefacts, tmp_path_factory.mktemp("selfcheck"))
         assert_rows_hold_the_schedule(folder)
         return self_check(load_run(folder))
 

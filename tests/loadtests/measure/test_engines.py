@@ -10,8 +10,6 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from loadtests.host.cores import available_cores
-from loadtests.launch.artefacts import Artefacts
 from loadtests.measure import engines as measuring
 from loadtests.measure.engines import (
     EngineBench,
@@ -20,14 +18,9 @@ from loadtests.measure.engines import (
     measured_engines,
     wanted_engines,
 )
-from loadtests.measure.trial import RunContext
 from loadtests.records.engines import EngineFacts, engine_facts, read_engines, write_engines
-from loadtests.records.trials import TrialRecord, write_json
-from loadtests.run.execution import execute
 from loadtests.run.progress import RunProgress
-from loadtests.spec.contenders import resolve_contenders
-from loadtests.spec.experiment import CalibrationSpec, EnginesSpec, Experiment, LoadSpec
-from loadtests.wire.texts import read_traffic
+from loadtests.spec.experiment import EnginesSpec
 from servers.discovery import discover
 from servers.placement import CPU, Placement
 
@@ -190,66 +183,6 @@ def test_one_line_says_why_an_engine_is_unavailable() -> None:
     assert in_words(facts) == (
         "torch on cuda, fp32, CUDA graphs (for litserve): unavailable: expected a GPU."
     )
-
-
-class Heard:
-    """A progress that remembers in which order engines and trials were told."""
-
-    def __init__(self) -> None:
-        self.order: list[str] = []
-
-    def begins(self, left_s: float) -> None: ...
-    def engine_underway(self, line: str, left_s: float) -> None: ...
-    def session_started(self, contender: str, left_s: float) -> None: ...
-    def dropped(self, what: object) -> None: ...
-
-    def engine_measured(self, facts: EngineFacts, left_s: float) -> None:
-        self.order.append(facts.engine)
-
-    def trial_finished(self, trial: object, record: TrialRecord, left_s: float) -> None:
-        self.order.append(record.trial_id)
-
-
-@pytest.fixture
-def run(
-    tmp_path: Path, traffic_file: Path, monkeypatch: pytest.MonkeyPatch, machine_left_alone: None
-) -> Callable[[EnginesSpec | None], Heard]:
-    """A run of null-http, whose engine is called torch here."""
-
-    def start(engines: EnginesSpec | None) -> Heard:
-        experiment = Experiment(
-            name="t",
-            reference="null-http",
-            contenders=("null-http",),
-            load=LoadSpec(rates_rps=(30,), warmup_s=0.1, steady_s=0.3),
-            calibration=CalibrationSpec(contenders=()),
-            engines=engines,
-        )
-        contenders = resolve_contenders(experiment)
-        monkeypatch.setattr("loadtests.run.execution.wanted_engines", lambda _: wanted("torch"))
-        write_json(tmp_path / "manifest.json", {"schema_version": 3, "finished_at": None})
-        artefacts = Artefacts(tmp_path, traffic_file, read_traffic(traffic_file), {}, {})
-        cores = dict.fromkeys(("server", "load"), available_cores())
-        heard = Heard()
-        execute(contenders, RunContext(tmp_path, experiment, artefacts, cores, None), heard)
-        return heard
-
-    return start
-
-
-def test_engines_are_measured_before_the_first_trial_and_only_once(
-    run: Callable[..., Heard], child: Callable[[str], None], tmp_path: Path
-) -> None:
-    child("raise SystemExit('no engine here')")
-    assert run(SPEC).order == ["torch", "r1-null-http-30rps"]
-    (facts,) = read_engines(tmp_path)
-    assert facts.reason == "measuring it ended with exit code 1: no engine here"
-    assert run(SPEC).order == []
-
-
-def test_without_the_table_no_engine_is_measured(run: Callable[..., Heard], tmp_path: Path) -> None:
-    assert run(None).order == ["r1-null-http-30rps"]
-    assert not (tmp_path / "engines.json").exists()
 
 
 def test_the_progress_prints_one_line_an_engine() -> None:

@@ -1,22 +1,17 @@
 """Whole runs in which a contender runs already, beside one that the study starts."""
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from typer.testing import CliRunner
 
-from loadtests.host.cores import available_cores
 from loadtests.launch.artefacts import Artefacts
 from loadtests.launch.server import launched
-from loadtests.measure.trial import RunContext
 from loadtests.records.run_trials import RunTables, read_trials
-from loadtests.records.trials import TrialRecord, write_json
-from loadtests.run.execution import execute
-from loadtests.run.manifest import describe_run
-from loadtests.spec.contenders import resolve_contenders
+from loadtests.records.trials import TrialRecord
 from loadtests.spec.experiment import CalibrationSpec, Experiment, LoadSpec
 from loadtests.spec.external import HttpJsonService
 from loadtests.wire.texts import read_traffic
@@ -26,23 +21,11 @@ from study import app
 SECRET = "t0p-s3cret-value"
 
 
-class Watched:
-    """A progress that calls back after each trial."""
-
-    def __init__(self, after_trial: Callable[[], None]) -> None:
-        self._after_trial = after_trial
-
-    def begins(self, left_s: float) -> None: ...
-    def session_started(self, contender: str, left_s: float) -> None: ...
-    def dropped(self, what: object) -> None: ...
-
-    def trial_finished(self, trial: object, record: TrialRecord, left_s: float) -> None:
-        self._after_trial()
-
-
 @pytest.fixture
 def run(
-    tmp_path: Path, traffic_file: Path, machine_left_alone: None
+    tmp_path: Path,
+    traffic_file: Path,
+    run_unheard: Callable[..., Path],
 ) -> Callable[..., dict[str, TrialRecord]]:
     """Runs contenders and returns the trials by name."""
 
@@ -62,13 +45,11 @@ def run(
             calibration=CalibrationSpec(contenders=()),
             external=(service,),
         )
-        cores = dict.fromkeys(("server", "load"), available_cores())
         artefacts = Artefacts(tmp_path, traffic_file, read_traffic(traffic_file), {}, {})
-        manifest = describe_run(experiment, artefacts, cores, "test", datetime.now(UTC))
-        write_json(tmp_path / "manifest.json", manifest)
-        context = RunContext(tmp_path, experiment, artefacts, cores, None)
-        execute(resolve_contenders(experiment), context, Watched(after_trial))
-        return read_trials(tmp_path)
+        heard = Mock()
+        heard.trial_finished.side_effect = lambda *_: after_trial()
+        folder = run_unheard(experiment, artefacts, tmp_path / "results", heard, left_alone=True)
+        return read_trials(folder)
 
     return start
 
@@ -94,7 +75,8 @@ def test_a_running_service_is_measured_beside_a_contender_of_the_study(
     headers = {"x-token": "env:STUDY_TEST_TOKEN"}
     trials = run(service(foreign.url, headers=headers, confidence="predictions[0].score"))
     assert {trial.status for trial in trials.values()} == {"completed"}
-    tables = RunTables(tmp_path)
+    (folder,) = (tmp_path / "results").iterdir()
+    tables = RunTables(folder)
     (mine,) = [name for name in trials if "mine" in name]
     (null,) = [name for name in trials if "null-http" in name]
 

@@ -163,9 +163,17 @@ def test_late_clients_do_not_keep_a_miss_in_doubt_for_ever() -> None:
     assert not missed_in_doubt([paused, (late, rows(0.05)), (late, rows(0.05))], SLO)
 
 
+def probes(history: History, contender: str) -> list[dict[float, bool | None]]:
+    return [probes for probes, _ in history.answers(contender)]
+
+
+def doubted(history: History, contender: str) -> list[set[float]]:
+    return [doubted for _, doubted in history.answers(contender)]
+
+
 def test_a_rate_that_one_window_missed_is_doubted_for_the_slo_that_it_missed(history) -> None:
     found = history((record(), 0.005), (record("b"), 0.15), n_paused=50)
-    assert (found.doubted("a"), found.doubted("b")) == ([{100}, set()], [set(), set()])
+    assert [doubted(found, name) for name in "ab"] == [[{100}, set()], [set(), set()]]
 
 
 def test_probes_of_a_rate_are_counted_without_its_repeats(history) -> None:
@@ -178,14 +186,14 @@ def test_a_probe_and_the_first_repeat_of_its_rate_are_judged_together(history) -
     repeat = record(trial_id="r1-a-100rps", purpose="measurement", repeat=1)
     later = record("b", trial_id="r2-b-100rps", purpose="measurement", repeat=2)
     found = history((record(), 0.05), (repeat, 0.15), (record("b"), 0.05), (later, 0.15))
-    assert found.probes("a")[0] == {100: False}
-    assert found.probes("b")[0] == {100: True}
+    assert probes(found, "a")[0] == {100: False}
+    assert probes(found, "b")[0] == {100: True}
 
 
 def test_every_slo_is_judged_from_the_same_trial(history) -> None:
     found = history((record(), 0.05), (record(rate_rps=200), 0.15), (record("b"), 0.001))
-    assert found.probes("a") == [{100: True, 200: False}, {100: False, 200: False}]
-    assert found.probes("b") == [{100: True}, {100: True}]
+    assert probes(found, "a") == [{100: True, 200: False}, {100: False, 200: False}]
+    assert probes(found, "b") == [{100: True}, {100: True}]
 
 
 def test_a_contender_with_a_failed_probe_or_other_answers_is_out(history) -> None:

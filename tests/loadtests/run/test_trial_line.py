@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from loadtests.records.trials import Level, Phases, TrialRecord
-from loadtests.run.trial_line import seen_in_words
+from loadtests.run.progress import seen_in_words
 from loadtests.spec.experiment import Slo
 
 SLO = Slo(percentile=99, latency_ms=100)

@@ -1,0 +1,17 @@
+"""`study run`: what is wired before anything is measured."""
+
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from study import app
+
+
+def test_a_time_budget_counts_the_report_and_is_refused_where_it_leaves_no_time(
+    tmp_path: Path,
+) -> None:
+    arguments = ["run", "smoke", "--results", str(tmp_path / "results"), "--time-budget", "1s"]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 2
+    assert "give more time" in done.stderr
+    assert not (tmp_path / "results").exists()
