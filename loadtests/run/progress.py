@@ -77,8 +77,8 @@ class RunProgress:
         self._show(trial.contender.name, left_s)
 
     def dropped(self, what: Dropped) -> None:
-        whose = what.contender or (f"block {what.repeat}" if what.repeat else "everywhere")
-        self._tell("dropped", "yellow", f" {whose}: {what.detail}")
+        whose = what.contender or (f"block {what.repeat}" if what.repeat else None)
+        self._tell("dropped", "yellow", f" {whose}: {what.detail}" if whose else f" {what.detail}")
 
     def _seen_of(self, record: TrialRecord) -> str:
         attempts = len(record.attempts_send_lag_p99_ms)

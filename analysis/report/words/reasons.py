@@ -38,7 +38,7 @@ MEANINGS: Mapping[Reason, tuple[str, str]] = {
     Reason.ARRIVALS_NOT_REPLAYED: (
         "The load generator did not send every request of the schedule exactly once, or the "
         "schedule did not hold the arrival rate.",
-        "Read locust.log for a worker that stopped, add workers or memory, and run again.",
+        "Add workers or memory, and run again.",
     ),
     Reason.LITTLES_LAW_VIOLATED: (
         "The requests in the system are not arrival rate times latency: rows were lost or doubled, "

@@ -76,7 +76,7 @@ def test_square_brackets_in_what_a_service_answered_are_printed_as_they_are(
     record = a_record(status="failed", reason=reason)
     assert f"failed: {reason}\n" in printed(lambda p: p.trial_finished(trial, record, 1.0))
     dropped = Dropped("search", 0, None, "[/] no time")
-    assert "everywhere: [/] no time" in printed(lambda p: p.dropped(dropped))
+    assert "dropped [/] no time" in printed(lambda p: p.dropped(dropped))
 
 
 @pytest.mark.parametrize(
