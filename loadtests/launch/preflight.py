@@ -1,4 +1,4 @@
-"""Whether each contender of an experiment can be had on this machine, before any is measured."""
+"""Whether each contender of an experiment is available on this machine, before any is measured."""
 
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,7 +23,7 @@ class Finding:
 
     def in_words(self) -> str:
         if self.startup_s is None:
-            return f"{self.contender}: not to be had: {self.problem}"
+            return f"{self.contender}: unavailable: {self.problem}"
         ready = f"{self.contender}: ready after {self.startup_s:.1f} s"
         return f"{ready}, but {self.problem}" if self.problem else f"{ready}, answers as expected"
 

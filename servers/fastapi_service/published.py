@@ -56,7 +56,7 @@ class PublishedClassifier:
 
 
 def create_app(args: LaunchArgs, counters: Counters) -> FastAPI:
-    """EngineUnavailableError when the device is not to be had."""
+    """EngineUnavailableError when the device is unavailable."""
     require_engine(args)
     device = _available(str(args.options["device"]))
     models: dict[str, PublishedClassifier] = {}

@@ -32,7 +32,7 @@ def test_a_contender_that_starts_and_answers_can_be_measured(artefacts: Artefact
 def test_one_that_does_not_start_is_named_with_its_reason(artefacts: Artefacts) -> None:
     finding = found(replace(NULL, name="broken", server="no_such_service"), artefacts)
     assert finding.startup_s is None
-    assert finding.in_words().startswith("broken: not to be had: broken exited with code 1")
+    assert finding.in_words().startswith("broken: unavailable: broken exited with code 1")
 
 
 def test_one_that_answers_wrongly_is_found_out(artefacts: Artefacts) -> None:
