@@ -8,12 +8,21 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import yaml
 
+from loadtests.spec.file import read_experiment
 from servers.discovery import SERVERS_DIR, Contender, discover
 from servers.launch_args import LaunchArgs, parse_launch_args
 from servers.triton_service.installation import prepare_installation
 
-CONTENDERS = discover()
+COMPOSE = SERVERS_DIR.parent / "compose"
+SERVED = {
+    name
+    for path in COMPOSE.glob("*.yaml")
+    for name in yaml.safe_load(path.read_text(encoding="utf-8")).get("services", {})
+}
+CONTENDERS = {name: found for name, found in discover().items() if name in SERVED}
+"""Those that Docker starts: a contender may go without a compose file."""
 HTTP_PORT, GRPC_PORT = 8000, 8001
 """Inside a container, where nothing else listens."""
 
@@ -39,10 +48,15 @@ def published(service: dict[str, Any]) -> set[int]:
     return {int(port.rpartition(":")[2]) for port in service["ports"]}
 
 
-def test_every_contender_has_a_service_and_every_service_a_contender(
-    services: dict[str, Any],
-) -> None:
+def test_every_service_is_a_contender(services: dict[str, Any]) -> None:
     assert set(services) - {"prepare"} == set(CONTENDERS)
+
+
+def test_every_contender_of_the_default_study_has_a_service() -> None:
+    experiment = read_experiment(Path("default"))
+    assert experiment.calibration
+    needed = {*experiment.contenders, *experiment.calibration.contenders}
+    assert needed <= set(CONTENDERS)
 
 
 @each_launched

@@ -123,6 +123,17 @@ def test_every_measured_figure_of_every_point_is_in_the_report(outputs, page):
                 assert f"points.{i}.metrics.{field}" in shown
 
 
+def test_the_heading_of_a_load_level_spans_all_columns_of_its_table(html):
+    tables = re.findall(r"<thead>(.*?)</thead>(.*?)</table>", html, re.DOTALL)
+    spans = [
+        (head.count("<th"), int(span))
+        for head, rows in tables
+        for span in re.findall(r'<tr class="group"><th colspan="(\d+)"', rows)
+    ]
+    assert len(spans) > 3
+    assert all(n_columns == span for n_columns, span in spans)
+
+
 def test_a_point_that_may_not_be_used_is_struck_out_and_no_other_is(outputs, page):
     unused = {f"{p.contender} {p.level}" for p in outputs.summary.points if not p.usable}
     assert "fastapi-onnx 100rps" in unused
