@@ -1,14 +1,19 @@
 """A contender whose engine cannot be had says so in one sentence, and ends with code 2."""
 
 import re
+import runpy
+import signal
 import subprocess
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+import servers
+from loadtests.launch.server import free_ports
 from servers.classifier import EngineUnavailableError
 from servers.discovery import discover
 from servers.fastapi_service.__main__ import build_app
@@ -18,18 +23,6 @@ from servers.launch_args import LaunchArgs
 START_DEADLINE_S = 60.0
 ONLY_A_CPU = "found only .*CPUExecutionProvider"
 NO_CUDA = pytest.mark.skipif(torch.cuda.is_available(), reason="needs a host without a GPU")
-
-
-def refusal(started: Any) -> str:
-    """The last line of a contender that must end by itself, with code 2."""
-    try:
-        code = started.process.wait(START_DEADLINE_S)
-    except subprocess.TimeoutExpired:
-        pytest.fail(started.log.read_text()[-4000:])
-    log = started.log.read_text(errors="replace")
-    assert code == 2, log[-4000:]
-    assert "Traceback" not in log
-    return str(log.splitlines()[-1])
 
 
 def assert_names_the_gpu_and_the_remedy(sentence: str, found: str) -> None:
@@ -61,36 +54,77 @@ def test_an_app_for_a_gpu_that_is_not_there_is_not_built_for_the_cpu(
 
 
 @NO_CUDA
-@pytest.mark.parametrize("contender", ["litserve", "triton", "hybrid"])
+@pytest.mark.live
+@pytest.mark.parametrize("contender", ["litserve", "hybrid"])
 def test_a_gpu_that_is_not_there_is_no_reason_to_run_on_the_cpu(
     start_contender: Callable[..., Any], contender: str
 ) -> None:
-    last = refusal(start_contender(contender, engine="onnxruntime", device="cuda"))
+    """A process below finds it out here: a worker, a stub of the Triton that `triton` has, too."""
+    started = start_contender(contender, engine="onnxruntime", device="cuda")
+    try:
+        code = started.process.wait(START_DEADLINE_S)
+    except subprocess.TimeoutExpired:
+        pytest.fail(started.log.read_text()[-4000:])
+    log = started.log.read_text(errors="replace")
+    assert code == 2, log[-4000:]
+    assert "Traceback" not in log
+    assert_names_the_gpu_and_the_remedy(log.splitlines()[-1], ONLY_A_CPU)
 
-    assert_names_the_gpu_and_the_remedy(last, ONLY_A_CPU)
+
+@pytest.fixture
+def refusal(
+    model_dir: Path,
+    plain_tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Iterator[Callable[..., str]]:
+    """Runs a contender's program in this process; the line that it ends with, with code 2."""
+
+    def run(name: str, **options: Any) -> str:
+        contender, ports = discover()[name], free_ports(discover()[name].extra_ports)
+        args = LaunchArgs(
+            name,
+            contender.engine,
+            "127.0.0.1",
+            ports.main,
+            dict(ports.extra),
+            model_dir,
+            plain_tmp_path,
+            1,
+            {**contender.options, **options},
+        )
+        monkeypatch.setattr(sys, "argv", ["-m", *args.to_argv()])
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_path(
+                str(Path(servers.__file__).parent / contender.server), run_name="__main__"
+            )
+        assert ended.value.code == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        return line
+
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield run
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize("contender", ["fastapi-tuned", "litserve", "triton", "hybrid"])
-def test_an_option_that_no_engine_has_is_named(
-    start_contender: Callable[..., Any], contender: str
-) -> None:
-    last = refusal(start_contender(contender, precision="fp8"))
+def test_an_option_that_no_engine_has_is_named(refusal: Callable[..., str], contender: str) -> None:
+    said = refusal(contender, precision="fp8")
 
-    assert last.startswith('expected precision = "fp32" or "fp16", found "fp8"')
+    assert said.startswith('expected precision = "fp32" or "fp16", found "fp8"')
 
 
 def test_triton_refuses_texts_where_its_numpy_cannot_take_them_and_names_the_way_round(
-    start_contender: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+    refusal: Callable[..., str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     metadata = tmp_path / "numpy-2.4.6.dist-info" / "METADATA"
     metadata.parent.mkdir()
     metadata.write_text("Metadata-Version: 2.1\nName: numpy\nVersion: 2.4.6\n")
     monkeypatch.setenv("STUDY_TRITON_SITE", str(tmp_path))
-    started = start_contender("triton")
 
-    assert refusal(started) == (
+    assert refusal("triton") == (
         "expected numpy below 2 for the tokenizer inside Triton 2.51, found 2.4.6: install numpy "
         "1.26 into a folder and name it in STUDY_TRITON_SITE, or choose hybrid, whose tokenizer "
         "runs outside Triton."
     )
-    assert len(started.log.read_text().splitlines()) == 1
