@@ -2,9 +2,11 @@
 
 import gc
 import os
+import runpy
 import signal
 import subprocess
 import sys
+import time
 import tomllib
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,6 +30,7 @@ from servers.triton_service.plain_paths import plain_folder
 urllib.request.install_opener(urllib.request.build_opener(urllib.request.ProxyHandler({})))
 
 ROOT = Path(__file__).parent.parent
+START_DEADLINE_S = 60.0
 
 
 @pytest.fixture
@@ -86,6 +89,45 @@ class StartedContender:
     ports: Ports
     log: Path
 
+    def log_text(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def when(self, is_ready: Callable[[], bool]) -> "StartedContender":
+        """Itself, once it is ready."""
+        end_s = time.monotonic() + START_DEADLINE_S
+        while not is_ready():
+            assert self.process.poll() is None, self.log_text()[-4000:]
+            assert time.monotonic() < end_s, self.log_text()[-4000:]
+            time.sleep(0.05)
+        return self
+
+
+def _program(
+    name: str,
+    model_dir: Path,
+    folder: Path,
+    ports: Ports | None,
+    engine: EngineName | None,
+    options: Mapping[str, Any],
+    host: str = "127.0.0.1",
+) -> tuple[str, LaunchArgs]:
+    """A contender's module and what it is started with, its files in folder."""
+    contender = discover()[name].variant(name, options, engine)
+    ports = ports or free_ports(contender.extra_ports)
+    args = LaunchArgs(
+        contender=contender.name,
+        engine=contender.engine,
+        host=host,
+        port=ports.main,
+        extra_ports=dict(ports.extra),
+        model_dir=model_dir,
+        work_dir=folder / "work",
+        threads=1,
+        options=contender.options,
+    )
+    args.work_dir.mkdir()
+    return f"servers.{contender.server}", args
+
 
 @pytest.fixture(scope="session")
 def start_contender(
@@ -103,31 +145,19 @@ def start_contender(
         folder: Path | None = None,
         **options: Any,
     ) -> StartedContender:
-        contender = discover()[name].variant(name, options, engine)
-        ports = ports or free_ports(contender.extra_ports)
         folder = folder or tmp_path_factory.mktemp(name)
+        program, args = _program(name, model_dir, folder, ports, engine, options)
         log = folder / "server.log"
-        args = LaunchArgs(
-            contender=contender.name,
-            engine=contender.engine,
-            host="127.0.0.1",
-            port=ports.main,
-            extra_ports=dict(ports.extra),
-            model_dir=model_dir,
-            work_dir=folder / "work",
-            threads=1,
-            options=contender.options,
-        )
-        args.work_dir.mkdir()
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", f"servers.{contender.server}", *args.to_argv()],
+                [sys.executable, "-m", program, *args.to_argv()],
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=ROOT,
                 start_new_session=True,
             )
-        started.append(StartedContender(process, ports, log))
+        used = Ports(args.port, dict(args.extra_ports))
+        started.append(StartedContender(process, used, log))
         return started[-1]
 
     yield start
@@ -138,14 +168,71 @@ def start_contender(
         process.wait(30)
 
 
+@pytest.fixture(scope="session")
+def shared_triton(start_contender: Callable[..., StartedContender]) -> StartedContender:
+    """One Triton for all tests without side effects: the classifier and co-located models."""
+    started = start_contender("triton", colocated_models="small")
+    return started.when(lambda: "triton ready:" in started.log_text())
+
+
+@pytest.fixture(scope="session")
+def shared_hybrid(start_contender: Callable[..., StartedContender]) -> StartedContender:
+    """One gateway for all tests without lasting side effects."""
+    started = start_contender("hybrid", deadline_ms=1500)
+    health = f"http://127.0.0.1:{started.ports.main}/health/ready"
+
+    def is_ready() -> bool:
+        try:
+            with urllib.request.urlopen(health, timeout=30) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    return started.when(is_ready)
+
+
 @pytest.fixture
-def machine_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def refusal(
+    model_dir: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Iterator[Callable[..., tuple[int, str]]]:
+    """Runs a contender's program in this process, which must refuse: the code it ends with, and
+    its sentence."""
+
+    def run(
+        name: str,
+        *,
+        model_dir: Path = model_dir,
+        ports: Ports | None = None,
+        host: str = "127.0.0.1",
+        **options: Any,
+    ) -> tuple[int, str]:
+        folder = tmp_path_factory.mktemp(name)
+        program, args = _program(name, model_dir, folder, ports, None, options, host)
+        monkeypatch.setattr(sys, "argv", [program, *args.to_argv()])
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_path(str(ROOT / program.replace(".", "/")), run_name="__main__")
+        code, said = ended.value.code, capsys.readouterr().err.rstrip("\n")
+        return (1, code) if isinstance(code, str) else (int(code or 0), said)
+
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield run
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture(scope="module")
+def machine_left_alone() -> Iterator[None]:
     """Trials in this process find their cores quiet: the suite's own workers use them too."""
 
     def quiet(_: object, cores: Mapping[str, Sequence[int]], *__: float) -> dict[str, float | None]:
         return {side: 0.0 if cores.get(side) else None for side in ("server", "load")}
 
-    monkeypatch.setattr("loadtests.measure.trial.foreign_shares", quiet)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr("loadtests.measure.trial.foreign_shares", quiet)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -194,14 +281,27 @@ def pytest_configure() -> None:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What starts servers or a study comes first, so that no process is left with it at the end."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What starts servers or a study comes first, so that no process is left with it at the end;
+    what shares a running server bears its name, by which one process takes all of it."""
 
     def is_short(item: pytest.Item) -> bool:
         fixtures = getattr(item, "fixturenames", ())
         return not (item.get_closest_marker("live") or "artefacts" in fixtures)
 
     items.sort(key=is_short)
+    if hasattr(config, "workerinput"):
+        for item in items:
+            if server := _shared_server(item):
+                item._nodeid += f"@{server}"
+
+
+def _shared_server(item: pytest.Item) -> str | None:
+    """The fixture that starts it, and which one where there are several."""
+    fixtures = getattr(item, "fixturenames", ())
+    if "server" in fixtures and hasattr(item, "callspec"):
+        return f"server {item.callspec.params['server']}"
+    return next((name for name in ("shared_triton", "shared_hybrid") if name in fixtures), None)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -219,10 +319,8 @@ class _ByServerOrFile(LoadScopeScheduling):
     """One process takes all tests that share a running server, so that each is started once."""
 
     def _split_scope(self, nodeid: str) -> str:
-        file, _, rest = nodeid.partition("::")
-        if "/contract/" in file and "<" in rest:
-            return "contract " + rest.partition("<")[2].partition(">")[0]
-        return "triton" if "/triton_service/" in file else file
+        test, at, server = nodeid.rpartition("@")
+        return server if at and "]" not in server else nodeid.partition("::")[0]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:

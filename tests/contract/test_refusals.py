@@ -1,19 +1,14 @@
 """A contender whose engine cannot be had says so in one sentence, and ends with code 2."""
 
 import re
-import runpy
-import signal
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-import servers
-from loadtests.launch.server import free_ports
 from servers.classifier import EngineUnavailableError
 from servers.discovery import discover
 from servers.fastapi_service.__main__ import build_app
@@ -71,52 +66,18 @@ def test_a_gpu_that_is_not_there_is_no_reason_to_run_on_the_cpu(
     assert_names_the_gpu_and_the_remedy(log.splitlines()[-1], ONLY_A_CPU)
 
 
-@pytest.fixture
-def refusal(
-    model_dir: Path,
-    plain_tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Iterator[Callable[..., str]]:
-    """Runs a contender's program in this process; the line that it ends with, with code 2."""
-
-    def run(name: str, **options: Any) -> str:
-        contender, ports = discover()[name], free_ports(discover()[name].extra_ports)
-        args = LaunchArgs(
-            name,
-            contender.engine,
-            "127.0.0.1",
-            ports.main,
-            dict(ports.extra),
-            model_dir,
-            plain_tmp_path,
-            1,
-            {**contender.options, **options},
-        )
-        monkeypatch.setattr(sys, "argv", ["-m", *args.to_argv()])
-        with pytest.raises(SystemExit) as ended:
-            runpy.run_path(
-                str(Path(servers.__file__).parent / contender.server), run_name="__main__"
-            )
-        assert ended.value.code == 2
-        (line,) = capsys.readouterr().err.splitlines()
-        return line
-
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    yield run
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
-
-
 @pytest.mark.parametrize("contender", ["fastapi-tuned", "litserve", "triton", "hybrid"])
-def test_an_option_that_no_engine_has_is_named(refusal: Callable[..., str], contender: str) -> None:
-    said = refusal(contender, precision="fp8")
+def test_an_option_that_no_engine_has_is_named(
+    refusal: Callable[..., tuple[int, str]], contender: str
+) -> None:
+    code, said = refusal(contender, precision="fp8")
 
+    assert code == 2
     assert said.startswith('expected precision = "fp32" or "fp16", found "fp8"')
 
 
 def test_triton_refuses_texts_where_its_numpy_cannot_take_them_and_names_the_way_round(
-    refusal: Callable[..., str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    refusal: Callable[..., tuple[int, str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     metadata = tmp_path / "numpy-2.4.6.dist-info" / "METADATA"
     metadata.parent.mkdir()
@@ -124,7 +85,8 @@ def test_triton_refuses_texts_where_its_numpy_cannot_take_them_and_names_the_way
     monkeypatch.setenv("STUDY_TRITON_SITE", str(tmp_path))
 
     assert refusal("triton") == (
+        2,
         "expected numpy below 2 for the tokenizer inside Triton 2.51, found 2.4.6: install numpy "
         "1.26 into a folder and name it in STUDY_TRITON_SITE, or choose hybrid, whose tokenizer "
-        "runs outside Triton."
+        "runs outside Triton.",
     )
