@@ -174,7 +174,11 @@ def command(results: Path, *more: str) -> list[str]:
 
 
 @pytest.mark.live
-def test_three_models_are_measured_alone_and_together(tmp_path: Path, artefacts: Any) -> None:
+def test_three_models_are_measured_alone_and_together(
+    tmp_path: Path, artefacts: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("plan", "drive"):
+        monkeypatch.setattr(f"loadtests.colocation.{module}.WARMUP_S", 0.2)
     done = CliRunner().invoke(app, command(tmp_path))
     assert done.exit_code == 0, done.output
     (folder,) = tmp_path.iterdir()
