@@ -266,6 +266,8 @@ def _restore_signals() -> object:
 
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may reach a model hub
+# PyTorch's threads wait for each other, and where other tests have their cores, most of the time.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.update(child_environment(os.environ))
 
 
