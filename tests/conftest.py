@@ -2,6 +2,7 @@
 
 import gc
 import os
+import re
 import runpy
 import signal
 import subprocess
@@ -282,28 +283,23 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """What shares a running server bears its name, as the contract's tests do."""
+    for name in ("shared_triton", "shared_hybrid"):
+        if name in metafunc.fixturenames:
+            ids = [f"<server {name}>"]
+            metafunc.parametrize(name, [name], indirect=True, scope="session", ids=ids)
+
+
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What starts servers or a study comes first, so that no process is left with it at the end;
-    what shares a running server bears its name, by which one process takes all of it."""
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What starts servers or a study comes first, so that no process is left with it at the end."""
 
     def is_short(item: pytest.Item) -> bool:
         fixtures = getattr(item, "fixturenames", ())
         return not (item.get_closest_marker("live") or "artefacts" in fixtures)
 
     items.sort(key=is_short)
-    if hasattr(config, "workerinput"):
-        for item in items:
-            if server := _shared_server(item):
-                item._nodeid += f"@{server}"
-
-
-def _shared_server(item: pytest.Item) -> str | None:
-    """The fixture that starts it, and which one where there are several."""
-    fixtures = getattr(item, "fixturenames", ())
-    if "server" in fixtures and hasattr(item, "callspec"):
-        return f"server {item.callspec.params['server']}"
-    return next((name for name in ("shared_triton", "shared_hybrid") if name in fixtures), None)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -321,8 +317,8 @@ class _ByServerOrFile(LoadScopeScheduling):
     """One process takes all tests that share a running server, so that each is started once."""
 
     def _split_scope(self, nodeid: str) -> str:
-        test, at, server = nodeid.rpartition("@")
-        return server if at and "]" not in server else nodeid.partition("::")[0]
+        server = re.search("<server .*?>", nodeid)
+        return server[0] if server else nodeid.partition("::")[0]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
