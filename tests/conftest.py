@@ -2,9 +2,12 @@
 
 import gc
 import os
+import re
+import runpy
 import signal
 import subprocess
 import sys
+import time
 import tomllib
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,6 +34,7 @@ from servers.triton_service.plain_paths import plain_folder
 urllib.request.install_opener(urllib.request.build_opener(urllib.request.ProxyHandler({})))
 
 ROOT = Path(__file__).parent.parent
+START_DEADLINE_S = 60.0
 
 
 @pytest.fixture
@@ -89,6 +93,45 @@ class StartedContender:
     ports: Ports
     log: Path
 
+    def log_text(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def when(self, is_ready: Callable[[], bool]) -> "StartedContender":
+        """Itself, once it is ready."""
+        end_s = time.monotonic() + START_DEADLINE_S
+        while not is_ready():
+            assert self.process.poll() is None, self.log_text()[-4000:]
+            assert time.monotonic() < end_s, self.log_text()[-4000:]
+            time.sleep(0.05)
+        return self
+
+
+def _program(
+    name: str,
+    model_dir: Path,
+    folder: Path,
+    ports: Ports | None,
+    engine: EngineName | None,
+    options: Mapping[str, Any],
+    host: str = "127.0.0.1",
+) -> tuple[str, LaunchArgs]:
+    """A contender's module and what it is started with, its files in folder."""
+    contender = discover()[name].variant(name, options, engine)
+    ports = ports or free_ports(contender.extra_ports)
+    args = LaunchArgs(
+        contender=contender.name,
+        engine=contender.engine,
+        host=host,
+        port=ports.main,
+        extra_ports=dict(ports.extra),
+        model_dir=model_dir,
+        work_dir=folder / "work",
+        threads=1,
+        options=contender.options,
+    )
+    args.work_dir.mkdir()
+    return f"servers.{contender.server}", args
+
 
 @pytest.fixture(scope="session")
 def start_contender(
@@ -106,31 +149,19 @@ def start_contender(
         folder: Path | None = None,
         **options: Any,
     ) -> StartedContender:
-        contender = discover()[name].variant(name, options, engine)
-        ports = ports or free_ports(contender.extra_ports)
         folder = folder or tmp_path_factory.mktemp(name)
+        program, args = _program(name, model_dir, folder, ports, engine, options)
         log = folder / "server.log"
-        args = LaunchArgs(
-            contender=contender.name,
-            engine=contender.engine,
-            host="127.0.0.1",
-            port=ports.main,
-            extra_ports=dict(ports.extra),
-            model_dir=model_dir,
-            work_dir=folder / "work",
-            threads=1,
-            options=contender.options,
-        )
-        args.work_dir.mkdir()
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", f"servers.{contender.server}", *args.to_argv()],
+                [sys.executable, "-m", program, *args.to_argv()],
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=ROOT,
                 start_new_session=True,
             )
-        started.append(StartedContender(process, ports, log))
+        used = Ports(args.port, dict(args.extra_ports))
+        started.append(StartedContender(process, used, log))
         return started[-1]
 
     yield start
@@ -141,14 +172,71 @@ def start_contender(
         process.wait(30)
 
 
+@pytest.fixture(scope="session")
+def shared_triton(start_contender: Callable[..., StartedContender]) -> StartedContender:
+    """One Triton for all tests without side effects: the classifier and co-located models."""
+    started = start_contender("triton", colocated_models="small")
+    return started.when(lambda: "triton ready:" in started.log_text())
+
+
+@pytest.fixture(scope="session")
+def shared_hybrid(start_contender: Callable[..., StartedContender]) -> StartedContender:
+    """One gateway for all tests without lasting side effects."""
+    started = start_contender("hybrid", deadline_ms=1500)
+    health = f"http://127.0.0.1:{started.ports.main}/health/ready"
+
+    def is_ready() -> bool:
+        try:
+            with urllib.request.urlopen(health, timeout=30) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    return started.when(is_ready)
+
+
 @pytest.fixture
-def machine_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def refusal(
+    model_dir: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Iterator[Callable[..., tuple[int, str]]]:
+    """Runs a contender's program in this process, which must refuse: the code it ends with, and
+    its sentence."""
+
+    def run(
+        name: str,
+        *,
+        model_dir: Path = model_dir,
+        ports: Ports | None = None,
+        host: str = "127.0.0.1",
+        **options: Any,
+    ) -> tuple[int, str]:
+        folder = tmp_path_factory.mktemp(name)
+        program, args = _program(name, model_dir, folder, ports, None, options, host)
+        monkeypatch.setattr(sys, "argv", [program, *args.to_argv()])
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_path(str(ROOT / program.replace(".", "/")), run_name="__main__")
+        code, said = ended.value.code, capsys.readouterr().err.rstrip("\n")
+        return (1, code) if isinstance(code, str) else (int(code or 0), said)
+
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield run
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture(scope="module")
+def machine_left_alone() -> Iterator[None]:
     """Trials in this process find their cores quiet: the suite's own workers use them too."""
 
     def quiet(_: object, cores: Mapping[str, Sequence[int]], *__: float) -> dict[str, float | None]:
         return {side: 0.0 if cores.get(side) else None for side in ("server", "load")}
 
-    monkeypatch.setattr("loadtests.measure.replay.foreign_shares", quiet)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr("loadtests.measure.replay.foreign_shares", quiet)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -216,6 +304,8 @@ def _restore_signals() -> object:
 
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may reach a model hub
+# PyTorch's threads wait for each other, and where other tests have their cores, most of the time.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.update(child_environment(os.environ))
 
 
@@ -228,6 +318,14 @@ def pytest_configure() -> None:
     """Started in the background of a script, the suite would hand down that Ctrl-C is ignored."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """What shares a running server bears its name, as the contract's tests do."""
+    for name in ("shared_triton", "shared_hybrid"):
+        if name in metafunc.fixturenames:
+            ids = [f"<server {name}>"]
+            metafunc.parametrize(name, [name], indirect=True, scope="session", ids=ids)
 
 
 @pytest.hookimpl(trylast=True)
@@ -256,10 +354,8 @@ class _ByServerOrFile(LoadScopeScheduling):
     """One process takes all tests that share a running server, so that each is started once."""
 
     def _split_scope(self, nodeid: str) -> str:
-        file, _, rest = nodeid.partition("::")
-        if "/contract/" in file and "<" in rest:
-            return "contract " + rest.partition("<")[2].partition(">")[0]
-        return "triton" if "/triton_service/" in file else file
+        server = re.search("<server .*?>", nodeid)
+        return server[0] if server else nodeid.partition("::")[0]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:

@@ -2,14 +2,16 @@
 
 `python -m analysis.selfcheck.scale --rows 10000000` writes a run of simulated rows into a temporary
 folder, analyses it by the path of every real run (load_run, summarise) in a process of its own, and
-prints seconds and peak memory beside their budgets.
+prints seconds and peak memory beside their budgets. Beyond one of them it ends with code 1.
 """
 
 import argparse
 import multiprocessing
 import resource
+import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import product
@@ -90,19 +92,37 @@ def analyse(folder: Path) -> Cost:
     return Cost(seconds, cpu_s, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 
 
-def main() -> None:
+def over_budget(cost: Cost, n_rows: int) -> str | None:
+    """What the analysis of n_rows took too much of; None: of nothing, or more rows than the
+    budgets are for."""
+    if n_rows > BUDGET_ROWS:
+        return None
+    if cost.seconds > BUDGET_S:
+        return f"expected the analysis to take at most {BUDGET_S:g} s, found {cost.seconds:.1f} s."
+    if cost.peak_bytes > BUDGET_BYTES:
+        most, found = BUDGET_BYTES / 2**30, cost.peak_bytes / 2**30
+        return f"expected the analysis to take at most {most:g} GiB, found {found:.2f} GiB."
+    return None
+
+
+def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=BUDGET_ROWS)
-    n_rows = parser.parse_args().rows
+    n_rows = parser.parse_args(argv).rows
+    cost = _cost_of_simulated(n_rows)
+    print(f"simulated rows  {n_rows:,} (the budget is for {BUDGET_ROWS:,})")
+    print(f"seconds         {cost.seconds:.1f} of {BUDGET_S:g} ({cost.cpu_s:.1f} of CPU time)")
+    print(f"peak memory     {cost.peak_bytes / 2**30:.2f} of {BUDGET_BYTES / 2**30:g} GiB")
+    sys.exit(over_budget(cost, n_rows))
+
+
+def _cost_of_simulated(n_rows: int) -> Cost:
     with tempfile.TemporaryDirectory() as parent:
         folder = Path(parent) / "simulated"
         write_simulated_run(folder, n_rows)
         spawned = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(1, mp_context=spawned) as process:
-            cost = process.submit(analyse, folder).result()
-    print(f"simulated rows  {n_rows:,} (the budget is for {BUDGET_ROWS:,})")
-    print(f"seconds         {cost.seconds:.1f} of {BUDGET_S:g} ({cost.cpu_s:.1f} of CPU time)")
-    print(f"peak memory     {cost.peak_bytes / 2**30:.2f} of {BUDGET_BYTES / 2**30:g} GiB")
+            return process.submit(analyse, folder).result()
 
 
 def _requests(rate_rps: float, steady_s: float, rng: np.random.Generator) -> pd.DataFrame:

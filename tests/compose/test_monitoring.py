@@ -10,9 +10,6 @@ from urllib.request import urlopen
 import pytest
 import yaml
 
-from loadtests.launch.server import free_ports
-from servers.triton_service.process import Ports, TritonServer
-
 Merge = Callable[..., dict[str, Any]]
 
 
@@ -95,12 +92,14 @@ def test_the_dashboard_shows_only_gpu_counters_that_are_collected(
 
 @pytest.mark.live
 def test_the_dashboard_shows_only_counters_that_triton_exports(
-    dashboard: dict[str, Any], plain_tmp_path: Path
+    dashboard: dict[str, Any], shared_triton: Any
 ) -> None:
     shown = set(re.findall(r"nv_\w+", _expressions(dashboard)))
     assert "nv_inference_exec_count" in shown
-    ports = free_ports(("metrics",))
-    assert shown <= _metrics_of_triton(plain_tmp_path, ports.main, ports.extra["metrics"])
+    metrics = f"http://127.0.0.1:{shared_triton.ports.extra['metrics']}/metrics"
+    with urlopen(metrics, timeout=10) as answer:
+        exported = set(re.findall(r"^(nv_\w+)", answer.read().decode(), re.MULTILINE))
+    assert shown <= exported
 
 
 def test_every_dcgm_row_has_a_name_a_type_and_a_help(compose_dir: Path) -> None:
@@ -115,22 +114,3 @@ def test_profiling_counters_come_with_the_right_to_read_them(monitored: dict[str
     assert exporter["cap_add"] == ["SYS_ADMIN"]
     (mount,) = exporter["volumes"]
     assert mount.split(":")[1] == exporter["environment"]["DCGM_EXPORTER_COLLECTORS"]
-
-
-def _metrics_of_triton(folder: Path, grpc: int, metrics: int) -> set[str]:
-    """The names that a Triton with one loaded model exports."""
-    version_dir = folder / "repository" / "classifier" / "1"
-    version_dir.mkdir(parents=True)
-    (version_dir / "model.py").write_text(
-        "class TritonPythonModel:\n    def execute(self, requests):\n        return []\n"
-    )
-    (version_dir.parent / "config.pbtxt").write_text(
-        'backend: "python" max_batch_size: 1 '
-        'input { name: "A" data_type: TYPE_FP32 dims: 1 } '
-        'output { name: "B" data_type: TYPE_FP32 dims: 1 }'
-    )
-    server = TritonServer(version_dir.parents[1], folder / "work", Ports(grpc, metrics))
-    with server:
-        server.wait_until_ready(60.0)
-        with urlopen(f"http://127.0.0.1:{metrics}/metrics", timeout=10) as answer:
-            return set(re.findall(r"^(nv_\w+)", answer.read().decode(), re.MULTILINE))

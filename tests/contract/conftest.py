@@ -150,7 +150,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         applies_to: Callable[[Contender], bool] = metafunc.module.applies_to
         names = [name for name, contender in CONTENDERS.items() if applies_to(contender)]
         # By name, not by value: pytest keeps a server running between tests of equal parameters.
-        ids = [f"<{name}>" for name in names]
+        ids = [f"<server {name}>" for name in names]
         metafunc.parametrize("server", names, indirect=True, scope="session", ids=ids)
 
 

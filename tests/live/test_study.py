@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 import study as study_module
+from commands import reporting
 from loadtests.records.run_trials import read_trials
 from study import app
 
@@ -67,12 +68,9 @@ def the_run(results: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_a_stopped_run_leaves_nothing_running_and_resumes_where_it_was(
-    how: signal.Signals, null_experiment: Path, tmp_path: Path, family_of
-) -> None:
-    results = tmp_path / "results"
-    command = [sys.executable, "-m", "study", "run", "--no-report", str(null_experiment)]
+def stopped_after_a_trial(how: signal.Signals, experiment: Path, results: Path, family_of) -> Path:
+    """The folder of a run that was stopped, of which nothing runs on."""
+    command = [sys.executable, "-m", "study", "run", "--no-report", str(experiment)]
     with subprocess.Popen(
         [*command, "--results", str(results)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     ) as running:
@@ -87,8 +85,22 @@ def test_a_stopped_run_leaves_nothing_running_and_resumes_where_it_was(
         running.wait(60)
     _, alive = psutil.wait_procs(family, timeout=15)
     assert alive == []
+    return the_run(results)
 
-    folder = the_run(results)
+
+def test_an_interrupted_run_leaves_nothing_running_and_its_finished_trial(
+    null_experiment: Path, tmp_path: Path, family_of
+) -> None:
+    folder = stopped_after_a_trial(signal.SIGINT, null_experiment, tmp_path / "results", family_of)
+    assert [trial.status for trial in read_trials(folder).values()] == ["completed"]
+
+
+@pytest.mark.usefixtures("machine_left_alone")
+def test_a_killed_run_leaves_nothing_running_and_resumes_where_it_was(
+    null_experiment: Path, tmp_path: Path, family_of
+) -> None:
+    results = tmp_path / "results"
+    folder = stopped_after_a_trial(signal.SIGKILL, null_experiment, results, family_of)
     kept = read_trials(folder)
     assert len(kept) == 1
     resumed = CliRunner().invoke(app, ["run", "--no-report", "--resume", str(folder)])
@@ -103,7 +115,10 @@ def test_a_stopped_run_leaves_nothing_running_and_resumes_where_it_was(
 
 
 @pytest.mark.usefixtures("machine_left_alone")
-def test_a_capacity_study_searches_certifies_and_reports(tmp_path: Path) -> None:
+def test_a_capacity_study_searches_certifies_and_reports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reporting, "execute_notebook", lambda *_: None)  # as in test_whole_study
     path = tmp_path / "null.toml"
     path.write_text(NULL_CAPACITY, encoding="utf-8")
     arguments = [str(path), "--slo", "p99<=900ms", "--results", str(tmp_path / "r")]
@@ -158,21 +173,6 @@ def test_bad_input_gives_no_traceback_to_a_person_either(tmp_path: Path) -> None
     assert done.returncode == 2
     assert done.stderr.startswith("study: cannot read the experiment nowhere.toml")
     assert "Traceback" not in done.stderr
-
-
-@pytest.mark.parametrize("text", ["", "x" * 2001])
-def test_a_text_that_is_empty_or_far_too_long_stops_before_anything_is_written(
-    text: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    texts = tmp_path / "texts.jsonl"
-    texts.write_text(json.dumps({"text": text}) + "\n", encoding="utf-8")
-    arguments = ["smoke", "--texts", str(texts), "--results", str(tmp_path / "results")]
-    done = CliRunner().invoke(app, arguments)
-    assert done.exit_code == 2
-    said_by_children = capfd.readouterr().err
-    assert "texts.jsonl" in said_by_children
-    assert "Traceback" not in said_by_children
-    assert not (tmp_path / "results").exists()
 
 
 @pytest.mark.parametrize("command", ["run", "colocate"])

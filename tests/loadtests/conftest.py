@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -51,11 +52,11 @@ def null_server(
         yield start
 
 
-@pytest.fixture
-def assign(traffic_file: Path, tmp_path: Path) -> Callable[..., Assignment]:
-    """An assignment against a running server, its files in tmp_path."""
+@pytest.fixture(scope="session")
+def assign_in(traffic_file: Path) -> Callable[..., Assignment]:
+    """An assignment against a running server, its files in the given folder."""
 
-    def make(server: RunningServer, schedule: Schedule, **changes: Any) -> Assignment:
+    def make(folder: Path, server: RunningServer, schedule: Schedule, **changes: Any) -> Assignment:
         made = drive.assign(
             server.address,
             Level("open", rate_rps=60.0)
@@ -64,13 +65,19 @@ def assign(traffic_file: Path, tmp_path: Path) -> Callable[..., Assignment]:
             Phases(warmup_s=0.5, steady_s=1.0),
             schedule,
             traffic_file,
-            tmp_path,
+            folder,
             own_cores=False,
             timeout_s=3.0,
         )
         return replace(made, **changes)
 
     return make
+
+
+@pytest.fixture
+def assign(assign_in: Callable[..., Assignment], tmp_path: Path) -> Callable[..., Assignment]:
+    """As assign_in, in tmp_path."""
+    return partial(assign_in, tmp_path)
 
 
 @dataclass

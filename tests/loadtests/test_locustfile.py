@@ -47,28 +47,31 @@ def at(folder: Path, **hosts: str) -> str:
     return f"--config-users={file}"
 
 
-def classes_offered(*arguments: str) -> set[str]:
-    """Those of the web UI's class picker, which START takes all of."""
+def classes_offered(*given: str) -> list[set[str]]:
+    """Those of the web UI's class picker, which START takes all of, for each argument."""
     code = """
 import sys
 from locust import events
 from locust.argument_parser import parse_options
 from locust.main import create_environment, merge_locustfiles_content
-classes, *_ = merge_locustfiles_content([sys.argv[2]])
-options = parse_options(sys.argv[1:])
-named = [classes[name] for name in options.user_classes] or list(classes.values())
-made = create_environment(named, options, events=events, available_user_classes=classes)
-events.init.fire(environment=made, runner=made.create_local_runner(), web_ui=None)
-print(*(each.__name__ for each in made.user_classes))
+file, *given = sys.argv[1:]
+classes, *_ = merge_locustfiles_content([file])
+for argument in given:
+    options = parse_options(["-f", file, *argument.split()])
+    named = [classes[name] for name in options.user_classes] or list(classes.values())
+    made = create_environment(named, options, events=events, available_user_classes=dict(classes))
+    events.init.fire(environment=made, runner=made.create_local_runner(), web_ui=None)
+    print("offered", *(each.__name__ for each in made.user_classes))
 """
     done = subprocess.run(
-        [sys.executable, "-c", code, "-f", LOCUST_FILE, *arguments],
+        [sys.executable, "-c", code, LOCUST_FILE, *given],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=True,
     )
-    return set(done.stdout.splitlines()[-1].split())  # Locust's parser warns before
+    said = [line.split() for line in done.stdout.splitlines()]  # Locust's parser warns between
+    return [set(words[1:]) for words in said if words[0] == "offered"]
 
 
 def test_the_calibrations_classes_run_only_where_they_are_asked_for() -> None:
@@ -76,9 +79,11 @@ def test_the_calibrations_classes_run_only_where_they_are_asked_for() -> None:
     compared = {each.name for each in known if each.setting != "calibration"}
     names = {name: "".join(part.capitalize() for part in name.split("-")) for name in discover()}
 
-    assert classes_offered() == {names[name] for name in compared}
-    assert classes_offered("--calibration") == set(names.values())
-    assert classes_offered("NullHttp") == {"NullHttp"}
+    usual, all_of_them, one = classes_offered("", "--calibration", "NullHttp")
+
+    assert usual == {names[name] for name in compared}
+    assert all_of_them == set(names.values())
+    assert one == {"NullHttp"}
 
 
 def test_each_contender_has_rows_of_its_own(foreign: Any, tmp_path: Path) -> None:
@@ -92,23 +97,27 @@ def test_each_contender_has_rows_of_its_own(foreign: Any, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("user_class", "wanted", "there"),
-    [("Fastapi", "fastapi", "null-http"), ("Triton", "triton", "null-grpc")],
+    ("classes", "wanted", "there"),
+    [
+        (("Fastapi", "Litserve"), "fastapi|litserve", "null-http"),
+        (("Triton",), "triton", "null-grpc"),
+    ],
+    ids=["two at one host", "one"],
 )
-def test_a_class_refuses_the_server_of_another_contender(
-    user_class: str,
+def test_a_class_refuses_the_server_of_another_contender_and_the_first_refusal_ends_the_test(
+    classes: tuple[str, ...],
     wanted: str,
     there: str,
     null_server: Callable[[str], RunningServer],
 ) -> None:
     url = null_server(there).address.url
 
-    done = locust(user_class, f"--host={url}", run_s=30)
+    done = locust(*classes, f"--host={url}", run_s=30)
 
     assert done.returncode == 2
     said = [line for line in (done.stdout + done.stderr).splitlines() if "ERROR" in line]
     assert len(said) == 1
-    assert f"expected the contender {wanted} at {url}, found {there}: choose" in said[0]
+    assert re.search(f"expected the contender ({wanted}) at {url}, found {there}: choose", said[0])
     assert "/predict" not in done.stdout + done.stderr  # no row: nothing was sent
     assert "ModelInfer" not in done.stdout + done.stderr
 
@@ -154,14 +163,3 @@ def test_a_timeout_that_is_none_is_refused(given: str) -> None:
 
     assert done.returncode == 2
     assert f"expected seconds above 0, found {given}" in done.stderr
-
-
-def test_of_several_classes_at_one_host_the_first_refusal_ends_the_test(
-    null_server: Callable[[str], RunningServer],
-) -> None:
-    url = null_server("null-http").address.url
-
-    done = locust("Fastapi", "Litserve", f"--host={url}", run_s=30)
-
-    assert done.returncode == 2
-    assert (done.stdout + done.stderr).count("expected the contender ") == 1

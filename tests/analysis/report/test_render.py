@@ -98,6 +98,7 @@ def test_every_link_within_the_report_leads_somewhere(html):
 
 def test_every_number_of_the_report_is_the_summary_s(outputs, page):
     stored = json.loads(outputs.summary_path.read_text())
+    assert page.numbers
     for path, value, text in page.numbers:
         assert json.loads(value) == resolved(stored, path), path
         assert (
@@ -141,6 +142,7 @@ def test_a_point_that_may_not_be_used_is_struck_out_and_no_other_is(outputs, pag
 
 
 def test_every_invalid_or_limited_point_is_listed_with_its_reason_and_remedy(outputs, html):
+    assert any(point.findings for point in outputs.summary.points)
     for point in outputs.summary.points:
         for finding in point.findings:
             attribute = f'data-issue="{point.contender} {finding.reason}"'

@@ -26,10 +26,11 @@ from loadtests.colocation.plan import (
     planned,
 )
 from loadtests.colocation.requests import CLASSIFIER, inputs_by_model, serialised
-from loadtests.launch.server import LaunchError
+from loadtests.launch.server import LaunchError, RunningServer
 from loadtests.records.tables import read_requests
+from loadtests.wire.address import Address
 from loadtests.wire.formats import Answer, AnswerError, PreparedWire, wire_from
-from servers.discovery import discover
+from servers.discovery import Contender, discover
 from servers.triton_service.colocated.sizes import colocated_models
 from study import app
 
@@ -174,7 +175,19 @@ def command(results: Path, *more: str) -> list[str]:
 
 
 @pytest.mark.live
-def test_three_models_are_measured_alone_and_together(tmp_path: Path, artefacts: Any) -> None:
+def test_three_models_are_measured_alone_and_together(
+    tmp_path: Path, artefacts: Any, shared_triton: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def already_running(contender: Contender, **_: object) -> Iterator[RunningServer]:
+        assert contender == SPEC.contender(discover()["triton"])  # as it was started
+        process, ports, log = shared_triton.process, shared_triton.ports, shared_triton.log
+        address = Address(contender.protocol, "127.0.0.1", ports.main)
+        yield RunningServer(contender, address, ports, process, log)
+
+    monkeypatch.setattr(colocation_module, "launched", already_running)
+    for module in ("plan", "drive"):
+        monkeypatch.setattr(f"loadtests.colocation.{module}.WARMUP_S", 0.2)
     done = CliRunner().invoke(app, command(tmp_path))
     assert done.exit_code == 0, done.output
     (folder,) = tmp_path.iterdir()

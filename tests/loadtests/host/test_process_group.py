@@ -9,13 +9,18 @@ from pathlib import Path
 import psutil
 import pytest
 
+from loadtests.host import process_group
 from loadtests.host.process_group import stop
 
 WITH_A_CHILD = """
-import signal, subprocess, sys, time
-code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
-child = subprocess.Popen([sys.executable, "-c", code], **OPTIONS)
-print(child.pid, flush=True)
+import subprocess, sys, time
+code = '''
+import os, signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print(os.getpid(), flush=True)
+time.sleep(600)
+'''
+subprocess.Popen([sys.executable, "-c", code], **OPTIONS)
 time.sleep(600)
 """
 WITH_A_SEMAPHORE = """
@@ -36,8 +41,10 @@ if __name__ == "__main__":
 
 
 @pytest.fixture
-def start() -> Iterator[Callable[..., tuple[psutil.Popen, psutil.Process]]]:
-    """A process in a session of its own, and the child whose pid it prints."""
+def start(
+    monkeypatch: pytest.MonkeyPatch,  # what a test changes holds until these are stopped
+) -> Iterator[Callable[..., tuple[psutil.Popen, psutil.Process]]]:
+    """A process in a session of its own, and the child whose pid is printed."""
     started: list[psutil.Popen] = []
 
     def begin(*command: str) -> tuple[psutil.Popen, psutil.Process]:
@@ -56,8 +63,9 @@ def start() -> Iterator[Callable[..., tuple[psutil.Popen, psutil.Process]]]:
 @pytest.mark.parametrize("dies_before", [True, False])
 @pytest.mark.parametrize("options", ["", "process_group=0"])
 def test_a_child_that_will_not_leave_goes_with_its_main_process(
-    dies_before: bool, options: str, start, alive
+    dies_before: bool, options: str, start, alive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(process_group, "LEAVE_S", 0.1)
     code = WITH_A_CHILD.replace("**OPTIONS", options)
     process, child = start("-c", code)
     if dies_before:

@@ -68,7 +68,7 @@ def http_service() -> Iterator[Callable[[int, bytes], Address]]:
                 pass
 
         running.append(HTTPServer(("127.0.0.1", 0), Handler))
-        threading.Thread(target=running[-1].serve_forever, daemon=True).start()
+        threading.Thread(target=running[-1].serve_forever, args=(0.05,), daemon=True).start()
         return Address("http-json", "127.0.0.1", running[-1].server_port)
 
     yield start

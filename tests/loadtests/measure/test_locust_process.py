@@ -1,10 +1,10 @@
 """Locust as its own process: what is sent, when, and the rows that come back."""
 
-import subprocess
-import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from loadtests.generator.assignment import ANSWER_SAMPLE_EVERY
@@ -23,37 +23,63 @@ def run(assignment, tmp_path: Path):
     return read_rows(tmp_path, assignment.warmup_s)[0]
 
 
-@pytest.mark.parametrize("name", ["null-http", "null-grpc"])
-def test_every_scheduled_request_becomes_one_row_in_order(
-    name: str, null_server, assign, tmp_path: Path
-) -> None:
-    schedule = open_schedule(Poisson(), 60, 1.5, 20, (1,))
-    rows = run(assign(null_server(name), schedule), tmp_path)
-    assert np.allclose(rows["scheduled_s"], schedule.times_s)
-    assert rows["text_id"].tolist() == schedule.text_ids.tolist()
+@dataclass(frozen=True)
+class Replayed:
+    """A schedule, the rows that came of it, and what the server counted meanwhile."""
+
+    schedule: Schedule
+    warmup_s: float
+    rows: pd.DataFrame
+    counted: int
+
+
+@pytest.fixture(scope="module", params=["null-http", "null-grpc"])
+def replayed(request, null_server, assign_in, tmp_path_factory: pytest.TempPathFactory) -> Replayed:
+    folder, server = tmp_path_factory.mktemp("replayed"), null_server(request.param)
+    drawn = open_schedule(Poisson(), 60, 1.5, 20, (1,))
+    one_as_the_warmup_ends = np.sort(np.append(drawn.times_s[1:], 0.5))
+    schedule = Schedule(one_as_the_warmup_ends, drawn.text_ids)
+    assignment = assign_in(folder, server, schedule)
+    assert assignment.warmup_s in schedule.times_s
+    before = read_counters(server.address)["requests_ok"]
+    rows = run(assignment, folder)
+    counted = read_counters(server.address)["requests_ok"] - before
+    return Replayed(schedule, assignment.warmup_s, rows, counted)
+
+
+def test_every_scheduled_request_becomes_one_row_in_order(replayed: Replayed) -> None:
+    rows = replayed.rows
+    assert np.allclose(rows["scheduled_s"], replayed.schedule.times_s)
+    assert rows["text_id"].tolist() == replayed.schedule.text_ids.tolist()
     assert set(rows["status"]) == {"ok"}
     assert (rows["sent_s"] >= rows["scheduled_s"]).all()
     assert (rows["done_s"] > rows["sent_s"]).all()
 
 
-@pytest.mark.parametrize("name", ["null-http", "null-grpc"])
+def test_warm_up_and_steady_state_are_told_apart_by_the_scheduled_time(replayed: Replayed) -> None:
+    warm = replayed.schedule.times_s < replayed.warmup_s
+    assert replayed.rows["phase"].tolist() == np.where(warm, "warm-up", "steady").tolist()
+
+
+def test_the_server_counts_as_many_requests_as_there_are_rows(replayed: Replayed) -> None:
+    assert replayed.counted == len(replayed.rows)
+
+
+def test_some_answers_are_kept_for_parity(replayed: Replayed) -> None:
+    kept = replayed.rows.dropna(subset=["label"])
+    assert set(kept["request_index"] % ANSWER_SAMPLE_EVERY) == {0}
+    assert set(kept["label"]) == {"null"}
+
+
 def test_two_processes_send_one_schedule_without_changing_it(
-    name: str, null_server, assign, tmp_path: Path
+    null_server, assign, tmp_path: Path
 ) -> None:
     schedule = open_schedule(Poisson(), 60, 1.5, 20, (2,))
-    rows = run(assign(null_server(name), schedule, workers=2), tmp_path)
+    rows = run(assign(null_server("null-grpc"), schedule, workers=2), tmp_path)
     assert sorted(rows["request_index"]) == list(range(len(schedule.times_s)))
     assert np.allclose(rows["scheduled_s"], schedule.times_s)
     assert rows["worker"].value_counts().min() >= len(schedule.times_s) // 2
     assert set(rows.dropna(subset=["label"])["worker"]) == {0, 1}  # each compares answers
-
-
-def test_warm_up_and_steady_state_are_told_apart_by_the_scheduled_time(
-    null_server, assign, tmp_path: Path
-) -> None:
-    schedule = Schedule(np.array([0.1, 0.4, 0.5, 0.9]), np.zeros(4, np.int32))
-    rows = run(assign(null_server("null-http"), schedule), tmp_path)
-    assert rows["phase"].tolist() == ["warm-up", "warm-up", "steady", "steady"]
 
 
 def test_nothing_of_the_working_directory_gets_into_server_or_load(
@@ -70,15 +96,6 @@ def test_nothing_of_the_working_directory_gets_into_server_or_load(
         assert len(run(assign(server, schedule), tmp_path)) == 2
 
 
-def test_the_server_counts_as_many_requests_as_there_are_rows(
-    null_server, assign, tmp_path: Path
-) -> None:
-    server = null_server("null-http")
-    before = read_counters(server.address)["requests_ok"]
-    rows = run(assign(server, open_schedule(Poisson(), 80, 1.5, 20, (3,))), tmp_path)
-    assert read_counters(server.address)["requests_ok"] - before == len(rows)
-
-
 def test_a_closed_loop_keeps_no_more_than_its_callers_in_flight(
     null_server, assign, tmp_path: Path
 ) -> None:
@@ -89,21 +106,11 @@ def test_a_closed_loop_keeps_no_more_than_its_callers_in_flight(
     assert rows["done_s"].max() >= 1.4
 
 
-def test_some_answers_are_kept_for_parity(null_server, assign, tmp_path: Path) -> None:
-    rows = run(
-        assign(null_server("null-grpc"), open_schedule(Poisson(), 80, 1.5, 20, (5,))), tmp_path
-    )
-    kept = rows.dropna(subset=["label"])
-    assert set(kept["request_index"] % ANSWER_SAMPLE_EVERY) == {0}
-    assert set(kept["label"]) == {"null"}
-
-
-@pytest.mark.parametrize("name", ["null-http", "null-grpc"])
 def test_a_server_that_is_not_there_gives_failed_rows_not_a_failed_run(
-    name: str, null_server, assign, tmp_path: Path
+    null_server, assign, tmp_path: Path
 ) -> None:
-    nobody = assign(null_server(name), open_schedule(Poisson(), 20, 1, 20, (6,)), port=1)
-    rows = run(nobody, tmp_path)
+    schedule = open_schedule(Poisson(), 20, 1, 20, (6,))
+    rows = run(assign(null_server("null-http"), schedule, port=1), tmp_path)
     assert set(rows["status"]) == {"connection"}
 
 
@@ -114,30 +121,3 @@ def test_a_replay_that_cannot_start_is_reported_with_its_log(
     with pytest.raises(DriveError, match="expected rows from 1 Locust processes") as caught:
         run(broken, tmp_path)
     assert "No such file or directory: '/nowhere.jsonl'" in "\n".join(caught.value.log_tail)
-
-
-def test_the_locust_file_for_use_by_hand_offers_a_class_for_each_contender(root: Path) -> None:
-    listed = subprocess.run(
-        [sys.executable, "-m", "locust", "-f", "loadtests/locustfile.py", "--list"],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=root,
-    )
-    for name in ("Fastapi", "FastapiTuned", "FastapiOnnx", "Litserve", "Triton", "Hybrid"):
-        assert name in listed.stdout.split()
-
-
-@pytest.mark.parametrize(("name", "user"), [("null-http", "NullHttp"), ("null-grpc", "NullGrpc")])
-def test_the_locust_file_for_use_by_hand_sends_requests(
-    name: str, user: str, null_server, root: Path
-) -> None:
-    server = null_server(name)
-    before = read_counters(server.address)["requests_ok"]
-    command = [sys.executable, "-m", "locust", "-f", "loadtests/locustfile.py", user]
-    command += ["--headless", "--users", "2", "--run-time", "3s", "--host", server.address.url]
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=False, cwd=root, timeout=60
-    )
-    assert done.returncode == 0, done.stderr
-    assert read_counters(server.address)["requests_ok"] > before

@@ -12,7 +12,6 @@ import pytest
 
 from loadtests.host import nvml
 from loadtests.host.cores import available_cores
-from loadtests.launch.server import free_ports
 from loadtests.measure import telemetry
 from loadtests.measure.telemetry import SOURCES, ProcessTree, Sampler, process_roles
 from loadtests.records.tables import TELEMETRY_SCHEMA, read_telemetry, write_table
@@ -211,13 +210,9 @@ def test_every_column_names_its_source() -> None:
 
 
 @pytest.mark.live
-def test_the_gateway_of_hybrid_is_one_process_of_its_tree(start_contender) -> None:
-    # The gateway's process is there at once; tritonserver is its child.
-    started = start_contender("hybrid", ports=free_ports(("triton_grpc",)))
-    roles = process_roles(discover()["hybrid"], started.process.pid, started.process.pid)
-    root = psutil.Process(roles["gateway"])
-    while not any("tritonserver" in child.name() for child in root.children(recursive=True)):
-        assert started.process.poll() is None
+def test_the_gateway_of_hybrid_is_one_process_of_its_tree(shared_hybrid) -> None:
+    pid = shared_hybrid.process.pid
+    roles = process_roles(discover()["hybrid"], pid, pid)
     gateway = ProcessTree(roles["gateway"], descend=False).usage()
     tree = ProcessTree(roles["server"]).usage()
     assert gateway is not None

@@ -1,7 +1,6 @@
 """External contenders: their tables, and services of another shape behind real sockets."""
 
 import json
-import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -299,9 +298,10 @@ def test_a_service_with_the_same_model_is_compared_with_the_reference_answers(
 
 @pytest.mark.parametrize("protocol", ["kserve-http", "kserve-grpc"])
 def test_a_real_triton_answers_as_an_external_service(
-    protocol: str, triton_ports, artefacts: Artefacts, external
+    protocol: str, shared_triton, artefacts: Artefacts, external
 ) -> None:
-    port = triton_ports.main if protocol == "kserve-grpc" else triton_ports.extra["http"]
+    ports = shared_triton.ports
+    port = ports.main if protocol == "kserve-grpc" else ports.extra["http"]
     mine = external(KSERVE_TABLE, protocol=protocol, url=f"127.0.0.1:{port}")
     compared = check_answers(mine.address, expected_answers(mine, artefacts.texts))
     assert len(compared) > 10
@@ -319,23 +319,14 @@ def test_a_real_triton_answers_as_an_external_service(
     ],
 )
 def test_a_name_that_triton_does_not_know_is_told(
-    protocol: str, changes: dict[str, object], expected: str, triton_ports, external
+    protocol: str, changes: dict[str, object], expected: str, shared_triton, external
 ) -> None:
-    port = triton_ports.main if protocol == "kserve-grpc" else triton_ports.extra["http"]
+    ports = shared_triton.ports
+    port = ports.main if protocol == "kserve-grpc" else ports.extra["http"]
     url = f"127.0.0.1:{port}"
     with pytest.raises(LaunchError) as caught:
         check_answering([external(KSERVE_TABLE, protocol=protocol, url=url, **changes)])
     assert expected in str(caught.value)
-
-
-@pytest.fixture(scope="module")
-def triton_ports(start_contender, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    started = start_contender("triton")
-    deadline = threading.Event()
-    while "triton ready:" not in started.log.read_text(errors="replace"):
-        assert started.process.poll() is None, started.log.read_text(errors="replace")[-2000:]
-        deadline.wait(0.1)
-    return started.ports
 
 
 def test_a_probe_error_of_a_contender_of_the_study_needs_no_name(null_server) -> None:

@@ -1,5 +1,4 @@
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -12,7 +11,7 @@ import pytest
 from huggingface_hub.errors import LocalEntryNotFoundError
 from transformers import BertModel
 
-from servers.classifier import load_classifier
+from servers.classifier import load_classifier, making
 from servers.classifier.__main__ import main
 from servers.classifier.artefacts import digest_of_files
 from servers.classifier.build import build_model, model_digest
@@ -209,26 +208,30 @@ def test_a_model_of_the_hub_is_its_downloaded_folder(
     assert resolve_model("someone/something") == Checkpoint("someone/something", folder)
 
 
-def _command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "servers.classifier", *arguments]
-
-
 def test_the_command_prints_one_json_object(
     small_model_dir: Path, study_cache: Path, study_seed: int
 ) -> None:
-    command = _command("build", "--cache", str(study_cache), "--seed", str(study_seed))
-    ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    command = ["build", "--cache", str(study_cache), "--seed", str(study_seed)]
+    ended = subprocess.run(
+        [sys.executable, "-m", "servers.classifier", *command],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     result = json.loads(ended.stdout)
     assert result["model_dir"] == str(small_model_dir)
     assert set(result) == {"model_dir", "digest", "name", "weights", "notes", "accuracy"}
 
 
-def test_bad_input_is_one_sentence_and_exit_code_2(tmp_path: Path) -> None:
-    command = _command("build", "--model", str(tmp_path), "--cache", str(tmp_path), "--seed", "1")
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr.count("\n") == 1
-    assert ended.stderr.startswith("expected a configuration")
+def test_bad_input_is_one_sentence_and_exit_code_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["build", "--model", str(tmp_path), "--cache", str(tmp_path), "--seed", "1"])
+    said = capsys.readouterr()
+    assert (ended.value.code, said.out) == (2, "")
+    assert said.err.count("\n") == 1
+    assert said.err.startswith("expected a configuration")
 
 
 def test_what_a_library_raises_for_a_strange_model_is_one_sentence_and_exit_code_2(
@@ -257,16 +260,18 @@ def test_the_words_of_a_library_are_kept_and_a_mistake_of_this_project_stays_a_t
         digest_of_files([None])  # type: ignore[list-item]
 
 
-def test_a_stopped_build_leaves_nothing_behind(tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        _command("build", "--cache", str(tmp_path), "--seed", "1"),
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stderr is not None
-    assert any("training the classifier" in line for line in process.stderr)
-    assert any(tmp_path.iterdir())
-    os.kill(process.pid, signal.SIGTERM)
-    assert process.wait(timeout=60) == 128 + signal.SIGTERM
-    process.stderr.close()
+def test_a_stopped_build_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[Path] = []
+
+    def stopped(*_: object) -> None:
+        found.extend(tmp_path.iterdir())
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(making, "train", stopped)
+    with pytest.raises(SystemExit) as ended:
+        main(["build", "--cache", str(tmp_path), "--seed", "1"])
+    assert ended.value.code == 128 + signal.SIGTERM
+    assert found
     assert list(tmp_path.iterdir()) == []

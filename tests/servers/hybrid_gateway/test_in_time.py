@@ -170,21 +170,28 @@ def patient(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> Gateway:
     return gateway
 
 
+@pytest.fixture
+def hurried(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> Gateway:
+    """With a deadline that is soon over."""
+    monkeypatch.setattr(gateway.app.state.gateway, "_deadline_s", 0.2)
+    return gateway
+
+
 def test_a_request_ends_at_its_deadline_and_its_inference_with_it(
-    triton: FakeTriton, gateway: Gateway
+    triton: FakeTriton, hurried: Gateway
 ) -> None:
     triton.released.clear()
-    status, detail, retry_after = gateway.ask(TEXT)
+    status, detail, retry_after = hurried.ask(TEXT)
     assert (status, retry_after) == (503, "1")
     assert "did not answer within the deadline" in detail
     until(lambda: triton.n_abandoned == 1)
 
 
 def test_a_large_batch_ends_at_its_deadline_in_all_its_parts(
-    triton: FakeTriton, gateway: Gateway
+    triton: FakeTriton, hurried: Gateway
 ) -> None:
     triton.released.clear()
-    status, _, _ = gateway.ask({"texts": ["a"] * 64}, "/batch_predict")
+    status, _, _ = hurried.ask({"texts": ["a"] * 64}, "/batch_predict")
     assert status == 503
     until(lambda: triton.n_abandoned == 2)
 

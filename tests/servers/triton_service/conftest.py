@@ -22,7 +22,6 @@ from loadtests.launch.server import Ports
 from servers.contract import MODEL_NAME
 from servers.grpc_channel import GRPC_CHANNEL_OPTIONS
 
-START_DEADLINE_S = 60.0
 GONE_DEADLINE_S = 30.0
 
 
@@ -121,22 +120,15 @@ def read_answers() -> Callable[[Any], list[tuple[str, float]]]:
 class RunningTriton:
     """The contender's processes, ports and shared memory, seen from outside."""
 
-    def __init__(self, process: subprocess.Popen[bytes], ports: Ports, log: Path) -> None:
-        self.process = process
-        self.ports = ports
-        self.log = log
-        self.address = f"127.0.0.1:{ports.main}"
+    def __init__(self, started: Any) -> None:
+        self._started = started
+        self.process: subprocess.Popen[bytes] = started.process
+        self.ports: Ports = started.ports
+        self.address = f"127.0.0.1:{started.ports.main}"
+        self.log_text: Callable[[], str] = started.log_text
 
     def wait_until_ready(self) -> None:
-        ready = until(
-            lambda: "triton ready:" in self.log_text() or self.process.poll() is not None,
-            START_DEADLINE_S,
-        )
-        assert ready, self.log_text()[-4000:]
-        assert self.process.poll() is None, self.log_text()[-4000:]
-
-    def log_text(self) -> str:
-        return self.log.read_text(errors="replace")
+        self._started.when(lambda: "triton ready:" in self.log_text())
 
     def descendants(self) -> list[psutil.Process]:
         return psutil.Process(self.process.pid).children(recursive=True)
@@ -176,18 +168,14 @@ StartTriton = Callable[..., RunningTriton]
 @pytest.fixture(scope="session")
 def start_triton(start_contender: Callable[..., Any]) -> StartTriton:
     def start(**changes: Any) -> RunningTriton:
-        started = start_contender("triton", **changes)
-        return RunningTriton(started.process, started.ports, started.log)
+        return RunningTriton(start_contender("triton", **changes))
 
     return start
 
 
 @pytest.fixture(scope="session")
-def triton(start_triton: StartTriton) -> RunningTriton:
-    """One server for all tests without side effects: the classifier and co-located models."""
-    running = start_triton(colocated_models="small")
-    running.wait_until_ready()
-    return running
+def triton(shared_triton: Any) -> RunningTriton:
+    return RunningTriton(shared_triton)
 
 
 @pytest.fixture(scope="session")

@@ -110,7 +110,7 @@ def front(socket_path: Path) -> Iterator[http.client.HTTPConnection]:
 def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     path = tmp_path_factory.mktemp("triton") / "http.socket"
     with ThreadingUnixStreamServer(str(path), FakeTriton) as triton, front(path) as connection:
-        threading.Thread(target=triton.serve_forever, daemon=True).start()
+        threading.Thread(target=triton.serve_forever, args=(0.05,), daemon=True).start()
 
         def ask(body: bytes = b"", target: str = INFER, **headers: str) -> Any:
             named = {name.replace("_", "-"): value for name, value in headers.items()}

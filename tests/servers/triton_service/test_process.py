@@ -2,8 +2,8 @@
 
 import shutil
 import signal
-import subprocess
-import sys
+import socket
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,13 @@ import pytest
 
 from loadtests.launch.server import Ports as LaunchPorts
 from loadtests.launch.server import free_ports
+from servers.triton_service import process as process_module
 from servers.triton_service.installation import SITE_VARIABLE
 from servers.triton_service.process import Ports, TritonServer
 
 pytestmark = pytest.mark.live
+
+Refusal = Callable[..., tuple[int, str]]
 
 
 def test_triton_does_not_poll_the_gpu_that_telemetry_samples_for_every_contender() -> None:
@@ -34,36 +37,38 @@ def test_triton_itself_listens_on_loopback_and_a_unix_socket_alone() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("number", "whole_group", "code"),
-    [
-        (signal.SIGTERM, False, 0),
-        (signal.SIGINT, True, 0),
-        (signal.SIGKILL, False, -signal.SIGKILL),
-    ],
-    ids=["SIGTERM", "Ctrl-C", "killed"],
-)
-def test_an_ended_contender_leaves_no_process_port_or_shared_memory(
-    start_triton: Any, alive: Any, until: Any, number: signal.Signals, whole_group: bool, code: int
+@pytest.fixture
+def leaves_nothing(alive: Any, until: Any) -> Callable[..., None]:
+    """Ends a contender that serves, and looks for what it had."""
+
+    def end(running: Any, number: signal.Signals, code: int = 0, whole_group: bool = False) -> None:
+        processes, shared_memory = running.descendants(), running.shared_memory()
+        assert len(processes) == 3  # tritonserver and one Python stub for each of two models
+        assert len(shared_memory()) == 2
+        assert running.open_ports() == running.all_ports()
+
+        found_code = running.end(number, whole_group)
+
+        # Only a killed launcher needs time here: it cannot wait for its own server.
+        until(lambda: not alive(processes), deadline_s=0 if code == 0 else 20)
+        assert (found_code, alive(processes)) == (code, []), running.log_text()[-3000:]
+        assert running.open_ports() == []
+        assert shared_memory() == []
+
+    return end
+
+
+def test_a_killed_contender_leaves_no_process_port_or_shared_memory(
+    start_triton: Any, leaves_nothing: Callable[..., None]
 ) -> None:
     running = start_triton()
     running.wait_until_ready()
-    processes, shared_memory = running.descendants(), running.shared_memory()
-    assert len(processes) == 3  # tritonserver and one Python stub for each of two models
-    assert len(shared_memory()) == 2
-    assert running.open_ports() == running.all_ports()
 
-    found_code = running.end(number, whole_group)
-
-    # Only a killed launcher needs time here: it cannot wait for its own server.
-    until(lambda: not alive(processes), deadline_s=0 if code == 0 else 20)
-    assert (found_code, alive(processes)) == (code, []), running.log_text()[-3000:]
-    assert running.open_ports() == []
-    assert shared_memory() == []
+    leaves_nothing(running, signal.SIGKILL, code=-signal.SIGKILL)
 
 
-def test_a_server_that_ends_by_itself_is_started_again_on_the_same_ports(
-    start_triton: Any, until: Any, alive: Any, connect: Any
+def test_a_server_that_ends_by_itself_is_started_again_and_sigterm_leaves_nothing_of_either(
+    start_triton: Any, until: Any, alive: Any, connect: Any, leaves_nothing: Callable[..., None]
 ) -> None:
     running = start_triton()
     running.wait_until_ready()
@@ -80,9 +85,7 @@ def test_a_server_that_ends_by_itself_is_started_again_on_the_same_ports(
     client = connect(running.address)
     assert len(client.send(["a"]).result().outputs) == 2
     client.close()
-    assert running.open_ports() == running.all_ports()
-    assert running.end(signal.SIGTERM) == 0
-    assert running.open_ports() == []
+    leaves_nothing(running, signal.SIGTERM)
 
 
 def test_a_model_that_does_not_load_is_named_in_the_last_line(
@@ -102,24 +105,24 @@ def test_a_model_that_does_not_load_is_named_in_the_last_line(
 
 @pytest.mark.parametrize("name", ["grpc", "http", "metrics"])
 def test_a_port_in_use_is_refused_before_a_server_is_started(
-    triton: Any, start_triton: Any, name: str
+    refusal: Refusal, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    taken = {"grpc": triton.ports.main} | triton.ports.extra
-    own = free_ports(("http", "metrics"))
-    ports = {"grpc": own.main} | dict(own.extra) | {name: taken[name]}
-    running = start_triton(ports=LaunchPorts(ports.pop("grpc"), ports))
+    monkeypatch.setattr(process_module, "prepare_installation", lambda _: pytest.fail("started"))
+    free = free_ports(("http", "metrics"))
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        ports = {"grpc": free.main} | dict(free.extra) | {name: taken}
+        code, said = refusal("triton", ports=LaunchPorts(ports.pop("grpc"), ports))
 
-    assert running.process.wait(60) == 1
-    (sentence,) = running.log_text().splitlines()
-    assert f"expected port {taken[name]} of 127.0.0.1 to be free" in sentence
+    assert code == 1
+    assert f"expected port {taken} of 127.0.0.1 to be free" in said
 
 
-def test_a_model_folder_without_a_model_is_refused(start_triton: Any, tmp_path: Path) -> None:
-    running = start_triton(model_dir=tmp_path)
+def test_a_model_folder_without_a_model_is_refused(refusal: Refusal, tmp_path: Path) -> None:
+    code, said = refusal("triton", model_dir=tmp_path)
 
-    assert running.process.wait(60) == 1
-    (sentence,) = running.log_text().splitlines()
-    assert sentence.startswith(f"expected config.json in {tmp_path}, found none")
+    assert code == 1
+    assert said.startswith(f"expected config.json in {tmp_path}, found none")
 
 
 def modes_of_the_package() -> dict[Path, int]:
@@ -129,8 +132,13 @@ def modes_of_the_package() -> dict[Path, int]:
     return {path: path.stat().st_mode for path in Path(spec.origin).parent.rglob("*")}
 
 
-def test_folders_of_any_name_are_served_and_the_installed_package_stays_as_it_was(
-    start_triton: Any, client_of: Any, model_dir: Path, tmp_path: Path, monkeypatch: Any
+def test_folders_of_any_name_are_served_and_ctrl_c_leaves_nothing_but_the_package_as_it_was(
+    start_triton: Any,
+    client_of: Any,
+    model_dir: Path,
+    tmp_path: Path,
+    monkeypatch: Any,
+    leaves_nothing: Callable[..., None],
 ) -> None:
     odd = tmp_path / "é 张"
     for name in ("run", "temporary", "site"):
@@ -148,24 +156,15 @@ def test_folders_of_any_name_are_served_and_the_installed_package_stays_as_it_wa
     repository = Path(next(arg[len(option) :] for arg in arguments if arg.startswith(option)))
     assert repository.is_dir()
 
-    assert running.end(signal.SIGTERM) == 0
+    leaves_nothing(running, signal.SIGINT, whole_group=True)
     assert not repository.parent.exists()
     assert modes_of_the_package() == modes
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])
-def test_a_host_that_a_network_reaches_is_refused(host: str, root: Path) -> None:
-    arguments = ["--contender=triton", "--engine=onnxruntime", f"--host={host}", "--port=8001"]
-    folders = ["--model-dir=model", "--work-dir=work"]
-    done = subprocess.run(
-        [sys.executable, "-m", "servers.triton_service", *arguments, *folders],
-        capture_output=True,
-        text=True,
-        cwd=root,
-    )
-
-    assert done.returncode == 2
-    assert done.stderr == (
+def test_a_host_that_a_network_reaches_is_refused(host: str, refusal: Refusal) -> None:
+    assert refusal("triton", host=host) == (
+        2,
         f"expected --host 127.0.0.1, found {host}: Triton 2.51 can be ended by a request and must "
-        "face no network; choose hybrid, whose gateway may.\n"
+        "face no network; choose hybrid, whose gateway may.",
     )
