@@ -8,7 +8,7 @@ from pydantic import Field
 from analysis.read.run import Run, Trial
 from analysis.read.value import Value
 from analysis.steady.metrics import Metrics, measure
-from analysis.steady.steady_state import Sample, take_sample
+from analysis.steady.sample import Sample, take_sample
 from analysis.validity.certificate import Check, certify, certify_failure
 from analysis.validity.checks import Evidence
 from analysis.validity.reasons import CLIENTS_FAULT, Reason
