@@ -12,6 +12,7 @@ import nbformat
 import pytest
 from typer.main import get_command
 
+from analysis.colocation import record
 from analysis.read.run import load_run
 from analysis.report.claims_page import claims_table, with_table
 from analysis.report.readme import numbers, with_numbers
@@ -34,7 +35,7 @@ SOURCES = [
     if path.suffix in {".py", ".j2", ".toml", ".yaml", ".lua", ".sh"}
 ]
 HOME_MADE = (
-    "to be had",
+    "be had",
     "asked for no more",
     "how surely",
     "would be reversed by",
@@ -242,3 +243,11 @@ def test_no_documented_command_opens_locusts_web_ui_to_the_network() -> None:
     commands = [line for line in lines if "locust -f" in line and "--headless" not in line]
     assert commands
     assert [line for line in commands if "--web-host 127.0.0.1" not in line] == []
+
+
+def test_every_field_that_a_colocation_must_have_is_documented() -> None:
+    section = text("results/README.md").split("\n## colocation.json\n")[1].split("\n## ")[0]
+    documented = set(re.findall(r"`(\w+)`", section))
+    records = (record._Record, record._Settings, record._Measured)
+    names = {name for each in records for name in each.model_fields}
+    assert names - documented == set()

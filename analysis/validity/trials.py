@@ -36,7 +36,7 @@ class TrialResult(Value):
     trial_id: str = Field(description="Name of the trial.")
     purpose: Purpose = Field(
         description="measurement (a planned repeat), search (a probe for the capacity), noise "
-        "(the aa_copy of the noise floor) or calibration."
+        "(the second run of the A/A test) or calibration."
     )
     contender: str = Field(description="Name of the contender.")
     level: str = Field(description="Name of the load level.")
