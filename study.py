@@ -49,7 +49,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
 }
 
 app = typer.Typer(
-    help="Serve one text classifier from FastAPI, Triton or a gateway; which, when, at what cost?",
+    help="Measure which should serve a text classifier: FastAPI, Triton, or a gateway before it.",
     no_args_is_help=True,
     add_completion=False,
 )

@@ -49,7 +49,7 @@ def run(
     time_budget: Annotated[
         str | None,
         typer.Option(
-            help="Time budget of the whole command, e.g. 9m or 1h; drops the highest tiers first."
+            help="Time limit of the whole command, e.g. 9m or 1h; it says first what it leaves out."
         ),
     ] = None,
 ) -> None:
@@ -79,7 +79,7 @@ def capacity(
     slo: Annotated[
         list[str] | None,
         typer.Option(
-            help="SLO such as 'p99<=50ms'; several may be given. By default the experiment's."
+            help="SLO such as 'p99<=50ms'; repeat the option for more. By default the experiment's."
         ),
     ] = None,
     model: ModelOption = None,

@@ -7,7 +7,7 @@
 Each class calls the port at which `study serve` puts its contender; --host changes it. The classes
 of the calibration's contenders have to be asked for, by name or with --calibration. These users are
 closed loop (each waits for its reply), so the study itself measures with
-loadtests/generator/replay.py instead.
+loadtests/generator/replay_locustfile.py instead.
 """
 
 import argparse

@@ -13,7 +13,7 @@ from analysis.colocation.record import read_colocation
 from analysis.compare.bootstrap import Interval, Metric, Sliced, cut, intervals
 from analysis.read.value import Value, over
 from analysis.steady.row_checks import EARLY_S
-from analysis.steady.steady_state import slices
+from analysis.steady.sample import slices
 from analysis.steady.usage import FloatArray
 from loadtests.records.percentiles import percentile_ms
 from loadtests.records.steady_state import SteadyState, is_steady, is_success, merged, steady_state

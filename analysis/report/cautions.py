@@ -20,10 +20,10 @@ class Caution(StrEnum):
 
 
 class Disturbed(Value):
-    """Trials during which others used the cores of the server or of the load generator."""
+    """Trials during which other programs used the cores of the server or of the load generator."""
 
     trial_ids: list[str] = Field(description="Trials that stayed disturbed and are not used.")
-    n_repeated: int = Field(description="Other trials that were repeated until they were not.")
+    n_repeated: int = Field(description="Other trials that were repeated until undisturbed.")
 
 
 def disturbed_trials(run: Run) -> Disturbed:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from analysis.compare.bootstrap import Metric, Sliced, cut, intervals
-from analysis.steady.steady_state import SLICE_S
+from analysis.steady.sample import SLICE_S
 from analysis.steady.usage import FloatArray
 from loadtests.records.slo import certified
 

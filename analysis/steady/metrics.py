@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import Field
 
 from analysis.read.value import Value, over
-from analysis.steady.steady_state import Sample, total
+from analysis.steady.sample import Sample, total
 from analysis.steady.usage import FloatArray, Usage, mean_known
 from loadtests.records.experiment import Slo
 from loadtests.records.percentiles import least_successes as least_successes

@@ -7,7 +7,7 @@ import numpy as np
 
 from analysis.steady.drift import CHANGE_RATIO, drift
 from analysis.steady.metrics import Metrics
-from analysis.steady.steady_state import Sample
+from analysis.steady.sample import Sample
 from analysis.validity.found import Found
 from analysis.validity.reasons import Reason
 from loadtests.records.disturbance import bound_share, disturbed

@@ -8,7 +8,7 @@ from pydantic import Field
 from analysis.read.run import Run, Trial
 from analysis.read.value import Value
 from analysis.steady.metrics import Metrics, measure
-from analysis.steady.steady_state import Sample, take_sample
+from analysis.steady.sample import Sample, take_sample
 from analysis.validity.certificate import Check, certify, certify_failure
 from analysis.validity.checks import Evidence
 from analysis.validity.reasons import CLIENTS_FAULT, Reason
@@ -36,7 +36,7 @@ class TrialResult(Value):
     trial_id: str = Field(description="Name of the trial.")
     purpose: Purpose = Field(
         description="measurement (a planned repeat), search (a probe for the capacity), noise "
-        "(the aa_copy of the noise floor) or calibration."
+        "(the second run of the A/A test) or calibration."
     )
     contender: str = Field(description="Name of the contender.")
     level: str = Field(description="Name of the load level.")

@@ -19,7 +19,7 @@ from loadtests.wire.address import Address
 from servers.confine import confined
 
 _GENERATOR = Path(__file__).parents[1] / "generator"
-REPLAY_FILE = _GENERATOR / "replay.py"
+REPLAY_FILE = _GENERATOR / "replay_locustfile.py"
 STOCK_FILE = _GENERATOR / "stock_users.py"
 STOCK_USERS = {"http-json": "StockHttp", "kserve-grpc": "StockGrpc"}
 

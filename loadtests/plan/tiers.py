@@ -138,7 +138,7 @@ def tiers_of(experiment: Experiment) -> list[Tier]:
 
 
 def search_order(experiment: Experiment, reference_first: bool) -> list[str]:
-    """The contenders in the order in which the search sessions them: in seeded random order, the
+    """The contenders in the order in which the search takes them: in seeded random order, the
     reference before all others where the search may have to end early."""
     order = rounds.search_order(experiment)
     if reference_first:

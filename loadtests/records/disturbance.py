@@ -89,14 +89,14 @@ def was_disturbed(record: TrialRecord) -> bool | None:
 def foreign_in_words(shares: Shares) -> str:
     """Such as: 31.0 % of the server's cores and 0.4 % of the load generator's."""
     server, load = (
-        "an unknown share" if share is None else f"{share:.1%}"
+        "an unknown share" if share is None else f"{100 * share:.1f} %"
         for share in (shares.get(side) for side in SIDES)
     )
     return f"{server} of the server's cores and {load} of the load generator's"
 
 
 def disturbances(records: Iterable[TrialRecord]) -> tuple[list[str], int]:
-    """The trials that stayed disturbed, and how many others were repeated until they were not."""
+    """The trials that stayed disturbed, and how many others were repeated until undisturbed."""
     disturbed_ids, n_repeated = [], 0
     for record in records:
         if was_disturbed(record):
@@ -117,15 +117,15 @@ def disturbances_told(disturbed_ids: Sequence[str], n_repeated: int) -> str | No
         return None
     said = []
     if n_repeated:
-        were = "they were" if n_repeated > 1 else "it was"
-        said.append(f"{n_repeated} repeated until {were} not")
+        were = "trials were" if n_repeated > 1 else "trial was"
+        said.append(f"{n_repeated} {were} repeated until undisturbed")
     if disturbed_ids:
         are = "are" if len(disturbed_ids) > 1 else "is"
         said.append(
             f"{len(disturbed_ids)} stayed disturbed and {are} not used ({_some(disturbed_ids)})"
         )
     return (
-        f"Others used the cores of the server or of the load generator during trials: "
+        f"Other programs used the cores of the server or of the load generator: "
         f"{', '.join(said)}. Stop other programs, or use a machine that runs nothing else."
     )
 

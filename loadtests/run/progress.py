@@ -84,7 +84,8 @@ class RunProgress:
         attempts = len(record.attempts_send_lag_p99_ms)
         again = f" (attempt {attempts}: {why_repeated(record)})" if attempts > 1 else ""
         if was_disturbed(record):
-            again += f"; not used, others had {foreign_in_words(record.attempts_foreign_share[-1])}"
+            share = foreign_in_words(record.attempts_foreign_share[-1])
+            again += f"; not used, other programs had {share}"
         parity = record.parity
         other = f", {parity.mismatches} wrong answers" if parity and parity.mismatches else ""
         return f"{self._seen(record)}{other}{again}"
@@ -120,16 +121,23 @@ def trial_line(run: RunContext, record: TrialRecord) -> str:
 
 
 def seen_in_words(trial: Trial, slo: Slo) -> str:
-    """E.g. `146 rps: P99 88.1 ms, met`; in a closed loop what was answered, which no SLO judges."""
+    """E.g. `146 rps: P99 88.1 ms of 303 requests, met`; in a closed loop what was answered, which
+    no SLO judges. The number of requests is said because P99 of few is no P99 that a report states.
+    """
     record, _ = trial
     found = slo_outcome([trial], slo)
-    latency = "no answer"
+    latency = "no answer to"
     if found.latency_ms is not None:
-        latency = f"P{slo.percentile:g} {found.latency_ms:.3g} ms"
-    failed = f", {found.error_ratio:.1%} failed" if found.error_ratio else ""
+        latency = f"P{slo.percentile:g} {_three_digits(found.latency_ms)} ms of"
+    latency += f" {found.n_offered:,} requests"
+    failed = f", {100 * found.error_ratio:.1f} % failed" if found.error_ratio else ""
     if record.level.rate_rps is None:
         answered = f"{steady_of(trial).throughput_rps:,.0f} answers/s"
         return f"{record.level.concurrency} callers: {answered}, {latency}{failed}"
     verdict = {True: "met", False: "missed", None: "not judged"}[slo_met([trial], slo)]
     saturated = ", saturated" if found.saturated else ""
     return f"{record.level.rate_rps:g} rps: {latency}{failed}{saturated}, {verdict}"
+
+
+def _three_digits(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"

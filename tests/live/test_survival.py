@@ -110,7 +110,7 @@ def test_a_process_killed_in_a_trial_costs_that_trial_only_and_resume_makes_it_a
     start: Callable[..., RunningStudy],
 ) -> None:
     study = start()
-    study.kill_in_the_middle_of_a_trial("replay.py")
+    study.kill_in_the_middle_of_a_trial("replay_locustfile.py")
     study.until(study.finished_trials)
     study.kill_in_the_middle_of_a_trial("servers.null_service")
     assert study.wait() == 0, study.stderr()

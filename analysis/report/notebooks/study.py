@@ -34,7 +34,7 @@ from analysis.report.words import bottlenecks, certificates, claims, decision
 from analysis.report.words.codes import said
 from analysis.report.words.numbers import interval, level, rate, times_within, verdict
 from analysis.report.words.run import warnings
-from analysis.steady.steady_state import take_sample
+from analysis.steady.sample import take_sample
 from loadtests.records.markdown import code, inline
 
 PERCENTILES = [0.5, 0.9, 0.95, 0.99]

@@ -176,7 +176,10 @@ def _reversal(choice: Choice, summary: Summary) -> str:
     if choice.answer is Answer.NONE_MEETS_SLO:
         return "a looser SLO, more cores or a faster contender."
     if choice.answer is Answer.NOT_ENOUGH_EVIDENCE:
-        return f"a valid measurement of {_listed(_who_might(choice))}."
+        return (
+            f"enough valid requests to {_listed(_who_might(choice))} to certify that the SLO is "
+            "met, or to show that it is missed."
+        )
     name, slo = choice.contender, summary.manifest.experiment.slo
     capacity = next(c for c in summary.capacities if (c.contender, c.slo) == (name, slo))
     at_top = (p for p in summary.points if (p.contender, p.rate_rps) == (name, choice.to_rps))

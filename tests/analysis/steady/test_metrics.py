@@ -6,7 +6,7 @@ import pytest
 
 from analysis.read.run import Run, load_run
 from analysis.steady.metrics import measure, measure_by_length
-from analysis.steady.steady_state import Sample, take_sample
+from analysis.steady.sample import Sample, take_sample
 from loadtests.records.trials import Level
 
 AT_100 = Level("open", rate_rps=100.0)

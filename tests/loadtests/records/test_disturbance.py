@@ -126,7 +126,7 @@ def test_one_busy_program_disturbs_many_cores_too() -> None:
 
 def test_a_share_that_is_not_known_is_never_called_zero() -> None:
     assert foreign_in_words({"server": None, "load": 0.021}) == (
-        "an unknown share of the server's cores and 2.1% of the load generator's"
+        "an unknown share of the server's cores and 2.1 % of the load generator's"
     )
 
 
@@ -139,7 +139,7 @@ def test_a_run_tells_how_many_trials_were_repeated_and_which_are_not_used() -> N
     spoilt = [record((0.5, 0.0), trial_id=f"r{k}-mine-5rps") for k in range(7)]
     told = disturbances_in_words([record((0.0, 0.0)), again, *spoilt])
     assert told is not None
-    assert "1 repeated until it was not" in told
+    assert "1 trial was repeated until undisturbed" in told
     assert "7 stayed disturbed and are not used (r0-mine-5rps, " in told
     assert "r4-mine-5rps and 2 more)" in told
 
@@ -148,4 +148,4 @@ def test_one_trial_and_several_are_told_in_their_own_number() -> None:
     again = record((0.5, 0.0), (0.0, 0.0))
     told = disturbances_in_words([again, again, record((0.5, 0.0))])
     assert told is not None
-    assert "2 repeated until they were not, 1 stayed disturbed and is not used (" in told
+    assert "2 trials were repeated until undisturbed, 1 stayed disturbed and is not used (" in told

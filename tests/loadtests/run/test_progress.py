@@ -92,7 +92,8 @@ def test_square_brackets_in_what_a_service_answered_are_printed_as_they_are(
         (
             (1.0, 1.0),
             (0.5, 0.312),
-            "machine was disturbed); not used, others had 31.2% of the server's cores and 2.0% of",
+            "machine was disturbed); not used, other programs had 31.2 % of the server's "
+            "cores and 2.0 % of",
         ),
     ],
 )

@@ -49,11 +49,15 @@ AT_100 = Level("open", rate_rps=100)
 @pytest.mark.parametrize(
     ("latency_s", "changes", "said"),
     [
-        (0.0881, {}, "100 rps: P99 88.1 ms, met"),
-        (0.2124, {}, "100 rps: P99 212 ms, missed"),
-        (0.008, {"n_failed": 8}, "100 rps: P99 8 ms, 2.0% failed, missed"),
-        (2.0, {}, "100 rps: P99 2e+03 ms, saturated, missed"),
-        (0.0, {"n_failed": 500}, "100 rps: no answer, 100.0% failed, saturated, missed"),
+        (0.0881, {}, "100 rps: P99 88.1 ms of 400 requests, met"),
+        (0.2124, {}, "100 rps: P99 212 ms of 400 requests, missed"),
+        (0.008, {"n_failed": 8}, "100 rps: P99 8 ms of 400 requests, 2.0 % failed, missed"),
+        (2.0, {}, "100 rps: P99 2,000 ms of 400 requests, saturated, missed"),
+        (
+            0.0,
+            {"n_failed": 500},
+            "100 rps: no answer to 400 requests, 100.0 % failed, saturated, missed",
+        ),
     ],
 )
 def test_an_open_loop_says_rate_latency_and_whether_the_slo_was_met(
@@ -64,10 +68,10 @@ def test_an_open_loop_says_rate_latency_and_whether_the_slo_was_met(
 
 def test_what_a_late_client_measured_is_not_judged() -> None:
     trial = record(AT_100, lag_ms=60.0), rows(0.01)
-    said = "100 rps: P99 10 ms, not judged"
+    said = "100 rps: P99 10 ms of 400 requests, not judged"
     assert seen_in_words(trial, SLO) == said
 
 
 def test_a_closed_loop_says_callers_and_throughput() -> None:
     trial = record(Level("closed", concurrency=16), lag_ms=None), rows(0.01)
-    assert seen_in_words(trial, SLO) == "16 callers: 100 answers/s, P99 10 ms"
+    assert seen_in_words(trial, SLO) == "16 callers: 100 answers/s, P99 10 ms of 400 requests"

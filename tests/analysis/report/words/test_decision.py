@@ -123,9 +123,9 @@ def test_a_capacity_says_how_well_it_is_known(searched_summary, status, sentence
 def summarised(new_run):
     """The summary of simulated contenders at some arrival rates."""
 
-    def simulate(contenders, rates_rps) -> Summary:
+    def simulate(contenders, rates_rps, steady_s=24.0) -> Summary:
         names = [contender.name for contender in contenders]
-        run = new_run(names, rates_rps=rates_rps, steady_s=24.0)
+        run = new_run(names, rates_rps=rates_rps, steady_s=steady_s)
         run.calibrate("null-http", "http-json", 4000)
         run.simulate(contenders)
         return summarise(load_run(run.folder))
@@ -157,6 +157,14 @@ def test_what_would_reverse_the_answer_names_the_threshold_and_what_was_measured
     text = decision.reversals(summary)[0]
     assert text.startswith("50 to 100 rps: P99 of a above 100 ms")
     assert f"measured at 100 rps: {number(measured_ms)} ms" in text
+
+
+def test_a_contender_with_too_few_requests_calls_for_more_of_them(summarised, contender):
+    summary = summarised([contender("a", 0.002)], [50.0], steady_s=1.0)
+    choice = summary.recommendation.choices[0]
+    assert choice.answer is Answer.NOT_ENOUGH_EVIDENCE
+    text = decision.reversals(summary)[0]
+    assert text.startswith("50 rps: enough valid requests to a to certify that the SLO is met")
 
 
 def test_the_sentences_above_all_others_come_from_codes(searched_summary):

@@ -1,9 +1,9 @@
 """The Locust file of a study: replays one schedule and writes every request raw.
 
-Started by loadtests/measure/locust_process.py as `locust -f loadtests/generator/replay.py
---headless --assignment FILE`. Stock Locust is closed-loop and rounds its response times; here
-arrivals do not wait for replies, latency can be taken from the scheduled time, and percentiles come
-from the rows only. Locust's own statistics still feed its live view.
+loadtests/measure/locust_process.py starts it, headless, with --assignment FILE. Stock Locust is
+closed-loop and rounds its response times; here arrivals do not wait for replies, latency can be
+taken from the scheduled time, and percentiles come from the rows only. Locust's own statistics
+still feed its live view.
 """
 
 import gc
