@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 
 from loadtests.records.trials import RecordError
 from loadtests.wire.client_limits import REMEDIES, exhausted
@@ -34,7 +35,7 @@ def found_and_remedy(error: OSError, folder: Path | None = None) -> tuple[str, s
 @contextmanager
 def says_how_to_resume(folder: Path) -> Iterator[None]:
     """A block in which a run is measured: whatever stops it says how to go on."""
-    go_on = f"study run --resume {folder}"
+    go_on = f"study run --resume {quote(str(folder))}"
     try:
         yield
     except KeyboardInterrupt:
@@ -55,4 +56,4 @@ def says_how_to_report(folder: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"Every trial is kept: study report {folder}") from None
+        raise KeyboardInterrupt(f"Every trial is kept: study report {quote(str(folder))}") from None
