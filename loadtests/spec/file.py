@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from loadtests.records.stored import shown
 from loadtests.spec.contenders import resolve_contenders
 from loadtests.spec.experiment import Experiment
 from loadtests.spec.inputs import with_kept_inputs
@@ -79,7 +80,9 @@ def _first_problem(error: ValidationError, raw: Mapping[str, Any]) -> str:
     if problem["type"] == "tuple_type":  # which TOML calls an array
         message = "input should be a list, in brackets"
     message = message[0].lower() + message[1:]
-    found = "" if isinstance(problem["input"], dict) else f" (found {problem['input']!r})"
+    found = (
+        "" if isinstance(problem["input"], dict) else f" (found {shown(repr(problem['input']))})"
+    )
     return f"{where}: {message}{found}; correct it."
 
 
