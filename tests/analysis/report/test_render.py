@@ -7,7 +7,7 @@ import pytest
 
 from analysis.derive import derive
 from analysis.report.render import render_decision, render_report
-from analysis.report.summary import fields_markdown, read_summary
+from analysis.report.summary import Summary, fields_markdown
 from analysis.report.words import certificates, decision
 from analysis.report.words.codes import said
 from analysis.report.words.numbers import level, times_within
@@ -247,7 +247,7 @@ def test_gpu_columns_stand_there_only_for_a_run_that_has_them(outputs, html):
 
 
 def test_the_summary_is_what_the_rows_give_again(outputs, searched_summary):
-    assert read_summary(outputs.summary_path) == searched_summary
+    assert Summary.model_validate_json(outputs.summary_path.read_text()) == searched_summary
 
 
 def test_deriving_again_changes_no_file(outputs, searched_run):
