@@ -1,7 +1,7 @@
 """One run over all contenders, as a person starts it, from the experiment to the report.
 
 It takes the path of the study on a GPU (variants, engines alone), which a host without one
-rehearses: what it lacks is a row with its reason.
+rehearses: what it lacks is reported as unavailable.
 """
 
 import json
