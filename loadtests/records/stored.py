@@ -62,7 +62,7 @@ def read_stored_lines(path: Path, kind: type[Kind], remedy: str = AGAIN) -> dict
 def _content(path: Path, remedy: str) -> bytes:
     try:
         return read_regular(path, MOST_JSON_BYTES)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise RecordError(
             f"expected {path.name} in {path.parent}, found none: give the folder of a run, "
             "as printed by `study list`."

@@ -34,6 +34,16 @@ def test_what_a_person_copies_into_a_shell_names_a_folder_with_blanks_whole() ->
         raise KeyboardInterrupt
 
 
+def test_a_full_disk_while_the_report_is_written_says_how_to_write_it() -> None:
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with pytest.raises(RecordError) as stopped, says_how_to_report(Path("/results/a")):
+        raise full
+    assert str(stopped.value) == (
+        "expected to write to /results/a, found: No space left on device; every trial is kept: "
+        "make room there or name another folder, then continue with study report /results/a"
+    )
+
+
 def test_a_full_disk_elsewhere_is_named() -> None:
     said = told(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/tmp/x"))
     assert "expected to write to /tmp/x, found: " in said
