@@ -44,7 +44,7 @@ def read_experiment(path: Path) -> Experiment:
         experiment = Experiment.model_validate(raw, context={"folder": path.parent})
         resolve_contenders(experiment)
     except ValidationError as error:
-        raise SpecError(f"{path}: {_first_problem(error, raw)}") from error
+        raise SpecError(f"{path}: {_first_problem(error)}") from error
     except ContenderError as error:
         raise SpecError(f"{path}: {error}") from error
     return experiment
@@ -63,10 +63,10 @@ def stored_experiment(raw: Mapping[str, Any], folder: Path) -> Experiment:
     try:
         return Experiment.model_validate(with_kept_inputs(raw, folder))
     except ValidationError as error:
-        raise SpecError(f"the experiment of this run: {_first_problem(error, raw)}") from error
+        raise SpecError(f"the experiment of this run: {_first_problem(error)}") from error
 
 
-def _first_problem(error: ValidationError, raw: Mapping[str, Any]) -> str:
+def _first_problem(error: ValidationError) -> str:
     problem = error.errors()[0]
     where = ".".join(str(part) for part in problem["loc"]) or "the file"
     if problem["type"] == "extra_forbidden":
