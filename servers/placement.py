@@ -1,4 +1,4 @@
-"""Where an engine may run and how, and that it cannot be had there."""
+"""Where an engine may run and how, and that it is unavailable there."""
 
 import json
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from servers.engines import Device, Precision
 
 
 class EngineUnavailableError(RuntimeError):
-    """What was asked of an engine cannot be had here; the message is one sentence for the
+    """What was asked of an engine is unavailable here; the message is one sentence for the
     reader."""
 
 

@@ -35,6 +35,8 @@ SOURCES = [
 ]
 HOME_MADE = (
     "to be had",
+    "not be had",
+    "cannot be had",
     "asked for no more",
     "how surely",
     "would be reversed by",

@@ -27,7 +27,7 @@ HOST = "127.0.0.1"
 CANARY_TEXT = "Where is my order?"
 LOG_TAIL_LINES = 20
 REFUSED = 2
-"""Exit code of a contender that was asked for what cannot be had; its last line says what."""
+"""Exit code of a contender that was asked for what is unavailable; its last line says what."""
 
 _EXCEPTION = re.compile(r"[\w.]*(Error|Exception|Interrupt)\b.*")
 

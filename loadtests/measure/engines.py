@@ -73,7 +73,7 @@ def wanted_engines(contenders: Iterable[Contender]) -> list[WantedEngine]:
 def measured_engines(
     wanted: Sequence[WantedEngine], bench: EngineBench, say: Callable[[str], None]
 ) -> Iterator[EngineFacts]:
-    """The facts of each wanted engine; one that cannot be had, or fails, has the reason.
+    """The facts of each wanted engine; one that is unavailable, or fails, has the reason.
 
     say hears the lines that the measuring process writes.
     """
@@ -85,7 +85,7 @@ def measured_engines(
 
 
 def in_words(facts: EngineFacts) -> str:
-    """One line: which engine, where, for whom, and what it does or why it cannot be had."""
+    """One line: which engine, where, for whom, and what it does or why it is unavailable."""
     head = f"{facts.engine} on {facts.placement} (for {', '.join(facts.used_by)})"
     if not facts.available or facts.precision_check is None:
         return f"{head}: unavailable: {facts.reason}"

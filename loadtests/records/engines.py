@@ -33,7 +33,7 @@ class EngineFacts:
     engine: Annotated[str, Field(description="What runs the network.")]
     placement: Annotated[Placement, Field(description="Where and how.")]
     used_by: Annotated[tuple[Name, ...], Field(description="Contenders that run it.")]
-    available: Annotated[bool, Field(description="False: it could not be had here.")]
+    available: Annotated[bool, Field(description="False: it was unavailable here.")]
     reason: Annotated[str, Field(description="Why not; empty where it could.")] = ""
     version: Annotated[str, Field(description="Version of its library.")] = ""
     device_name: Annotated[str, Field(description="GPU or processor that ran it.")] = ""

@@ -19,7 +19,7 @@ from servers.confine import confined
 
 
 class ToolError(RuntimeError):
-    """A load tool cannot be had, did not finish, or wrote something unexpected."""
+    """A load tool is unavailable, did not finish, or wrote something unexpected."""
 
 
 @dataclass(frozen=True)

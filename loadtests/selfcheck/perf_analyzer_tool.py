@@ -61,7 +61,7 @@ def find(folder: Path) -> Tool | None:
 def fetch(folder: Path) -> None:
     """Puts perf_analyzer and the libraries it needs into folder; the index is asked for one wheel.
 
-    Raises ToolError when the wheel, or a library, cannot be had.
+    Raises ToolError when the wheel, or a library, is unavailable.
     """
     libraries = {name: _library(pattern) for name, pattern in LIBRARIES.items()}
     with tempfile.TemporaryDirectory() as work:

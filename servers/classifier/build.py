@@ -30,7 +30,7 @@ _LOADED_BY = ("loading", "model_config")
 def build_model(model: str, cache: Path, seed: int) -> Path:
     """The folder of model's artefacts under cache, made when it is not there yet.
 
-    ClassifierError when model cannot be had, cannot be learned or cannot be exported.
+    ClassifierError when model is unavailable, or cannot be learned or exported.
     """
     source = resolve_model(model)
     training = TrainingSpec()

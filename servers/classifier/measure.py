@@ -44,7 +44,7 @@ class Measurement:
 
 
 def measure(what: Measurement) -> dict[str, Any]:
-    """An entry of engines.json without `used_by`: an engine that cannot be had, or is not what it
+    """An entry of engines.json without `used_by`: an engine that is unavailable, or is not what it
     was asked to be, is an entry that says so in its reason."""
     say(f"{what.engine} on {what.placement.device} in {what.placement.precision}: loading")
     try:

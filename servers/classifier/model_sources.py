@@ -75,11 +75,11 @@ def _from_hub(hub_id: str) -> ModelSource:
         folder = snapshot_download(hub_id, allow_patterns=_HUB_PATTERNS)
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError) as error:
         if hub_id in _BASE_HUB_IDS:
-            reason = f"{hub_id} cannot be had from the hub, its architecture is used instead"
+            reason = f"{hub_id} is unavailable from the hub, its architecture is used instead"
             return Seeded(BASE, (reason, SEEDED_NOTE))
         raise ClassifierError(
             f"expected --model to be small, base, a folder or a model of the Hugging Face hub, "
-            f"found {hub_id!r}, which is no folder and cannot be had from the hub "
+            f"found {hub_id!r}, which is no folder and is unavailable from the hub "
             f"({type(error).__name__}): check the name and the network, or give a local folder."
         ) from None
     return _complete(Checkpoint(hub_id, Path(folder)))

@@ -22,7 +22,7 @@ from servers.triton_service.process import Ports, TritonError, TritonServer, exi
 from servers.triton_service.repository import count_labels, write_repository
 
 UNAVAILABLE = (EngineUnavailableError, InstallationError)
-"""What was asked for cannot be had here; each message is one sentence for the operator."""
+"""What was asked for is unavailable here; each message is one sentence for the operator."""
 
 START_ERRORS = (ConfigError, TritonError)
 """What else can be wrong with a start, likewise."""

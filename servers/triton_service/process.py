@@ -119,7 +119,7 @@ class TritonServer:
 
     def wait_until_ready(self, timeout_s: float = READY_WITHIN_S) -> None:
         """Returns when every model is loaded; TritonError when the server ends before that,
-        EngineUnavailableError when it does because the classifier's engine cannot be had."""
+        EngineUnavailableError when it does because the classifier's engine is unavailable."""
         deadline_s = time.monotonic() + timeout_s
         with InferenceServerClient(self.grpc_url, channel_args=GRPC_CHANNEL_OPTIONS) as client:
             while not self._answers_ready(client):

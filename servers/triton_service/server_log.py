@@ -24,6 +24,6 @@ def cause_of_end(error_lines: Sequence[str]) -> str:
 
 
 def engine_refusal(cause: str) -> str | None:
-    """The sentence of an engine that cannot be had, where that is the cause of an end."""
+    """The sentence of an engine that is unavailable, where that is the cause of an end."""
     found = _REFUSAL.search(cause)
     return found["sentence"].replace('\\"', '"') if found else None

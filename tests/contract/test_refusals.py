@@ -1,4 +1,4 @@
-"""A contender whose engine cannot be had says so in one sentence, and ends with code 2."""
+"""A contender whose engine is unavailable says so in one sentence, and ends with code 2."""
 
 import re
 import subprocess

@@ -198,7 +198,7 @@ def test_bert_base_chinese_without_the_hub_becomes_its_architecture(name: str) -
     source = resolve_model(name)
     assert isinstance(source, Seeded)
     assert source.spec == BASE
-    assert source.notes[0].startswith(f"{name} cannot be had")
+    assert source.notes[0].startswith(f"{name} is unavailable")
 
 
 def test_a_model_of_the_hub_is_its_downloaded_folder(
