@@ -1,12 +1,14 @@
 """From a run folder to everything derived from it. The one entry point of this package."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from matplotlib.figure import Figure
+
 from analysis.read.run import load_run
-from analysis.report.figures.catalogue import png_figures, write_png
+from analysis.report.figures.catalogue import PNG_FILES, png_figures, write_png
 from analysis.report.render import render_decision, render_report
 from analysis.report.summary import Summary, summarise, write_summary
 from loadtests.records.atomic import replacing
@@ -38,11 +40,14 @@ def derive(run_dir: Path, price: Price | None = None) -> Outputs:
         summary_path=_replace(run_dir / "summary.json", lambda p: write_summary(summary, p)),
         report_path=_replace(run_dir / "report.html", lambda p: _write(p, report)),
         decision_path=_replace(run_dir / "decision.md", lambda p: _write(p, decision)),
-        figure_paths=[
-            _replace(run_dir / name, partial(write_png, figure))
-            for name, figure in png_figures(summary).items()
-        ],
+        figure_paths=_write_figures(run_dir, png_figures(summary)),
     )
+
+
+def _write_figures(run_dir: Path, drawn: Mapping[str, Figure]) -> list[Path]:
+    for name in PNG_FILES.keys() - drawn.keys():
+        (run_dir / name).unlink(missing_ok=True)  # of a report that knew less
+    return [_replace(run_dir / name, partial(write_png, figure)) for name, figure in drawn.items()]
 
 
 def _write(path: Path, text: str) -> None:

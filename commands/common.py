@@ -5,6 +5,7 @@ What takes long to import is imported by the commands themselves: help is given 
 
 import math
 import os
+import shlex
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -100,4 +101,5 @@ def contender_named(name: str) -> "Contender":
 
 
 def command_line() -> str:
-    return " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    """As it can be copied into a shell."""
+    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])

@@ -1,6 +1,5 @@
 """The wire contract: what every contender accepts and answers, and the limits all of them share."""
 
-from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
@@ -34,9 +33,9 @@ LENGTH_BUCKETS = (16, 32, 64, 128)
 of identical shape, and with free lengths its mean batch is 1."""
 
 
-def bucket_length(n_tokens: int, buckets: Sequence[int] = LENGTH_BUCKETS) -> int:
+def bucket_length(n_tokens: int) -> int:
     """The padded length, in tokens, of a text of n_tokens: the smallest bucket that holds it."""
-    return next((bucket for bucket in buckets if n_tokens <= bucket), buckets[-1])
+    return next((bucket for bucket in LENGTH_BUCKETS if n_tokens <= bucket), LENGTH_BUCKETS[-1])
 
 
 def _checked(given: str) -> str:

@@ -5,7 +5,7 @@ from abc import abstractmethod
 from collections import deque
 from typing import cast
 
-from httptools import HttpParserError, HttpRequestParser
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from pydantic import ValidationError
 
 from servers.contract import (
@@ -35,6 +35,10 @@ def _problem(status: str, detail: str) -> bytes:
 READY = response("200 OK", '{"status":"ready"}')
 NOT_FOUND = _problem("404 Not Found", "Not Found")
 _NOT_HTTP = _problem("400 Bad Request", "expected an HTTP/1.1 request, found something else.")
+_OTHER_PROTOCOL = _problem(
+    "400 Bad Request",
+    "expected a request of HTTP/1.1 alone, found one that offers another protocol.",
+)
 _HEAD_TOO_LARGE = _problem(
     "431 Request Header Fields Too Large", f"expected a head of at most {MAX_HEAD_BYTES} bytes."
 )
@@ -124,6 +128,9 @@ class RawHttp(asyncio.Protocol):
         self._begun = False
         try:
             self._parser.feed_data(data)
+        except HttpParserUpgrade:
+            self._requests.pop()  # its body is not read
+            self._refusal = _OTHER_PROTOCOL
         except HttpParserError as error:
             cause = error.__context__
             self._refusal = cause.answer if isinstance(cause, RefusedError) else _NOT_HTTP

@@ -211,6 +211,12 @@ def test_no_document_uses_a_phrase_of_its_own_for_what_the_field_has_a_word_for(
     assert found == []
 
 
+@pytest.mark.parametrize("phrase", HOME_MADE)
+def test_no_source_file_uses_such_a_phrase(phrase: str) -> None:
+    pattern = re.compile(rf"\b{phrase}", re.IGNORECASE)
+    assert [str(path) for path in SOURCES if pattern.search(path.read_text("utf-8"))] == []
+
+
 def test_the_word_of_every_glossary_entry_is_defined_once() -> None:
     _, _, glossary = text("METHODOLOGY.md").partition("## Glossary")
     rows = re.findall(r"^\| ([^|]+) \|", glossary, re.MULTILINE)[2:]

@@ -155,10 +155,6 @@ def write_summary(summary: Summary, path: Path) -> None:
     path.write_text(summary.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
-def read_summary(path: Path) -> Summary:
-    return Summary.model_validate_json(path.read_text(encoding="utf-8"))
-
-
 def fields_markdown() -> str:
     """A Markdown table of the fields of summary.json, for results/README.md."""
     # Where there may be one of several objects, they share fields: each is one row.

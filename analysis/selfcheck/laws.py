@@ -169,23 +169,3 @@ def true_capacity_rps(
             return best
         best = rate_rps
     return best
-
-
-def mm1_percentile_s(percentile: float, rate_rps: float, service_rps: float) -> float:
-    """Percentile of latency of an M/M/1 queue: exponential with rate service_rps - rate_rps."""
-    return float(-np.log(1 - percentile / 100) / (service_rps - rate_rps))
-
-
-def md1_mean_s(rate_rps: float, service_s: float) -> float:
-    """Mean latency of an M/D/1 queue (Pollaczek-Khinchine): s + L s^2 / (2 (1 - L s))."""
-    return service_s + rate_rps * service_s**2 / (2 * (1 - rate_rps * service_s))
-
-
-def batch_mean_bound_s(rate_rps: float, item_s: float, fixed_s: float) -> float:
-    """Upper bound on the mean latency where a batch of b takes item_s * b + fixed_s and the server
-    takes all that wait (Inoue, Performance Evaluation 2021, arXiv:1912.06322)."""
-    load = rate_rps * item_s
-    phi0 = (item_s + fixed_s) / (2 * (1 - load))
-    phi0 *= 1 + 2 * rate_rps * fixed_s + (1 - rate_rps * fixed_s) / (1 + load)
-    phi1 = 1.5 * fixed_s / (1 - load) + item_s / 2 * (load + 2) / (1 - load**2)
-    return min(phi0, phi1)

@@ -77,8 +77,8 @@ class CheckMeasurement:
     text: str | None = None
 
 
-def _inapplicable(found: Found, text: str | None = None) -> CheckMeasurement:
-    return CheckMeasurement(None, found, text=text)
+def _inapplicable(found: Found) -> CheckMeasurement:
+    return CheckMeasurement(None, found)
 
 
 def _ready(evidence: Evidence) -> CheckMeasurement:

@@ -32,7 +32,8 @@ POINT_S = 2.0
 """What a point of the curve may take where there is time: 100 calls of up to 20 ms."""
 
 CURVE_SHARE = 0.5
-"""The curve's part of the time that an engine gets; loading and the proof take the rest."""
+"""The curve's part of the time that an engine gets; loading and the precision check take the
+rest."""
 
 
 @dataclass(frozen=True)

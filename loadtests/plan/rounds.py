@@ -74,14 +74,15 @@ def calibration(experiment: Experiment, contenders: Mapping[str, Contender]) -> 
         return []
     level = Level("closed", concurrency=spec.concurrency)
     phases = Phases(spec.warmup_s, spec.steady_s)
+    null_servers = [contenders[name] for name in spec.contenders]
     return [
         ServerSession(each, (_trial(experiment, each, "calibration", level, 1, phases),))
-        for each in (contenders[name] for name in spec.contenders)
+        for each in null_servers
     ]
 
 
 def search_order(experiment: Experiment) -> list[str]:
-    """The contenders in the seeded random order in which the search takes them."""
+    """The contenders in the seeded random order in which the search starts them."""
     return _shuffled(experiment, 0, experiment.contenders)
 
 
@@ -111,7 +112,7 @@ def block(
     rates found for it; the A/A test's second run at the levels it shares with its base.
 
     Repeating whole blocks in changing order, instead of one contender after the other, keeps
-    slow changes of the machine (heat, neighbours) from favouring one contender.
+    slow changes of the machine (heat, other load) from favouring one contender.
     """
     common = experiment.load.levels()
     sessions = []

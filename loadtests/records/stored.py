@@ -52,7 +52,7 @@ def read_stored(
     return _value(_content(path, remedy), str(path), kind, remedy, extra)
 
 
-def read_stored_lines(path: Path, kind: type[Kind], remedy: str = AGAIN) -> dict[str, Kind]:
+def read_stored_lines(path: Path, kind: type[Kind], remedy: str) -> dict[str, Kind]:
     """One such value a line, by the place that a sentence names."""
     lines = _content(path, remedy).removesuffix(b"\n").split(b"\n")
     named = {f"{path}, line {n}": line for n, line in enumerate(lines, start=1)}
@@ -62,7 +62,7 @@ def read_stored_lines(path: Path, kind: type[Kind], remedy: str = AGAIN) -> dict
 def _content(path: Path, remedy: str) -> bytes:
     try:
         return read_regular(path, MOST_JSON_BYTES)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise RecordError(
             f"expected {path.name} in {path.parent}, found none: give the folder of a run, "
             "as printed by `study list`."

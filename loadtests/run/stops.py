@@ -3,8 +3,9 @@
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from shlex import quote
 
 from loadtests.records.trials import RecordError
 from loadtests.wire.client_limits import REMEDIES, exhausted
@@ -31,28 +32,28 @@ def found_and_remedy(error: OSError, folder: Path | None = None) -> tuple[str, s
     return found, "make room there or name another folder"
 
 
-@contextmanager
-def says_how_to_resume(folder: Path) -> Iterator[None]:
+def says_how_to_resume(folder: Path) -> AbstractContextManager[None]:
     """A block in which a run is measured: whatever stops it says how to go on."""
-    go_on = f"study run --resume {folder}"
+    return _says_how_to_go_on(folder, "Finished trials are kept", "study run --resume")
+
+
+def says_how_to_report(folder: Path) -> AbstractContextManager[None]:
+    """A block in which the report of a measured run is written."""
+    return _says_how_to_go_on(folder, "Every trial is kept", "study report")
+
+
+@contextmanager
+def _says_how_to_go_on(folder: Path, kept: str, command: str) -> Iterator[None]:
+    go_on = f"{command} {quote(str(folder))}"
     try:
         yield
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"Finished trials are kept: {go_on}") from None
+        raise KeyboardInterrupt(f"{kept}: {go_on}") from None
     except OSError as error:
         known = found_and_remedy(error, folder)
         if known is None:
             raise
         found, remedy = known
         raise RecordError(
-            f"{found}; finished trials are kept: {remedy}, then continue with {go_on}"
+            f"{found}; {kept.lower()}: {remedy}, then continue with {go_on}"
         ) from error
-
-
-@contextmanager
-def says_how_to_report(folder: Path) -> Iterator[None]:
-    """A block in which the report of a measured run is written."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"Every trial is kept: study report {folder}") from None

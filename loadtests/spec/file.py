@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from loadtests.records.stored import shown
 from loadtests.spec.contenders import resolve_contenders
 from loadtests.spec.experiment import Experiment
 from loadtests.spec.inputs import with_kept_inputs
@@ -43,7 +44,7 @@ def read_experiment(path: Path) -> Experiment:
         experiment = Experiment.model_validate(raw, context={"folder": path.parent})
         resolve_contenders(experiment)
     except ValidationError as error:
-        raise SpecError(f"{path}: {_first_problem(error, raw)}") from error
+        raise SpecError(f"{path}: {_first_problem(error)}") from error
     except ContenderError as error:
         raise SpecError(f"{path}: {error}") from error
     return experiment
@@ -62,10 +63,10 @@ def stored_experiment(raw: Mapping[str, Any], folder: Path) -> Experiment:
     try:
         return Experiment.model_validate(with_kept_inputs(raw, folder))
     except ValidationError as error:
-        raise SpecError(f"the experiment of this run: {_first_problem(error, raw)}") from error
+        raise SpecError(f"the experiment of this run: {_first_problem(error)}") from error
 
 
-def _first_problem(error: ValidationError, raw: Mapping[str, Any]) -> str:
+def _first_problem(error: ValidationError) -> str:
     problem = error.errors()[0]
     where = ".".join(str(part) for part in problem["loc"]) or "the file"
     if problem["type"] == "extra_forbidden":
@@ -79,7 +80,9 @@ def _first_problem(error: ValidationError, raw: Mapping[str, Any]) -> str:
     if problem["type"] == "tuple_type":  # which TOML calls an array
         message = "input should be a list, in brackets"
     message = message[0].lower() + message[1:]
-    found = "" if isinstance(problem["input"], dict) else f" (found {problem['input']!r})"
+    found = (
+        "" if isinstance(problem["input"], dict) else f" (found {shown(repr(problem['input']))})"
+    )
     return f"{where}: {message}{found}; correct it."
 
 

@@ -27,13 +27,13 @@ _MADE_BY = ("corpus", "vocabulary", "model_specs", "training", "export", "making
 _LOADED_BY = ("loading", "model_config")
 
 
-def build_model(model: str, cache: Path, seed: int, training: TrainingSpec | None = None) -> Path:
+def build_model(model: str, cache: Path, seed: int) -> Path:
     """The folder of model's artefacts under cache, made when it is not there yet.
 
     ClassifierError when model is unavailable, cannot be learned or cannot be exported.
     """
     source = resolve_model(model)
-    training = training or TrainingSpec()
+    training = TrainingSpec()
     digest = model_digest(source, seed, training)
 
     def make(folder: Path) -> None:

@@ -12,6 +12,14 @@ from commands.errors import FolderError
 from study import app
 
 
+def test_the_command_that_a_record_names_can_be_copied_into_a_shell(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given = ["/bin/study", "capacity", "my file.toml", "--slo", "p99<=50ms"]
+    monkeypatch.setattr("sys.argv", given)
+    assert common.command_line() == "study capacity 'my file.toml' --slo 'p99<=50ms'"
+
+
 @pytest.mark.parametrize(
     "command",
     [

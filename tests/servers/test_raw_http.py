@@ -78,8 +78,10 @@ LARGE = b"x" * (MAX_BODY_BYTES + 1)
         (CHUNKED + b"%x\r\n%b" % (len(LARGE), LARGE), b"413"),
         (b"POST /predict HTTP/1.1\r\ncontent-length: -3\r\n\r\n", b"400"),
         (b"SSH-2.0-x\r\n", b"400"),
+        (PREDICT.replace(b"HTTP/1.1", b"HTTP/1.1\r\nconnection: upgrade\r\nupgrade: h2c"), b"400"),
+        (b"CONNECT x:1 HTTP/1.1\r\n\r\n", b"400"),
     ],
-    ids=["length", "chunks", "no length", "not HTTP"],
+    ids=["length", "chunks", "no length", "not HTTP", "another protocol", "a tunnel"],
 )
 def test_what_is_no_request_or_too_large_is_refused_after_the_answers_before_it(
     ask, request_: bytes, status: bytes

@@ -26,6 +26,12 @@ DRAWN: Mapping[str, Callable[[Summary], Figure | None]] = {
     "forest": forest_figure,
 }
 
+PNG_FILES: Mapping[str, Callable[[Summary], Figure | None]] = {
+    "capacity.png": capacity_figure,
+    "p99.png": latency_figure,
+}
+"""For places that show no SVG."""
+
 
 def figures(summary: Summary) -> dict[str, str]:
     """Inline SVG of every figure that has something to show; none for a run of closed loops."""
@@ -36,10 +42,10 @@ def figures(summary: Summary) -> dict[str, str]:
 
 
 def png_figures(summary: Summary) -> dict[str, Figure]:
-    """By file name: the figures that are also written as PNG, for places that show no SVG."""
+    """By file name: those of PNG_FILES that have something to show."""
     if not open_points(summary):
         return {}
-    drawn = {"capacity.png": capacity_figure(summary), "p99.png": latency_figure(summary)}
+    drawn = {name: draw(summary) for name, draw in PNG_FILES.items()}
     return {name: figure for name, figure in drawn.items() if figure}
 
 

@@ -19,7 +19,7 @@ from analysis.report.words.decision import objective
 from analysis.report.words.numbers import rate, times
 
 ROW_INCHES = 0.3
-_LEFT, _RIGHT = 0.235, 0.97
+_LEFT = 0.235
 _OUTSIDE = 1.03
 """Where words begin to the right of an axes, as a share of its width."""
 

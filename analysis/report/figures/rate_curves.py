@@ -70,7 +70,7 @@ def rates_of(summary: Summary) -> list[float]:
     return sorted({point.rate_rps for point in summary.points if point.rate_rps is not None})
 
 
-def rate_axis(axes: Axes, rates: Sequence[float], most: int = MOST_TICKS) -> None:
+def rate_axis(axes: Axes, rates: Sequence[float]) -> None:
     """Ticks of an axis of arrival rates: the rates themselves where they fit."""
     low, high = rates[0], rates[-1]
     if wide(rates):
@@ -80,11 +80,11 @@ def rate_axis(axes: Axes, rates: Sequence[float], most: int = MOST_TICKS) -> Non
         pad = 0.05 * (high - low) or 0.1 * low
         axes.set_xlim(low - pad, high + pad)
     axes.minorticks_off()
-    if _fit(rates, most):
+    if _fit(rates):
         axes.set_xticks(rates, [f"{rate:g}" for rate in rates])
     else:
         axes.xaxis.set_major_locator(
-            LogLocator(subs=(1, 2, 5)) if wide(rates) else MaxNLocator(most)
+            LogLocator(subs=(1, 2, 5)) if wide(rates) else MaxNLocator(MOST_TICKS)
         )
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
@@ -186,11 +186,11 @@ def say(axes: Axes, text: str) -> None:
     axes.annotate(text, (0.5, 0.6), xycoords="axes fraction", ha="center")
 
 
-def _fit(rates: Sequence[float], most: int) -> bool:
+def _fit(rates: Sequence[float]) -> bool:
     """Whether the rates may be written below an axis one by one without touching."""
     places = [log(rate) if wide(rates) else rate for rate in rates]
-    least = 0.8 * (places[-1] - places[0]) / most
-    return len(rates) <= most and all(b - a >= least for a, b in pairwise(places))
+    least = 0.8 * (places[-1] - places[0]) / MOST_TICKS
+    return len(rates) <= MOST_TICKS and all(b - a >= least for a, b in pairwise(places))
 
 
 def wide(rates: Sequence[float]) -> bool:

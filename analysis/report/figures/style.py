@@ -48,6 +48,7 @@ _FURTHER = (
 _INK = "#131211"
 PAGE = "#fefefd"
 MUTED = "#7d7f83"
+_LABEL_GAP = 0.068
 
 SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -123,14 +124,14 @@ def _top(group: Sequence[float], gap: float) -> float:
     return sum(group) / len(group) + gap * (len(group) - 1) / 2
 
 
-def label_ends(axes: Axes, labels: Sequence[EndLabel], gap: float = 0.068) -> None:
+def label_ends(axes: Axes, labels: Sequence[EndLabel]) -> None:
     """Writes labels right of the axes without overlap, each behind its marker and in the order in
     which the lines end. Lines from label to end would cross each other and the words."""
     if not labels:
         return
     to_axes = axes.transAxes.inverted()
     ends = [to_axes.transform(axes.transData.transform((item.x, item.y))) for item in labels]
-    heights = spread([float(end[1]) for end in ends], gap)
+    heights = spread([float(end[1]) for end in ends], _LABEL_GAP)
     # Labels pushed past an edge would leave the figure: shift all of them back together.
     shift = min(0.0, 1.0 - max(heights)) or max(0.0, -min(heights))
     for item, height in zip(labels, heights, strict=True):

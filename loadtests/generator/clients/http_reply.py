@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from httptools import HttpParserError, HttpResponseParser
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 MAX_HEAD_BYTES = 65_536
 """Of all that comes before a body, provisional replies (1xx) included."""
@@ -37,7 +37,7 @@ class ReplyReader:
         """
         try:
             self._parser.feed_data(data)
-        except HttpParserError as error:
+        except (HttpParserError, HttpParserUpgrade) as error:
             if self._reply is None:
                 raise ValueError("expected an HTTP/1 reply, found something else") from error
             self._reply = self._reply._replace(keep_alive=False)
@@ -64,7 +64,7 @@ class ReplyReader:
         if name == b"content-length":
             self._framed = True
         elif name == b"transfer-encoding":
-            self._framed = value.lower().endswith(b"chunked")
+            self._framed = value.lower().rstrip().endswith(b"chunked")
 
     def on_headers_complete(self) -> None:
         self._until_close = not self._framed

@@ -13,7 +13,7 @@ from analysis.report.figures.engines import engine_figure
 from analysis.report.figures.gpu import gpu_figure
 from analysis.report.figures.style import look, to_svg
 from analysis.report.render import render_decision, render_report
-from analysis.report.summary import read_summary
+from analysis.report.summary import Summary
 from analysis.report.tables import gpu_columns
 from analysis.report.words import gpu
 from analysis.report.words.bottlenecks import because
@@ -209,4 +209,4 @@ def test_nothing_is_drawn_of_what_was_not_measured(summary, searched_summary):
 
 
 def test_the_summary_reads_back_as_it_was(outputs, summary):
-    assert read_summary(outputs.summary_path) == summary
+    assert Summary.model_validate_json(outputs.summary_path.read_text()) == summary

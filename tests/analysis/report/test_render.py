@@ -6,8 +6,9 @@ from html.parser import HTMLParser
 import pytest
 
 from analysis.derive import derive
+from analysis.report.figures.catalogue import PNG_FILES
 from analysis.report.render import render_decision, render_report
-from analysis.report.summary import fields_markdown, read_summary
+from analysis.report.summary import Summary, fields_markdown
 from analysis.report.words import certificates, decision
 from analysis.report.words.codes import said
 from analysis.report.words.numbers import level, times_within
@@ -260,7 +261,7 @@ def test_gpu_columns_stand_there_only_for_a_run_that_has_them(outputs, html):
 
 
 def test_the_summary_is_what_the_rows_give_again(outputs, searched_summary):
-    assert read_summary(outputs.summary_path) == searched_summary
+    assert Summary.model_validate_json(outputs.summary_path.read_text()) == searched_summary
 
 
 def test_deriving_again_changes_no_file(outputs, searched_run):
@@ -340,6 +341,15 @@ def test_a_run_in_which_everything_failed_has_a_report(new_run, contender):
     text = derive(run.folder).report_path.read_text(encoding="utf-8")
     assert "0 of 1 trials may be used" in text_of(text)
     assert "exited with code 1" in text
+
+
+def test_a_figure_that_an_earlier_report_could_draw_does_not_stay(new_run, contender) -> None:
+    run = new_run(["a"], rates_rps=[50.0])
+    run.simulate([contender("a", 0.001, fails="exited with code 1")])
+    for name in PNG_FILES:
+        (run.folder / name).write_bytes(b"of the last report")
+    drawn = derive(run.folder).figure_paths
+    assert sorted(run.folder.glob("*.png")) == sorted(drawn)
 
 
 def test_a_run_of_closed_loops_only_still_has_a_report(new_run, contender, make_rows):

@@ -208,10 +208,13 @@ def test_an_error_status_is_named_and_its_connection_kept(client_of, code: int) 
         *(b"SSH-2.0-x\r\n\r\n", CHUNKED + b"zz\r\n\r\n"),
         CHUNKED.replace(b"\r\n\r\n", b"\r\ncontent-length: 5\r\n\r\n") + b"0\r\n\r\n",
         b"HTTP/1.1 101 Switching Protocols\r\n\r\n" + OK,
+        b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n" + OK,
+        CHUNKED.replace(b"chunked", b"chunked ") + b"5\r\nhel",
     ],
     ids=[
         *("nothing", "half a head", "half a body", "half a head after 1xx", "half a chunk"),
         *("half a last body", "not HTTP", "no chunk size", "two lengths", "another protocol"),
+        *("another protocol, named", "half a chunk after a blank"),
     ],
 )
 def test_a_reply_cut_off_or_not_http_is_a_broken_connection_and_not_sent_again(

@@ -91,7 +91,7 @@ def test_each_engine_and_placement_is_wanted_once_for_all_that_run_it() -> None:
     assert found[1].placement == Placement("cuda", "fp16")
 
 
-def test_the_own_texts_of_an_experiment_are_those_of_the_proof(
+def test_the_own_texts_of_an_experiment_are_those_of_the_precision_check(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     commands: list[list[str]] = []
@@ -188,7 +188,7 @@ def test_one_line_says_why_an_engine_is_unavailable() -> None:
 def test_the_progress_prints_one_line_an_engine() -> None:
     printed = StringIO()
     with RunProgress(Console(file=printed, width=40), lambda _: "") as progress:
-        progress.engine_underway("proof [of 42] ...", 10)
+        progress.engine_underway("check [of 42] ...", 10)
         progress.engine_measured(EngineFacts("torch", CPU, ("[a]",), False, "no [GPU]."), 10)
     line = "engine torch on cpu, fp32 (for [a]): unavailable: no [GPU]."
     assert [text.strip() for text in printed.getvalue().splitlines() if "engine" in text] == [line]

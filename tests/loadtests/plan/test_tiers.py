@@ -106,7 +106,7 @@ def sessions(scope: Scope, asked: Experiment) -> list[ServerSession]:
 
 
 @each_experiment
-def test_the_ladder_ends_at_the_whole_experiment(asked: Experiment) -> None:
+def test_the_highest_tier_is_the_whole_experiment(asked: Experiment) -> None:
     assert tiers_of(asked)[-1].scope == whole(asked)
 
 

@@ -78,3 +78,10 @@ def test_a_file_that_a_manifest_names_is_not_opened(read: Read) -> None:
     found = read(lambda manifest: manifest["experiment"]["load"].update(arrivals=arrivals))
     assert isinstance(found.experiment.load.arrivals, Trace)
     assert found.experiment.load.arrivals.gap_cv is None
+
+
+def test_a_file_in_place_of_the_folder_of_a_run_is_no_damaged_run(tmp_path: Path) -> None:
+    report = tmp_path / "report.html"
+    report.touch()
+    with pytest.raises(RecordError, match="found none: give the folder of a run, as printed by"):
+        read_manifest(report)

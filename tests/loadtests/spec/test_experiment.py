@@ -91,6 +91,12 @@ def test_a_bad_engines_table_is_named_with_what_was_found(
     assert expected in problem(experiment_file(f"{GOOD}[engines]\n{setting}\n"))
 
 
+def test_a_value_of_any_length_is_quoted_by_its_beginning(experiment_file) -> None:
+    message = problem(experiment_file(f"seed = {list(range(999))}\n{GOOD}"))
+    assert "seed: input should be a valid integer (found [0, 1, 2, " in message
+    assert len(message) < 300
+
+
 def test_negative_repeats_are_refused(experiment_file) -> None:
     message = problem(experiment_file("repeats = -1\n" + GOOD))
     assert "repeats: input should be greater than or equal to 1 (found -1)" in message

@@ -85,7 +85,7 @@ def test_the_rehearsal_has_the_parts_of_both_on_the_cpu(
     assert {c.server for c in rehearsed} == on_gpu
     assert {c.engine for c in rehearsed} == {"torch"}
     assert any(c.options.get("instances") == 2 and not c.batching for c in rehearsed)
-    # On a host without a GPU, one contender is a row with its reason.
+    # On a host without a GPU, one contender is reported as unavailable.
     assert len(rehearsed) == len(rehearsal.contenders) - 1
     assert rehearsal.engines is not None
     assert rehearsal.load.workers > 1
