@@ -52,7 +52,8 @@ import site, sys
 if sys.prefix != sys.base_prefix:
     with open(sys.argv[1], "w", encoding="utf-8") as pth:
         for folder in site.getsitepackages():
-            pth.write("import site; site.addsitedir(%r)\n" % folder)
+            # In ASCII: a .pth is read in the encoding of the locale.
+            pth.write("import site; site.addsitedir(%s)\n" % ascii(folder))
 EOF
     "$here/venv/bin/python" -m pip --version >/dev/null 2>&1 ||
         "$here/venv/bin/python" -m ensurepip >/dev/null 2>&1 ||
@@ -87,6 +88,13 @@ check_fit() { # what was packed for the versions that --have named, with those t
                 echo "$said" | tail -n 1
             ): make the bundle again with \`pip freeze\` of this very Python."
     done
+}
+
+quoted() { # $1: a path, as a shell takes it
+    case $1 in
+    *[!A-Za-z0-9_./-]*) printf "'%s'" "$(printf %s "$1" | sed "s/'/'\\\\''/g")" ;;
+    *) printf %s "$1" ;;
+    esac
 }
 
 write_command() {
@@ -162,10 +170,10 @@ for model in "$here"/artefacts/*/; do
     (cd "$here/project" && "$python" -m bundle.adopt .cache/artefacts "$model")
 done
 write_command
-experiment=default.toml
+experiment=default
 if command -v nvidia-smi >/dev/null 2>&1 && [ -f "$here/project/loadtests/experiments/gpu.toml" ]; then
-    experiment=gpu.toml
+    experiment=gpu
 fi
 echo "Done. To see that all parts work, then to measure:"
-echo "  $here/study smoke"
-echo "  $here/study run $here/project/loadtests/experiments/$experiment"
+echo "  $(quoted "$here/study") smoke"
+echo "  $(quoted "$here/study") run $experiment"

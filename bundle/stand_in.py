@@ -51,7 +51,8 @@ class StandIn:
         lines = (
             f"{tell} = lambda: {version!r}",
             f"{tell}_tuple = lambda: {tuple(version.split('.'))}",
-            str(self.folder / "host"),
+            # In ASCII: a .pth is read in the locale's encoding.
+            f"import sys; sys.path.append({ascii(str(self.folder / 'host'))})",
         )
         site = next(self.folder.glob("lib/python3*/site-packages"))
         (site / "target.pth").write_text("\n".join(lines), encoding="utf-8")
@@ -125,7 +126,12 @@ class StandIn:
 
 def _run(*command: str) -> None:
     done = subprocess.run(
-        command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
+        command,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        stdin=subprocess.DEVNULL,
+        check=False,
     )
     if done.returncode:
         said = done.stderr.strip().splitlines() or ["nothing"]

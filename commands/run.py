@@ -136,6 +136,11 @@ def _study(
     load_report = partial(import_module, "commands.reporting" if report else "commands")
     budget = budget_of(time_budget, used_s, tools.clock, load_report)
     raise_open_files()
-    writable(resume or results)
-    options = RunOptions(read, results, command_line(), resume, budget)
+
+    def checked() -> "Experiment":
+        experiment = read()
+        writable(resume or results)
+        return experiment
+
+    options = RunOptions(checked, results, command_line(), resume, budget)
     run_study(options, tools, write if report else partial(tell_measured, say=say))

@@ -93,4 +93,4 @@ def test_64_concurrent_requests_are_all_answered_and_counted(
     with ThreadPoolExecutor(64) as callers:
         answers = list(callers.map(lambda c, t: c.classify(t["text"]), clients, texts))
     assert [answer.label for answer in answers] == [text["label"] for text in texts]
-    assert server.answered() - before == 64
+    assert server.has_counted(64, before)
