@@ -30,7 +30,7 @@ def derive(run_dir: Path, price: Price | None = None) -> Outputs:
     """Computes and writes summary.json, report.html, decision.md and the PNG figures of a run.
 
     price takes the place of the experiment's. May be called again at any time, and with the same
-    price has the same result. Raises loadtests.records.trials.RecordError
+    price has the same result. Raises loadtests.records.stored.RecordError
     where the run is damaged or incomplete.
     """
     summary = summarise(load_run(run_dir), price)

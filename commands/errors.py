@@ -27,7 +27,7 @@ def expected_errors() -> tuple[type[Exception], ...]:
     from loadtests.launch.server import LaunchError
     from loadtests.measure.locust_process import DriveError
     from loadtests.plan.time_budget import BudgetError
-    from loadtests.records.trials import RecordError
+    from loadtests.records.stored import RecordError
     from loadtests.selfcheck.outside_tools import ToolError
     from loadtests.spec.file import SpecError
     from loadtests.wire.probe import ProbeError

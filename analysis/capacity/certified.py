@@ -9,10 +9,10 @@ from scipy.special import bdtrc
 
 from analysis.capacity.load_points import grouped
 from analysis.read.value import Value, over
-from analysis.steady.metrics import least_successes
 from analysis.steady.sample import Sample
 from analysis.validity.trials import JudgedTrial
 from loadtests.records.experiment import Experiment, Slo
+from loadtests.records.percentiles import least_successes
 from loadtests.records.slo import SloOutcome, certified, miss_is_proven, pooled_outcome
 
 

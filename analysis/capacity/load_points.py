@@ -7,18 +7,13 @@ from typing import TypeVar
 from pydantic import Field
 
 from analysis.read.value import Value
-from analysis.steady.metrics import (
-    LengthMetrics,
-    Metrics,
-    least_successes,
-    measure,
-    measure_by_length,
-)
+from analysis.steady.metrics import LengthMetrics, Metrics, measure, measure_by_length
 from analysis.validity.certificate import Check, certify_repeats, certify_sample_size
 from analysis.validity.reasons import Effect, Reason
 from analysis.validity.trials import JudgedTrial
 from loadtests.records.experiment import Experiment, Slo
 from loadtests.records.manifest import Manifest
+from loadtests.records.percentiles import least_successes
 from loadtests.records.slo import SloOutcome, certified, pooled_outcome
 from loadtests.records.trials import Level, Mode
 

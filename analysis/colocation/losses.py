@@ -14,11 +14,11 @@ from analysis.compare.bootstrap import Interval, Metric, Sliced, cut, intervals
 from analysis.read.value import Value, over
 from analysis.steady.row_checks import EARLY_S
 from analysis.steady.sample import slices
-from analysis.steady.usage import FloatArray
-from loadtests.records.percentiles import percentile_ms
+from loadtests.records.percentiles import FloatArray, percentile_ms
 from loadtests.records.steady_state import SteadyState, is_steady, is_success, merged, steady_state
+from loadtests.records.stored import RecordError
 from loadtests.records.tables import read_requests
-from loadtests.records.trials import CEILING_SHARE, Phases, RecordError
+from loadtests.records.trials import CEILING_SHARE, Phases
 
 TOLERANCES = {"fp32": 0.001, "fp16": 0.02}
 """By how much an answer may differ from that of before the load, relative to the mean size of its

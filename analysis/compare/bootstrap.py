@@ -7,7 +7,7 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
-from analysis.steady.usage import FloatArray
+from loadtests.records.percentiles import FloatArray
 
 N_DRAWS = 1000
 CONFIDENCE = 0.95

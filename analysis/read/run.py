@@ -8,8 +8,9 @@ import pandas as pd
 from loadtests.records.engines import EngineFacts, read_engines
 from loadtests.records.manifest import Manifest, read_manifest
 from loadtests.records.run_trials import RunTables, read_trials
+from loadtests.records.stored import RecordError
 from loadtests.records.tables import REQUESTS_FILE
-from loadtests.records.trials import Purpose, RecordError, TrialRecord
+from loadtests.records.trials import Purpose, TrialRecord
 
 REQUEST_COLUMNS = [
     *("request_index", "n_tokens", "phase", "scheduled_s", "sent_s", "done_s", "status"),

@@ -16,7 +16,7 @@ from nbclient.exceptions import CellExecutionError
 
 from loadtests.records.atomic import replacing
 from loadtests.records.manifest import read_manifest
-from loadtests.records.trials import RecordError
+from loadtests.records.stored import RecordError
 
 NOTEBOOK_PATH = Path(__file__).parent / "notebooks" / "study.py"
 CELL_TIMEOUT_S = 300

@@ -19,8 +19,9 @@ from analysis.report.words import bottlenecks, certificates, claims, decision, g
 from analysis.report.words.codes import said
 from analysis.report.words.reasons import meaning
 from analysis.report.words.run import warnings
-from analysis.steady.metrics import STATED, least_successes
+from analysis.steady.metrics import STATED
 from loadtests.records.markdown import code, code_block, inline
+from loadtests.records.percentiles import least_successes
 from loadtests.records.slo import SATURATED_BELOW
 from loadtests.records.trials import CEILING_SHARE
 

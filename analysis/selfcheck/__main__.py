@@ -23,7 +23,7 @@ from analysis.selfcheck.tables import markdown
 from analysis.validity.reasons import Reason
 from analysis.validity.trials import JudgedTrial, ceilings, judge_trials
 from loadtests.records.experiment import Experiment
-from loadtests.records.trials import RecordError
+from loadtests.records.stored import RecordError
 
 OF_CLIENT_OR_MACHINE = frozenset(
     {

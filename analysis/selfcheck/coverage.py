@@ -13,7 +13,7 @@ import numpy as np
 
 from analysis.compare.bootstrap import Metric, Sliced, cut, intervals
 from analysis.steady.sample import SLICE_S
-from analysis.steady.usage import FloatArray
+from loadtests.records.percentiles import FloatArray
 from loadtests.records.slo import certified
 
 SERVICE_S, WARMUP_S, STEADY_S = 0.005, 1.0, 6.0

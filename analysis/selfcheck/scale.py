@@ -25,9 +25,9 @@ from analysis.report.summary import summarise
 from loadtests.records.experiment import Experiment, LoadSpec, Slo
 from loadtests.records.manifest import Git, Machine, Manifest, Model, Traffic
 from loadtests.records.packing import pack
+from loadtests.records.stored import SCHEMA_VERSION
 from loadtests.records.tables import REQUESTS_SCHEMA, TELEMETRY_SCHEMA, write_table
 from loadtests.records.trials import (
-    SCHEMA_VERSION,
     Level,
     ParityRecord,
     Phases,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import kendalltau
 
-from analysis.steady.usage import FloatArray
+from loadtests.records.percentiles import FloatArray
 
 N_SLICES = 10
 LEAST_PER_SLICE = 10

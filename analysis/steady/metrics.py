@@ -8,10 +8,9 @@ from pydantic import Field
 
 from analysis.read.value import Value, over
 from analysis.steady.sample import Sample, total
-from analysis.steady.usage import FloatArray, Usage, mean_known
+from analysis.steady.usage import Usage, mean_known
 from loadtests.records.experiment import Slo
-from loadtests.records.percentiles import least_successes as least_successes
-from loadtests.records.percentiles import percentile_ms, rank_index
+from loadtests.records.percentiles import FloatArray, least_successes, percentile_ms, rank_index
 from loadtests.records.steady_state import merged
 from loadtests.records.tables import BUCKETS_TOKENS
 

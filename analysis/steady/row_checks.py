@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analysis.steady.usage import FloatArray
+from loadtests.records.percentiles import FloatArray
 
 EARLY_S = 0.001
 """A request may be sent this long before its time: sleeps end a little early."""

@@ -7,7 +7,8 @@ import numpy as np
 
 from analysis.read.run import Trial
 from analysis.steady.row_checks import Rows, inspect
-from analysis.steady.usage import FloatArray, Usage, take_usage
+from analysis.steady.usage import Usage, take_usage
+from loadtests.records.percentiles import FloatArray
 from loadtests.records.running_totals import growth
 from loadtests.records.steady_state import SteadyState, is_success, steady_state
 from loadtests.records.trials import CLIENT_LIMIT

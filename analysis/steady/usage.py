@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from loadtests.records.percentiles import FloatArray as FloatArray
+from loadtests.records.percentiles import FloatArray
 from loadtests.records.running_totals import growth_per_s, values_of
 
 IntArray = npt.NDArray[np.int64]

@@ -5,10 +5,10 @@ from enum import StrEnum
 from pydantic import Field
 
 from analysis.read.value import Value
-from analysis.steady.metrics import least_successes
 from analysis.validity.checks import TRIAL_CHECKS, CheckMeasurement, Evidence
 from analysis.validity.found import Found
 from analysis.validity.reasons import Reason
+from loadtests.records.percentiles import least_successes
 from loadtests.records.trials import TrialRecord
 
 

@@ -16,9 +16,7 @@ from pathlib import Path
 from threading import Event, Timer
 
 from loadtests.launch.server import cause_in
-from loadtests.records.engines import ENGINES_FILE as ENGINES_FILE
 from loadtests.records.engines import EngineFacts, engine_facts
-from loadtests.records.engines import write_engines as write_engines
 from loadtests.spec.experiment import EnginesSpec
 from servers.confine import confined
 from servers.discovery import Contender

@@ -14,7 +14,8 @@ from loadtests.records.run_trials import (
     trial_folder,
     write_packed_trials,
 )
-from loadtests.records.trials import RecordError, read_json, write_json
+from loadtests.records.stored import RecordError
+from loadtests.records.trials import read_json, write_json
 
 LOGS = "logs"
 REMOVED_TRIALS = ".trials"

@@ -13,6 +13,7 @@ from pydantic_core.core_schema import no_info_after_validator_function
 
 from loadtests.records.stored import (
     RESUME,
+    SCHEMA_VERSION,
     Block,
     Core,
     Count,
@@ -21,12 +22,11 @@ from loadtests.records.stored import (
     Name,
     Number,
     Positive,
+    RecordError,
     WindowS,
     read_stored,
     shown,
 )
-from loadtests.records.stored import SCHEMA_VERSION as SCHEMA_VERSION
-from loadtests.records.stored import RecordError as RecordError
 from servers.storable import storable_json
 
 SEND_LAG_SHARE = 0.1

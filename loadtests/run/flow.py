@@ -6,10 +6,11 @@ from itertools import chain
 from pathlib import Path
 
 from loadtests.launch.server import check_answering
-from loadtests.measure.engines import ENGINES_FILE, EngineBench, wanted_engines, write_engines
+from loadtests.measure.engines import EngineBench, wanted_engines
 from loadtests.measure.session import started
 from loadtests.measure.tools import Progress, RunContext, Tools
 from loadtests.measure.trial import measure
+from loadtests.records.engines import ENGINES_FILE, write_engines
 from loadtests.run.agenda import Agenda
 from loadtests.run.folder import finish, opened
 from loadtests.run.options import RunOptions

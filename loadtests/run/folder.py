@@ -14,7 +14,8 @@ from loadtests.measure.tools import RunContext, Tools
 from loadtests.plan.time_budget import plan_in_words
 from loadtests.records.packing import pack
 from loadtests.records.run_folder import begin_run, forget_failed, remove_unfinished, update_json
-from loadtests.records.trials import Dropped, RecordError, read_begun, read_json
+from loadtests.records.stored import RecordError
+from loadtests.records.trials import Dropped, read_begun, read_json
 from loadtests.run.forecast import forecast_of
 from loadtests.run.manifest import changed_since, describe_run
 from loadtests.run.options import RunOptions

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from loadtests.measure.engines import ENGINES_FILE, wanted_engines
+from loadtests.measure.engines import wanted_engines
 from loadtests.measure.tools import RunContext
 from loadtests.plan import rounds
 from loadtests.plan.bisection import Doubted, Grid, Probes, found_index, grid_of, next_for_any
 from loadtests.plan.rounds import AS_PLANNED, CandidateRates, PlannedTrial, Starts
 from loadtests.plan.tiers import Pending, Scope, fitting, remaining, tiers_of
 from loadtests.plan.timetable import Timetable
+from loadtests.records.engines import ENGINES_FILE
 from loadtests.records.trials import Dropped
 from loadtests.run.history import History
 from loadtests.spec.experiment import CapacitySpec, Experiment

@@ -10,6 +10,7 @@ import pandas as pd
 
 from loadtests.plan.rounds import AROUND_TRIAL_S, Starts
 from loadtests.records.disturbance import was_disturbed
+from loadtests.records.experiment import Slo
 from loadtests.records.run_trials import RunTables, read_trials
 from loadtests.records.slo import SloOutcome, miss_is_proven, pooled_outcome
 from loadtests.records.steady_state import SteadyState, steady_state
@@ -19,7 +20,7 @@ from loadtests.records.trials import (
     SEND_LAG_SHARE,
     TrialRecord,
 )
-from loadtests.spec.experiment import Experiment, Slo
+from loadtests.spec.experiment import Experiment
 
 MOST_WINDOWS = 3
 """Steady states at one rate, of which one that missed the SLO is outvoted by the others."""

@@ -14,7 +14,7 @@ import psutil
 
 from loadtests.host.nvml import Gpu
 from loadtests.launch.artefacts import Artefacts
-from loadtests.records.trials import SCHEMA_VERSION
+from loadtests.records.stored import SCHEMA_VERSION
 from loadtests.run.os_limits import limits_in_force
 from loadtests.spec.experiment import Experiment
 from loadtests.spec.inputs import without_places

@@ -19,10 +19,10 @@ from loadtests.records.disturbance import (
     why_repeated,
 )
 from loadtests.records.engines import EngineFacts
+from loadtests.records.experiment import Slo
 from loadtests.records.run_trials import RunTables, read_trials
 from loadtests.records.trials import Dropped, TrialRecord
 from loadtests.run.history import Trial, slo_met, slo_outcome, steady_of
-from loadtests.spec.experiment import Slo
 
 
 class RunProgress:

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from shlex import quote
 
-from loadtests.records.trials import RecordError
+from loadtests.records.stored import RecordError
 from loadtests.wire.client_limits import REMEDIES, exhausted
 
 DISK_ERRORS = (

@@ -10,10 +10,14 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from loadtests.records import experiment as recorded
 from loadtests.records.arrivals import Trace
-from loadtests.records.experiment import CalibrationSpec as CalibrationSpec
-from loadtests.records.experiment import LengthS, Name, PositiveCount, PositiveRate, WarmupS
-from loadtests.records.experiment import LoadSpec as LoadSpec
-from loadtests.records.experiment import Slo as Slo
+from loadtests.records.experiment import (
+    LengthS,
+    LoadSpec,
+    Name,
+    PositiveCount,
+    PositiveRate,
+    WarmupS,
+)
 from loadtests.records.strict import Count, Number, Strict
 from loadtests.spec.external import ExternalSpec
 from servers.contract import (

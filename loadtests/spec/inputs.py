@@ -9,7 +9,7 @@ from typing import Any
 
 from loadtests.records.arrivals import Trace
 from loadtests.records.atomic import replacing
-from loadtests.records.trials import RecordError
+from loadtests.records.stored import RecordError
 from loadtests.spec.experiment import Experiment
 
 INPUTS = "inputs"

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from loadtests.spec.experiment import CapacitySpec, Experiment, Slo, placed
+from loadtests.records.experiment import Slo
+from loadtests.spec.experiment import CapacitySpec, Experiment, placed
 from loadtests.spec.file import SpecError
 
 

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from loadtests.records.stored import SCHEMA_VERSION
 from loadtests.records.tables import REQUESTS_SCHEMA, TELEMETRY_SCHEMA, write_table
 from loadtests.records.trials import (
-    SCHEMA_VERSION,
     Level,
     ParityRecord,
     Phases,

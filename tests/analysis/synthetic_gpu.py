@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from loadtests.records.trials import SCHEMA_VERSION, write_json
+from loadtests.records.stored import SCHEMA_VERSION
+from loadtests.records.trials import write_json
 
 from .synthetic import SyntheticContender, SyntheticRun
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.records.trials import SCHEMA_VERSION
+from loadtests.records.stored import SCHEMA_VERSION
 from servers.discovery import discover
 
 ROOT = Path(__file__).parents[2]

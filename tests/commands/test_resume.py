@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from loadtests.records.trials import SCHEMA_VERSION
+from loadtests.records.stored import SCHEMA_VERSION
 from study import app
 
 

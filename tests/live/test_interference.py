@@ -12,7 +12,8 @@ from analysis.report.summary import summarise
 from analysis.validity.reasons import Reason
 from loadtests.host.cores import available_cores, split_cores
 from loadtests.launch.artefacts import Artefacts
-from loadtests.spec.experiment import Experiment, LoadSpec
+from loadtests.records.experiment import LoadSpec
+from loadtests.spec.experiment import Experiment
 from servers.confine import confined
 
 pytestmark = [

@@ -11,8 +11,9 @@ from analysis.selfcheck.laws import (
     true_capacity_rps,
 )
 from loadtests.plan.bisection import found_index, grid_of, next_index
+from loadtests.records.experiment import Slo
 from loadtests.records.slo import judge_slo
-from loadtests.spec.experiment import CapacitySpec, Slo
+from loadtests.spec.experiment import CapacitySpec
 from servers.simulated_service.law import Law as ServedLaw
 from servers.simulated_service.law import Queue
 

@@ -21,8 +21,9 @@ from loadtests.generator.schedule import Schedule, open_schedule
 from loadtests.launch.artefacts import Artefacts
 from loadtests.launch.server import launched
 from loadtests.records.arrivals import Poisson
+from loadtests.records.experiment import LoadSpec, Slo
 from loadtests.records.run_trials import RunTables, read_trials
-from loadtests.spec.experiment import Experiment, LoadSpec, Slo, VariantSpec
+from loadtests.spec.experiment import Experiment, VariantSpec
 from servers.discovery import discover
 
 pytestmark = pytest.mark.live

@@ -9,7 +9,7 @@ from analysis.selfcheck.laws import read_law
 from analysis.selfcheck.tables import markdown
 from analysis.validity.reasons import Reason
 from analysis.validity.trials import judge_trials
-from loadtests.records.trials import RecordError
+from loadtests.records.stored import RecordError
 from loadtests.spec.contenders import resolve_contenders
 from loadtests.spec.file import read_experiment
 

@@ -14,8 +14,8 @@ from analysis.claims.judge import ClaimVerdict
 from analysis.colocation.losses import Colocation, colocation
 from analysis.colocation.page import write_page
 from analysis.report.claims_page import claims_of
+from loadtests.records.stored import SCHEMA_VERSION, RecordError
 from loadtests.records.tables import REQUESTS_SCHEMA, TELEMETRY_SCHEMA, write_table
-from loadtests.records.trials import SCHEMA_VERSION, RecordError
 
 from ..damage import COLUMN_CHANGES, FIELD_VALUES, FILE_DAMAGES, column_damages, field_damages
 

@@ -20,14 +20,8 @@ from analysis.report.summary import Summary, summarise
 from commands.errors import exits_with_a_sentence
 from loadtests.records.packing import pack
 from loadtests.records.run_trials import TRIALS_FILE
-from loadtests.records.trials import (
-    SCHEMA_VERSION,
-    Level,
-    RecordError,
-    read_trial,
-    write_json,
-    write_trial,
-)
+from loadtests.records.stored import SCHEMA_VERSION, RecordError
+from loadtests.records.trials import Level, read_trial, write_json, write_trial
 
 from ..damage import COLUMN_CHANGES, FIELD_VALUES, FILE_DAMAGES, column_damages, field_damages
 from ..synthetic import SyntheticContender, SyntheticRun, open_loop_rows

@@ -5,7 +5,8 @@ from pandas.testing import assert_frame_equal
 
 from analysis.read.run import load_run
 from loadtests.records.packing import pack
-from loadtests.records.trials import Level, RecordError
+from loadtests.records.stored import RecordError
+from loadtests.records.trials import Level
 
 AT_100 = Level("open", rate_rps=100.0)
 

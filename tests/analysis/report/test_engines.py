@@ -10,7 +10,7 @@ from analysis.capacity.engine_efficiency import (
 )
 from analysis.read.run import load_run
 from loadtests.records.engines import EngineFacts, engine_facts, engine_of, read_engines
-from loadtests.records.trials import RecordError
+from loadtests.records.stored import RecordError
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from analysis.report.figures.catalogue import figures
 from analysis.report.notebook import NOTEBOOK_PATH, execute_notebook
 from analysis.report.words import certificates, decision
-from loadtests.records.trials import RecordError
+from loadtests.records.stored import RecordError
 
 
 def test_the_notebook_executes_on_a_run_and_shows_its_recommendation(

@@ -15,8 +15,9 @@ from typer.testing import CliRunner
 
 from loadtests.host import locks
 from loadtests.host.locks import RUN_LOCK, LockError, machine_lock_path, measuring, writing
+from loadtests.records.experiment import LoadSpec
 from loadtests.records.trials import Level, TrialRecord, write_json, write_trial
-from loadtests.spec.experiment import Experiment, LoadSpec
+from loadtests.spec.experiment import Experiment
 from study import app
 
 HOLD = """

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from loadtests.launch.artefacts import Artefacts
+from loadtests.records.experiment import LoadSpec
 from loadtests.records.run_trials import RunTables, read_trials
-from loadtests.spec.experiment import Experiment, LoadSpec, VariantSpec
+from loadtests.spec.experiment import Experiment, VariantSpec
 from loadtests.wire.texts import read_traffic
 
 BROKEN = VariantSpec(name="broken", base="null-http", options={"wire": "smoke signals"})

@@ -3,7 +3,8 @@
 import pytest
 
 from loadtests.plan.rounds import ServerSession, block, calibration, expected_s, probe, search_order
-from loadtests.spec.experiment import CapacitySpec, Experiment, LoadSpec
+from loadtests.records.experiment import LoadSpec
+from loadtests.spec.experiment import CapacitySpec, Experiment
 from servers.discovery import discover
 
 NAMES = ("fastapi", "fastapi-tuned", "triton", "hybrid")

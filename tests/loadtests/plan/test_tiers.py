@@ -16,15 +16,9 @@ from loadtests.plan.tiers import (
     tiers_of,
     whole,
 )
+from loadtests.records.experiment import LoadSpec, Slo
 from loadtests.spec.contenders import resolve_contenders
-from loadtests.spec.experiment import (
-    CapacitySpec,
-    EnginesSpec,
-    Experiment,
-    LoadSpec,
-    Slo,
-    VariantSpec,
-)
+from loadtests.spec.experiment import CapacitySpec, EnginesSpec, Experiment, VariantSpec
 from servers.discovery import Contender
 
 BUDGETS_S = range(0, 3000, 29)

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from loadtests.generator.schedule import open_schedule
 from loadtests.records.arrivals import Arrivals, Poisson, Step, Steps, Trace, read_trace
-from loadtests.spec.experiment import LoadSpec
+from loadtests.records.experiment import LoadSpec
 
 
 def process(**settings: object) -> Arrivals:

@@ -7,7 +7,8 @@ import pytest
 
 from loadtests.records.atomic import new_folder, replacing, whole_or_gone
 from loadtests.records.run_folder import forget_failed, remove_unfinished
-from loadtests.records.trials import Level, RecordError, TrialRecord, write_trial
+from loadtests.records.stored import RecordError
+from loadtests.records.trials import Level, TrialRecord, write_trial
 
 
 def test_it_has_its_name_only_once_it_is_whole(tmp_path: Path) -> None:

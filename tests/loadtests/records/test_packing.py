@@ -10,9 +10,9 @@ import pytest
 from loadtests.records.packing import pack
 from loadtests.records.run_folder import forget_failed
 from loadtests.records.run_trials import RunTables, read_trials, trial_folder, write_packed_trials
-from loadtests.records.stored import RecordError
+from loadtests.records.stored import SCHEMA_VERSION, RecordError
 from loadtests.records.tables import REQUESTS_FILE, REQUESTS_SCHEMA, TELEMETRY_FILE, write_table
-from loadtests.records.trials import SCHEMA_VERSION, read_json, write_json
+from loadtests.records.trials import read_json, write_json
 
 from .packed_run import PACKED, add_trial, content
 

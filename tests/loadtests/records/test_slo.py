@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from loadtests.records.experiment import Slo
 from loadtests.records.slo import certified, judge_slo, miss_is_proven
-from loadtests.spec.experiment import Slo
 
 SLO = Slo(percentile=99, latency_ms=100, max_error_ratio=0.01)
 

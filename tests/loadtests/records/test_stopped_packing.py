@@ -13,7 +13,8 @@ import pytest
 from loadtests.records.packing import pack
 from loadtests.records.run_folder import forget_failed
 from loadtests.records.run_trials import trial_folders
-from loadtests.records.trials import SCHEMA_VERSION, write_json
+from loadtests.records.stored import SCHEMA_VERSION
+from loadtests.records.trials import write_json
 
 from .packed_run import PACKED, add_trial, content
 

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from loadtests.records.stored import SCHEMA_VERSION, RecordError
 from loadtests.records.trials import (
-    SCHEMA_VERSION,
     Level,
-    RecordError,
     TrialRecord,
     read_json,
     read_trial,

@@ -10,9 +10,10 @@ from typer.testing import CliRunner
 
 from loadtests.launch.artefacts import Artefacts
 from loadtests.launch.server import launched
+from loadtests.records.experiment import CalibrationSpec, LoadSpec
 from loadtests.records.run_trials import RunTables, read_trials
 from loadtests.records.trials import TrialRecord
-from loadtests.spec.experiment import CalibrationSpec, Experiment, LoadSpec
+from loadtests.spec.experiment import Experiment
 from loadtests.spec.external import HttpJsonService
 from loadtests.wire.texts import read_traffic
 from servers.discovery import discover

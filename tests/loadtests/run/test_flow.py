@@ -13,15 +13,13 @@ import pytest
 
 from loadtests.launch.server import LaunchError
 from loadtests.measure.locust_process import DriveError
+from loadtests.records.experiment import LoadSpec
 from loadtests.records.run_trials import read_trials
-from loadtests.records.trials import (
-    RecordError,
-    TrialRecord,
-    read_json,
-)
+from loadtests.records.stored import RecordError
+from loadtests.records.trials import TrialRecord, read_json
 from loadtests.run.flow import run_study
 from loadtests.run.options import experiment_of
-from loadtests.spec.experiment import CapacitySpec, EnginesSpec, Experiment, LoadSpec
+from loadtests.spec.experiment import CapacitySpec, EnginesSpec, Experiment
 from loadtests.wire.probe import ProbeError
 
 EXPERIMENT = """

@@ -9,18 +9,19 @@ import pandas as pd
 import pytest
 
 from loadtests.plan.rounds import AS_PLANNED, STARTUP_S
+from loadtests.records.experiment import LoadSpec, Slo
+from loadtests.records.stored import RecordError
 from loadtests.records.tables import REQUESTS_SCHEMA, write_table
 from loadtests.records.trials import (
     CLIENT_LIMIT,
     Level,
     ParityRecord,
     Phases,
-    RecordError,
     TrialRecord,
     write_trial,
 )
 from loadtests.run.history import History, missed_in_doubt, slo_met
-from loadtests.spec.experiment import Experiment, LoadSpec, Slo
+from loadtests.spec.experiment import Experiment
 
 SLO = Slo(percentile=99, latency_ms=100)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.records.trials import RecordError
+from loadtests.records.stored import RecordError
 from loadtests.run.stops import says_how_to_report, says_how_to_resume
 
 

@@ -11,11 +11,12 @@ import pytest
 
 from loadtests.plan import rounds
 from loadtests.plan.timetable import Timetable
+from loadtests.records.experiment import LoadSpec
 from loadtests.records.trials import Dropped, TrialRecord, read_json
 from loadtests.run.forecast import CUDA_STARTUP_S, Forecast
 from loadtests.run.history import History
 from loadtests.spec.contenders import resolve_contenders
-from loadtests.spec.experiment import CapacitySpec, Experiment, LoadSpec, VariantSpec
+from loadtests.spec.experiment import CapacitySpec, Experiment, VariantSpec
 
 NAMES = ("null-http", "null-grpc", "simulated-a", "simulated-b")
 CAPACITY_RPS = dict(zip(NAMES, (400, 90, 130, 900), strict=True))

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from loadtests.records.experiment import Slo
 from loadtests.records.trials import Level, Phases, TrialRecord
 from loadtests.run.progress import seen_in_words
-from loadtests.spec.experiment import Slo
 
 SLO = Slo(percentile=99, latency_ms=100)
 

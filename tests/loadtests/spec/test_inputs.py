@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from loadtests.records.trials import RecordError
+from loadtests.records.stored import RecordError
 from loadtests.run.manifest import SAME_ON_RESUME, changed_since
 from loadtests.spec.experiment import Experiment
 from loadtests.spec.file import read_experiment, stored_experiment

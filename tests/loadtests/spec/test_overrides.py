@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.spec.experiment import CapacitySpec, Experiment, LoadSpec, Slo
+from loadtests.records.experiment import LoadSpec, Slo
+from loadtests.spec.experiment import CapacitySpec, Experiment
 from loadtests.spec.file import SpecError
 from loadtests.spec.overrides import capacity_only, with_overrides
 

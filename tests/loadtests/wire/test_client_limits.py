@@ -20,9 +20,10 @@ from loadtests.generator.clients.call import RequestFailedError
 from loadtests.generator.clients.gevent_socket import Connection
 from loadtests.generator.clients.grpc_client import GrpcClient
 from loadtests.generator.clients.http_client import HttpClient
+from loadtests.records.experiment import LoadSpec
 from loadtests.records.trials import CLIENT_LIMIT, Level, TrialRecord
 from loadtests.run.os_limits import OsLimits, limits_in_force, most_connections, shortages
-from loadtests.spec.experiment import CapacitySpec, Experiment, LoadSpec
+from loadtests.spec.experiment import CapacitySpec, Experiment
 from loadtests.wire.address import Address
 from loadtests.wire.client_limits import REMEDIES, exhausted, exhausted_in, failure_status
 from loadtests.wire.formats import GRPC_METHOD
