@@ -22,6 +22,13 @@ from commands.common import (
     writable,
 )
 
+TimeBudgetOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Time limit of the whole command, e.g. 9m or 1h; by default the experiment's."
+    ),
+]
+
 if TYPE_CHECKING:
     from loadtests.spec.experiment import Experiment
 
@@ -46,18 +53,19 @@ def run(
     report: Annotated[
         bool, typer.Option(help="Write the report at the end; `study report RUN` writes it later.")
     ] = True,
-    time_budget: Annotated[
-        str | None,
+    time_budget: TimeBudgetOption = None,
+    isolated: Annotated[
+        bool,
         typer.Option(
-            help="Time limit of the whole command, e.g. 9m or 1h; it says first what it leaves out."
+            "--isolated", help="Start each contender for its slice alone; by default all stay up."
         ),
-    ] = None,
+    ] = False,
 ) -> None:
     """Run an experiment against real servers and write its report."""
     from loadtests.run.options import experiment_of
 
     read = partial(experiment_of, experiment, resume, model, texts)
-    _study(read, results, resume, time_budget, report)
+    _study(read, results, resume, time_budget, report, isolated=isolated)
 
 
 def capacity(
@@ -68,14 +76,7 @@ def capacity(
             help="Experiment file, or its name; its common load levels are left out.",
         ),
     ],
-    budget_s: Annotated[
-        float | None,
-        typer.Option(
-            min=1,
-            max=86_400,
-            help="Seconds for search and certification; by default those of the experiment.",
-        ),
-    ] = None,
+    time_budget: TimeBudgetOption = None,
     slo: Annotated[
         list[str] | None,
         typer.Option(
@@ -86,15 +87,15 @@ def capacity(
     texts: TextsOption = None,
     results: ResultsOption = RESULTS,
 ) -> None:
-    """Search each contender's capacity under the SLO, and certify it by repeats."""
+    """Search each contender's capacity under the SLO, and certify it."""
     from loadtests.spec.file import read_experiment
     from loadtests.spec.overrides import capacity_only, with_overrides
 
     def read() -> "Experiment":
-        asked = capacity_only(read_experiment(experiment), slo or [], budget_s)
+        asked = capacity_only(read_experiment(experiment), slo or [])
         return with_overrides(asked, model, texts)
 
-    _study(read, results)
+    _study(read, results, time_budget=time_budget)
 
 
 def smoke(
@@ -113,13 +114,15 @@ def _study(
     time_budget: str | None = None,
     report: bool = True,
     smoke: bool = False,
+    isolated: bool = False,
 ) -> None:
     """Runs the flow of a study on this machine."""
     import psutil
 
     from loadtests.measure.tools import RunContext, Tools
+    from loadtests.plan.time_budget import report_s, seconds
     from loadtests.run.flow import run_study
-    from loadtests.run.options import RunOptions, budget_of
+    from loadtests.run.options import RunOptions
     from loadtests.run.progress import RunProgress, tell_measured, trial_line
     from servers.confine import raise_open_files
 
@@ -132,9 +135,12 @@ def _study(
         write_report(folder, smoke=smoke)
 
     tools = Tools(CACHE, say, watch, machine_lock)
+    budget_s = seconds(time_budget) if time_budget else None
     used_s = time.time() - psutil.Process().create_time()  # imports are part of the command
-    load_report = partial(import_module, "commands.reporting" if report else "commands")
-    budget = budget_of(time_budget, used_s, tools.clock, load_report)
+    began_s = tools.clock() - used_s
+    before_s = tools.clock()
+    import_module("commands.reporting" if report else "commands")
+    closing_s = report_s(tools.clock() - before_s) if report else 0.0
     raise_open_files()
 
     def checked() -> "Experiment":
@@ -142,5 +148,7 @@ def _study(
         writable(resume or results)
         return experiment
 
-    options = RunOptions(checked, results, command_line(), resume, budget)
+    options = RunOptions(
+        *(checked, results, command_line(), resume, began_s, budget_s, closing_s, isolated)
+    )
     run_study(options, tools, write if report else partial(tell_measured, say=say))

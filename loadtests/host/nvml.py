@@ -77,6 +77,11 @@ class Gpu:
             "refused": readings.refused,
         }
 
+    def memory(self) -> tuple[int, int]:
+        """Free and total bytes."""
+        info = self._nvml.nvmlDeviceGetMemoryInfo(self._handle)
+        return info.free, info.total
+
     def readings(self) -> "GpuReadings":
         """What is to be read during one trial, as a context manager."""
         return GpuReadings(self._handle, self._nvml)

@@ -3,13 +3,14 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Protocol as Interface
 
 from loadtests.generator.schedule import Schedule
+from loadtests.host.memory import Memory, memory_left
 from loadtests.host.nvml import Gpu
 from loadtests.launch.artefacts import Artefacts, prepare
 from loadtests.launch.parity import ParityComparison, check_answers
@@ -18,21 +19,22 @@ from loadtests.measure.engines import EngineBench, WantedEngine, measured_engine
 from loadtests.measure.replay import Attempt, replay
 from loadtests.plan.rounds import PlannedTrial
 from loadtests.records.engines import EngineFacts
-from loadtests.records.trials import Dropped, TrialRecord
+from loadtests.records.trials import TrialRecord
 from loadtests.spec.experiment import Experiment
 from loadtests.wire.address import Address
 from loadtests.wire.texts import TrafficText
 
 
 class Progress(Interface):
-    """Told what happens, in order; the edge that prints it is elsewhere."""
+    """Told what happens, in order; the edge that prints it is elsewhere. rounds: how many there
+    will be, as things look; left_s: until the run ends."""
 
     def begins(self, left_s: float) -> None: ...
     def engine_underway(self, line: str, left_s: float) -> None: ...
     def engine_measured(self, facts: EngineFacts, left_s: float) -> None: ...
-    def session_started(self, contender: str, left_s: float) -> None: ...
-    def trial_finished(self, trial: PlannedTrial, record: TrialRecord, left_s: float) -> None: ...
-    def dropped(self, what: Dropped) -> None: ...
+    def starting(self, contender: str, left_s: float) -> None: ...
+    def slice_finished(self, record: TrialRecord, rounds: int, left_s: float) -> None: ...
+    def round_finished(self, number: int, left_s: float) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class Tools:
     now: Callable[[], datetime] = partial(datetime.now, UTC)
     prepare: Callable[[str, str | None, int, Path, float], Artefacts] = prepare
     launch: Callable[..., AbstractContextManager[RunningServer]] = launched
+    memory: Callable[[Gpu | None], Memory] = memory_left
     ask: Callable[[Address, Sequence[TrafficText]], list[ParityComparison]] = check_answers
     replay: Callable[[PlannedTrial, RunningServer, Schedule, "RunContext"], Attempt] = replay
     measure_engines: Callable[
@@ -57,7 +60,8 @@ class Tools:
 
 @dataclass(frozen=True)
 class RunContext:
-    """Everything a trial needs beside its own plan."""
+    """Everything a slice needs beside its own plan. residents: by contender that is up, the root of
+    its processes."""
 
     folder: Path
     experiment: Experiment
@@ -66,3 +70,4 @@ class RunContext:
     gpu: Gpu | None
     run_id: str | None
     tools: Tools
+    residents: Mapping[str, int] = field(default_factory=dict)

@@ -1,8 +1,7 @@
-"""One trial: warm-up, steady state and drain against a server that is ready, and its records."""
+"""One slice: warm-up, steady state and drain against a resident contender, and its records."""
 
 import os
 import shutil
-from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -12,29 +11,23 @@ from loadtests.launch.parity import ExpectedAnswers, answers_before_load, expect
 from loadtests.launch.server import LaunchError
 from loadtests.measure.locust_process import DriveError
 from loadtests.measure.replay import SETTLE_WITHIN_S, Attempt, cores_of, work_folder
-from loadtests.measure.session import Started
+from loadtests.measure.residents import Started
 from loadtests.measure.simulated_replies import reply_lateness_p99_ms
 from loadtests.measure.tools import RunContext
 from loadtests.plan.rounds import PlannedTrial
-from loadtests.plan.timetable import Limits
-from loadtests.records.disturbance import disturbed
 from loadtests.records.tables import REQUESTS_SCHEMA, TELEMETRY_SCHEMA, write_table
-from loadtests.records.trials import SEND_LAG_SHARE, TrialRecord, write_trial
+from loadtests.records.trials import TrialRecord, write_trial
 from loadtests.spec.external import ExternalContender
 from loadtests.wire.address import Address
 from loadtests.wire.probe import ProbeError
 
-MAX_ATTEMPTS = 3
 
-
-def measure(
-    trial: PlannedTrial, order: int, started: Started, limits: Limits, context: RunContext
-) -> TrialRecord:
-    """Runs the trial and saves it; a contender that did not start, or fails, is a failed trial with
+def measure(trial: PlannedTrial, order: int, started: Started, context: RunContext) -> TrialRecord:
+    """Runs the slice and saves it; a contender that did not start, or fails, is a failed slice with
     the reason, unless a full disk is the reason: that is raised as its OSError."""
-    record, last = _record(trial, order, context), None
+    record, attempt = _record(trial, order, context), None
     try:
-        record, last = _replayed(trial, record, started, limits, context)
+        record, attempt = _replayed(trial, record, started, context)
     except (LaunchError, DriveError, ProbeError) as error:
         server = started.server
         tail = server.log_tail() if server else ()
@@ -42,35 +35,22 @@ def measure(
             record,
             # What the load generator or the probe says may only be what followed.
             reason=(server and server.broken()) or str(error),
+            startup_s=server.startup_s if server else None,
             log_tail=tail if isinstance(error, ProbeError) else error.log_tail,
             client_failed=isinstance(error, DriveError) and error.client_failed,
         )
         require_room(context.folder, record.log_tail)
-    _save(trial, record, last, started.log, context)
+    _save(trial, record, attempt, started.log, context)
     return record
 
 
 def _replayed(
-    trial: PlannedTrial, record: TrialRecord, started: Started, limits: Limits, context: RunContext
+    trial: PlannedTrial, record: TrialRecord, started: Started, context: RunContext
 ) -> tuple[TrialRecord, Attempt]:
-    """The last attempt, and the completed record. The trial is repeated where the load generator
-    was late or the machine disturbed, and there is time.
-
-    Both are failures of the client or the machine and are judged before any latency is looked at,
-    so that repeating cannot choose results. What was found of every attempt is recorded.
-    """
     server, schedule = started.ready(), make_schedule(trial, context)
     expected = _expected_answers(trial, server.address, started, schedule, context)
-    lags_ms: list[float | None] = []
-    foreign: list[Mapping[str, float | None]] = []
-    for _ in range(MAX_ATTEMPTS):
-        attempt = context.tools.replay(trial, server, schedule, context)
-        lags_ms.append(attempt.lag_p99_ms)
-        foreign.append(attempt.foreign_share)
-        if not _spoilt(attempt, context, limits) or not limits.can_repeat(trial.expected_s):
-            break
-    planned_s = trial.phases.warmup_s + trial.phases.steady_s
-    drain_s = max(0.0, float(attempt.rows["done_s"].max()) - planned_s)
+    attempt = context.tools.replay(trial, server, schedule, context)
+    drain_s = max(0.0, float(attempt.rows["done_s"].max()) - trial.loaded_s)
     completed = replace(
         record,
         status="completed",
@@ -78,8 +58,8 @@ def _replayed(
         startup_s=server.startup_s,
         phases=replace(trial.phases, drain_s=drain_s),
         schedule_digest=schedule.digest,
-        attempts_send_lag_p99_ms=tuple(lags_ms),
-        attempts_foreign_share=tuple(foreign),
+        send_lag_p99_ms=attempt.lag_p99_ms,
+        foreign_share=attempt.foreign_share,
         parity=expected.judge(attempt.rows),
         counters_before=attempt.counters_before,
         counters_after=attempt.counters_after,
@@ -90,13 +70,12 @@ def _replayed(
 
 
 def make_schedule(trial: PlannedTrial, context: RunContext) -> Schedule:
-    """The schedule of a trial: the same for every contender at this level and repeat."""
+    """The schedule of a slice: the same for every contender at this level in this round."""
     n_texts, seed = len(context.artefacts.texts), trial.schedule_seed
     if trial.level.rate_rps is None:
         return closed_schedule(n_texts, seed)
-    duration_s = trial.phases.warmup_s + trial.phases.steady_s
     process = context.experiment.load.arrivals
-    return open_schedule(process, trial.level.rate_rps, duration_s, n_texts, seed)
+    return open_schedule(process, trial.level.rate_rps, trial.loaded_s, n_texts, seed)
 
 
 def _expected_answers(
@@ -109,14 +88,6 @@ def _expected_answers(
     return ExpectedAnswers(expected, started.answers, context.experiment.parity_tolerance)
 
 
-def _spoilt(attempt: Attempt, context: RunContext, limits: Limits) -> bool:
-    """Whether the client was late, or the machine disturbed and is worth waiting for."""
-    bound_ms = SEND_LAG_SHARE * context.experiment.slo.latency_ms
-    late = attempt.lag_p99_ms is not None and attempt.lag_p99_ms > bound_ms
-    shaken = disturbed(attempt.foreign_share, context.cores) is True
-    return late or (shaken and limits.worth_waiting())
-
-
 def _record(trial: PlannedTrial, order: int, context: RunContext) -> TrialRecord:
     """Of a trial that has not completed."""
     return TrialRecord(
@@ -125,12 +96,14 @@ def _record(trial: PlannedTrial, order: int, context: RunContext) -> TrialRecord
         contender=asdict(trial.contender),
         level=trial.level,
         repeat=trial.repeat,
+        attempt=trial.attempt,
         order=order,
         status="failed",
         started_at=context.tools.now().isoformat(timespec="seconds"),
         phases=trial.phases,
         cores=cores_of(trial, context),
         workers=context.experiment.load.workers,
+        resident=tuple(context.residents),
         run_id=context.run_id,
     )
 
@@ -152,7 +125,7 @@ def _save(
         write_table(unfinished / "telemetry.parquet", last.telemetry, TELEMETRY_SCHEMA)
     if (work / "locust.log").exists():
         shutil.move(work / "locust.log", unfinished / "locust.log")
-    if server_log.exists():
+    if record.status == "failed" and server_log.exists():
         shutil.copy(server_log, unfinished / "server.log")
     write_trial(unfinished, record)
     os.replace(unfinished, context.folder / "trials" / trial.trial_id)

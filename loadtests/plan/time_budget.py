@@ -1,10 +1,7 @@
 """A budget of time for a whole command: how it is read, and what is said of it. Pure."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
-
-from loadtests.plan.tiers import Tier, fitting
 
 CLOSING_S = 4.0
 """Kept free for stopping the last server and writing what there is."""
@@ -70,32 +67,26 @@ def seconds(text: str) -> float:
     return length_s
 
 
-def plan_in_words(
-    tiers: Sequence[Tier], lengths_s: Sequence[float], budget: TimeBudget, now_s: float
-) -> str:
-    """What will be measured and what not, a line a tier with the time it adds, and the end.
+def plan_in_words(budget: TimeBudget, now_s: float, before_s: float, round_s: float) -> str:
+    """How many rounds of round_s there will be once before_s are over, and when the run ends.
 
-    BudgetError where not even the lowest tier fits.
+    BudgetError where not even one fits.
     """
-    used_s = now_s - budget.began_s
-    count = fitting(lengths_s, budget.until_s - now_s)
-    if count == 0:
-        needed_s = used_s + lengths_s[0] + budget.closing_s
+    used_s, left_s = now_s - budget.began_s, budget.until_s - now_s
+    rounds = int((left_s - before_s) / round_s)
+    if rounds < 1:
+        needed_s = used_s + before_s + round_s + budget.closing_s
         raise BudgetError(
             f"expected a time budget of at least {clock(needed_s)} (used so far {clock(used_s)}; "
-            f"{tiers[0].adds}, {clock(lengths_s[0])}; the end {clock(budget.closing_s)}), found "
-            f"{clock(budget.length_s)}; give more time, or name fewer contenders."
+            f"the starts {clock(before_s)}; one round {clock(round_s)}; the end "
+            f"{clock(budget.closing_s)}), found {clock(budget.length_s)}; give more time, or name "
+            "fewer contenders."
         )
-    lines = [f"Time budget {clock(budget.length_s)}, of which {clock(used_s)} is used:"]
-    below_s = 0.0
-    for number, (tier, length_s) in enumerate(zip(tiers, lengths_s, strict=True)):
-        verdict = "measured" if number < count else "no time "
-        lines.append(f"  {verdict} {clock(length_s - below_s):>6}  {tier.adds}")
-        below_s = length_s
-    report = "report included" if budget.report_s else "without a report"
-    end_s = used_s + lengths_s[count - 1] + budget.closing_s
-    lines.append(f"Expected to end after {clock(end_s)}, {report}; planned anew on the way.")
-    return "\n".join(lines)
+    report = "the report" if budget.report_s else "no report"
+    return (
+        f"Time budget {clock(budget.length_s)}, of which {clock(used_s)} is used: about {rounds} "
+        f"round{'s' if rounds > 1 else ''} of {clock(round_s)}, then {report}."
+    )
 
 
 def clock(length_s: float) -> str:

@@ -82,8 +82,7 @@ def disturbed(shares: Shares, cores: Mapping[str, Sequence[int]]) -> bool | None
 
 def was_disturbed(record: TrialRecord) -> bool | None:
     """Of the attempt that was kept; None: it cannot be told, as in runs of before this was read."""
-    kept = record.attempts_foreign_share
-    return disturbed(kept[-1], record.cores) if kept else None
+    return disturbed(record.foreign_share, record.cores) if record.foreign_share else None
 
 
 def foreign_in_words(shares: Shares) -> str:

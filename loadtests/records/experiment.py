@@ -47,11 +47,7 @@ class Slo(Strict):
 
 
 class LoadSpec(Strict):
-    """Load levels and the length of a trial.
-
-    The steady state lasts steady_s, or longer where that is needed to offer min_requests: a
-    percentile needs a number of requests, not a number of seconds.
-    """
+    """Load levels and the length of a slice."""
 
     rates_rps: tuple[PositiveRate, ...] = Field(
         default=(), description="Arrival rates of the open loop."
@@ -59,11 +55,8 @@ class LoadSpec(Strict):
     concurrency: tuple[PositiveCount, ...] = Field(
         default=(), description="Numbers of callers of the closed loop."
     )
-    warmup_s: WarmupS = Field(default=2.0, description="Length of the warm-up.")
-    steady_s: LengthS = Field(default=10.0, description="Least length of the steady state.")
-    min_requests: Count = Field(
-        default=0, ge=0, le=10_000_000, description="Least number of requests in the steady state."
-    )
+    warmup_s: WarmupS = Field(default=0.4, description="Least length of the warm-up.")
+    steady_s: LengthS = Field(default=2.5, description="Least length of the steady state.")
     request_timeout_s: LengthS = Field(
         default=10.0, description="A reply later than this is a failure."
     )
@@ -86,12 +79,6 @@ class LoadSpec(Strict):
         open_loop = tuple(Level("open", rate_rps=rate) for rate in self.rates_rps)
         closed_loop = tuple(Level("closed", concurrency=callers) for callers in self.concurrency)
         return open_loop + closed_loop
-
-    def steady_for(self, level: Level) -> float:
-        """Seconds of steady state at this level."""
-        if level.rate_rps is None:
-            return self.steady_s
-        return max(self.steady_s, self.min_requests / level.rate_rps)
 
 
 class CalibrationSpec(Strict):
@@ -126,8 +113,11 @@ class Experiment(Strict):
     seed: Count = Field(
         default=SEED, ge=0, lt=2**32, description="Seed of schedules and trial order."
     )
-    repeats: Count = Field(
-        default=1, ge=1, le=100, description="Repeats of each contender and level."
+    time_budget_s: LengthS | None = Field(
+        default=None, description="Rounds are made until a run has taken so long; null: no limit."
+    )
+    rounds: PositiveCount | None = Field(
+        default=None, description="At most so many rounds; null: as many as the time allows."
     )
     reference: Name = Field(
         default="fastapi", description="Contender that ratios are taken against."
@@ -153,6 +143,12 @@ class Experiment(Strict):
     price: Price | None = Field(
         default=None, description="What an hour of the server's machine costs; null: not given."
     )
+
+    @model_validator(mode="after")
+    def _ends(self) -> "Experiment":
+        if self.time_budget_s is None and self.rounds is None:
+            raise ValueError("expected time_budget_s or rounds, found neither: give one of them")
+        return self
 
     @model_validator(mode="after")
     def _names_are_distinct(self) -> "Experiment":

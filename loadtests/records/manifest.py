@@ -16,7 +16,6 @@ from loadtests.records.stored import (
     When,
     read_stored,
 )
-from loadtests.records.trials import Dropped
 
 
 class _Part(BaseModel):
@@ -86,18 +85,11 @@ class Manifest(_Part):
     model: Model = Field(description="The classifier.")
     traffic: Traffic = Field(description="The texts sent.")
     cores: dict[str, list[Core]] = Field(description="Core numbers given to server and load.")
-    dropped: list[Dropped] = Field(default=[], description="What was left out for lack of time.")
-
-    def planned_repeats(self, contender: str) -> int:
-        """Repeats of a contender that the budget of time left in the plan."""
-        dropped = {
-            entry.repeat
-            for entry in self.dropped
-            if entry.purpose == "measurement"
-            and entry.repeat > 0
-            and entry.contender in (None, contender)
-        }
-        return self.experiment.repeats - len(dropped)
+    groups: list[list[str]] = Field(
+        default=[],
+        description="Contenders that were up at the same time, by group; each group holds the "
+        "reference. Empty: each alone.",
+    )
 
 
 def read_manifest(run_dir: Path) -> Manifest:

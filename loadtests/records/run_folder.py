@@ -39,9 +39,6 @@ def forget_failed(run_dir: Path) -> None:
     """Removes the trials that failed, so that a resumed run makes them again."""
     own_folder(run_dir, TRIALS)
     failed = {k: trial for k, trial in read_trials(run_dir).items() if trial.status == "failed"}
-    if any(trial.purpose == "search" for trial in failed.values()):
-        # It goes on, and may find other rates to repeat.
-        update_json(run_dir / "manifest.json", candidate_rates=None)
     for trial_id in failed:
         for path in (trial_folder(run_dir, trial_id), own_folder(run_dir, LOGS) / trial_id):
             if os.path.lexists(path):

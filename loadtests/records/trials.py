@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, GetPydanticSchema
+from pydantic import BaseModel, ConfigDict, GetPydanticSchema
 from pydantic_core.core_schema import no_info_after_validator_function
 
 from loadtests.records.stored import (
@@ -124,7 +124,8 @@ Declaration = Annotated[
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """trial.json, or a line of trials.jsonl: one contender x one load level x one repeat.
+    """trial.json, or a line of trials.jsonl: one contender x one load level x one
+    round, whose number is repeat.
 
     contender holds the fields of servers.discovery.Contender. counters_* hold the fields of
     servers.contract.ServerCounters, read before the warm-up and after the drain. cores maps
@@ -133,6 +134,8 @@ class TrialRecord:
     attempt, the last one kept; null in a closed loop. attempts_foreign_share likewise: by side
     ("server", "load") the share of its cores that went to others (loadtests.records.disturbance).
     client_failed: it failed by the load generator, and not by the server.
+    attempt: 2 where machine or client spoilt the first one of this round.
+    resident: the contenders that were up beside this one, itself among them.
     reply_lateness_p99_ms: how late the replies of a simulated service left; null: not one.
     run_id None: made by an earlier version.
     """
@@ -144,6 +147,7 @@ class TrialRecord:
     repeat: Block
     order: Count
     status: TrialStatus
+    attempt: Count = 1
     reason: str | None = None
     log_tail: tuple[str, ...] = ()
     started_at: str = ""
@@ -152,35 +156,21 @@ class TrialRecord:
     cores: Mapping[str, tuple[Core, ...]] = field(default_factory=dict)
     workers: Count = 1
     schedule_digest: str | None = None
-    attempts_send_lag_p99_ms: tuple[Number | None, ...] = ()
-    attempts_foreign_share: tuple[Mapping[str, Number | None], ...] = ()
+    send_lag_p99_ms: Number | None = None
+    foreign_share: Mapping[str, Number | None] = field(default_factory=dict)
     parity: ParityRecord | None = None
     counters_before: Mapping[str, Count | None] | None = None
     counters_after: Mapping[str, Count | None] | None = None
     telemetry_sources: Mapping[str, str | None] = field(default_factory=dict)
     client_failed: bool = False
     reply_lateness_p99_ms: Number | None = None
+    resident: tuple[Name, ...] = ()
     run_id: Name | None = None
     schema_version: int = SCHEMA_VERSION
 
     @property
     def contender_name(self) -> str:
         return str(self.contender["name"])
-
-
-@dataclass(frozen=True)
-class Dropped:
-    """An entry of `dropped` in manifest.json: what the time budget left no room for."""
-
-    purpose: Annotated[
-        Purpose | Literal["engines"],
-        Field(description="search, measurement, noise or engines (measured alone)."),
-    ]
-    repeat: Annotated[Block, Field(description="The block; 0: a search, or every block.")]
-    contender: Annotated[
-        Name | None, Field(description="Name of the contender; null: every contender.")
-    ]
-    detail: Annotated[str, Field(description="What was left out.")]
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
@@ -196,7 +186,6 @@ class Begun(BaseModel):
 
     run_id: Name | None = None
     experiment: dict[str, Any] = {}
-    candidate_rates: dict[Name, tuple[Positive, ...]] | None = None
 
 
 def read_begun(run_dir: Path) -> Begun:
@@ -217,7 +206,7 @@ def read_trial(folder: Path) -> TrialRecord:
 def refuse_contradiction(where: str, trial: TrialRecord, remedy: str) -> None:
     if trial.status == "completed" and trial.phases is None:
         raise RecordError(f"{where} is completed but names no phases: it is damaged; {remedy}")
-    known = {side for s in trial.attempts_foreign_share for side in s if s[side] is not None}
+    known = {side for side, share in trial.foreign_share.items() if share is not None}
     for side in sorted(side for side in known if not trial.cores.get(side)):
         raise RecordError(
             f"{where} has the share of others on the cores of {shown(side)!r}, and no such cores: "

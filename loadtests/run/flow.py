@@ -1,19 +1,21 @@
 """The method of a study, on one screen: from an experiment to its report."""
 
+import math
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from itertools import chain
+from dataclasses import replace
 from pathlib import Path
 
 from loadtests.launch.server import check_answering
 from loadtests.measure.engines import EngineBench, wanted_engines
-from loadtests.measure.session import started
+from loadtests.measure.residents import Residents
 from loadtests.measure.tools import Progress, RunContext, Tools
 from loadtests.measure.trial import measure
+from loadtests.plan.rounds import PlannedTrial
 from loadtests.records.engines import ENGINES_FILE, write_engines
-from loadtests.run.agenda import Agenda
 from loadtests.run.folder import finish, opened
 from loadtests.run.options import RunOptions
+from loadtests.run.rotation import Rotation
 from loadtests.run.stops import says_how_to_report
 from loadtests.spec.contenders import resolve_contenders
 from loadtests.spec.experiment import Experiment
@@ -28,34 +30,46 @@ def run_study(options: RunOptions, tools: Tools, report: Callable[[Path], None])
     """
     experiment = options.read()
     contenders = resolve_contenders(experiment)
+    budget = options.budget(experiment)
+    until_s = budget.until_s if budget else math.inf
     with ExitStack() as reserved:
         reserved.enter_context(options.reserved())
         _announce_services(experiment, contenders, tools)
         tools.say("Preparing the model and the traffic")
         artefacts = tools.prepare(
-            experiment.model, experiment.texts, experiment.seed, tools.cache, options.until_s
+            experiment.model, experiment.texts, experiment.seed, tools.cache, until_s
         )
-        reserved.enter_context(tools.alone(options.until_s))  # the report loads the machine, too
+        reserved.enter_context(tools.alone(until_s))  # the report loads the machine, too
         with (
             opened(options, experiment, contenders, artefacts, tools) as run,
             tools.watch(run) as progress,
         ):
-            agenda = Agenda(contenders, run, progress, options.until_s)
-            for _ in agenda.passes():
-                _measure_engines(agenda, contenders, run, progress)
-                # Each session is planned from what was recorded before; its contender is started,
-                # its answers are compared with the expected ones, and it is stopped at the end.
-                for session in chain(agenda.calibration(), agenda.search(), agenda.blocks()):
-                    with session.within_time(), started(session, run) as server:
-                        for trial in session.trials():
-                            record = measure(trial, agenda.next_order, server, session.limits, run)
-                            agenda.note(session, trial, record)
-                            if server.broke_down():
-                                break
-            finish(run, agenda.dropped)
+            rotation = Rotation(contenders, run, progress, until_s)
+            _measure_engines(rotation, contenders, run, progress)
+            with Residents(run, one_at_a_time=True) as null, rotation.within_time():
+                for trial in rotation.calibration():
+                    _measure(trial, null, rotation, run)
+            # All are started first and stay up. A round loads each of them once, within seconds of
+            # the others; what it gets is planned from what was recorded before.
+            while rotation.waiting:
+                with Residents(run, options.one_at_a_time) as residents, rotation.within_time():
+                    rotation.begin(residents)
+                    for trial in rotation.slices(residents):
+                        _measure(trial, residents, rotation, run)
+            finish(run, [] if options.one_at_a_time else rotation.groups)
         with says_how_to_report(run.folder):
             report(run.folder)
     return run.folder
+
+
+def _measure(
+    trial: PlannedTrial, residents: Residents, rotation: Rotation, run: RunContext
+) -> None:
+    began_s = run.tools.clock()
+    with residents.serving(trial.contender) as started:
+        now = replace(run, residents=residents.pids())
+        record = measure(trial, rotation.history.next_order, started, now)
+    rotation.note(trial, record, run.tools.clock() - began_s)
 
 
 def _announce_services(
@@ -70,31 +84,25 @@ def _announce_services(
 
 
 def _measure_engines(
-    agenda: Agenda, contenders: Mapping[str, Contender], run: RunContext, progress: Progress
+    rotation: Rotation, contenders: Mapping[str, Contender], run: RunContext, progress: Progress
 ) -> None:
-    """Every engine alone, once; the time that the rest of the plan needs is kept free."""
-    experiment, time, clock = run.experiment, agenda.time, run.tools.clock
-    done = (run.folder / ENGINES_FILE).exists()
-    if experiment.engines is None or done or not agenda.scope.engines:
+    """Every engine alone, once, in at most half of the time that is left."""
+    experiment = run.experiment
+    if experiment.engines is None or (run.folder / ENGINES_FILE).exists():
         return
-    began_s, rest_s = clock(), agenda.after_engines_s()
+    kept_s = rotation.left_s() / 2
     bench = EngineBench(
         experiment.engines,
         run.artefacts.model_dir,
         run.cores["server"],
         experiment.texts,
-        lambda: time.until_end_s() - rest_s,
+        lambda: math.inf if math.isinf(kept_s) else rotation.left_s() - kept_s,
     )
-
-    def heard(line: str) -> None:
-        progress.engine_underway(line, time.left_s())
-
-    wanted = wanted_engines(contenders[name] for name in experiment.contenders)
     facts = []
-    for each in run.tools.measure_engines(wanted, bench, heard):
+    wanted = wanted_engines(contenders[name] for name in experiment.contenders)
+    for each in run.tools.measure_engines(
+        wanted, bench, lambda line: progress.engine_underway(line, rotation.left_s())
+    ):
         facts.append(each)
-        progress.engine_measured(each, time.left_s())
+        progress.engine_measured(each, rotation.left_s())
     write_engines(run.folder, facts)
-    # As planned, by definition: what engines take tells nothing of how trials keep to the plan.
-    time.passed(clock() - began_s)
-    time.ahead_s["engines"] = 0.0

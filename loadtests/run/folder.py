@@ -1,8 +1,8 @@
 """The folder that a run fills: a new one, or that of a run which is continued."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,12 @@ from loadtests.host.locks import writing
 from loadtests.host.nvml import Gpu
 from loadtests.launch.artefacts import Artefacts
 from loadtests.measure.tools import RunContext, Tools
+from loadtests.plan.rounds import expected_lengths_s
 from loadtests.plan.time_budget import plan_in_words
 from loadtests.records.packing import pack
 from loadtests.records.run_folder import begin_run, forget_failed, remove_unfinished, update_json
 from loadtests.records.stored import RecordError
-from loadtests.records.trials import Dropped, read_begun, read_json
-from loadtests.run.forecast import forecast_of
+from loadtests.records.trials import read_begun, read_json
 from loadtests.run.manifest import changed_since, describe_run
 from loadtests.run.options import RunOptions
 from loadtests.run.os_limits import limits_in_force, shortages
@@ -43,11 +43,10 @@ def opened(
     run_id = continued(options.resumed, manifest) if options.resumed else manifest["run_id"]
     folder = options.resumed or options.results / manifest["run_id"]
     run = RunContext(folder, experiment, artefacts, cores, Gpu.find(), run_id, tools)
-    if options.budget:
-        forecast = forecast_of(contenders, run, options.until_s)
-        tools.say(
-            plan_in_words(forecast.tiers, forecast.lengths_s(), options.budget, tools.clock())
-        )
+    budget = options.budget(experiment)
+    if budget and not options.resumed:
+        before_s, round_s = expected_lengths_s(experiment, contenders, options.one_at_a_time)
+        tools.say(plan_in_words(budget, tools.clock(), before_s, round_s))
     with ExitStack() as stack:
         if not options.resumed:
             folder = begin_run(options.results, manifest)
@@ -72,11 +71,11 @@ def continued(folder: Path, manifest: Mapping[str, Any]) -> str | None:
     return read_begun(folder).run_id
 
 
-def finish(run: RunContext, dropped: list[Dropped]) -> None:
-    """Every trial is recorded: so is the end of the run, and what it had no time for."""
+def finish(run: RunContext, groups: Sequence[Sequence[str]]) -> None:
+    """Every slice is recorded: so is the end of the run, and who was up with whom."""
     pack(run.folder)
     update_json(
         run.folder / "manifest.json",
         finished_at=run.tools.now().isoformat(timespec="seconds"),
-        dropped=[asdict(what) for what in dropped],
+        groups=[list(group) for group in groups],
     )

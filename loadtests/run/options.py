@@ -1,13 +1,14 @@
 """The options of a run, checked before anything is done for it."""
 
-import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from loadtests.host.locks import writing
-from loadtests.plan.time_budget import TimeBudget, report_s, seconds, with_time_left
+from loadtests.plan.rounds import AROUND_SLICE_S
+from loadtests.plan.time_budget import TimeBudget
+from loadtests.records.run_trials import read_trials
 from loadtests.records.trials import read_begun
 from loadtests.spec.experiment import Experiment
 from loadtests.spec.file import SpecError, read_experiment, stored_experiment
@@ -17,22 +18,36 @@ from loadtests.spec.overrides import with_overrides
 @dataclass(frozen=True)
 class RunOptions:
     """read: gives the experiment, or a SpecError. resumed: the run to continue; otherwise a new
-    one is begun under results."""
+    one is begun under results. began_s: when the command did, on the clock of its tools; budget_s
+    None: the experiment's own. one_at_a_time: contenders are started for each slice, alone."""
 
     read: Callable[[], Experiment]
     results: Path
     command: str
     resumed: Path | None = None
-    budget: TimeBudget | None = None
+    began_s: float = 0.0
+    budget_s: float | None = None
+    report_s: float = 0.0
+    one_at_a_time: bool = False
 
-    @property
-    def until_s(self) -> float:
-        """When nothing may be measured any more."""
-        return self.budget.until_s if self.budget else math.inf
+    def budget(self, experiment: Experiment) -> TimeBudget | None:
+        """The one given, or the experiment's, of which a run that is continued has used some;
+        None: there is none."""
+        length_s = self.budget_s
+        if length_s is None and experiment.time_budget_s is not None:
+            length_s = experiment.time_budget_s - (spent_s(self.resumed) if self.resumed else 0.0)
+        return None if length_s is None else TimeBudget(length_s, self.began_s, self.report_s)
 
     def reserved(self) -> AbstractContextManager[None]:
         """Nobody else continues the run meanwhile; a new one is reserved where it begins."""
         return writing(self.resumed, self.command) if self.resumed else nullcontext()
+
+
+def spent_s(folder: Path) -> float:
+    """What the slices of a run have taken."""
+    phases = [record.phases for record in read_trials(folder).values()]
+    loaded = [each.warmup_s + each.steady_s + each.drain_s for each in phases if each]
+    return sum(loaded) + AROUND_SLICE_S * len(loaded)
 
 
 def experiment_of(
@@ -52,18 +67,3 @@ def experiment_of(
             "leave it out, or start a new run."
         )
     return stored_experiment(read_begun(resumed).experiment, resumed)
-
-
-def budget_of(
-    text: str | None, used_s: float, clock: Callable[[], float], load_report: Callable[[], object]
-) -> TimeBudget | None:
-    """The budget that text names, used_s of which are over; what load_report takes tells how long
-    the report will take. BudgetError where it is none, or leaves no time."""
-    if text is None:
-        return None
-    length_s, now_s = seconds(text), clock()
-    load_report()
-    loaded_s = clock()
-    return with_time_left(
-        TimeBudget(length_s, now_s - used_s, report_s(loaded_s - now_s)), loaded_s
-    )

@@ -1,37 +1,41 @@
-"""Shows a run as it happens: one line a trial, and the time left."""
+"""Shows a run as it happens: one line a slice, and the time left."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from loadtests.measure.engines import in_words
 from loadtests.measure.tools import RunContext
-from loadtests.plan.rounds import PlannedTrial
 from loadtests.plan.time_budget import clock
 from loadtests.records.disturbance import (
     disturbances_in_words,
-    foreign_in_words,
     was_disturbed,
-    why_repeated,
 )
 from loadtests.records.engines import EngineFacts
 from loadtests.records.experiment import Slo
 from loadtests.records.run_trials import RunTables, read_trials
-from loadtests.records.trials import Dropped, TrialRecord
-from loadtests.run.history import Trial, slo_met, slo_outcome, steady_of
+from loadtests.records.trials import TrialRecord
+from loadtests.run.history import Trial, slo_outcome, steady_of
 
 
 class RunProgress:
     """A bar over the length of the run, as the run itself expects it; seen says what a completed
-    trial showed."""
+    slice showed, interim gives a first table of what is known so far."""
 
-    def __init__(self, console: Console, seen: Callable[[TrialRecord], str]) -> None:
+    def __init__(
+        self,
+        console: Console,
+        seen: Callable[[TrialRecord], str],
+        interim: Callable[[], RenderableType] = lambda: "",
+    ) -> None:
         self._console = console
         self._seen = seen
+        self._interim = interim
         self._bar = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
@@ -56,7 +60,8 @@ class RunProgress:
         self._bar.stop()
 
     def begins(self, left_s: float) -> None:
-        self._console.print(f"Measuring takes about {clock(left_s)}", highlight=False)
+        if math.isfinite(left_s):
+            self._console.print(f"Measuring takes about {clock(left_s)}", highlight=False)
         self._show("starting", left_s)
 
     def engine_underway(self, line: str, left_s: float) -> None:
@@ -64,45 +69,45 @@ class RunProgress:
 
     def engine_measured(self, facts: EngineFacts, left_s: float) -> None:
         colour = "green" if facts.available else "yellow"
-        self._tell("engine", colour, f" {in_words(facts)}")
+        self._tell("", "engine", colour, f" {in_words(facts)}")
         self._show("measuring engines", left_s)
 
-    def session_started(self, contender: str, left_s: float) -> None:
+    def starting(self, contender: str, left_s: float) -> None:
         self._show(f"starting {contender}", left_s)
 
-    def trial_finished(self, trial: PlannedTrial, record: TrialRecord, left_s: float) -> None:
+    def slice_finished(self, record: TrialRecord, rounds: int, left_s: float) -> None:
         completed = record.status == "completed"
         outcome = self._seen_of(record) if completed else f"failed: {record.reason}"
-        self._tell(trial.trial_id, "green" if completed else "red", f" {outcome}")
-        self._show(trial.contender.name, left_s)
+        where = f"round {record.repeat} of about {rounds}, "
+        if record.purpose == "calibration":
+            where = "calibration, "
+        self._tell(where, record.contender_name, "green" if completed else "red", f" {outcome}")
+        self._show(f"round {record.repeat} of about {rounds}", left_s)
 
-    def dropped(self, what: Dropped) -> None:
-        whose = what.contender or (f"block {what.repeat}" if what.repeat else None)
-        self._tell("dropped", "yellow", f" {whose}: {what.detail}" if whose else f" {what.detail}")
+    def round_finished(self, number: int, left_s: float) -> None:
+        if number >= 2 and number.bit_count() == 1:  # seldom enough to cost nothing
+            self._console.print(self._interim())
 
     def _seen_of(self, record: TrialRecord) -> str:
-        attempts = len(record.attempts_send_lag_p99_ms)
-        again = f" (attempt {attempts}: {why_repeated(record)})" if attempts > 1 else ""
-        if was_disturbed(record):
-            share = foreign_in_words(record.attempts_foreign_share[-1])
-            again += f"; not used, other programs had {share}"
+        not_used = "; not used, the machine was disturbed" if was_disturbed(record) else ""
         parity = record.parity
         other = f", {parity.mismatches} wrong answers" if parity and parity.mismatches else ""
-        return f"{self._seen(record)}{other}{again}"
+        return f"{self._seen(record)}{other}{not_used}"
 
-    def _tell(self, what: str, colour: str, rest: str) -> None:
+    def _tell(self, before: str, what: str, colour: str, rest: str) -> None:
         # No markup: what a service said may hold square brackets.
-        line = Text.assemble("  ", (what, colour), rest)
+        line = Text.assemble("  ", before, (what, colour), rest)
         self._console.print(line, highlight=False, soft_wrap=True)
 
     def _show(self, description: str, left_s: float) -> None:
         elapsed_s = self._bar.tasks[0].elapsed or 0.0
+        ends = math.isfinite(left_s)
         self._bar.update(
             self._task,
             description=description,
             completed=elapsed_s,
-            total=elapsed_s + left_s,
-            left=f"about {clock(left_s)} left",
+            total=elapsed_s + left_s if ends else None,
+            left=f"about {clock(left_s)} left" if ends else "",
         )
 
 
@@ -134,7 +139,7 @@ def seen_in_words(trial: Trial, slo: Slo) -> str:
     if record.level.rate_rps is None:
         answered = f"{steady_of(trial).throughput_rps:,.0f} answers/s"
         return f"{record.level.concurrency} callers: {answered}, {latency}{failed}"
-    verdict = {True: "met", False: "missed", None: "not judged"}[slo_met([trial], slo)]
+    verdict = "met" if found.met else "missed"
     saturated = ", saturated" if found.saturated else ""
     return f"{record.level.rate_rps:g} rps: {latency}{failed}{saturated}, {verdict}"
 

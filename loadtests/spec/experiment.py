@@ -10,14 +10,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from loadtests.records import experiment as recorded
 from loadtests.records.arrivals import Trace
-from loadtests.records.experiment import (
-    LengthS,
-    LoadSpec,
-    Name,
-    PositiveCount,
-    PositiveRate,
-    WarmupS,
-)
+from loadtests.records.experiment import LoadSpec, Name, PositiveCount, PositiveRate
 from loadtests.records.strict import Count, Number, Strict
 from loadtests.spec.external import ExternalSpec
 from servers.contract import (
@@ -39,17 +32,13 @@ TRACE_RATE_TOLERANCE = 0.02
 class CapacitySpec(Strict):
     """The search for the highest rate that meets the SLO, on one grid of rates for all contenders.
 
-    resolution is the ratio of neighbouring grid rates. budget_s bounds the search and the repeats
-    that certify what it found: what does not fit is dropped and recorded.
+    resolution is the ratio of neighbouring grid rates.
     """
 
     start_rps: PositiveRate = 50
     min_rps: PositiveRate = 5
     max_rps: PositiveRate = 5000
-    resolution: Annotated[Number, Field(ge=1.02, le=2)] = 1.19
-    warmup_s: WarmupS = 1.0
-    steady_s: LengthS = 4.0
-    budget_s: LengthS = 300
+    resolution: Annotated[Number, Field(ge=1.02, le=2)] = 1.1
 
     @model_validator(mode="after")
     def _starts_within_its_range(self) -> "CapacitySpec":
@@ -62,7 +51,7 @@ class CapacitySpec(Strict):
 
 
 class EnginesSpec(Strict):
-    """Which batches each engine is measured with, alone, before the first trial."""
+    """Which batches each engine is measured with, alone, before the first slice."""
 
     lengths_tokens: Annotated[tuple[LengthTokens, ...], Field(min_length=1)] = LENGTH_BUCKETS
     batch_sizes: Annotated[tuple[BatchSize, ...], Field(min_length=1)] = (1, 2, 4, 8, 16, 32, 64)

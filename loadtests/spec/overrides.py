@@ -20,10 +20,8 @@ def with_overrides(experiment: Experiment, model: str | None, texts: Path | None
     return experiment.model_copy(update={k: v for k, v in given.items() if v is not None})
 
 
-def capacity_only(
-    experiment: Experiment, slos: Sequence[str], budget_s: float | None
-) -> Experiment:
-    """The experiment without its common levels: only the search and its certification remain."""
+def capacity_only(experiment: Experiment, slos: Sequence[str]) -> Experiment:
+    """The experiment without its common levels: every round searches for capacity."""
     capacity = experiment.capacity or CapacitySpec()
     asked = tuple(_slo(text, experiment.slo.max_error_ratio) for text in slos) or experiment.slos
     load = experiment.load.model_copy(update={"rates_rps": (), "concurrency": ()})
@@ -32,7 +30,7 @@ def capacity_only(
         "load": load.model_dump(),
         "slo": asked[0].model_dump(),
         "more_slos": [slo.model_dump() for slo in asked[1:]],
-        "capacity": capacity.model_dump() | ({"budget_s": budget_s} if budget_s else {}),
+        "capacity": capacity.model_dump(),
     }
     try:
         return Experiment.model_validate(experiment.model_dump() | changes)

@@ -11,6 +11,8 @@ import pandas as pd
 import pytest
 
 from loadtests.generator.schedule import Schedule
+from loadtests.host.memory import Memory
+from loadtests.host.time_up import TimeUp
 from loadtests.launch.artefacts import Artefacts
 from loadtests.launch.parity import ParityComparison
 from loadtests.launch.server import LaunchError, Ports, RunningServer
@@ -18,11 +20,10 @@ from loadtests.measure.engines import EngineBench, WantedEngine
 from loadtests.measure.replay import Attempt
 from loadtests.measure.tools import RunContext, Tools
 from loadtests.plan.rounds import PlannedTrial
-from loadtests.plan.time_budget import CLOSING_S, TimeBudget
-from loadtests.plan.timetable import TimeUp
+from loadtests.plan.time_budget import CLOSING_S
 from loadtests.records.engines import EngineFacts
 from loadtests.records.steady_state import steady_state
-from loadtests.records.trials import Dropped, TrialRecord
+from loadtests.records.trials import TrialRecord
 from loadtests.run.flow import run_study
 from loadtests.run.options import RunOptions
 from loadtests.spec.experiment import Experiment
@@ -31,6 +32,7 @@ from loadtests.wire.formats import Answer
 from loadtests.wire.texts import TrafficText
 from servers.discovery import Contender
 
+GIB = 2**30
 ON_TIME = {"lag_ms": 0.01, "foreign_share": 0.0}
 N_ROWS = 8
 
@@ -40,23 +42,37 @@ class Machine:
     """Starts and trials take time on its clock, and nothing else does. Up to its capacity a
     contender answers at once; above it, after ten seconds.
 
-    attempts: what befalls the attempts to come, an exception or what is not as in ON_TIME.
+    slices: what befalls the slices to come, an exception or what is not as in ON_TIME. holds: how
+    many contenders its memory holds.
     """
 
     start_s: Mapping[str, float] = field(default_factory=dict)
     usual_start_s: float = 5.0
-    around_trial_s: float = 1.5
+    around_slice_s: float = 0.5
     capacity_rps: Mapping[str, float] = field(default_factory=dict)
     restarts: Mapping[str, str] = field(default_factory=dict)
-    attempts: list[Exception | dict[str, float]] = field(default_factory=list)
+    slices: list[Exception | dict[str, float]] = field(default_factory=list)
     now_s: float = 0.0
     until_s: float = math.inf
     started: list[str] = field(default_factory=list)
     stopped: list[str] = field(default_factory=list)
     cut: list[str] = field(default_factory=list)
+    holds: int | None = None
+    up_during: dict[str, list[str]] = field(default_factory=dict)
 
     def clock(self) -> float:
         return self.now_s
+
+    @property
+    def running(self) -> list[str]:
+        return [name for name in dict.fromkeys(self.started) if self._is_up(name)]
+
+    def _is_up(self, name: str) -> bool:
+        return self.started.count(name) > self.stopped.count(name)
+
+    def memory(self, _: object) -> Memory:
+        n_left = 100 if self.holds is None else self.holds - len(self.running)
+        return Memory(n_left * GIB)
 
     @contextmanager
     def launch(
@@ -70,9 +86,8 @@ class Machine:
         address = Address(contender.protocol, "127.0.0.1", 1)
         server = RunningServer(contender, address, Ports(1, {}), None, log)
         server.startup_s = start_s
-        if contender.name in self.restarts and contender.name not in self.started:
+        if contender.name not in self.started:
             server.restarts_file = log.with_suffix(".restarts")
-            server.restarts_file.write_text(self.restarts[contender.name], encoding="utf-8")
         self.started.append(contender.name)
         try:
             yield server
@@ -85,13 +100,16 @@ class Machine:
     def replay(
         self, trial: PlannedTrial, server: RunningServer, schedule: Schedule, run: RunContext
     ) -> Attempt:
-        length_s = trial.phases.warmup_s + trial.phases.steady_s + self.around_trial_s
+        length_s = trial.phases.warmup_s + trial.phases.steady_s + self.around_slice_s
         left_s = self.until_s - self.now_s
         self.now_s += min(length_s, left_s)
+        self.up_during[trial.trial_id] = self.running
         if length_s > left_s:
             self.cut.append(trial.trial_id)
             raise TimeUp
-        what = self.attempts.pop(0) if self.attempts else {}
+        if server.restarts_file and trial.contender.name in self.restarts:
+            server.restarts_file.write_text(self.restarts[trial.contender.name], encoding="utf-8")
+        what = self.slices.pop(0) if self.slices else {}
         if isinstance(what, Exception):
             raise what
         seen = ON_TIME | what
@@ -141,14 +159,14 @@ class Heard:
     finished: list[str] = field(default_factory=list)
     records: list[TrialRecord] = field(default_factory=list)
     left_s: list[float] = field(default_factory=list)
-    drops: list[Dropped] = field(default_factory=list)
+    rounds: list[int] = field(default_factory=list)
     order: list[str] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     reported: list[Path] = field(default_factory=list)
     texts: str | None = None
 
     def engine_underway(self, line: str, left_s: float) -> None: ...
-    def session_started(self, contender: str, left_s: float) -> None: ...
+    def starting(self, contender: str, left_s: float) -> None: ...
 
     def begins(self, left_s: float) -> None:
         self.left_s.append(left_s)
@@ -156,7 +174,7 @@ class Heard:
     def engine_measured(self, facts: EngineFacts, left_s: float) -> None:
         self.order.append(facts.engine)
 
-    def trial_finished(self, trial: PlannedTrial, record: TrialRecord, left_s: float) -> None:
+    def slice_finished(self, record: TrialRecord, rounds: int, left_s: float) -> None:
         self.finished.append(record.trial_id)
         self.order.append(record.trial_id)
         self.records.append(record)
@@ -164,8 +182,8 @@ class Heard:
         if len(self.finished) == self.stop_after:
             raise KeyboardInterrupt
 
-    def dropped(self, what: Dropped) -> None:
-        self.drops.append(what)
+    def round_finished(self, number: int, left_s: float) -> None:
+        self.rounds.append(number)
 
 
 @pytest.fixture
@@ -183,6 +201,7 @@ def study(tmp_path: Path) -> Callable[..., Heard]:
         budget_s: float | None = None,
         heard: Heard | None = None,
         run_dir: Path | None = None,
+        one_at_a_time: bool = False,
         **changes: Any,
     ) -> Heard:
         heard = heard or Heard()
@@ -198,6 +217,7 @@ def study(tmp_path: Path) -> Callable[..., Heard]:
             "prepare": prepare,
             "launch": machine.launch,
             "ask": machine.ask,
+            "memory": machine.memory,
             "replay": machine.replay,
             "measure_engines": machine.measure_engines,
         }
@@ -208,14 +228,16 @@ def study(tmp_path: Path) -> Callable[..., Heard]:
             lambda _: nullcontext(),
             **(fakes | changes),
         )
-        budget = None
         if budget_s is not None:
             machine.until_s = machine.now_s + budget_s
-            budget = TimeBudget(budget_s + CLOSING_S, machine.now_s)
+            budget_s += CLOSING_S
         results = tmp_path / "results"
         begun = run_dir or (next(results.iterdir()) if results.is_dir() else None)
         read = experiment if callable(experiment) else lambda: experiment
-        options = RunOptions(read, results, "study run", begun, budget)
+        options = RunOptions(
+            *(read, results, "study run", begun, machine.now_s, budget_s),
+            one_at_a_time=one_at_a_time,
+        )
         run_study(options, tools, heard.reported.append)
         return heard
 

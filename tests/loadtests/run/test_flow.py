@@ -4,7 +4,6 @@ import errno
 import inspect
 import os
 from collections.abc import Callable
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,19 +12,21 @@ import pytest
 
 from loadtests.launch.server import LaunchError
 from loadtests.measure.locust_process import DriveError
+from loadtests.plan.time_budget import BudgetError
 from loadtests.records.experiment import LoadSpec
 from loadtests.records.run_trials import read_trials
 from loadtests.records.stored import RecordError
 from loadtests.records.trials import TrialRecord, read_json
 from loadtests.run.flow import run_study
 from loadtests.run.options import experiment_of
-from loadtests.spec.experiment import CapacitySpec, EnginesSpec, Experiment
+from loadtests.spec.experiment import EnginesSpec, Experiment
 from loadtests.wire.probe import ProbeError
 
 EXPERIMENT = """
 name = "null-only"
 reference = "null-http"
 contenders = ["null-http"]
+rounds = 2
 [load]
 rates_rps = [20, 30]
 warmup_s = 0.5
@@ -40,6 +41,7 @@ NO_ROOM = (f"OSError: [Errno 28] {os.strerror(errno.ENOSPC)}",)
 def asked(*contenders: str, rates_rps: tuple[float, ...] = (30,), **settings: Any) -> Experiment:
     load = LoadSpec(rates_rps=rates_rps, warmup_s=0.5, steady_s=2)
     fields = {"name": "t", "reference": contenders[0], "contenders": contenders, "load": load}
+    fields |= {"rounds": len(rates_rps)}
     return Experiment(**(fields | {"calibration": None} | settings))
 
 
@@ -47,8 +49,16 @@ def asked(*contenders: str, rates_rps: tuple[float, ...] = (30,), **settings: An
 def run(study: Callable[..., Any], machine: Callable[..., Any]) -> Callable[..., Any]:
     """Runs contenders, on a machine where nothing fails if none is given."""
 
-    def start(*contenders: str, on: Any = None, heard: Any = None, **settings: Any) -> Any:
-        return study(on or machine(), asked(*contenders, **settings), heard=heard)
+    def start(
+        *contenders: str,
+        on: Any = None,
+        heard: Any = None,
+        budget_s: float | None = None,
+        one_at_a_time: bool = False,
+        **settings: Any,
+    ) -> Any:
+        experiment = asked(*contenders, **settings)
+        return study(on or machine(), experiment, budget_s, heard, one_at_a_time=one_at_a_time)
 
     return start
 
@@ -85,22 +95,16 @@ def test_a_study_prepares_measures_records_and_then_reports(
     assert heard.reported == list((tmp_path / "results").iterdir())
 
 
-def test_the_time_left_counts_each_start_and_each_trial(run: Any, machine: Any) -> None:
-    on = machine()
-    heard = run("null-http", "null-grpc", on=on)
-    assert heard.left_s == pytest.approx([on.now_s, on.now_s / 2, 0])
-
-
 def test_a_contender_that_does_not_start_is_a_row_with_its_reason_and_the_rest_goes_on(
     run: Any, machine: Any, trials: Any
 ) -> None:
     run("null-http", "null-grpc", on=machine(start_s={"null-grpc": 1e9}), rates_rps=(30, 40))
     found = trials()
-    assert found["r1-null-http-30rps"].status == "completed"
-    for name in ("r1-null-grpc-30rps", "r1-null-grpc-40rps"):
-        assert (found[name].status, found[name].startup_s) == ("failed", None)
-        assert found[name].reason == "null-grpc did not answer in time."
-        assert found[name].log_tail == ("its last words",)
+    assert {n for n in found if "http" in n} == {"r1-null-http-30rps", "r2-null-http-40rps"}
+    (failed,) = (found[name] for name in found if "grpc" in name)
+    assert (failed.status, failed.startup_s, failed.repeat) == ("failed", None, 1)
+    assert failed.reason == "null-grpc did not answer in time."
+    assert failed.log_tail == ("its last words",)
 
 
 def test_a_contender_that_does_not_answer_before_the_load_fails_and_is_stopped(
@@ -119,7 +123,7 @@ def test_a_trial_in_which_the_server_restarted_a_part_of_itself_fails_and_the_ne
     run: Any, machine: Any, trials: Any
 ) -> None:
     said = "Triton is started again in 0.5 s: it ended with code -11"
-    on = machine(restarts={"null-http": said}, attempts=[DriveError("it followed.", ())])
+    on = machine(restarts={"null-http": said}, slices=[DriveError("it followed.", ())])
     run("null-http", on=on, rates_rps=(30, 40))
     first, second = sorted(trials().values(), key=lambda record: record.order)
     assert (first.status, second.status) == ("failed", "completed")
@@ -136,7 +140,7 @@ def test_what_fails_for_want_of_room_ends_the_run_and_is_no_failed_trial(
 
     on, changes = machine(), {}
     if failing == "load generator":
-        on.attempts = [DriveError("it failed.", NO_ROOM)]
+        on.slices = [DriveError("it failed.", NO_ROOM)]
     else:
         changes = {"launch": fail}
     with pytest.raises(RecordError, match=r"No space left .*continue with study run --resume"):
@@ -152,7 +156,7 @@ def test_finished_trials_are_kept_and_only_missing_ones_are_run(
         run("null-http", rates_rps=(30, 40), heard=heard_until(1))
     (kept,) = trials()
     resumed = run("null-http", rates_rps=(30, 40))
-    assert {kept, *resumed.finished} == {"r1-null-http-30rps", "r1-null-http-40rps"}
+    assert {kept, *resumed.finished} == {"r1-null-http-30rps", "r2-null-http-40rps"}
     assert len(resumed.finished) == 1
 
 
@@ -185,87 +189,97 @@ def test_a_run_with_texts_of_ones_own_is_resumed_from_anywhere_once_moved(
     assert len(resumed.finished) == 1
 
 
-def test_a_trial_whose_client_was_late_is_repeated_and_every_lag_is_recorded(
-    run: Any, machine: Any, trials: Any
+@pytest.mark.parametrize("spoilt", [LATE, {"foreign_share": 0.6}])
+def test_a_slice_that_machine_or_client_spoilt_is_made_again_at_the_end_of_its_round(
+    spoilt: dict[str, float], run: Any, machine: Any
 ) -> None:
-    run("null-http", on=machine(attempts=[LATE] * 3))
-    lags_ms = trials()["r1-null-http-30rps"].attempts_send_lag_p99_ms
-    assert lags_ms == pytest.approx([1e6] * 3)
+    heard = run("null-http", "null-grpc", on=machine(slices=[spoilt]))
+    first, second, again = heard.finished
+    assert again == f"{first}-2"
+    assert second not in (first, again)
 
 
-def test_a_trial_whose_client_was_on_time_is_run_once(run: Any, trials: Any) -> None:
-    run("null-http")
-    assert len(trials()["r1-null-http-30rps"].attempts_send_lag_p99_ms) == 1
+def test_a_slice_is_made_again_once(run: Any, machine: Any) -> None:
+    heard = run("null-http", on=machine(slices=[LATE] * 3))
+    assert heard.finished == ["r1-null-http-30rps", "r1-null-http-30rps-2"]
 
 
-def test_a_disturbed_trial_is_repeated_and_what_others_had_is_recorded_of_every_attempt(
-    run: Any, machine: Any, trials: Any
+def test_all_contenders_are_up_during_every_slice_and_stopped_at_the_end(
+    run: Any, machine: Any, trials: Any, manifest: Any
 ) -> None:
-    run("null-http", on=machine(attempts=[{"foreign_share": 0.6}, {"foreign_share": 0.01}]))
-    found = trials()["r1-null-http-30rps"].attempts_foreign_share
-    assert [shares["server"] for shares in found] == [0.6, 0.01]
+    on = machine()
+    run("null-http", "null-grpc", on=on, aa_test="null-http", rates_rps=(30, 40))
+    everyone = {"null-http", "null-grpc", "null-http-again"}
+    assert all(set(up) == everyone for up in on.up_during.values())
+    assert sorted(on.started) == sorted(on.stopped) == sorted(everyone)
+    assert [set(group) for group in manifest()["groups"]] == [everyone]
 
 
-def test_after_a_trial_that_stayed_disturbed_nobody_waits_for_quiet(
-    run: Any, machine: Any, trials: Any
-) -> None:
-    on = machine(attempts=[{"foreign_share": 0.6}] * 4)
-    heard = run("null-http", on=on, rates_rps=(30, 40))
-    n_attempts = [len(trials()[name].attempts_foreign_share) for name in heard.finished]
-    assert n_attempts == [3, 1]
-
-
-CAPACITY = CapacitySpec(
-    start_rps=20, min_rps=10, max_rps=160, resolution=1.42, warmup_s=0.5, steady_s=1
-)
-SEARCHED = [f"search-null-http-{rate}rps" for rate in ("20", "40.3", "81.3", "57.3")]
-CERTIFIED = ["r1-null-http-40.3rps", "r1-null-http-57.3rps"]
-UP_TO_50_RPS = {"capacity_rps": {"null-http": 50}}
-
-
-def test_a_killed_search_goes_on_where_it_was_and_ends_as_if_it_had_not_been(
-    run: Any, machine: Any, trials: Any, manifest: Any, heard_until: Any
-) -> None:
-    settings = {"capacity": CAPACITY, "rates_rps": ()}
-    with pytest.raises(KeyboardInterrupt):
-        run("null-http", on=machine(**UP_TO_50_RPS), heard=heard_until(2), **settings)
-    resumed = run("null-http", on=machine(**UP_TO_50_RPS), **settings)
-    assert resumed.finished[:2] == SEARCHED[2:]
-    found = trials()
-    assert sorted(found) == sorted(SEARCHED + CERTIFIED)
-    assert {trial.purpose for name, trial in found.items() if name in SEARCHED} == {"search"}
-    assert sorted(trial.order for trial in found.values()) == list(range(1, len(found) + 1))
-    assert manifest()["candidate_rates"] == {"null-http": [40.3, 57.3]}
-    assert manifest()["dropped"] == []
-
-
-def test_what_the_budget_has_no_room_for_is_dropped_and_recorded(
+def test_one_at_a_time_each_slice_has_its_contender_alone(
     run: Any, machine: Any, manifest: Any
 ) -> None:
-    capacity = CAPACITY.model_copy(update={"budget_s": 8})
-    heard = run("null-http", on=machine(**UP_TO_50_RPS), capacity=capacity, repeats=2)
-    assert heard.finished[0] == SEARCHED[0]
-    assert len(heard.finished) < len(SEARCHED)
-    assert {(what.purpose, what.repeat, what.contender) for what in heard.drops} == {
-        ("search", 0, "null-http"),
-        ("measurement", 1, "null-http"),
-        ("measurement", 2, None),
-    }
-    assert manifest()["dropped"] == [asdict(what) for what in heard.drops]
+    on = machine()
+    run("null-http", "null-grpc", on=on, one_at_a_time=True)
+    assert all(len(up) == 1 for up in on.up_during.values())
+    assert manifest()["groups"] == []
 
 
-def test_a_contender_that_does_not_start_ends_its_search_with_one_failed_probe(
+def test_what_the_memory_does_not_hold_comes_in_a_further_group_beside_the_reference(
+    run: Any, machine: Any, manifest: Any
+) -> None:
+    on = machine(holds=3, usual_start_s=1)
+    names = ("null-http", "null-grpc", "fastapi", "triton")
+    run(*names, on=on, reference="fastapi", rounds=None, time_budget_s=60)
+    first, second = manifest()["groups"]
+    assert {*first, *second} == set(names)
+    assert first[0] == second[0] == "fastapi"
+    assert all(len(up) <= 3 for up in on.up_during.values())
+
+
+def test_rounds_are_made_until_the_time_is_over_each_with_every_contender(
     run: Any, machine: Any, trials: Any
 ) -> None:
-    capacity = CAPACITY.model_copy(update={"budget_s": 1e5})
-    heard = run("null-http", on=machine(start_s={"null-http": 1e9}), capacity=capacity)
-    assert heard.finished == ["search-null-http-20rps", "r1-null-http-30rps"]
-    assert {trial.status for trial in trials().values()} == {"failed"}
+    on = machine(usual_start_s=1)
+    run("null-http", "null-grpc", on=on, rounds=None, time_budget_s=40)
+    rounds = sorted(record.repeat for record in trials().values())
+    assert rounds == sorted(2 * list(range(1, len(rounds) // 2 + 1)))
+    assert 4 <= max(rounds) <= 6
+    assert on.now_s <= 40
 
 
-def test_the_noise_aa_copy_is_a_contender_of_its_own_in_the_same_block(
-    run: Any, trials: Any
+def test_a_budget_given_takes_the_place_of_the_experiments_own(run: Any, machine: Any) -> None:
+    on = machine(usual_start_s=1)
+    run("null-http", on=on, rounds=None, time_budget_s=1000, budget_s=30)
+    assert on.now_s <= 30
+
+
+def test_a_resumed_run_completes_its_last_round_and_goes_on_with_the_next(
+    run: Any, machine: Any, heard_until: Any
 ) -> None:
+    names = ("null-http", "null-grpc")
+    with pytest.raises(KeyboardInterrupt):
+        run(*names, rates_rps=(30, 40), heard=heard_until(1))
+    resumed = run(*names, rates_rps=(30, 40))
+    assert [record.repeat for record in resumed.records] == [1, 2, 2]
+
+
+def test_a_budget_too_short_for_one_round_is_refused_before_anything_is_written(
+    run: Any, tmp_path: Path
+) -> None:
+    with pytest.raises(BudgetError, match="expected a time budget of at least "):
+        run("null-http", budget_s=5)
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_contender_that_fails_twice_in_a_row_is_left_out(
+    run: Any, machine: Any, trials: Any
+) -> None:
+    failures = [DriveError("it failed.", ())] * 5
+    run("null-http", on=machine(slices=failures), rates_rps=(30, 40, 50, 60))
+    assert sorted(record.repeat for record in trials().values()) == [1, 2]
+
+
+def test_the_aa_copy_is_a_contender_of_its_own_in_the_same_round(run: Any, trials: Any) -> None:
     run("null-http", aa_test="null-http")
     found = trials()
     base, aa_copy = found["r1-null-http-30rps"], found["r1-null-http-again-30rps"]
@@ -281,9 +295,13 @@ def test_a_trial_bears_the_name_of_its_run(run: Any, trials: Any, manifest: Any)
 
 def test_a_resumed_run_gives_no_position_a_second_time(run: Any, machine: Any, trials: Any) -> None:
     for _ in range(2):
-        run("null-http", "null-grpc", on=machine(start_s={"null-grpc": 1e9}), repeats=2)
+        run(
+            *("null-http", "null-grpc"),
+            on=machine(start_s={"null-grpc": 1e9}),
+            rates_rps=(30, 40),
+        )
     found = trials().values()
-    assert len({trial.order for trial in found}) == len(found) == 4
+    assert len({trial.order for trial in found}) == len(found) == 3
     kept = max(trial.order for trial in found if trial.status == "completed")
     assert all(trial.order > kept for trial in found if trial.status == "failed")
 

@@ -1,0 +1,151 @@
+"""What a run does next: from what is finished, what it showed, and the time that is left."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import count
+
+from loadtests.host.time_up import TimeUp, cut_off
+from loadtests.measure.residents import Residents
+from loadtests.measure.tools import Progress, RunContext
+from loadtests.plan.bisection import Grid, grid_of
+from loadtests.plan.rotation import slices_of
+from loadtests.plan.rounds import AROUND_SLICE_S, PlannedTrial, calibration, residents_of
+from loadtests.records.trials import TrialRecord
+from loadtests.run.history import History
+from servers.discovery import Contender
+
+
+class Rotation:
+    """Rounds of slices until the time is over; slices that are on disk are not made again.
+
+    waiting holds the contenders that have not been up yet: more than one group of them where the
+    memory does not hold all at once. groups are those that were.
+    """
+
+    def __init__(
+        self,
+        contenders: Mapping[str, Contender],
+        context: RunContext,
+        progress: Progress,
+        until_s: float,
+    ) -> None:
+        self.history = History.read(context.folder, context.experiment, context.run_id)
+        self.waiting = residents_of(context.experiment, contenders)
+        self.groups: list[list[str]] = []
+        self._reference = self.waiting[0]
+        self._contenders = contenders
+        self._context = context
+        self._experiment = context.experiment
+        self._progress = progress
+        self._until_s = until_s
+        self._planned_s = self._taken_s = 0.0
+        self._rounds_left = 0
+        progress.begins(self.left_s())
+
+    @contextmanager
+    def within_time(self) -> Iterator[None]:
+        """A block that ends where the run's time does."""
+        try:
+            with cut_off(self.left_s()):
+                yield
+        except TimeUp:
+            self.waiting = []
+
+    def left_s(self) -> float:
+        """Until nothing may be measured any more; infinite where only rounds are counted."""
+        return self._until_s - self._context.tools.clock()
+
+    def calibration(self) -> Iterator[PlannedTrial]:
+        """The client alone, against servers that answer at once."""
+        for trial in calibration(self._experiment, self._contenders):
+            if trial.trial_id not in self.history.records:
+                self._progress.starting(trial.contender.name, self.left_s())
+                yield trial
+
+    def begin(self, residents: Residents) -> None:
+        """Starts those that wait, as many as the memory holds, beside the reference."""
+        others = [each for each in self.waiting if each != self._reference]
+        wanted, group = [self._reference, *others], list[str]()
+        self._progress.starting(self._reference.name, self.left_s())
+        for name in residents.start(wanted):
+            group.append(name)
+            if len(group) < len(wanted):
+                self._progress.starting(wanted[len(group)].name, self.left_s())
+        self.waiting = [each for each in others if each.name not in group]
+        self.groups.append(group)
+
+    def slices(self, residents: Residents) -> Iterator[PlannedTrial]:
+        """Every round of a group, each planned when the one before is saved."""
+        group = set(self.groups[-1])
+        share = len(group) / (len(group) + len(self.waiting))
+        until_s = self._context.tools.clock() + share * self.left_s()
+        last = self.history.last_round
+        # A run that was stopped completes its last round; a further group begins one of its own.
+        for number in count(max(1, last + (len(self.groups) > 1))):
+            planned = self._missing(number, group)
+            if number > last and not (planned and self._has_room(number, planned, until_s)):
+                return
+            yield from self._round(planned)
+            if planned:
+                self._progress.round_finished(number, self.left_s())
+
+    def note(self, trial: PlannedTrial, record: TrialRecord, took_s: float) -> None:
+        """Takes note of a slice that was saved: what comes next depends on it."""
+        self.history.add(record)
+        if trial.purpose != "calibration":
+            self._planned_s += trial.loaded_s + AROUND_SLICE_S
+            self._taken_s += took_s
+        rounds = max(trial.repeat, self.history.last_round + self._rounds_left)
+        self._progress.slice_finished(record, rounds, self.left_s())
+
+    def expected_s(self, planned: Sequence[PlannedTrial]) -> float:
+        """How long slices will take, as slices have taken so far."""
+        pace = self._taken_s / self._planned_s if self._planned_s else 1.0
+        return pace * sum(trial.loaded_s + AROUND_SLICE_S for trial in planned)
+
+    def _round(self, planned: Sequence[PlannedTrial]) -> Iterator[PlannedTrial]:
+        again = []
+        for trial in planned:
+            if self.history.is_out(trial.contender.name):
+                continue
+            yield trial
+            record = self.history.records.get(trial.trial_id)
+            if record and self.history.to_be_made_again(record):
+                again.append(trial.again)
+        yield from again
+
+    def _missing(self, number: int, group: set[str]) -> list[PlannedTrial]:
+        experiment = self._experiment
+        seen = {name: self.history.seen(name) for name in experiment.contenders}
+        n_cores = len(self._context.cores["server"])
+        planned = slices_of(experiment, self._contenders, number, seen, self._grids(), n_cores)
+        return [
+            trial
+            for trial in planned
+            if trial.contender.name in group
+            and trial.trial_id not in self.history.records
+            and not self.history.is_out(trial.contender.name)
+        ]
+
+    def _has_room(self, number: int, planned: Sequence[PlannedTrial], until_s: float) -> bool:
+        """Whether a round can be finished: one that is cut off would favour those it reached."""
+        most = self._experiment.rounds or math.inf
+        if number > most:
+            return False
+        if number == 1:
+            return True
+        round_s = self.expected_s(planned)
+        left_s = until_s - self._context.tools.clock()
+        fitting = int(left_s / round_s) if math.isfinite(left_s) and round_s else math.inf
+        self._rounds_left = int(min(fitting, most - number + 1, 1_000_000))
+        return round_s <= left_s
+
+    def _grids(self) -> dict[str, Grid]:
+        spec = self._experiment.capacity
+        if spec is None:
+            return {}
+        return {
+            name: grid_of(spec, self.history.highest_valid_rps(self._contenders[name].protocol))
+            for name in self._experiment.contenders
+        }
