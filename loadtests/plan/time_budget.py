@@ -41,17 +41,6 @@ def report_s(imports_s: float) -> float:
     return min(60.0, max(12.0, 4 * imports_s))
 
 
-def with_time_left(budget: TimeBudget, now_s: float) -> TimeBudget:
-    """budget; BudgetError where its end alone takes all that is left of it."""
-    if now_s >= budget.until_s:
-        raise BudgetError(
-            f"expected a time budget of more than {clock(now_s - budget.began_s)}, which is used, "
-            f"and {clock(budget.closing_s)} for the end, found {clock(budget.length_s)}; give more "
-            "time."
-        )
-    return budget
-
-
 def seconds(text: str) -> float:
     """The length that `540s`, `9m` or `1h` names; BudgetError where it names none.
 

@@ -113,8 +113,8 @@ class Experiment(Strict):
     seed: Count = Field(
         default=SEED, ge=0, lt=2**32, description="Seed of schedules and trial order."
     )
-    time_budget_s: LengthS | None = Field(
-        default=None, description="Rounds are made until a run has taken so long; null: no limit."
+    time_budget_s: LengthS = Field(
+        default=540, description="Rounds are made until a run has taken so long, its report too."
     )
     rounds: PositiveCount | None = Field(
         default=None, description="At most so many rounds; null: as many as the time allows."
@@ -143,12 +143,6 @@ class Experiment(Strict):
     price: Price | None = Field(
         default=None, description="What an hour of the server's machine costs; null: not given."
     )
-
-    @model_validator(mode="after")
-    def _ends(self) -> "Experiment":
-        if self.time_budget_s is None and self.rounds is None:
-            raise ValueError("expected time_budget_s or rounds, found neither: give one of them")
-        return self
 
     @model_validator(mode="after")
     def _names_are_distinct(self) -> "Experiment":

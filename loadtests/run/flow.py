@@ -1,6 +1,5 @@
 """The method of a study, on one screen: from an experiment to its report."""
 
-import math
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
@@ -30,8 +29,7 @@ def run_study(options: RunOptions, tools: Tools, report: Callable[[Path], None])
     """
     experiment = options.read()
     contenders = resolve_contenders(experiment)
-    budget = options.budget(experiment)
-    until_s = budget.until_s if budget else math.inf
+    until_s = options.budget(experiment).until_s
     with ExitStack() as reserved:
         reserved.enter_context(options.reserved())
         _announce_services(experiment, contenders, tools)
@@ -96,7 +94,7 @@ def _measure_engines(
         run.artefacts.model_dir,
         run.cores["server"],
         experiment.texts,
-        lambda: math.inf if math.isinf(kept_s) else rotation.left_s() - kept_s,
+        lambda: rotation.left_s() - kept_s,
     )
     facts = []
     wanted = wanted_engines(contenders[name] for name in experiment.contenders)

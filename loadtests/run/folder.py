@@ -44,7 +44,7 @@ def opened(
     folder = options.resumed or options.results / manifest["run_id"]
     run = RunContext(folder, experiment, artefacts, cores, Gpu.find(), run_id, tools)
     budget = options.budget(experiment)
-    if budget and not options.resumed:
+    if not options.resumed:
         before_s, round_s = expected_lengths_s(experiment, contenders, options.one_at_a_time)
         tools.say(plan_in_words(budget, tools.clock(), before_s, round_s))
     with ExitStack() as stack:

@@ -1,8 +1,9 @@
 """The options of a run, checked before anything is done for it."""
 
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from loadtests.host.locks import writing
@@ -25,18 +26,17 @@ class RunOptions:
     results: Path
     command: str
     resumed: Path | None = None
-    began_s: float = 0.0
+    began_s: float = field(default_factory=time.monotonic)
     budget_s: float | None = None
     report_s: float = 0.0
     one_at_a_time: bool = False
 
-    def budget(self, experiment: Experiment) -> TimeBudget | None:
-        """The one given, or the experiment's, of which a run that is continued has used some;
-        None: there is none."""
+    def budget(self, experiment: Experiment) -> TimeBudget:
+        """The one given, or the experiment's, of which a run that is continued has used some."""
         length_s = self.budget_s
-        if length_s is None and experiment.time_budget_s is not None:
+        if length_s is None:
             length_s = experiment.time_budget_s - (spent_s(self.resumed) if self.resumed else 0.0)
-        return None if length_s is None else TimeBudget(length_s, self.began_s, self.report_s)
+        return TimeBudget(length_s, self.began_s, self.report_s)
 
     def reserved(self) -> AbstractContextManager[None]:
         """Nobody else continues the run meanwhile; a new one is reserved where it begins."""

@@ -1,6 +1,5 @@
 """Shows a run as it happens: one line a slice, and the time left."""
 
-import math
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -60,8 +59,7 @@ class RunProgress:
         self._bar.stop()
 
     def begins(self, left_s: float) -> None:
-        if math.isfinite(left_s):
-            self._console.print(f"Measuring takes about {clock(left_s)}", highlight=False)
+        self._console.print(f"Measuring takes about {clock(left_s)}", highlight=False)
         self._show("starting", left_s)
 
     def engine_underway(self, line: str, left_s: float) -> None:
@@ -101,13 +99,12 @@ class RunProgress:
 
     def _show(self, description: str, left_s: float) -> None:
         elapsed_s = self._bar.tasks[0].elapsed or 0.0
-        ends = math.isfinite(left_s)
         self._bar.update(
             self._task,
             description=description,
             completed=elapsed_s,
-            total=elapsed_s + left_s if ends else None,
-            left=f"about {clock(left_s)} left" if ends else "",
+            total=elapsed_s + left_s,
+            left=f"about {clock(left_s)} left",
         )
 
 

@@ -53,7 +53,7 @@ class Rotation:
             self.waiting = []
 
     def left_s(self) -> float:
-        """Until nothing may be measured any more; infinite where only rounds are counted."""
+        """Until nothing may be measured any more."""
         return self._until_s - self._context.tools.clock()
 
     def calibration(self) -> Iterator[PlannedTrial]:
@@ -137,8 +137,8 @@ class Rotation:
             return True
         round_s = self.expected_s(planned)
         left_s = until_s - self._context.tools.clock()
-        fitting = int(left_s / round_s) if math.isfinite(left_s) and round_s else math.inf
-        self._rounds_left = int(min(fitting, most - number + 1, 1_000_000))
+        fitting = int(left_s / round_s) if round_s else 0
+        self._rounds_left = int(min(fitting, most - number + 1))
         return round_s <= left_s
 
     def _grids(self) -> dict[str, Grid]:

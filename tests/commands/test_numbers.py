@@ -13,7 +13,6 @@ from study import app
         ("report", "some-run", "--price-per-hour"),
         ("crosscheck", "--rate-rps"),
         ("colocate", "--seconds"),
-        ("capacity", "default", "--budget-s"),
     ],
     ids=lambda command: command[0],
 )

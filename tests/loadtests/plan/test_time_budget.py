@@ -2,7 +2,6 @@
 
 import pytest
 
-from loadtests.plan.tiers import Scope, Tier
 from loadtests.plan.time_budget import (
     BudgetError,
     TimeBudget,
@@ -10,11 +9,7 @@ from loadtests.plan.time_budget import (
     plan_in_words,
     report_s,
     seconds,
-    with_time_left,
 )
-
-TIERS = [Tier(adds, Scope(frozenset(), frozenset())) for adds in ("once", "block 2", "block 3")]
-LENGTHS_S = [60.0, 100.0, 140.0]
 
 
 @pytest.mark.parametrize(
@@ -54,29 +49,17 @@ def test_time_for_the_report_is_kept_free_and_more_of_it_on_a_slow_machine() -> 
     assert slow.until_s < quick.until_s < TimeBudget(540, 1000).until_s < 1540
 
 
-def test_the_plan_says_what_is_measured_what_is_not_and_when_it_ends() -> None:
-    budget = TimeBudget(200, began_s=1000)
-    first, *lines, last = plan_in_words(TIERS, LENGTHS_S, budget, now_s=1070).splitlines()
-    assert "3:20" in first
-    assert "1:10 is used" in first
-    assert [line.split() for line in lines] == [
-        ["measured", "1:00", "once"],
-        ["measured", "0:40", "block", "2"],
-        ["no", "time", "0:40", "block", "3"],
-    ]
-    assert clock(70 + 100 + budget.closing_s) in last
+def test_the_plan_says_how_many_rounds_there_will_be() -> None:
+    budget = TimeBudget(200, began_s=1000, report_s=12)
+    said = plan_in_words(budget, now_s=1070, before_s=20, round_s=25)
+    assert (
+        said == "Time budget 3:20, of which 1:10 is used: about 3 rounds of 0:25, then the report."
+    )
 
 
-def test_a_budget_for_less_than_the_least_is_refused_with_what_it_would_take() -> None:
+def test_a_budget_for_less_than_one_round_is_refused_with_what_it_would_take() -> None:
     budget = TimeBudget(60, began_s=1000)
-    least = clock(10 + 60 + budget.closing_s)
+    least = clock(10 + 20 + 40 + budget.closing_s)
     with pytest.raises(BudgetError, match=f"at least {least}.*found 1:00") as refused:
-        plan_in_words(TIERS, LENGTHS_S, budget, now_s=1010)
+        plan_in_words(budget, now_s=1010, before_s=20, round_s=40)
     assert "\n" not in str(refused.value)
-
-
-def test_a_budget_that_its_end_alone_would_take_is_refused_before_anything_is_prepared() -> None:
-    budget = TimeBudget(20, began_s=1000, report_s=12)
-    assert with_time_left(budget, now_s=1003) == budget
-    with pytest.raises(BudgetError, match=r"more than 0:05, which is used, and 0:16 for the end"):
-        with_time_left(budget, now_s=1005)

@@ -12,7 +12,7 @@ from loadtests.records.run_folder import forget_failed
 from loadtests.records.run_trials import RunTables, read_trials, trial_folder, write_packed_trials
 from loadtests.records.stored import SCHEMA_VERSION, RecordError
 from loadtests.records.tables import REQUESTS_FILE, REQUESTS_SCHEMA, TELEMETRY_FILE, write_table
-from loadtests.records.trials import read_json, write_json
+from loadtests.records.trials import write_json
 
 from .packed_run import PACKED, add_trial, content
 
@@ -112,17 +112,12 @@ def test_packing_a_packed_run_again_changes_nothing(run_dir: Path) -> None:
 
 
 def test_resuming_a_packed_run_forgets_its_failed_trials_and_their_logs(run_dir: Path) -> None:
-    write_json(
-        run_dir / "manifest.json",
-        {"schema_version": SCHEMA_VERSION, "candidate_rates": {"a": [30.0]}},
-    )
     pack(run_dir)
     before = content(run_dir)
     forget_failed(run_dir)
     del before["failed"]
     assert content(run_dir) == before
     assert not (run_dir / "logs" / "failed").exists()
-    assert read_json(run_dir / "manifest.json")["candidate_rates"] is None
 
 
 def test_a_run_whose_trials_all_failed_is_packed_and_forgotten(tmp_path: Path) -> None:

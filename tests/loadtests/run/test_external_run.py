@@ -38,6 +38,7 @@ def run(
     ) -> dict[str, TrialRecord]:
         experiment = Experiment(
             name="t",
+            rounds=len(rates_rps),
             reference=contenders[0],
             contenders=tuple(contenders),
             load=LoadSpec(
@@ -48,7 +49,7 @@ def run(
         )
         artefacts = Artefacts(tmp_path, traffic_file, read_traffic(traffic_file), {}, {})
         heard = Mock()
-        heard.trial_finished.side_effect = lambda *_: after_trial()
+        heard.slice_finished.side_effect = lambda *_: after_trial()
         folder = run_unheard(experiment, artefacts, tmp_path / "results", heard, left_alone=True)
         return read_trials(folder)
 

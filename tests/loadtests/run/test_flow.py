@@ -89,7 +89,7 @@ def test_a_study_prepares_measures_records_and_then_reports(
     run: Any, trials: Any, manifest: Any, tmp_path: Path
 ) -> None:
     heard = run("null-http", "null-grpc")
-    assert heard.said == ["Preparing the model and the traffic"]
+    assert heard.said[0] == "Preparing the model and the traffic"
     assert {record.status for record in trials().values()} == {"completed"}
     assert manifest()["finished_at"]
     assert heard.reported == list((tmp_path / "results").iterdir())

@@ -1,4 +1,4 @@
-"""What a finished trial says of an SLO, and when it cannot say."""
+"""What a run knows from its finished slices."""
 
 import shutil
 from pathlib import Path
@@ -8,10 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from loadtests.plan.rounds import AS_PLANNED, STARTUP_S
 from loadtests.records.experiment import LoadSpec, Slo
 from loadtests.records.stored import RecordError
-from loadtests.records.tables import REQUESTS_SCHEMA, write_table
+from loadtests.records.tables import REQUESTS_SCHEMA, TELEMETRY_SCHEMA, write_table
 from loadtests.records.trials import (
     CLIENT_LIMIT,
     Level,
@@ -20,7 +19,7 @@ from loadtests.records.trials import (
     TrialRecord,
     write_trial,
 )
-from loadtests.run.history import History, missed_in_doubt, slo_met
+from loadtests.run.history import History, spoilt_by_client
 from loadtests.spec.experiment import Experiment
 
 SLO = Slo(percentile=99, latency_ms=100)
@@ -28,14 +27,14 @@ SLO = Slo(percentile=99, latency_ms=100)
 QUIET = {"server": 0.01, "load": 0.02}
 DISTURBED: dict[str, Any] = {
     "cores": {"server": (0,), "load": (1,)},
-    "attempts_foreign_share": ({"server": 0.6, "load": 0.0},),
+    "foreign_share": {"server": 0.6, "load": 0.0},
 }
 """Fields of a trial beside which a program used most of the server's core."""
 
 
 def record(name: str = "a", rate_rps: float = 100, **changes: object) -> TrialRecord:
     fields: dict[str, object] = {
-        "trial_id": f"search-{name}-{rate_rps:g}rps",
+        "trial_id": f"r1-{name}-{rate_rps:g}rps",
         "purpose": "search",
         "contender": {
             "name": name,
@@ -48,25 +47,24 @@ def record(name: str = "a", rate_rps: float = 100, **changes: object) -> TrialRe
             "components": 1,
         },
         "level": Level("open", rate_rps=rate_rps),
-        "repeat": 0,
+        "repeat": 1,
         "order": 1,
         "status": "completed",
         "startup_s": 2.0,
         "phases": Phases(1.0, 4.0),
-        "attempts_send_lag_p99_ms": (1.0,),
+        "send_lag_p99_ms": 1.0,
     }
     return TrialRecord(**(fields | changes))  # type: ignore[arg-type]  # any field may be changed
 
 
-def rows(latency_s: float, lag_s: float = 0.001, n_paused: int = 0) -> pd.DataFrame:
-    """500 requests, of which n_paused of the steady state took 200 ms more."""
+def rows(latency_s: float) -> pd.DataFrame:
+    """500 requests."""
     scheduled_s = np.arange(0, 5, 0.01)
-    latency_s = latency_s + 0.2 * ((scheduled_s >= 2) & (scheduled_s < 2 + n_paused / 100))
     return pd.DataFrame(
         {
             "request_index": np.arange(len(scheduled_s)),
             "scheduled_s": scheduled_s,
-            "sent_s": scheduled_s + lag_s,
+            "sent_s": scheduled_s + 0.001,
             "done_s": scheduled_s + latency_s,
             "phase": np.where(scheduled_s < 1, "warm-up", "steady"),
             "status": "ok",
@@ -85,123 +83,80 @@ def history(tmp_path: Path):
         more_slos=(Slo(percentile=50, latency_ms=10),),
     )
 
-    def saved(*trials: tuple[TrialRecord, float], n_paused: int = 0) -> History:
+    def saved(*trials: tuple[TrialRecord, float]) -> History:
         for trial, latency_s in trials:
             folder = tmp_path / "trials" / trial.trial_id
             folder.mkdir(parents=True)
-            write_table(
-                folder / "requests.parquet", rows(latency_s, n_paused=n_paused), REQUESTS_SCHEMA
-            )
+            write_table(folder / "requests.parquet", rows(latency_s), REQUESTS_SCHEMA)
+            write_table(folder / "telemetry.parquet", pd.DataFrame(), TELEMETRY_SCHEMA)
             write_trial(folder, trial)
         return History.read(tmp_path, experiment)
 
     return saved
 
 
-@pytest.mark.parametrize("latency_s", [0.05, 0.15])
-def test_a_trial_whose_client_ran_out_of_something_says_nothing_of_the_slo(
-    latency_s: float,
+def met(history: History, contender: str) -> list[tuple[bool, ...]]:
+    return [tuple(o.met for o in seen.outcomes) for seen in history.seen(contender)]
+
+
+def test_every_slo_is_judged_from_the_same_slice(history) -> None:
+    found = history((record(), 0.05), (record(rate_rps=200, order=2), 0.15), (record("b"), 0.001))
+    assert met(found, "a") == [(True, False), (False, False)]
+    assert met(found, "b") == [(True, True)]
+
+
+def test_slices_at_common_rates_count_for_the_search_too(history) -> None:
+    common = record(trial_id="r2-a-100rps", purpose="measurement", repeat=2, order=2)
+    assert len(met(history((record(), 0.05), (common, 0.05)), "a")) == 2
+
+
+@pytest.mark.parametrize(
+    "spoilt", [DISTURBED, {"send_lag_p99_ms": 30.0}, {"send_lag_p99_ms": None}]
+)
+def test_what_a_late_client_or_a_disturbed_machine_measured_says_nothing(
+    history, spoilt: dict[str, Any]
 ) -> None:
-    limited = rows(latency_s)
+    assert met(history((record(**spoilt), 0.05)), "a") == []
+
+
+def test_a_slice_whose_client_ran_out_of_something_says_nothing() -> None:
+    limited = rows(0.05)
     limited.loc[limited.index[200:], "status"] = CLIENT_LIMIT
-    assert slo_met([(record(), limited)], SLO) is None
-    assert slo_met([(record(), limited), (record(), rows(latency_s))], SLO) is (latency_s < 0.1)
+    assert spoilt_by_client(record(), limited, SLO)
+    assert not spoilt_by_client(record(), rows(0.05), SLO)
 
 
-@pytest.mark.parametrize(("latency_s", "met"), [(0.05, True), (0.15, False)])
-def test_a_trial_on_time_says_whether_the_slo_was_met(latency_s: float, met: bool) -> None:
-    assert slo_met([(record(), rows(latency_s))], SLO) is met
+def test_a_slice_that_machine_or_client_spoilt_is_to_be_made_again(history) -> None:
+    found = history()
+    assert found.to_be_made_again(record(**DISTURBED))
+    assert found.to_be_made_again(record(send_lag_p99_ms=30.0))
+    assert not found.to_be_made_again(record(**DISTURBED | {"foreign_share": QUIET}))
+    assert not found.to_be_made_again(record(status="failed"))
 
 
-@pytest.mark.parametrize("latency_s", [0.05, 0.11])
-def test_a_late_client_leaves_it_unknown(latency_s: float) -> None:
-    late = record(attempts_send_lag_p99_ms=(30.0, 20.0))
-    assert slo_met([(late, rows(latency_s, lag_s=0.02))], SLO) is None
-
-
-def test_a_server_too_slow_even_from_the_time_of_sending_misses_it_whatever_the_client() -> None:
-    late = record(attempts_send_lag_p99_ms=(20.0,))
-    assert slo_met([(late, rows(0.13, lag_s=0.02))], SLO) is False
-
-
-def test_a_client_that_was_on_time_at_its_last_attempt_counts() -> None:
-    assert slo_met([(record(attempts_send_lag_p99_ms=(30.0, 2.0)), rows(0.05))], SLO) is True
-
-
-def test_saturation_is_believed_of_a_client_that_was_late_by_less_than_the_bound() -> None:
-    assert slo_met([(record(attempts_send_lag_p99_ms=(50.0,)), rows(2.0))], SLO) is False
-    assert slo_met([(record(attempts_send_lag_p99_ms=(150.0,)), rows(2.0))], SLO) is None
-
-
-def test_one_window_with_a_pause_of_the_machine_is_in_doubt_until_two_others_outvote_it() -> None:
-    paused, clean = (record(), rows(0.05, n_paused=50)), (record(), rows(0.05))
-    judged = [
-        (slo_met(seen, SLO), missed_in_doubt(seen, SLO)) for seen in ([paused], [paused, clean])
-    ]
-    assert judged == [(False, True), (False, True)]
-    assert slo_met([paused, clean, clean], SLO) is True
-    assert not missed_in_doubt([paused, clean, clean], SLO)
-
-
-def test_two_windows_that_missed_leave_no_doubt() -> None:
-    paused, clean = (record(), rows(0.05, n_paused=50)), (record(), rows(0.05))
-    assert slo_met([paused, paused, clean], SLO) is False
-    assert not missed_in_doubt([paused, paused], SLO)
-
-
-def test_a_window_with_most_requests_over_leaves_no_doubt() -> None:
-    assert not missed_in_doubt([(record(), rows(0.15))], SLO)
-
-
-def test_a_late_client_leaves_nothing_to_doubt() -> None:
-    late = record(attempts_send_lag_p99_ms=(30.0,))
-    assert not missed_in_doubt([(late, rows(0.05, n_paused=50))], SLO)
-
-
-def test_late_clients_do_not_keep_a_miss_in_doubt_for_ever() -> None:
-    paused, late = (record(), rows(0.05, n_paused=50)), record(attempts_send_lag_p99_ms=(30.0,))
-    assert missed_in_doubt([paused, (late, rows(0.05))], SLO)
-    assert not missed_in_doubt([paused, (late, rows(0.05)), (late, rows(0.05))], SLO)
-
-
-def probes(history: History, contender: str) -> list[dict[float, bool | None]]:
-    return [probes for probes, _ in history.answers(contender)]
-
-
-def doubted(history: History, contender: str) -> list[set[float]]:
-    return [doubted for _, doubted in history.answers(contender)]
-
-
-def test_a_rate_that_one_window_missed_is_doubted_for_the_slo_that_it_missed(history) -> None:
-    found = history((record(), 0.005), (record("b"), 0.15), n_paused=50)
-    assert [doubted(found, name) for name in "ab"] == [[{100}, set()], [set(), set()]]
-
-
-def test_probes_of_a_rate_are_counted_without_its_repeats(history) -> None:
-    repeat = record(trial_id="r1-a-100rps", purpose="measurement", repeat=1)
-    found = history((record(), 0.05), (repeat, 0.05))
-    assert (found.n_probes("a", 100), found.n_probes("a", 200)) == (1, 0)
-
-
-def test_a_probe_and_the_first_repeat_of_its_rate_are_judged_together(history) -> None:
-    repeat = record(trial_id="r1-a-100rps", purpose="measurement", repeat=1)
-    later = record("b", trial_id="r2-b-100rps", purpose="measurement", repeat=2)
-    found = history((record(), 0.05), (repeat, 0.15), (record("b"), 0.05), (later, 0.15))
-    assert probes(found, "a")[0] == {100: False}
-    assert probes(found, "b")[0] == {100: True}
-
-
-def test_every_slo_is_judged_from_the_same_trial(history) -> None:
-    found = history((record(), 0.05), (record(rate_rps=200), 0.15), (record("b"), 0.001))
-    assert probes(found, "a") == [{100: True, 200: False}, {100: False, 200: False}]
-    assert probes(found, "b") == [{100: True}, {100: True}]
-
-
-def test_a_contender_with_a_failed_probe_or_other_answers_is_out(history) -> None:
+def test_a_contender_with_wrong_answers_is_out(history) -> None:
     wrong = record("b", parity=ParityRecord(checked=10, mismatches=1, max_confidence_gap=0.5))
     found = history((record("a"), 0.05), (wrong, 0.05))
     assert not found.is_out("a")
     assert found.is_out("b")
+
+
+def test_a_contender_that_was_never_up_is_out(history) -> None:
+    assert history((record(status="failed", startup_s=None), 0.05)).is_out("a")
+    assert not history((record("b", status="failed", startup_s=2.0), 0.05)).is_out("b")
+
+
+def test_a_contender_that_failed_twice_in_a_row_is_out_and_one_that_came_back_is_not(
+    history,
+) -> None:
+    def slices(name: str, *status: str) -> list[tuple[TrialRecord, float]]:
+        return [
+            (record(name, trial_id=f"r{k}-{name}", repeat=k, order=k, status=each), 0.05)
+            for k, each in enumerate(status, start=1)
+        ]
+
+    assert history(*slices("a", "completed", "failed", "failed")).is_out("a")
+    assert not history(*slices("b", "failed", "completed", "failed")).is_out("b")
 
 
 def test_rates_are_valid_up_to_half_of_what_the_client_can_do(history) -> None:
@@ -211,63 +166,21 @@ def test_rates_are_valid_up_to_half_of_what_the_client_can_do(history) -> None:
     assert found.highest_valid_rps("kserve-grpc") == float("inf")
 
 
-def test_a_disturbed_trial_proves_neither_that_the_slo_was_met_nor_that_it_was_missed() -> None:
-    disturbed = record(**DISTURBED)
-    for latency_s in (0.05, 2.0):
-        assert slo_met([(disturbed, rows(latency_s))], SLO) is None
-        assert not missed_in_doubt([(disturbed, rows(latency_s))], SLO)
-
-
-def test_the_undisturbed_trials_of_a_rate_decide() -> None:
-    disturbed, quiet = record(**DISTURBED), record()
-    assert slo_met([(disturbed, rows(2.0)), (quiet, rows(0.05))], SLO) is True
-    assert slo_met([(disturbed, rows(0.05)), (quiet, rows(2.0))], SLO) is False
-
-
-def test_a_trial_that_was_undisturbed_at_its_last_attempt_counts() -> None:
-    left_alone = {"attempts_foreign_share": (*DISTURBED["attempts_foreign_share"], QUIET)}
-    assert slo_met([(record(**DISTURBED | left_alone), rows(0.05))], SLO) is True
-
-
 def test_a_disturbed_calibration_does_not_lower_what_the_client_can_do(history) -> None:
     closed = Level("closed", concurrency=4)
     spoilt = record("null", purpose="calibration", level=closed, **DISTURBED)
     assert history((spoilt, 0.0)).highest_valid_rps("http-json") == float("inf")
 
 
-def test_what_was_made_before_is_charged_to_the_budget_but_calibration_is_not(history) -> None:
+def test_calibration_is_no_round(history) -> None:
     calibrated = record("null", purpose="calibration", level=Level("closed", concurrency=4))
-    assert history((calibrated, 0.0)).spent_s() == 0
-    assert history((record(), 0.05), (record(rate_rps=200), 0.05)).spent_s() > 2 + 2 * 5
+    assert history((calibrated, 0.0)).last_round == 0
+    assert history((record(repeat=3), 0.05)).last_round == 3
 
 
-def test_a_search_has_ended_when_its_first_repeat_is_there_or_the_contender_is_out(history) -> None:
-    repeat = record(trial_id="r1-a-100rps", purpose="measurement", repeat=1)
-    assert history((record(), 0.05), (record("b"), 0.05)).searched() == set()
-    assert history((repeat, 0.05)).searched() == {"a"}
-    wrong = ParityRecord(checked=10, mismatches=1, max_confidence_gap=0.5)
-    out = record("b", rate_rps=200, parity=wrong)
-    assert history((out, 0.05)).searched() == {"a", "b"}
-
-
-def test_a_start_is_expected_to_take_what_the_slowest_one_took_or_the_mean_of_others(
-    history,
-) -> None:
-    again = record(rate_rps=200, startup_s=8.0)
-    starts = history((record(), 0.05), (again, 0.05), (record("b", startup_s=4.0), 0.05)).starts()
-    assert [starts.of(name) for name in ("a", "b", "c")] == [8, 4, 6]
-    assert AS_PLANNED.of("a") == STARTUP_S
-
-
-def test_a_contender_whose_trials_all_failed_has_never_served(history) -> None:
-    failed = record("b", status="failed", startup_s=None)
-    found = history((record(), 0.05), (failed, 0.05))
-    assert [found.never_served(name) for name in ("a", "b", "c")] == [False, True, False]
-
-
-def test_a_copied_trial_is_refused_before_the_search_counts_it(history, tmp_path: Path) -> None:
+def test_a_copied_slice_is_refused_before_it_is_counted(history, tmp_path: Path) -> None:
     found = history((record(), 0.05))
     trials = tmp_path / "trials"
-    shutil.copytree(trials / "search-a-100rps", trials / "search-a-100rps-2")
+    shutil.copytree(trials / "r1-a-100rps", trials / "r1-a-100rps-2")
     with pytest.raises(RecordError, match="a trial counts once"):
         History.read(tmp_path, found.experiment)

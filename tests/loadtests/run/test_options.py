@@ -4,36 +4,47 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.plan.time_budget import BudgetError, report_s
-from loadtests.run.options import budget_of, experiment_of
+from loadtests.plan.rounds import AROUND_SLICE_S
+from loadtests.plan.time_budget import TimeBudget
+from loadtests.records.experiment import LoadSpec
+from loadtests.records.trials import Level, Phases, TrialRecord, write_trial
+from loadtests.run.options import RunOptions, experiment_of
+from loadtests.spec.experiment import Experiment
 from loadtests.spec.file import SpecError
 
 
-class Clock:
-    """One that only loading the report moves."""
+def options(resumed: Path | None = None, budget_s: float | None = None) -> RunOptions:
+    def read() -> Experiment:
+        raise AssertionError
 
-    def __init__(self, loads_in_s: float) -> None:
-        self.now_s = 100.0
-        self._loads_in_s = loads_in_s
-
-    def __call__(self) -> float:
-        return self.now_s
-
-    def load(self) -> None:
-        self.now_s += self._loads_in_s
+    return RunOptions(read, Path(), "study run", resumed, 97.0, budget_s, report_s=12.0)
 
 
-def test_a_budget_keeps_what_the_report_will_take_and_counts_what_is_used() -> None:
-    clock = Clock(loads_in_s=5.0)
-    budget = budget_of("2m", 3.0, clock, clock.load)
-    assert budget is not None
-    assert (budget.length_s, budget.began_s, budget.report_s) == (120.0, 97.0, report_s(5.0))
+EXPERIMENT = Experiment(
+    name="t", contenders=("fastapi",), load=LoadSpec(rates_rps=(10,)), time_budget_s=300
+)
 
 
-def test_a_budget_that_is_over_once_the_report_is_loaded_is_refused() -> None:
-    clock = Clock(loads_in_s=50.0)
-    with pytest.raises(BudgetError, match="give more time"):
-        budget_of("60s", 3.0, clock, clock.load)
+def test_without_a_budget_given_the_experiments_own_holds_and_keeps_time_for_the_report() -> None:
+    assert options().budget(EXPERIMENT) == TimeBudget(300, 97.0, 12.0)
+    assert options(budget_s=60).budget(EXPERIMENT) == TimeBudget(60, 97.0, 12.0)
+
+
+def test_of_a_run_that_is_continued_what_its_slices_took_is_used(tmp_path: Path) -> None:
+    folder = tmp_path / "trials" / "r1-a-10rps"
+    folder.mkdir(parents=True)
+    contender = {
+        **{"name": "a", "server": "s", "protocol": "http-json", "engine": "none"},
+        **{"setting": "tuned", "batching": False, "summary": "One.", "components": 1},
+    }
+    record = TrialRecord(
+        *("r1-a-10rps", "measurement", contender, Level("open", 10.0), 1, 1, "completed"),
+        phases=Phases(0.4, 2.5, 0.1),
+    )
+    write_trial(folder, record)
+    left_s = options(resumed=tmp_path).budget(EXPERIMENT).length_s
+    assert left_s == pytest.approx(300 - 3.0 - AROUND_SLICE_S)
+    assert options(resumed=tmp_path, budget_s=60).budget(EXPERIMENT).length_s == 60
 
 
 @pytest.mark.parametrize("both", [(None, None), (Path("default"), Path("run"))])

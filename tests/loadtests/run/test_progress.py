@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from commands.common import console
-from loadtests.records.trials import Dropped, Level, TrialRecord
+from loadtests.records.trials import Level, TrialRecord
 from loadtests.run.progress import RunProgress
 from loadtests.selfcheck.calibration import Budget
 from loadtests.selfcheck.calibration_table import budgets_table
@@ -35,22 +35,32 @@ def a_record(**fields: Any) -> TrialRecord:
     )
 
 
-def test_a_finished_trial_is_one_plain_line(printed: Callable[[Any], str]) -> None:
-    trial: Any = SimpleNamespace(trial_id="r1-mine-5rps", contender=SimpleNamespace(name="mine"))
-    record = a_record(status="completed", attempts_send_lag_p99_ms=(0.1,))
-    lines = printed(lambda p: p.trial_finished(trial, record, 1.0)).splitlines()
-    assert "  r1-mine-5rps 20 rps: P99 8 ms, met" in lines
-
-
-def test_a_trial_that_was_made_again_or_answered_wrongly_says_so(
+def test_a_finished_slice_is_one_plain_line_that_says_how_far_the_run_is(
     printed: Callable[[Any], str],
 ) -> None:
-    trial: Any = SimpleNamespace(trial_id="r1-mine-5rps", contender=SimpleNamespace(name="mine"))
+    record = a_record(status="completed", send_lag_p99_ms=0.1)
+    lines = printed(lambda p: p.slice_finished(record, 11, 1.0)).splitlines()
+    assert "  round 1 of about 11, mine 20 rps: P99 8 ms, met" in lines
+
+
+def test_a_slice_with_wrong_answers_says_so(printed: Callable[[Any], str]) -> None:
     parity: Any = SimpleNamespace(mismatches=3)
-    record = a_record(status="completed", attempts_send_lag_p99_ms=(9.0, 0.1), parity=parity)
-    said = printed(lambda p: p.trial_finished(trial, record, 1.0))
-    expected = "P99 8 ms, met, 3 wrong answers (attempt 2: client was late)"
-    assert expected in said
+    record = a_record(status="completed", parity=parity)
+    assert "met, 3 wrong answers" in printed(lambda p: p.slice_finished(record, 2, 1.0))
+
+
+def test_a_disturbed_slice_says_that_it_is_not_used(printed: Callable[[Any], str]) -> None:
+    record = a_record(status="completed", foreign_share={"server": 0.5, "load": 0.0})
+    said = printed(lambda p: p.slice_finished(record, 2, 1.0))
+    assert "met; not used, the machine was disturbed" in said
+
+
+def test_a_first_table_comes_after_two_rounds_and_is_refreshed_seldom() -> None:
+    out = io.StringIO()
+    with RunProgress(Console(file=out), lambda _: "", lambda: "the table") as progress:
+        for number in range(1, 10):
+            progress.round_finished(number, 1.0)
+    assert out.getvalue().count("the table") == 3
 
 
 def test_the_commands_console_takes_no_markup() -> None:
@@ -72,40 +82,5 @@ def test_square_brackets_in_what_a_service_answered_are_printed_as_they_are(
     printed: Callable[[Any], str],
 ) -> None:
     reason = "expected JSON, found [/]not markup[/red]"
-    trial: Any = SimpleNamespace(trial_id="r1-mine-5rps", contender=SimpleNamespace(name="mine"))
     record = a_record(status="failed", reason=reason)
-    assert f"failed: {reason}\n" in printed(lambda p: p.trial_finished(trial, record, 1.0))
-    dropped = Dropped("search", 0, None, "[/] no time")
-    assert "dropped [/] no time" in printed(lambda p: p.dropped(dropped))
-
-
-@pytest.mark.parametrize(
-    ("lags_ms", "foreign", "said"),
-    [
-        ((30.0, 1.0), (0.0, 0.0), "met (attempt 2: client was late)"),
-        ((1.0, 1.0), (0.5, 0.0), "met (attempt 2: machine was disturbed)"),
-        (
-            (30.0, 1.0, 1.0),
-            (0.0, 0.5, 0.0),
-            "(attempt 3: machine was disturbed or client was late)",
-        ),
-        (
-            (1.0, 1.0),
-            (0.5, 0.312),
-            "machine was disturbed); not used, other programs had 31.2 % of the server's "
-            "cores and 2.0 % of",
-        ),
-    ],
-)
-def test_a_repeated_trial_says_why_it_was_repeated(
-    printed: Callable[[Any], str],
-    lags_ms: tuple[float, ...],
-    foreign: tuple[float, ...],
-    said: str,
-) -> None:
-    trial: Any = SimpleNamespace(trial_id="r1-mine-5rps", contender=SimpleNamespace(name="mine"))
-    shares = tuple({"server": share, "load": 0.02} for share in foreign)
-    record = a_record(
-        status="completed", attempts_send_lag_p99_ms=lags_ms, attempts_foreign_share=shares
-    )
-    assert said in printed(lambda p: p.trial_finished(trial, record, 1.0))
+    assert f"failed: {reason}\n" in printed(lambda p: p.slice_finished(record, 2, 1.0))

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.plan.tiers import extras
 from loadtests.spec.contenders import resolve_contenders
 from loadtests.spec.experiment import Experiment
 from loadtests.spec.file import read_experiment
@@ -64,16 +63,6 @@ def test_instances_are_compared_with_the_batcher_on_and_off(
         if c.options["max_queue_delay_us"] == 0
     ]
     assert sorted(found) == [(n, batches) for n in (1, 2, 4) for batches in (False, True)]
-
-
-def test_one_contender_of_each_kind_comes_before_the_further_variants_of_triton(
-    experiments: Mapping[str, Experiment],
-) -> None:
-    waiting = extras(experiments["gpu"])
-    assert waiting == ("triton-torch-fp32", "triton-onnx-fp16", "triton-tensorrt-fp16")
-    first = [c for c in compared(experiments["gpu"]) if c.name not in waiting]
-    assert len({c.server for c in first}) == len(first) - 1  # FastAPI as published and tuned
-    assert extras(experiments["gpu-instances"]) == ()
 
 
 def test_the_rehearsal_has_the_parts_of_both_on_the_cpu(

@@ -18,7 +18,7 @@ EXPERIMENT = Experiment(
 
 
 def test_the_capacity_study_has_no_common_levels_and_keeps_the_rest() -> None:
-    chosen = capacity_only(EXPERIMENT, [], None)
+    chosen = capacity_only(EXPERIMENT, [])
     assert chosen.load.levels() == ()
     assert chosen.load.steady_s == 7
     assert chosen.capacity == CapacitySpec()
@@ -26,9 +26,8 @@ def test_the_capacity_study_has_no_common_levels_and_keeps_the_rest() -> None:
     assert chosen.name == "t-capacity"
 
 
-def test_slos_and_budget_are_taken_from_the_command_line() -> None:
-    chosen = capacity_only(EXPERIMENT, ["p99<=50ms", "P99.9 <= 200 ms"], 60)
-    assert chosen.capacity == CapacitySpec(budget_s=60)
+def test_slos_are_taken_from_the_command_line() -> None:
+    chosen = capacity_only(EXPERIMENT, ["p99<=50ms", "P99.9 <= 200 ms"])
     assert chosen.slos == (
         Slo(percentile=99, latency_ms=50, max_error_ratio=0.01),
         Slo(percentile=99.9, latency_ms=200, max_error_ratio=0.01),
@@ -38,7 +37,7 @@ def test_slos_and_budget_are_taken_from_the_command_line() -> None:
 @pytest.mark.parametrize("text", ["fast", "p98<=50ms", "p99<=0ms", "p99<=50", "p9.9.9<=1ms", ""])
 def test_an_slo_that_is_none_is_refused_in_one_sentence(text: str) -> None:
     with pytest.raises(SpecError, match="expected an SLO such as 'p99<=50ms'"):
-        capacity_only(EXPERIMENT, [text], None)
+        capacity_only(EXPERIMENT, [text])
 
 
 def test_a_trace_as_recorded_has_no_capacity_to_search_for(tmp_path: Path) -> None:
@@ -46,7 +45,7 @@ def test_a_trace_as_recorded_has_no_capacity_to_search_for(tmp_path: Path) -> No
     arrivals = {"kind": "trace", "file": str(tmp_path / "trace.csv")}
     traced = EXPERIMENT.model_copy(update={"load": LoadSpec(rates_rps=(1,), arrivals=arrivals)})
     with pytest.raises(SpecError, match="whose rate the capacity search can change"):
-        capacity_only(traced, [], None)
+        capacity_only(traced, [])
 
 
 def test_model_and_texts_are_changed_only_where_given() -> None:
