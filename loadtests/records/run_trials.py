@@ -102,8 +102,9 @@ def write_packed_trials(run_dir: Path, trials: Sequence[TrialRecord]) -> None:
 
 def _only_once(trial: TrialRecord) -> Iterator[tuple[object, ...]]:
     yield (trial.trial_id,)
-    level = astuple(trial.level)
-    yield trial.purpose, trial.contender_name, level, trial.repeat, trial.attempt
+    if trial.repeat:
+        level = astuple(trial.level)
+        yield trial.purpose, trial.contender_name, level, trial.repeat, trial.attempt
     if trial.order and trial.started_at:  # a resumed run of old may have used a position twice
         yield trial.order, trial.started_at
 

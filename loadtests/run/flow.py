@@ -29,9 +29,9 @@ def run_study(options: RunOptions, tools: Tools, report: Callable[[Path], None])
     """
     experiment = options.read()
     contenders = resolve_contenders(experiment)
-    until_s = options.budget(experiment).until_s
     with ExitStack() as reserved:
         reserved.enter_context(options.reserved())
+        until_s = options.budget(experiment).until_s
         _announce_services(experiment, contenders, tools)
         tools.say("Preparing the model and the traffic")
         artefacts = tools.prepare(
