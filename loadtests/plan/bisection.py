@@ -1,10 +1,9 @@
 """The search for capacity: which rate to probe next, from the answers so far. Pure."""
 
-import math
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass
 
-from loadtests.spec.experiment import CapacitySpec
+from loadtests.plan.grid import Grid as Grid
+from loadtests.plan.grid import grid_of as grid_of
 
 Probes = Mapping[int, bool | None]
 """By grid index: whether the SLO was met at that rate. None: the trial could not tell (its client
@@ -12,43 +11,6 @@ was late, or the machine disturbed), and the rate is not probed again."""
 
 Doubted = Container[int]
 """Grid indexes at which the SLO was missed in a single window, which may be the machine's doing."""
-
-
-@dataclass(frozen=True)
-class Grid:
-    """The rates that are probed, start_rps x resolution^k for lowest <= k <= highest: one grid for
-    all contenders and SLOs, so that trials at equal rates serve all of them."""
-
-    start_rps: float
-    resolution: float
-    lowest: int
-    highest: int
-
-    @property
-    def doubling(self) -> int:
-        """The number of steps that comes nearest to twice the rate."""
-        return max(1, round(math.log(2, self.resolution)))
-
-    def rate_rps(self, index: int) -> float:
-        """Rounded to three digits, which name the rate in ids, tables and figures."""
-        if index == 0:
-            return self.start_rps
-        return float(f"{self.start_rps * self.resolution**index:.3g}")
-
-    def indexes(self) -> dict[float, int]:
-        return {self.rate_rps(index): index for index in range(self.lowest, self.highest + 1)}
-
-
-def grid_of(spec: CapacitySpec, highest_valid_rps: float = math.inf) -> Grid:
-    """The grid between min_rps and max_rps; rates at which the client itself would be near its
-    ceiling are left out, since a trial there proves nothing. start_rps always stays."""
-
-    def steps_to(rate_rps: float) -> float:
-        return round(math.log(rate_rps / spec.start_rps, spec.resolution), 9)
-
-    highest = math.floor(steps_to(min(spec.max_rps, highest_valid_rps)))
-    lowest = math.ceil(steps_to(spec.min_rps))
-    return Grid(spec.start_rps, spec.resolution, lowest, max(0, highest))
 
 
 def found_index(probes: Probes) -> int | None:

@@ -11,7 +11,7 @@ import pandas as pd
 from loadtests.plan.adapt import SeenSlice
 from loadtests.records.disturbance import was_disturbed
 from loadtests.records.experiment import Slo
-from loadtests.records.percentiles import nearest_rank
+from loadtests.records.percentiles import in_ms, nearest_rank
 from loadtests.records.run_trials import RunTables, read_trials
 from loadtests.records.running_totals import growth_within
 from loadtests.records.slo import SloOutcome, pooled_outcome
@@ -59,20 +59,19 @@ class History:
     def add(self, record: TrialRecord) -> None:
         """Takes note of a slice that was saved."""
         self.records[record.trial_id] = record
-        if record.status != "completed" or was_disturbed(record):
+        if record.status != "completed":
             return
-        if record.purpose == "calibration":
+        if record.purpose == "calibration" and not was_disturbed(record):
             protocol = str(record.contender["protocol"])
             trial = record, self._tables.requests(record)
             self._ceilings_rps[protocol] = steady_of(trial).throughput_rps
         elif record.purpose in ("measurement", "search") and record.level.rate_rps is not None:
-            rows = self._tables.requests(record)
-            if not spoilt_by_client(record, rows, self.experiment.slo):
-                seen = self._seen_slice((record, rows))
-                self._seen.setdefault(record.contender_name, []).append(seen)
+            trial = record, self._tables.requests(record)
+            seen = self._seen_slice(trial, record.level.rate_rps)
+            self._seen.setdefault(record.contender_name, []).append(seen)
 
     def seen(self, contender: str) -> Sequence[SeenSlice]:
-        """Its usable slices of the open loop, in the order in which they were made."""
+        """Its slices of the open loop, in the order in which they were made."""
         return self._seen.get(contender, ())
 
     def is_out(self, contender: str) -> bool:
@@ -97,20 +96,21 @@ class History:
         the protocol was not calibrated."""
         return CEILING_SHARE * self._ceilings_rps.get(protocol, math.inf)
 
-    def _seen_slice(self, trial: Trial) -> SeenSlice:
-        record, _ = trial
-        steady, phases = steady_of(trial), record.phases
-        assert phases is not None
-        assert record.level.rate_rps is not None
+    def _seen_slice(self, trial: Trial, rate_rps: float) -> SeenSlice:
+        record, rows = trial
+        phases = record.phases
+        assert phases is not None  # every completed slice has them
+        if was_disturbed(record) or spoilt_by_client(record, rows, self.experiment.slo):
+            return SeenSlice(rate_rps, ())
+        steady, telemetry = steady_of(trial), self._tables.telemetry(record)
         end_s = phases.warmup_s + phases.steady_s
-        telemetry = self._tables.telemetry(record)
         cpu_s = growth_within(telemetry, "server_cpu_s", phases.warmup_s, end_s)
-        n_done, p50_s = len(steady.done_s), nearest_rank(steady.latency_s, 50)
+        n_done = len(steady.done_s)
         return SeenSlice(
-            rate_rps=record.level.rate_rps,
-            outcomes=tuple(slo_outcome([trial], slo) for slo in self.experiment.slos),
-            server_cpu_s_per_request=cpu_s / n_done if cpu_s is not None and n_done else None,
-            latency_p50_ms=None if p50_s is None else 1000 * p50_s,
+            rate_rps,
+            tuple(slo_outcome([trial], slo) for slo in self.experiment.slos),
+            cpu_s / n_done if cpu_s is not None and n_done else None,
+            in_ms(nearest_rank(steady.latency_s, 50)),
         )
 
 

@@ -8,9 +8,9 @@ from itertools import count
 from loadtests.host.time_up import TimeUp, cut_off
 from loadtests.measure.residents import Residents
 from loadtests.measure.tools import Progress, RunContext
-from loadtests.plan.bisection import Grid, grid_of
 from loadtests.plan.rotation import slices_of
 from loadtests.plan.rounds import AROUND_SLICE_S, PlannedTrial, calibration, residents_of
+from loadtests.records.slo import certified
 from loadtests.records.trials import TrialRecord
 from loadtests.run.history import History
 from servers.discovery import Contender
@@ -116,16 +116,24 @@ class Rotation:
         yield from again
 
     def _missing(self, number: int, group: set[str]) -> list[PlannedTrial]:
-        experiment = self._experiment
-        seen = {name: self.history.seen(name) for name in experiment.contenders}
-        n_cores = len(self._context.cores["server"])
-        planned = slices_of(experiment, self._contenders, number, seen, self._grids(), n_cores)
+        """What is not on disk yet of a round of those that are up."""
+        history = self.history
+        protocols = {each.protocol for each in self._contenders.values()}
+        planned = slices_of(
+            self._experiment,
+            {name: each for name, each in self._contenders.items() if name in group},
+            number,
+            {name: history.seen(name) for name in group},
+            certified=certified,
+            n_server_cores=len(self._context.cores["server"]),
+            highest_valid_rps={each: history.highest_valid_rps(each) for each in protocols},
+        )
         return [
             trial
             for trial in planned
             if trial.contender.name in group
-            and trial.trial_id not in self.history.records
-            and not self.history.is_out(trial.contender.name)
+            and trial.trial_id not in history.records
+            and not history.is_out(trial.contender.name)
         ]
 
     def _has_room(self, number: int, planned: Sequence[PlannedTrial], until_s: float) -> bool:
@@ -140,12 +148,3 @@ class Rotation:
         fitting = int(left_s / round_s) if round_s else 0
         self._rounds_left = int(min(fitting, most - number + 1))
         return round_s <= left_s
-
-    def _grids(self) -> dict[str, Grid]:
-        spec = self._experiment.capacity
-        if spec is None:
-            return {}
-        return {
-            name: grid_of(spec, self.history.highest_valid_rps(self._contenders[name].protocol))
-            for name in self._experiment.contenders
-        }

@@ -116,7 +116,7 @@ def test_slices_at_common_rates_count_for_the_search_too(history) -> None:
 def test_what_a_late_client_or_a_disturbed_machine_measured_says_nothing(
     history, spoilt: dict[str, Any]
 ) -> None:
-    assert met(history((record(**spoilt), 0.05)), "a") == []
+    assert met(history((record(**spoilt), 0.05)), "a") == [()]
 
 
 def test_a_slice_whose_client_ran_out_of_something_says_nothing() -> None:
