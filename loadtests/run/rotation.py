@@ -124,7 +124,7 @@ class Rotation:
             {name: each for name, each in self._contenders.items() if name in group},
             number,
             {name: history.seen(name) for name in group},
-            certified=certified,
+            certified=lambda o, slo: certified(sum(x.n_offered for x in o), sum(x.n_over for x in o), slo.percentile),
             n_server_cores=len(self._context.cores["server"]),
             highest_valid_rps={each: history.highest_valid_rps(each) for each in protocols},
         )
@@ -137,14 +137,9 @@ class Rotation:
         ]
 
     def _has_room(self, number: int, planned: Sequence[PlannedTrial], until_s: float) -> bool:
-        """Whether a round can be finished: one that is cut off would favour those it reached."""
+        """Whether a round can be finished: one that is cut off would favour those it reached. The
+        first one is made in any case."""
         most = self._experiment.rounds or math.inf
-        if number > most:
-            return False
-        if number == 1:
-            return True
-        round_s = self.expected_s(planned)
-        left_s = until_s - self._context.tools.clock()
-        fitting = int(left_s / round_s) if round_s else 0
-        self._rounds_left = int(min(fitting, most - number + 1))
-        return round_s <= left_s
+        round_s, left_s = self.expected_s(planned), until_s - self._context.tools.clock()
+        self._rounds_left = int(min(left_s / round_s, most - number + 1))
+        return number <= most and (number == 1 or round_s <= left_s)
