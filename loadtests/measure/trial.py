@@ -2,7 +2,6 @@
 
 import os
 import shutil
-from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -17,14 +16,11 @@ from loadtests.measure.simulated_replies import reply_lateness_p99_ms
 from loadtests.measure.tools import RunContext
 from loadtests.plan.rounds import PlannedTrial
 from loadtests.plan.timetable import Limits
-from loadtests.records.disturbance import disturbed
 from loadtests.records.tables import REQUESTS_SCHEMA, TELEMETRY_SCHEMA, write_table
-from loadtests.records.trials import SEND_LAG_SHARE, TrialRecord, write_trial
+from loadtests.records.trials import TrialRecord, write_trial
 from loadtests.spec.external import ExternalContender
 from loadtests.wire.address import Address
 from loadtests.wire.probe import ProbeError
-
-MAX_ATTEMPTS = 3
 
 
 def measure(
@@ -34,7 +30,7 @@ def measure(
     the reason, unless a full disk is the reason: that is raised as its OSError."""
     record, last = _record(trial, order, context), None
     try:
-        record, last = _replayed(trial, record, started, limits, context)
+        record, last = _replayed(trial, record, started, context)
     except (LaunchError, DriveError, ProbeError) as error:
         server = started.server
         tail = server.log_tail() if server else ()
@@ -51,24 +47,12 @@ def measure(
 
 
 def _replayed(
-    trial: PlannedTrial, record: TrialRecord, started: Started, limits: Limits, context: RunContext
+    trial: PlannedTrial, record: TrialRecord, started: Started, context: RunContext
 ) -> tuple[TrialRecord, Attempt]:
-    """The last attempt, and the completed record. The trial is repeated where the load generator
-    was late or the machine disturbed, and there is time.
-
-    Both are failures of the client or the machine and are judged before any latency is looked at,
-    so that repeating cannot choose results. What was found of every attempt is recorded.
-    """
+    """What was replayed, and the completed record."""
     server, schedule = started.ready(), make_schedule(trial, context)
     expected = _expected_answers(trial, server.address, started, schedule, context)
-    lags_ms: list[float | None] = []
-    foreign: list[Mapping[str, float | None]] = []
-    for _ in range(MAX_ATTEMPTS):
-        attempt = context.tools.replay(trial, server, schedule, context)
-        lags_ms.append(attempt.lag_p99_ms)
-        foreign.append(attempt.foreign_share)
-        if not _spoilt(attempt, context, limits) or not limits.can_repeat(trial.expected_s):
-            break
+    attempt = context.tools.replay(trial, server, schedule, context)
     planned_s = trial.phases.warmup_s + trial.phases.steady_s
     drain_s = max(0.0, float(attempt.rows["done_s"].max()) - planned_s)
     completed = replace(
@@ -78,8 +62,8 @@ def _replayed(
         startup_s=server.startup_s,
         phases=replace(trial.phases, drain_s=drain_s),
         schedule_digest=schedule.digest,
-        attempts_send_lag_p99_ms=tuple(lags_ms),
-        attempts_foreign_share=tuple(foreign),
+        send_lag_p99_ms=attempt.lag_p99_ms,
+        foreign_share=attempt.foreign_share,
         parity=expected.judge(attempt.rows),
         counters_before=attempt.counters_before,
         counters_after=attempt.counters_after,
@@ -107,14 +91,6 @@ def _expected_answers(
         return answers_before_load(address, schedule, texts, SETTLE_WITHIN_S)
     expected = {text.text_id: text for text in expected_answers(trial.contender, texts)}
     return ExpectedAnswers(expected, started.answers, context.experiment.parity_tolerance)
-
-
-def _spoilt(attempt: Attempt, context: RunContext, limits: Limits) -> bool:
-    """Whether the client was late, or the machine disturbed and is worth waiting for."""
-    bound_ms = SEND_LAG_SHARE * context.experiment.slo.latency_ms
-    late = attempt.lag_p99_ms is not None and attempt.lag_p99_ms > bound_ms
-    shaken = disturbed(attempt.foreign_share, context.cores) is True
-    return late or (shaken and limits.worth_waiting())
 
 
 def _record(trial: PlannedTrial, order: int, context: RunContext) -> TrialRecord:

@@ -176,7 +176,7 @@ def _sent_within(trials: Sequence[Trial], bound_ms: float) -> list[Trial]:
     """The undisturbed trials whose P99 send lag is within the bound, and whose client ran out of
     nothing."""
     trials = [trial for trial in trials if not was_disturbed(trial[0])]
-    lags_ms = [record.attempts_send_lag_p99_ms[-1] for record, _ in trials]
+    lags_ms = [record.send_lag_p99_ms for record, _ in trials]
     return [
         trial
         for trial, lag_ms in zip(trials, lags_ms, strict=True)
@@ -188,5 +188,5 @@ def _sent_within(trials: Sequence[Trial], bound_ms: float) -> list[Trial]:
 def _length_s(record: TrialRecord) -> float:
     if record.phases is None:
         return 0.0
-    once_s = record.phases.warmup_s + record.phases.steady_s + record.phases.drain_s
-    return (once_s + AROUND_TRIAL_S) * max(1, len(record.attempts_send_lag_p99_ms))
+    phases = record.phases
+    return phases.warmup_s + phases.steady_s + phases.drain_s + AROUND_TRIAL_S

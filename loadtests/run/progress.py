@@ -13,10 +13,9 @@ from loadtests.measure.tools import RunContext
 from loadtests.plan.rounds import PlannedTrial
 from loadtests.plan.time_budget import clock
 from loadtests.records.disturbance import (
+    count_disturbances,
     disturbances_in_words,
-    foreign_in_words,
-    was_disturbed,
-    why_repeated,
+    disturbances_told,
 )
 from loadtests.records.engines import EngineFacts
 from loadtests.records.experiment import Slo
@@ -81,14 +80,11 @@ class RunProgress:
         self._tell("dropped", "yellow", f" {whose}: {what.detail}" if whose else f" {what.detail}")
 
     def _seen_of(self, record: TrialRecord) -> str:
-        attempts = len(record.attempts_send_lag_p99_ms)
-        again = f" (attempt {attempts}: {why_repeated(record)})" if attempts > 1 else ""
-        if was_disturbed(record):
-            share = foreign_in_words(record.attempts_foreign_share[-1])
-            again += f"; not used, other programs had {share}"
+        disturbed = disturbances_in_words(record)
+        unused = f"; not used, disturbed by {disturbed}" if disturbed else ""
         parity = record.parity
         other = f", {parity.mismatches} wrong answers" if parity and parity.mismatches else ""
-        return f"{self._seen(record)}{other}{again}"
+        return f"{self._seen(record)}{other}{unused}"
 
     def _tell(self, what: str, colour: str, rest: str) -> None:
         # No markup: what a service said may hold square brackets.
@@ -108,9 +104,9 @@ class RunProgress:
 
 def tell_measured(folder: Path, say: Callable[[str], None]) -> None:
     """What a person must know of a run that ends without a report, and where it is."""
-    disturbances = disturbances_in_words(read_trials(folder).values())
-    if disturbances:
-        say(disturbances)
+    disturbed = disturbances_told(*count_disturbances(read_trials(folder).values()))
+    if disturbed:
+        say(disturbed)
     say(str(folder))
 
 

@@ -23,7 +23,7 @@ def record(level: Level, lag_ms: float | None = 1.0) -> TrialRecord:
         order=1,
         status="completed",
         phases=Phases(1.0, 4.0),
-        attempts_send_lag_p99_ms=(lag_ms,),
+        send_lag_p99_ms=lag_ms,
     )
 
 
