@@ -7,7 +7,7 @@ from pydantic import Field
 from analysis.read.contenders import SIMULATED_SERVER
 from analysis.read.run import Run
 from analysis.read.value import Value
-from loadtests.records.disturbance import disturbances
+from loadtests.records.disturbance import Disturbance, count_disturbances
 
 
 class Caution(StrEnum):
@@ -20,15 +20,18 @@ class Caution(StrEnum):
 
 
 class Disturbed(Value):
-    """Trials during which other programs used the cores of the server or of the load generator."""
+    """Trials during which the machine was disturbed."""
 
-    trial_ids: list[str] = Field(description="Trials that stayed disturbed and are not used.")
-    n_repeated: int = Field(description="Other trials that were repeated until undisturbed.")
+    trial_ids: list[str] = Field(description="Trials that are not used for it.")
+    n_by_cause: dict[Disturbance, int] = Field(
+        description="How many of them each cause disturbed: other programs, other guests of the "
+        "host, contenders without load, or a slow core of the server."
+    )
 
 
 def disturbed_trials(run: Run) -> Disturbed:
-    trial_ids, n_repeated = disturbances(trial.record for trial in run.trials)
-    return Disturbed(trial_ids=trial_ids, n_repeated=n_repeated)
+    trial_ids, n_by_cause = count_disturbances(trial.record for trial in run.trials)
+    return Disturbed(trial_ids=trial_ids, n_by_cause=n_by_cause)
 
 
 def cautions(run: Run, disturbed: Disturbed) -> list[Caution]:
@@ -40,7 +43,7 @@ def cautions(run: Run, disturbed: Disturbed) -> list[Caution]:
         Caution.SIMULATED: simulated,
         Caution.SEEDED: model.weights == "seeded" and not model.notes and not simulated,
         Caution.UNFINISHED: run.manifest.finished_at is None,
-        Caution.DISTURBED: bool(disturbed.trial_ids or disturbed.n_repeated),
+        Caution.DISTURBED: bool(disturbed.trial_ids),
         Caution.UNCOMMITTED: bool(run.manifest.git.dirty),
     }
     return [caution for caution, holds in found.items() if holds]

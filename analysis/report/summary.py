@@ -55,7 +55,7 @@ class Summary(Value):
         description="What a reader must know before any number; model_notes are those in "
         "manifest.model.notes."
     )
-    disturbed: Disturbed = Field(description="Trials during which other programs used the cores.")
+    disturbed: Disturbed = Field(description="Trials during which the machine was disturbed.")
     slos: list[Slo] = Field(description="The objectives, the main one first.")
     recommendation: Recommendation = Field(description="The answer, under the main SLO.")
     capacities: list[Capacity] = Field(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import numpy as np
 
@@ -10,10 +11,10 @@ from analysis.steady.metrics import Metrics
 from analysis.steady.sample import Sample
 from analysis.validity.found import Found
 from analysis.validity.reasons import Reason
-from loadtests.records.disturbance import bound_share, disturbed
+from loadtests.records.disturbance import Disturbance, judgements
 from loadtests.records.experiment import Experiment
 from loadtests.records.slo import SATURATED_BELOW, is_saturated
-from loadtests.records.trials import CEILING_SHARE, SEND_LAG_SHARE, TrialRecord
+from loadtests.records.trials import CEILING_SHARE, SEND_LAG_SHARE, MachineState, TrialRecord
 
 SEND_LAG_SHARE_SATURATED = 1.0
 """SEND_LAG_SHARE for a saturated point: it states no latency, what counts is that load arrived."""
@@ -46,6 +47,10 @@ class Evidence:
     metrics: Metrics
     experiment: Experiment
     ceiling_rps: float | None
+
+    @property
+    def machine(self) -> MachineState:
+        return self.record.machine or MachineState()
 
     @property
     def open_loop(self) -> bool:
@@ -204,19 +209,67 @@ def _throttled(evidence: Evidence) -> CheckMeasurement:
 
 
 def _disturbed(evidence: Evidence) -> CheckMeasurement:
-    attempts, cores = evidence.record.attempts_foreign_share, evidence.record.cores
-    shares = attempts[-1] if attempts else {}
-    known = {side: share for side, share in shares.items() if share is not None}
-    if not known:
-        return _inapplicable(Found.CORES_NOT_RECORDED)
-    share, bound = max(
-        ((share, bound_share(len(cores[side]))) for side, share in known.items()),
-        key=lambda found: found[0] / found[1],
+    return _judged(
+        evidence,
+        Disturbance.OTHER_PROGRAMS,
+        *(Found.CORES_SHARED, Found.CORES_NOT_RECORDED),
+        numbers=_by_side(evidence.record.foreign_share),
     )
+
+
+def _stolen(evidence: Evidence) -> CheckMeasurement:
+    return _judged(
+        evidence,
+        Disturbance.OTHER_GUESTS,
+        *(Found.CORES_STOLEN, Found.STEAL_NOT_RECORDED),
+        numbers=_by_side(evidence.machine.steal_share),
+    )
+
+
+def _idle_contenders(evidence: Evidence) -> CheckMeasurement:
+    used_s = evidence.machine.idle_cpu_s
+    return _judged(
+        evidence,
+        Disturbance.IDLE_CONTENDERS,
+        *(Found.IDLE_CONTENDERS, Found.NONE_IDLE),
+        numbers={f"{name}_s": cpu_s for name, cpu_s in used_s.items()},
+        text=max(used_s, key=lambda name: used_s[name], default=None),
+    )
+
+
+def _core_speed(evidence: Evidence) -> CheckMeasurement:
+    machine = evidence.machine
+    times = {"probe_ms": machine.probe_ms, "usual_probe_ms": machine.usual_probe_ms}
+    return _judged(
+        evidence,
+        Disturbance.SLOW_CORE,
+        *(Found.CORE_SPEED, Found.SPEED_NOT_JUDGED),
+        unit="ratio",
+        numbers={name: value for name, value in times.items() if value is not None},
+    )
+
+
+def _judged(
+    evidence: Evidence,
+    kind: Disturbance,
+    found: Found,
+    unknown: Found,
+    unit: str = "share",
+    numbers: Mapping[str, float] = MappingProxyType({}),
+    text: str | None = None,
+) -> CheckMeasurement:
+    """What was known of one kind of disturbance when the trial was made, judged in the same way."""
+    record = evidence.record
+    judgement = judgements(record.foreign_share, record.machine, record.cores).get(kind)
+    if judgement is None:
+        return _inapplicable(unknown)
     return CheckMeasurement(
-        *(disturbed(shares, cores), Found.CORES_SHARED, share, bound, "share"),
-        numbers={f"{side}_share": share for side, share in known.items()},
+        *(judgement.exceeded, found, judgement.measured, judgement.bound, unit), numbers, text
     )
+
+
+def _by_side(shares: Mapping[str, float | None]) -> dict[str, float]:
+    return {f"{side}_share": share for side, share in shares.items() if share is not None}
 
 
 def _saturated(evidence: Evidence) -> CheckMeasurement:
@@ -268,6 +321,9 @@ TRIAL_CHECKS: Mapping[Reason, Callable[[Evidence], CheckMeasurement]] = {
     Reason.DRIFT: _drift,
     Reason.CLOCKS_THROTTLED: _throttled,
     Reason.MACHINE_DISTURBED: _disturbed,
+    Reason.CORES_STOLEN: _stolen,
+    Reason.IDLE_CONTENDERS_BUSY: _idle_contenders,
+    Reason.CORE_SLOWED: _core_speed,
     Reason.SATURATED: _saturated,
     Reason.ERRORS: _errors,
     Reason.CLIENT_UNCALIBRATED: _uncalibrated,

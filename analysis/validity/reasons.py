@@ -29,6 +29,9 @@ class Reason(StrEnum):
     DRIFT = "drift"
     CLOCKS_THROTTLED = "clocks_throttled"
     MACHINE_DISTURBED = "machine_disturbed"
+    CORES_STOLEN = "cores_stolen"
+    IDLE_CONTENDERS_BUSY = "idle_contenders_busy"
+    CORE_SLOWED = "core_slowed"
     SATURATED = "saturated"
     ERRORS = "errors"
     TOO_FEW_REQUESTS = "too_few_requests"
@@ -44,7 +47,18 @@ class Reason(StrEnum):
         return self.effect is not Effect.LIMITS
 
 
-CLIENTS_FAULT = frozenset(
+OF_THE_MACHINE = frozenset(
+    {
+        Reason.MACHINE_DISTURBED,
+        Reason.CORES_STOLEN,
+        Reason.IDLE_CONTENDERS_BUSY,
+        Reason.CORE_SLOWED,
+    }
+)
+"""What the machine did around a trial, judged when it was made (loadtests.records.disturbance)."""
+
+
+CLIENTS_FAULT = OF_THE_MACHINE | frozenset(
     {
         Reason.NOT_MEASURED,
         Reason.SEND_LAG,
@@ -53,7 +67,6 @@ CLIENTS_FAULT = frozenset(
         Reason.ARRIVALS_NOT_REPLAYED,
         Reason.LITTLES_LAW_VIOLATED,
         Reason.CLOCKS_THROTTLED,
-        Reason.MACHINE_DISTURBED,
     }
 )
 """Reasons that come about without the server's doing: a capacity may rest on the other trials of a
@@ -73,6 +86,9 @@ EFFECTS: Mapping[Reason, Effect] = {
     Reason.DRIFT: Effect.INVALIDATES,
     Reason.CLOCKS_THROTTLED: Effect.INVALIDATES,
     Reason.MACHINE_DISTURBED: Effect.INVALIDATES,
+    Reason.CORES_STOLEN: Effect.INVALIDATES,
+    Reason.IDLE_CONTENDERS_BUSY: Effect.INVALIDATES,
+    Reason.CORE_SLOWED: Effect.INVALIDATES,
     Reason.SATURATED: Effect.LIMITS,
     Reason.ERRORS: Effect.LIMITS,
     Reason.TOO_FEW_REQUESTS: Effect.LIMITS,

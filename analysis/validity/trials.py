@@ -11,10 +11,10 @@ from analysis.steady.metrics import Metrics, measure
 from analysis.steady.sample import Sample, take_sample
 from analysis.validity.certificate import Check, certify, certify_failure
 from analysis.validity.checks import Evidence
-from analysis.validity.reasons import CLIENTS_FAULT, Reason
+from analysis.validity.reasons import CLIENTS_FAULT, OF_THE_MACHINE, Reason
 from loadtests.records.disturbance import was_disturbed
 from loadtests.records.experiment import Experiment
-from loadtests.records.trials import CEILING_SHARE, Mode, Purpose
+from loadtests.records.trials import CEILING_SHARE, MachineState, Mode, Purpose
 
 
 class Ceiling(Value):
@@ -47,9 +47,9 @@ class TrialResult(Value):
     order: int = Field(description="Position in the run.")
     completed: bool = Field(description="False: it failed, and its certificate says why.")
     startup_s: float | None = Field(description="Time from start to the first right answer.")
-    n_attempts: int = Field(
-        description="Attempts made, because the client was late or the machine disturbed; 0: not "
-        "noted."
+    started_at: str = Field(description="When its warm-up began; empty: not noted.")
+    machine: MachineState | None = Field(
+        description="What the machine did around it; null: it was not watched."
     )
     metrics: Metrics | None = Field(description="What it measured; null: it failed.")
     certificate: list[Check] = Field(description="Every check that a trial of its kind must pass.")
@@ -69,6 +69,11 @@ class TrialResult(Value):
             finding.reason.unusable and finding.reason not in CLIENTS_FAULT
             for finding in self.findings
         )
+
+    @property
+    def disturbed(self) -> bool:
+        """True where the machine was disturbed."""
+        return any(finding.reason in OF_THE_MACHINE for finding in self.findings)
 
     @property
     def only_drifted(self) -> bool:
@@ -138,7 +143,8 @@ def _judged(
         order=record.order,
         completed=trial.completed,
         startup_s=record.startup_s,
-        n_attempts=len(record.attempts_send_lag_p99_ms),
+        started_at=record.started_at,
+        machine=record.machine,
         metrics=metrics,
         certificate=certificate,
     )

@@ -1,18 +1,36 @@
-"""How much of the cores of a trial went to anybody else, and whether that was too much. Pure."""
+"""Whether the machine was disturbed during a trial, told by all but its latencies. Pure."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from statistics import median
 
 import pandas as pd
 
 from loadtests.records.running_totals import growth_per_s
-from loadtests.records.trials import TrialRecord
+from loadtests.records.trials import MachineState, TrialRecord
 
 FOREIGN_SHARE = 0.1
 """Of a side's cores. Others had at most 0.034 of a quiet core and at least 0.55 beside one busy
 loop (docs/load.md#disturbed-machines)."""
 
-FOREIGN_CORES = 0.5
+STEAL_SHARE = 0.03
+"""Of a side's cores. A core is taken away in pauses, and pauses in more than a hundredth of the
+time are what P99 shows; but the counter has steps of 10 ms. In 190 windows of 3 s on two cores of a
+virtual machine at most 0.020 were taken, though both cores were busy."""
+
+IDLE_SHARE = 0.05
+"""Of the server's cores: the least difference of rates that matters. IDLE_NUMBERS"""
+
+MOST_CORES = 0.5
 """A tenth of many cores is more than one program can use: half a core is the bound there."""
+
+PROBE_RATIO = 1.3
+"""Of a probe to the median of the run's probes. PROBE_NUMBERS"""
+
+LEAST_PROBES = 5
+"""Before so many, their median may itself be of a disturbed time: no probe is judged by it."""
 
 LEAST_COUNTED = 0.2
 """Share of the time for which a core's counters must account: where a sandbox makes /proc/stat up,
@@ -23,27 +41,60 @@ DISAGREEMENT = 0.1
 beyond that, the two are counted in different places."""
 
 Shares = Mapping[str, float | None]
-"""By side ("server", "load"): the share of its cores' time that went neither to the trial's own
-programs nor to interrupts, nor was idle. None: not known."""
+"""By side ("server", "load"), a share of its cores' time. None: not known."""
 
 SIDES = ("server", "load")
 
 MOST_NAMED = 5
 
 
+class Disturbance(StrEnum):
+    """What disturbed a trial."""
+
+    OTHER_PROGRAMS = "other_programs"
+    OTHER_GUESTS = "other_guests"
+    IDLE_CONTENDERS = "idle_contenders"
+    SLOW_CORE = "slow_core"
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What was measured of one kind of disturbance, and the most that it may be; complete: nothing
+    that belongs to it is unknown."""
+
+    measured: float
+    bound: float
+    complete: bool = True
+
+    @property
+    def exceeded(self) -> bool | None:
+        """None: not so far, but a part is not known."""
+        return True if self.measured > self.bound else False if self.complete else None
+
+
 def foreign_shares(
-    telemetry: pd.DataFrame, cores: Mapping[str, Sequence[int]], start_s: float, end_s: float
+    telemetry: pd.DataFrame,
+    cores: Mapping[str, Sequence[int]],
+    start_s: float,
+    end_s: float,
+    idle_share: float | None = None,
 ) -> dict[str, float | None]:
-    """Between two times of the trial's clock: other programs, and other guests of the hypervisor.
+    """Shares of other programs between two times of the trial's clock. idle_share: what of the
+    server's cores went to the study's idle contenders (MachineState.idle_cpu_share).
 
     What is neither idle nor an interrupt was used: idle time is counted exactly, while the time in
-    programs is estimated by ticks, some of which a crowded virtual machine loses.
+    programs is estimated by ticks, some of which a crowded virtual machine loses. A hypervisor that
+    takes time without saying so counts as another program.
     """
 
     def per_s(column: str) -> float | None:
         return growth_per_s(telemetry, column, start_s, end_s)
 
-    used = {"server": [per_s("server_cpu_s")], "load": [per_s("load_cpu_s"), per_s("study_cpu_s")]}
+    idle = (idle_share or 0.0) * len(cores.get("server", ()))
+    used = {
+        "server": [per_s("server_cpu_s"), idle],
+        "load": [per_s("load_cpu_s"), per_s("study_cpu_s")],
+    }
     found = {}
     for side in SIDES:
         mine = set(cores.get(side, ()))
@@ -60,70 +111,101 @@ def _foreign_share(
     known = [value for value in counted if value is not None]
     if not n_cores or len(used) < len(own) or len(known) < len(counted):
         return None
-    _, idle, irq, _ = known
-    share = (n_cores - idle - irq - sum(used)) / n_cores
+    _, idle, irq, steal = known
+    share = (n_cores - idle - irq - steal - sum(used)) / n_cores
     if sum(known) < LEAST_COUNTED * n_cores or share < -DISAGREEMENT:
         return None
     return max(0.0, share)
 
 
-def bound_share(n_cores: int) -> float:
-    """The share of so many cores above which a trial was disturbed."""
-    return min(FOREIGN_SHARE, FOREIGN_CORES / n_cores)
+def usual_probe_ms(earlier_probes_ms: Sequence[float]) -> float | None:
+    """What a probe is compared with; None: there are too few."""
+    return median(earlier_probes_ms) if len(earlier_probes_ms) >= LEAST_PROBES else None
 
 
-def disturbed(shares: Shares, cores: Mapping[str, Sequence[int]]) -> bool | None:
-    """Whether more than the bound went to others on either side; None: it cannot be told."""
-    known = {side: share for side, share in shares.items() if share is not None}
-    if any(share > bound_share(len(cores[side])) for side, share in known.items()):
-        return True
-    return False if known.keys() >= set(SIDES) else None
+def bound_share(bound: float, n_cores: int) -> float:
+    """The bound on a share of so many cores."""
+    return min(bound, MOST_CORES / n_cores)
 
 
-def was_disturbed(record: TrialRecord) -> bool | None:
-    """Of the attempt that was kept; None: it cannot be told, as in runs of before this was read."""
-    return disturbed(record.foreign_share, record.cores) if record.foreign_share else None
+def judgements(
+    foreign: Shares, machine: MachineState | None, cores: Mapping[str, Sequence[int]]
+) -> dict[Disturbance, Judgement]:
+    """Each kind of disturbance of which something is known. No latency is looked at, so that a
+    trial is thrown away for what disturbed it and never for what it showed."""
+    state = machine or MachineState()
+    found = {
+        Disturbance.OTHER_PROGRAMS: _worst(foreign, FOREIGN_SHARE, cores, SIDES),
+        Disturbance.OTHER_GUESTS: _worst(state.steal_share, STEAL_SHARE, cores, SIDES),
+        Disturbance.IDLE_CONTENDERS: _worst(
+            {"server": state.idle_cpu_share}, IDLE_SHARE, cores, ("server",)
+        ),
+        Disturbance.SLOW_CORE: (
+            Judgement(state.probe_ms / state.usual_probe_ms, PROBE_RATIO)
+            if state.probe_ms and state.usual_probe_ms
+            else None
+        ),
+    }
+    return {kind: judgement for kind, judgement in found.items() if judgement}
 
 
-def foreign_in_words(shares: Shares) -> str:
-    """Such as: 31.0 % of the server's cores and 0.4 % of the load generator's."""
-    server, load = (
-        "an unknown share" if share is None else f"{100 * share:.1f} %"
-        for share in (shares.get(side) for side in SIDES)
-    )
-    return f"{server} of the server's cores and {load} of the load generator's"
+def _worst(
+    shares: Shares, bound: float, cores: Mapping[str, Sequence[int]], sides: Sequence[str]
+) -> Judgement | None:
+    """Of the side that is nearest to its bound."""
+    known = {side: shares[side] for side in sides if shares.get(side) is not None}
+    found = [
+        Judgement(share, bound_share(bound, len(cores[side])), known.keys() == set(sides))
+        for side, share in known.items()
+        if share is not None
+    ]
+    return max(found, key=lambda each: each.measured / each.bound, default=None)
 
 
-def disturbances(records: Iterable[TrialRecord]) -> tuple[list[str], int]:
-    """The trials that stayed disturbed, and how many others were repeated until undisturbed."""
-    disturbed_ids, n_repeated = [], 0
-    for record in records:
-        if was_disturbed(record):
-            disturbed_ids.append(record.trial_id)
-    return disturbed_ids, n_repeated
+def disturbed(
+    foreign: Shares, machine: MachineState | None, cores: Mapping[str, Sequence[int]]
+) -> tuple[Disturbance, ...]:
+    """What disturbed a trial beyond its bound; empty: nothing that is known."""
+    found = judgements(foreign, machine, cores)
+    return tuple(kind for kind, judgement in found.items() if judgement.exceeded)
 
 
-def disturbances_in_words(records: Iterable[TrialRecord]) -> str | None:
-    """What a person must know of a run's disturbed trials; None: there was none."""
-    return disturbances_told(*disturbances(records))
+def disturbances(record: TrialRecord) -> tuple[Disturbance, ...]:
+    """What disturbed a trial that was saved."""
+    return disturbed(record.foreign_share, record.machine, record.cores)
 
 
-def disturbances_told(disturbed_ids: Sequence[str], n_repeated: int) -> str | None:
-    """The sentence about what `disturbances` found; None: nothing."""
-    if not disturbed_ids and not n_repeated:
+def was_disturbed(record: TrialRecord) -> bool:
+    """Whether a trial must not be used for what the machine did."""
+    return bool(disturbances(record))
+
+
+def count_disturbances(records: Iterable[TrialRecord]) -> tuple[list[str], dict[Disturbance, int]]:
+    """The disturbed trials of a run, and how many of them by each cause."""
+    found = {record.trial_id: kinds for record in records if (kinds := disturbances(record))}
+    return list(found), dict(Counter(kind for kinds in found.values() for kind in kinds))
+
+
+_CAUSES: Mapping[Disturbance, str] = {
+    Disturbance.OTHER_PROGRAMS: "other programs",
+    Disturbance.OTHER_GUESTS: "other guests of the host",
+    Disturbance.IDLE_CONTENDERS: "contenders without load",
+    Disturbance.SLOW_CORE: "a slow core",
+}
+
+
+def disturbances_told(
+    trial_ids: Sequence[str], n_by_cause: Mapping[Disturbance, int]
+) -> str | None:
+    """The sentence about what `count_disturbances` found; None: nothing."""
+    if not trial_ids:
         return None
-    said = []
-    if n_repeated:
-        were = "trials were" if n_repeated > 1 else "trial was"
-        said.append(f"{n_repeated} {were} repeated until undisturbed")
-    if disturbed_ids:
-        are = "are" if len(disturbed_ids) > 1 else "is"
-        said.append(
-            f"{len(disturbed_ids)} stayed disturbed and {are} not used ({_some(disturbed_ids)})"
-        )
+    one = len(trial_ids) == 1
+    causes = ", ".join(f"{_CAUSES[kind]} ({n})" for kind, n in n_by_cause.items())
     return (
-        f"Other programs used the cores of the server or of the load generator: "
-        f"{', '.join(said)}. Stop other programs, or use a machine that runs nothing else."
+        f"The machine was disturbed in {len(trial_ids)} {'trial' if one else 'trials'}, which "
+        f"{'is' if one else 'are'} not used ({_some(trial_ids)}), by {causes}. "
+        "Stop other programs, or use a machine that runs nothing else."
     )
 
 
@@ -132,8 +214,16 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
-def why_repeated(record: TrialRecord) -> str:
-    """Why a trial took more than one attempt, for the one line that a run shows of it."""
-    n_disturbed = n_late = 0
-    causes = (("machine was disturbed", n_disturbed), ("client was late", n_late))
-    return " or ".join(cause for cause, n in causes if n > 0)
+def disturbances_in_words(record: TrialRecord) -> str:
+    """Such as: other programs (31.0 %, bound 10.0 %), a slow core (1.75 times, bound 1.3 times)."""
+    found = judgements(record.foreign_share, record.machine, record.cores)
+    return ", ".join(
+        f"{_CAUSES[kind]} ({_amount(kind, judgement.measured)}, bound "
+        f"{_amount(kind, judgement.bound)})"
+        for kind, judgement in found.items()
+        if judgement.exceeded
+    )
+
+
+def _amount(kind: Disturbance, value: float) -> str:
+    return f"{value:.3g} times" if kind is Disturbance.SLOW_CORE else f"{100 * value:.1f} %"

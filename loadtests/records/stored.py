@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from servers.regular_file import read_regular
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 MOST_JSON_BYTES = 64 * 2**20
 AGAIN = "run the experiment again."
 RESUME = "delete its folder and resume the run."

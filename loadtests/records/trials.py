@@ -30,8 +30,8 @@ from loadtests.records.stored import (
 from servers.storable import storable_json
 
 SEND_LAG_SHARE = 0.1
-"""Share of the SLO's latency by which requests may leave late (P99): beyond it a trial is repeated,
-and not used if it stays late. The lag is the client's delay inside the measured latency: a tenth
+"""Share of the SLO's latency by which requests may leave late (P99): beyond it a slice is not used,
+and made again. The lag is the client's delay inside the measured latency: a tenth
 of the bound cannot turn a clear answer around."""
 
 CEILING_SHARE = 0.5
@@ -43,7 +43,7 @@ CLIENT_LIMIT = "client_limit"
 memory."""
 
 Mode = Literal["open", "closed"]
-Purpose = Literal["measurement", "calibration", "search", "noise"]
+Purpose = Literal["measurement", "calibration", "search", "noise", "overload"]
 TrialStatus = Literal["completed", "failed"]
 
 
@@ -96,6 +96,47 @@ class ParityRecord:
     against: Literal["reference", "consistency"] = "reference"
 
 
+@dataclass(frozen=True)
+class MachineState:
+    """What the machine did around a slice, whatever the slice itself showed (see
+    loadtests/measure/machine.py). Null everywhere: not known."""
+
+    probe_ms: Annotated[
+        Number | None,
+        Field(
+            description="Time of a fixed piece of work on a core of the server before the slice."
+        ),
+    ] = None
+    usual_probe_ms: Annotated[
+        Number | None,
+        Field(description="Median of it in the slices of the run before; null: they were too few."),
+    ] = None
+    steal_share: Annotated[
+        Mapping[str, Number | None],
+        Field(
+            description="By side (server, load), the share of its cores' time that the hypervisor "
+            "gave to other guests."
+        ),
+    ] = field(default_factory=dict)
+    cpu_pressure_share: Annotated[
+        Number | None,
+        Field(
+            description="Share of the slice in which any program of the machine, the server among "
+            "them, waited for a core. No check rests on it."
+        ),
+    ] = None
+    idle_cpu_share: Annotated[
+        Number | None,
+        Field(
+            description="Share of the server's cores that resident contenders used without load; "
+            "null: there was none."
+        ),
+    ] = None
+    idle_cpu_s: Annotated[
+        Mapping[Name, Number], Field(description="CPU seconds of each of them over the slice.")
+    ] = field(default_factory=dict)
+
+
 class _Declared(BaseModel):
     """What analysis reads of a contender's declaration; the rest is kept as it is."""
 
@@ -130,9 +171,9 @@ class TrialRecord:
     contender holds the fields of servers.discovery.Contender. counters_* hold the fields of
     servers.contract.ServerCounters, read before the warm-up and after the drain. cores maps
     "server" and "load" to core numbers; telemetry_sources names where each column of
-    telemetry.parquet came from (null: it has no value). attempts_send_lag_p99_ms has one entry an
-    attempt, the last one kept; null in a closed loop. attempts_foreign_share likewise: by side
-    ("server", "load") the share of its cores that went to others (loadtests.records.disturbance).
+    telemetry.parquet came from (null: it has no value). send_lag_p99_ms: null in a closed loop.
+    foreign_share: by side ("server", "load") the share of its cores' time that went to others
+    (loadtests.records.disturbance). machine None: it was not watched.
     client_failed: it failed by the load generator, and not by the server.
     attempt: 2 where machine or client spoilt the first one of this round.
     resident: the contenders that were up beside this one, itself among them.
@@ -158,6 +199,7 @@ class TrialRecord:
     schedule_digest: str | None = None
     send_lag_p99_ms: Number | None = None
     foreign_share: Mapping[str, Number | None] = field(default_factory=dict)
+    machine: MachineState | None = None
     parity: ParityRecord | None = None
     counters_before: Mapping[str, Count | None] | None = None
     counters_after: Mapping[str, Count | None] | None = None
@@ -206,9 +248,11 @@ def read_trial(folder: Path) -> TrialRecord:
 def refuse_contradiction(where: str, trial: TrialRecord, remedy: str) -> None:
     if trial.status == "completed" and trial.phases is None:
         raise RecordError(f"{where} is completed but names no phases: it is damaged; {remedy}")
-    known = {side for side, share in trial.foreign_share.items() if share is not None}
-    for side in sorted(side for side in known if not trial.cores.get(side)):
-        raise RecordError(
-            f"{where} has the share of others on the cores of {shown(side)!r}, and no such cores: "
-            f"it is damaged; {remedy}"
-        )
+    machine = trial.machine or MachineState()
+    idle = {"server": machine.idle_cpu_share}
+    for side, share in (*trial.foreign_share.items(), *machine.steal_share.items(), *idle.items()):
+        if share is not None and not trial.cores.get(side):
+            raise RecordError(
+                f"{where} has the share of others on the cores of {shown(side)!r}, and no such "
+                f"cores: it is damaged; {remedy}"
+            )

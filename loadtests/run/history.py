@@ -89,7 +89,7 @@ class History:
         if record.status != "completed" or record.level.mode != "open":
             return False
         late = (record.send_lag_p99_ms or 0.0) > SEND_LAG_SHARE * self.experiment.slo.latency_ms
-        return late or was_disturbed(record) is True
+        return late or was_disturbed(record)
 
     def highest_valid_rps(self, protocol: str) -> float:
         """The rate up to which the client's own queueing stays out of the latency; infinite where

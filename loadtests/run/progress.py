@@ -12,8 +12,9 @@ from loadtests.measure.engines import in_words
 from loadtests.measure.tools import RunContext
 from loadtests.plan.time_budget import clock
 from loadtests.records.disturbance import (
+    count_disturbances,
     disturbances_in_words,
-    was_disturbed,
+    disturbances_told,
 )
 from loadtests.records.engines import EngineFacts
 from loadtests.records.experiment import Slo
@@ -87,7 +88,8 @@ class RunProgress:
             self._console.print(self._interim())
 
     def _seen_of(self, record: TrialRecord) -> str:
-        not_used = "; not used, the machine was disturbed" if was_disturbed(record) else ""
+        disturbed = disturbances_in_words(record)
+        not_used = f"; not used, disturbed by {disturbed}" if disturbed else ""
         parity = record.parity
         other = f", {parity.mismatches} wrong answers" if parity and parity.mismatches else ""
         return f"{self._seen(record)}{other}{not_used}"
@@ -110,9 +112,9 @@ class RunProgress:
 
 def tell_measured(folder: Path, say: Callable[[str], None]) -> None:
     """What a person must know of a run that ends without a report, and where it is."""
-    disturbances = disturbances_in_words(read_trials(folder).values())
-    if disturbances:
-        say(disturbances)
+    disturbed = disturbances_told(*count_disturbances(read_trials(folder).values()))
+    if disturbed:
+        say(disturbed)
     say(str(folder))
 
 

@@ -101,7 +101,7 @@ class Rotation:
 
     def expected_s(self, planned: Sequence[PlannedTrial]) -> float:
         """How long slices will take, as slices have taken so far."""
-        pace = self._taken_s / self._planned_s if self._planned_s else 1.0
+        pace = self._taken_s / self._planned_s if self._taken_s else 1.0
         return pace * sum(trial.loaded_s + AROUND_SLICE_S for trial in planned)
 
     def _round(self, planned: Sequence[PlannedTrial]) -> Iterator[PlannedTrial]:
@@ -124,7 +124,9 @@ class Rotation:
             {name: each for name, each in self._contenders.items() if name in group},
             number,
             {name: history.seen(name) for name in group},
-            certified=lambda o, slo: certified(sum(x.n_offered for x in o), sum(x.n_over for x in o), slo.percentile),
+            certified=lambda o, slo: certified(
+                sum(x.n_offered for x in o), sum(x.n_over for x in o), slo.percentile
+            ),
             n_server_cores=len(self._context.cores["server"]),
             highest_valid_rps={each: history.highest_valid_rps(each) for each in protocols},
         )

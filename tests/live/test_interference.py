@@ -43,9 +43,7 @@ def test_a_busy_program_on_the_server_s_cores_makes_a_trial_unusable_and_the_rep
     artefacts: Artefacts,
     run_unheard: Callable[..., Path],
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("loadtests.measure.trial.MAX_ATTEMPTS", 1)
     experiment = Experiment(
         name="t",
         reference="simulated",

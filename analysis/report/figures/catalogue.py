@@ -10,6 +10,7 @@ from analysis.report.figures.coordinated_omission import omission_figure
 from analysis.report.figures.engines import engine_figure
 from analysis.report.figures.gpu import gpu_figure
 from analysis.report.figures.intervals import capacity_figure, forest_figure
+from analysis.report.figures.machine import machine_figure
 from analysis.report.figures.rate_curves import open_points, throughput_figure, utilisation_figure
 from analysis.report.figures.style import SETTINGS, to_svg
 from analysis.report.figures.tail_latency import latency_figure
@@ -24,6 +25,7 @@ DRAWN: Mapping[str, Callable[[Summary], Figure | None]] = {
     "gpu": gpu_figure,
     "engine": engine_figure,
     "forest": forest_figure,
+    "machine": machine_figure,
 }
 
 PNG_FILES: Mapping[str, Callable[[Summary], Figure | None]] = {

@@ -74,6 +74,12 @@ _SENTENCES: Mapping[Found, str] = {
     "{bound:set percent}",
     Found.CORES_SHARED: "share of the cores used by others: server {server_share:percent}, load "
     "generator {load_share:percent}; bound {bound:set percent}",
+    Found.CORES_STOLEN: "share of the cores taken for other guests: server {server_share:percent}, "
+    "load generator {load_share:percent}; bound {bound:set percent}",
+    Found.IDLE_CONTENDERS: "contenders without load used {measured:percent} of the server's cores, "
+    "most of it {text}; bound {bound:set percent}",
+    Found.CORE_SPEED: "a fixed piece of work took {probe_ms:.1f} ms before the trial, "
+    "{measured:.2f} times the run's median of {usual_probe_ms:.1f} ms; bound {bound:set} times",
     Found.RATE_ANSWERED: "{measured} rps answered, {offered_rps} rps offered",
     Found.REQUESTS_FAILED: "{n_failed:count} of {n_offered:count} requests failed, the SLO allows "
     "{bound:set percent}",
@@ -94,6 +100,9 @@ _SENTENCES: Mapping[Found, str] = {
     Found.TOO_FEW_SUCCESSES: "too few successes to tell",
     Found.NO_GPU_CLOCKS: "no GPU reports its clocks",
     Found.CORES_NOT_RECORDED: "the use of the cores by others was not recorded",
+    Found.STEAL_NOT_RECORDED: "what the hypervisor took was not recorded",
+    Found.NONE_IDLE: "no contender was up without load, or its use of the cores was not recorded",
+    Found.SPEED_NOT_JUDGED: "the speed of the server's core was not probed, or too seldom before",
     Found.FAILED_BY_CLIENT: "requests failed on the client's side",
     Found.IS_CALIBRATION: "this is the calibration",
     Found.NO_AA_TEST: "the experiment has no A/A test",

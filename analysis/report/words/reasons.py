@@ -54,9 +54,24 @@ MEANINGS: Mapping[Reason, tuple[str, str]] = {
         "Cool the machine, lock the clocks below the limit (nvidia-smi -lgc) and run again.",
     ),
     Reason.MACHINE_DISTURBED: (
-        "Other programs, or other guests of the same host, used the cores of the server or of the "
-        "load generator during the steady state.",
+        "Other programs used the cores of the server or of the load generator during the steady "
+        "state.",
         "Stop them, keep them off these cores or use a dedicated machine, and run again.",
+    ),
+    Reason.CORES_STOLEN: (
+        "The hypervisor gave the cores of the server or of the load generator to other guests.",
+        "Use a dedicated host, or a quieter time, and run again.",
+    ),
+    Reason.IDLE_CONTENDERS_BUSY: (
+        "Contenders that were up without load used the server's cores.",
+        "Find which one polls (idle_cpu_s of the trial) and why, or run one at a time: study run "
+        "--isolated.",
+    ),
+    Reason.CORE_SLOWED: (
+        "Right before the trial the server's core was slower than it usually was in this run: it "
+        "was shared, taken away or clocked down.",
+        "Stop other programs, fix the clock (cpupower frequency-set) or use a dedicated machine, "
+        "and run again.",
     ),
     Reason.SATURATED: (
         "The server did not keep up with the arrival rate, so latency grew for as long as the "

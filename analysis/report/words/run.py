@@ -15,7 +15,7 @@ _SENTENCES = {
 
 def warnings(summary: Summary) -> list[str]:
     """The sentences that stand above everything else."""
-    disturbed = disturbances_told(summary.disturbed.trial_ids, summary.disturbed.n_repeated)
+    disturbed = disturbances_told(summary.disturbed.trial_ids, summary.disturbed.n_by_cause)
     told = {
         Caution.MODEL_NOTES: summary.manifest.model.notes,
         Caution.DISTURBED: [disturbed] if disturbed else [],

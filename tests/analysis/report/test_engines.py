@@ -66,7 +66,7 @@ def test_a_run_without_engines_has_none(full_run):
         ("{", "is not JSON"),
         ('{"schema_version": 1}', "schema version 1"),
         (
-            '{"schema_version": 3, "engines": [{"engine": "torch"}]}',
+            '{"schema_version": 4, "engines": [{"engine": "torch"}]}',
             r"engines\.json: engines\.0\.placement",
         ),
     ],

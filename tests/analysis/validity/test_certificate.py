@@ -1,14 +1,18 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from analysis.read.run import load_run
 from analysis.report.cautions import Caution, Disturbed
 from analysis.report.summary import Summary, summarise
+from analysis.report.words.certificates import found as words_of
 from analysis.validity.certificate import CheckOutcome
 from analysis.validity.checks import TRIAL_CHECKS
 from analysis.validity.found import Found
 from analysis.validity.reasons import Reason
-from loadtests.records.trials import Level, ParityRecord
+from loadtests.records.disturbance import Disturbance
+from loadtests.records.trials import Level, MachineState, ParityRecord
 
 AT_100 = Level("open", rate_rps=100.0)
 SCHEDULED_S = np.arange(0.0, 13.0, 0.01)
@@ -152,7 +156,7 @@ def disturbed_check(summary: Summary):
 
 
 def test_cores_that_went_to_others_make_a_trial_unusable_without_the_server_s_fault(beside_others):
-    summary = beside_others(attempts_foreign_share=({"server": 0.4, "load": 0.01},))
+    summary = beside_others(foreign_share={"server": 0.4, "load": 0.01})
     check = disturbed_check(summary)
     assert check.failed
     assert (check.measured, check.bound) == (0.4, 0.1)
@@ -160,15 +164,68 @@ def test_cores_that_went_to_others_make_a_trial_unusable_without_the_server_s_fa
     assert not summary.trials[0].usable
     assert not summary.trials[0].server_may_be_at_fault
     assert Caution.DISTURBED in summary.warnings
-    assert summary.disturbed == Disturbed(trial_ids=["one-100rps-1"], n_repeated=0)
-
-
-def test_only_the_attempt_that_was_kept_counts(beside_others):
-    attempts = ({"server": 0.4, "load": 0.01}, {"server": 0.02, "load": 0.03})
-    assert (
-        disturbed_check(beside_others(attempts_foreign_share=attempts)).outcome
-        is CheckOutcome.PASSED
+    assert summary.disturbed == Disturbed(
+        trial_ids=["one-100rps-1"], n_by_cause={Disturbance.OTHER_PROGRAMS: 1}
     )
+
+
+QUIET = MachineState(
+    probe_ms=10.5,
+    usual_probe_ms=10.3,
+    steal_share={"server": 0.003, "load": 0.0},
+    cpu_pressure_share=0.4,
+    idle_cpu_share=0.014,
+    idle_cpu_s={"fastapi": 0.01, "litserve": 0.03},
+)
+OF_THE_MACHINE = (Reason.CORES_STOLEN, Reason.IDLE_CONTENDERS_BUSY, Reason.CORE_SLOWED)
+
+
+def test_a_quiet_machine_passes_every_check_of_it(beside_others):
+    summary = beside_others(machine=QUIET, foreign_share={"server": 0.02, "load": 0.01})
+    (trial,) = summary.trials
+    outcomes = {check.reason: check.outcome for check in trial.certificate}
+    assert {outcomes[reason] for reason in OF_THE_MACHINE} == {CheckOutcome.PASSED}
+    assert not trial.disturbed
+    assert summary.disturbed.trial_ids == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason", "said"),
+    [
+        (
+            {"steal_share": {"server": 0.08, "load": 0.0}},
+            Reason.CORES_STOLEN,
+            "taken for other guests: server 8.00 %, load generator 0 %; bound 3 %",
+        ),
+        (
+            {"idle_cpu_share": 0.11, "idle_cpu_s": {"fastapi": 0.01, "litserve": 0.3}},
+            Reason.IDLE_CONTENDERS_BUSY,
+            "contenders without load used 11.0 % of the server's cores, most of it litserve; "
+            "bound 5 %",
+        ),
+        (
+            {"probe_ms": 18.0},
+            Reason.CORE_SLOWED,
+            "took 18.0 ms before the trial, 1.75 times the run's median of 10.3 ms; bound 1.3",
+        ),
+    ],
+    ids=["other guests", "a contender that polls", "a slow core"],
+)
+def test_each_disturbance_of_the_machine_fails_its_check_alone_and_is_not_the_server_s_fault(
+    beside_others, changes, reason, said
+):
+    (trial,) = beside_others(machine=replace(QUIET, **changes)).trials
+    assert [check.reason for check in trial.findings if check.reason.unusable] == [reason]
+    (check,) = (check for check in trial.certificate if check.reason is reason)
+    assert said in words_of(check).replace("\N{NO-BREAK SPACE}", " ")
+    assert trial.disturbed
+    assert not trial.server_may_be_at_fault
+
+
+def test_what_was_not_watched_of_the_machine_is_neither_passed_nor_failed(beside_others):
+    (trial,) = beside_others().trials
+    outcomes = {check.reason: check.outcome for check in trial.certificate}
+    assert {outcomes[reason] for reason in OF_THE_MACHINE} == {CheckOutcome.NOT_APPLICABLE}
 
 
 def test_a_run_of_before_the_cores_were_read_is_not_passed(beside_others):
@@ -178,8 +235,7 @@ def test_a_run_of_before_the_cores_were_read_is_not_passed(beside_others):
 
 
 def test_the_load_generator_s_cores_alone_do_not_pass_a_trial(beside_others):
-    attempts = ({"server": None, "load": 0.02},)
-    check = disturbed_check(beside_others(attempts_foreign_share=attempts))
+    check = disturbed_check(beside_others(foreign_share={"server": None, "load": 0.02}))
     assert check.outcome is CheckOutcome.NOT_APPLICABLE
     assert check.numbers == {"load_share": 0.02}
 
@@ -191,9 +247,8 @@ def test_a_trial_in_which_nothing_was_due_has_neither_errors_nor_load_to_judge(c
 
 
 def test_a_disturbed_calibration_is_no_ceiling(new_run, contender, make_rows):
-    others = ({"server": 0.0, "load": 0.5},)
     run = new_run(["one"], rates_rps=[100.0], steady_s=12.0)
-    run.calibrate("null-http", "http-json", 150, attempts_foreign_share=others)
+    run.calibrate("null-http", "http-json", 150, foreign_share={"server": 0.0, "load": 0.5})
     rows = make_rows(SCHEDULED_S, SCHEDULED_S, SCHEDULED_S + 0.002)
     run.add(contender("one", 0.002), rows, AT_100)
     summary = summarise(load_run(run.folder))

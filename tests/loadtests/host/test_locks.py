@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from loadtests.host import locks
 from loadtests.host.locks import RUN_LOCK, LockError, machine_lock_path, measuring, writing
 from loadtests.records.experiment import LoadSpec
+from loadtests.records.stored import SCHEMA_VERSION
 from loadtests.records.trials import Level, TrialRecord, write_json, write_trial
 from loadtests.spec.experiment import Experiment
 from study import app
@@ -77,7 +78,9 @@ def a_run_with_a_failed_trial(folder: Path) -> Path:
         name="t", reference="null-http", contenders=("null-http",), load=LoadSpec(rates_rps=(30,))
     )
     described = experiment.model_dump(mode="json")
-    write_json(folder / "manifest.json", {"schema_version": 3, "experiment": described})
+    write_json(
+        folder / "manifest.json", {"schema_version": SCHEMA_VERSION, "experiment": described}
+    )
     contender = {"name": "null-http", "protocol": "http-json"}
     level = Level("open", rate_rps=30)
     failed = TrialRecord("r1-null-http-30rps", "measurement", contender, level, 1, 1, "failed")

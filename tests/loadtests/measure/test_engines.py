@@ -19,6 +19,7 @@ from loadtests.measure.engines import (
     wanted_engines,
 )
 from loadtests.records.engines import EngineFacts, engine_facts, read_engines, write_engines
+from loadtests.records.stored import SCHEMA_VERSION
 from loadtests.run.progress import RunProgress
 from loadtests.spec.experiment import EnginesSpec
 from servers.discovery import discover
@@ -164,7 +165,7 @@ def test_the_file_is_what_the_analysis_reads(tmp_path: Path) -> None:
     write_engines(tmp_path, [found, missing])
     assert [path.name for path in tmp_path.iterdir()] == ["engines.json"]
     raw = json.loads((tmp_path / "engines.json").read_text())
-    assert raw["schema_version"] == 3
+    assert raw["schema_version"] == SCHEMA_VERSION
     assert raw["engines"][0] == {**FOUND, "used_by": ["fastapi-tuned"]}
     assert read_engines(tmp_path) == (found, missing)
 

@@ -1,4 +1,4 @@
-"""What part of a trial's cores went to others, and when that is too much to use the trial."""
+"""When a trial was disturbed, told by all but its latencies."""
 
 from typing import Any
 
@@ -7,13 +7,18 @@ import pandas as pd
 import pytest
 
 from loadtests.records.disturbance import (
+    FOREIGN_SHARE,
+    Disturbance,
     bound_share,
+    count_disturbances,
     disturbances_in_words,
+    disturbances_told,
     disturbed,
-    foreign_in_words,
     foreign_shares,
+    judgements,
+    usual_probe_ms,
 )
-from loadtests.records.trials import Level, TrialRecord
+from loadtests.records.trials import Level, MachineState, TrialRecord
 
 CORES = {"server": (0,), "load": (1,)}
 T_S = np.arange(0.0, 6.0, 0.25)
@@ -39,13 +44,12 @@ def shares(cores: dict[str, tuple[int, ...]] = CORES, **changes: float | None) -
     return foreign_shares(telemetry(**changes), cores, 1.0, 5.0)
 
 
-def record(*attempts: tuple[float | None, float | None], **changes: Any) -> TrialRecord:
-    read = tuple({"server": server, "load": load} for server, load in attempts)
+def record(server: float | None = 0.0, load: float | None = 0.0, **changes: Any) -> TrialRecord:
     level = Level("open", rate_rps=5)
     return TrialRecord(
         **{"trial_id": "r1-mine-5rps", "purpose": "measurement", "contender": {"name": "mine"}}
         | {"level": level, "repeat": 1, "order": 1, "status": "completed", "cores": CORES}
-        | {"attempts_foreign_share": read, **changes}
+        | {"foreign_share": {"server": server, "load": load}, **changes}
     )
 
 
@@ -58,10 +62,16 @@ def test_a_program_on_the_server_s_core_is_what_neither_idled_nor_was_the_server
     assert found == {"server": pytest.approx(0.69), "load": pytest.approx(0)}
 
 
-def test_what_a_hypervisor_took_went_to_others_whether_it_says_so_or_not() -> None:
+def test_what_a_hypervisor_says_it_took_is_no_program_s_and_what_it_hides_is() -> None:
     told = shares(server_cores_idle_s=0.39, server_cores_steal_s=0.3)
     hidden = shares(server_cores_idle_s=0.39)
-    assert told["server"] == hidden["server"] == pytest.approx(0.3)
+    assert (told["server"], hidden["server"]) == (pytest.approx(0), pytest.approx(0.3))
+
+
+def test_contenders_without_load_are_the_study_s_own() -> None:
+    frame = telemetry(server_cores_busy_s=0.36, server_cores_idle_s=0.63)
+    found = foreign_shares(frame, CORES, 1.0, 5.0, idle_share=0.06)
+    assert found["server"] == pytest.approx(0)
 
 
 def test_the_study_itself_is_known_on_the_load_generator_s_cores() -> None:
@@ -101,51 +111,81 @@ def test_one_sample_within_the_trial_is_too_few() -> None:
 
 
 @pytest.mark.parametrize(
-    ("server", "load", "found"),
+    ("server", "load", "exceeded"),
     [
         (0.04, 0.04, False),
         (0.5, 0.0, True),
         (0.0, 0.5, True),
         (0.5, None, True),
         (0.0, None, None),
-        (None, None, None),
     ],
 )
 def test_a_trial_is_disturbed_on_either_side_and_not_undisturbed_where_one_is_not_known(
-    server: float | None, load: float | None, found: bool | None
+    server: float | None, load: float | None, exceeded: bool | None
 ) -> None:
-    assert disturbed({"server": server, "load": load}, CORES) is found
+    foreign = {"server": server, "load": load}
+    found = judgements(foreign, None, CORES)[Disturbance.OTHER_PROGRAMS]
+    assert found.exceeded is exceeded
+    assert disturbed(foreign, None, CORES) == ((Disturbance.OTHER_PROGRAMS,) if exceeded else ())
 
 
 def test_one_busy_program_disturbs_many_cores_too() -> None:
     many = {"server": tuple(range(15)), "load": (15,)}
-    assert disturbed({"server": 1 / 15, "load": 0.0}, many) is True
-    assert disturbed({"server": 0.4 / 15, "load": 0.0}, many) is False
-    assert bound_share(1) == pytest.approx(0.1)
+    assert disturbed({"server": 1 / 15, "load": 0.0}, None, many)
+    assert not disturbed({"server": 0.4 / 15, "load": 0.0}, None, many)
+    assert bound_share(FOREIGN_SHARE, 1) == pytest.approx(0.1)
 
 
-def test_a_share_that_is_not_known_is_never_called_zero() -> None:
-    assert foreign_in_words({"server": None, "load": 0.021}) == (
-        "an unknown share of the server's cores and 2.1 % of the load generator's"
-    )
+def test_a_machine_that_was_not_watched_is_not_judged() -> None:
+    assert judgements({}, None, CORES) == judgements({}, MachineState(), CORES) == {}
+
+
+@pytest.mark.parametrize(
+    ("state", "kinds"),
+    [
+        (MachineState(probe_ms=10.6, usual_probe_ms=10.3), ()),
+        (MachineState(probe_ms=18.0, usual_probe_ms=10.3), (Disturbance.SLOW_CORE,)),
+        (MachineState(probe_ms=18.0), ()),
+        (MachineState(steal_share={"server": 0.01, "load": 0.02}), ()),
+        (MachineState(steal_share={"server": 0.0, "load": 0.1}), (Disturbance.OTHER_GUESTS,)),
+        (MachineState(idle_cpu_share=0.014), ()),
+        (MachineState(idle_cpu_share=0.1), (Disturbance.IDLE_CONTENDERS,)),
+    ],
+)
+def test_what_the_machine_did_disturbs_a_trial_beyond_its_bound_only(
+    state: MachineState, kinds: tuple[Disturbance, ...]
+) -> None:
+    assert disturbed({"server": 0.0, "load": 0.0}, state, CORES) == kinds
+
+
+def test_a_probe_is_compared_with_the_median_of_those_before_once_they_are_enough() -> None:
+    assert usual_probe_ms([10.0, 10.1, 30.0, 9.9]) is None
+    assert usual_probe_ms([10.0, 10.1, 30.0, 9.9, 31.0]) == 10.1
 
 
 def test_a_run_without_disturbed_trials_has_nothing_to_tell() -> None:
-    assert disturbances_in_words([record((0.0, 0.0)), record(), record((None, None))]) is None
+    assert disturbances_told(*count_disturbances([record(), record(None, None)])) is None
 
 
-def test_a_run_tells_how_many_trials_were_repeated_and_which_are_not_used() -> None:
-    again = record((0.5, 0.0), (0.0, 0.0))
-    spoilt = [record((0.5, 0.0), trial_id=f"r{k}-mine-5rps") for k in range(7)]
-    told = disturbances_in_words([record((0.0, 0.0)), again, *spoilt])
+def test_a_run_tells_which_trials_are_not_used_and_by_what_they_were_disturbed() -> None:
+    slow = MachineState(probe_ms=18.0, usual_probe_ms=10.3)
+    spoilt = [record(0.5, trial_id=f"r{k}-mine-5rps") for k in range(1, 7)]
+    both = record(0.5, trial_id="r7-mine-5rps", machine=slow)
+    told = disturbances_told(*count_disturbances([record(), *spoilt, both]))
     assert told is not None
-    assert "1 trial was repeated until undisturbed" in told
-    assert "7 stayed disturbed and are not used (r0-mine-5rps, " in told
-    assert "r4-mine-5rps and 2 more)" in told
+    assert "disturbed in 7 trials, which are not used (r1-mine-5rps, " in told
+    assert "r5-mine-5rps and 2 more), by other programs (7), a slow core (1). " in told
 
 
-def test_one_trial_and_several_are_told_in_their_own_number() -> None:
-    again = record((0.5, 0.0), (0.0, 0.0))
-    told = disturbances_in_words([again, again, record((0.5, 0.0))])
+def test_one_disturbed_trial_is_told_in_its_own_number() -> None:
+    told = disturbances_told(*count_disturbances([record(0.5)]))
     assert told is not None
-    assert "2 trials were repeated until undisturbed, 1 stayed disturbed and is not used (" in told
+    assert "disturbed in 1 trial, which is not used (r1-mine-5rps), by " in told
+
+
+def test_what_disturbed_a_trial_is_said_with_its_bound() -> None:
+    slow = MachineState(probe_ms=18.0, usual_probe_ms=10.0)
+    assert disturbances_in_words(record(0.31, machine=slow)) == (
+        "other programs (31.0 %, bound 10.0 %), a slow core (1.8 times, bound 1.3 times)"
+    )
+    assert disturbances_in_words(record()) == ""

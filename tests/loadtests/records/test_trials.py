@@ -38,7 +38,7 @@ def test_a_share_of_cores_that_a_trial_did_not_have_is_refused(
     trial = TrialRecord(
         *("r1-a-30rps", "measurement", contender, Level("open", rate_rps=30), 1, 1, "failed"),
         cores=cores,
-        attempts_foreign_share=({"server": 0.2, "load": None},),
+        foreign_share={"server": 0.2, "load": None},
     )
     write_trial(tmp_path, trial)
     with pytest.raises(RecordError, match="the cores of 'server', and no such cores"):

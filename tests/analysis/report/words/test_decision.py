@@ -171,8 +171,8 @@ def test_the_sentences_above_all_others_come_from_codes(searched_summary):
     stored = json.loads(searched_summary.model_dump_json())
     stored["warnings"] = ["model_notes", "seeded_weights", "machine_disturbed"]
     stored["manifest"]["model"]["notes"] = ["a note"]
-    stored["disturbed"] = {"trial_ids": ["r1-a-50rps"], "n_repeated": 0}
+    stored["disturbed"] = {"trial_ids": ["r1-a-50rps"], "n_by_cause": {"slow_core": 1}}
     first, second, third = warnings(Summary.model_validate(stored))
     assert first == "a note"
     assert second.startswith("The weights are seeded")
-    assert "1 stayed disturbed and is not used (r1-a-50rps)" in third
+    assert "in 1 trial, which is not used (r1-a-50rps), by a slow core (1)" in third
