@@ -15,6 +15,7 @@ from loadtests.launch.artefacts import Artefacts, prepare
 from loadtests.launch.parity import ParityComparison, check_answers
 from loadtests.launch.server import RunningServer, launched
 from loadtests.measure.engines import EngineBench, WantedEngine, measured_engines
+from loadtests.measure.locust_process import LoadGenerator
 from loadtests.measure.replay import Attempt, replay
 from loadtests.plan.rounds import PlannedTrial
 from loadtests.records.engines import EngineFacts
@@ -66,3 +67,4 @@ class RunContext:
     gpu: Gpu | None
     run_id: str | None
     tools: Tools
+    generator: LoadGenerator

@@ -85,6 +85,7 @@ def _replayed(
         counters_after=attempt.counters_after,
         telemetry_sources=attempt.telemetry_sources,
         reply_lateness_p99_ms=reply_lateness_p99_ms(started.log),
+        clock_offsets=attempt.clock_offsets,
     )
     return completed, attempt
 
@@ -150,8 +151,6 @@ def _save(
     if last is not None:
         write_table(unfinished / "requests.parquet", last.rows, REQUESTS_SCHEMA)
         write_table(unfinished / "telemetry.parquet", last.telemetry, TELEMETRY_SCHEMA)
-    if (work / "locust.log").exists():
-        shutil.move(work / "locust.log", unfinished / "locust.log")
     if server_log.exists():
         shutil.copy(server_log, unfinished / "server.log")
     write_trial(unfinished, record)

@@ -82,6 +82,15 @@ class Phases:
 
 
 @dataclass(frozen=True)
+class ClockOffset:
+    """How far the monotonic clock of a load worker is ahead of that of the study, and within what
+    that is known. An offset within its uncertainty is that of processes which share a clock."""
+
+    offset_s: Finite
+    uncertainty_s: LengthS
+
+
+@dataclass(frozen=True)
 class ParityRecord:
     """Answers of before and during the load, compared with the reference answers; or, for a service
     with a model of its own ("consistency"), labels only, with its own answers of before the load.
@@ -134,6 +143,7 @@ class TrialRecord:
     ("server", "load") the share of its cores that went to others (loadtests.records.disturbance).
     client_failed: it failed by the load generator, and not by the server.
     reply_lateness_p99_ms: how late the replies of a simulated service left; null: not one.
+    clock_offsets: of each load worker, by its number in the column worker of requests.parquet.
     run_id None: made by an earlier version.
     """
 
@@ -160,6 +170,7 @@ class TrialRecord:
     telemetry_sources: Mapping[str, str | None] = field(default_factory=dict)
     client_failed: bool = False
     reply_lateness_p99_ms: Number | None = None
+    clock_offsets: Mapping[str, ClockOffset] = field(default_factory=dict)
     run_id: Name | None = None
     schema_version: int = SCHEMA_VERSION
 

@@ -10,6 +10,7 @@ from loadtests.host.cores import available_cores, running_on, split_cores
 from loadtests.host.locks import writing
 from loadtests.host.nvml import Gpu
 from loadtests.launch.artefacts import Artefacts
+from loadtests.measure.locust_process import LoadGenerator, load_generator
 from loadtests.measure.tools import RunContext, Tools
 from loadtests.plan.time_budget import plan_in_words
 from loadtests.records.packing import pack
@@ -24,6 +25,8 @@ from loadtests.run.stops import says_how_to_resume
 from loadtests.spec.experiment import Experiment
 from loadtests.spec.inputs import keep_inputs
 from servers.discovery import Contender
+
+LOCUST_LOG = Path("trials", ".locust.log")
 
 
 @contextmanager
@@ -42,7 +45,9 @@ def opened(
         tools.say(sentence)
     run_id = continued(options.resumed, manifest) if options.resumed else manifest["run_id"]
     folder = options.resumed or options.results / manifest["run_id"]
-    run = RunContext(folder, experiment, artefacts, cores, Gpu.find(), run_id, tools)
+    load = artefacts.traffic_path, cores["load"], experiment.load.workers
+    idle = LoadGenerator(*load, folder / LOCUST_LOG)
+    run = RunContext(folder, experiment, artefacts, cores, Gpu.find(), run_id, tools, idle)
     if options.budget:
         forecast = forecast_of(contenders, run, options.until_s)
         tools.say(
@@ -53,11 +58,12 @@ def opened(
             folder = begin_run(options.results, manifest)
             stack.enter_context(writing(folder, options.command))
             run = replace(run, folder=folder, run_id=folder.name)
+        generator = stack.enter_context(load_generator(*load, folder / LOCUST_LOG))
         stack.enter_context(says_how_to_resume(folder))
         stack.enter_context(running_on(cores["load"]))
         remove_unfinished(folder)
         keep_inputs(experiment, folder)
-        yield run
+        yield replace(run, generator=generator)
 
 
 def continued(folder: Path, manifest: Mapping[str, Any]) -> str | None:

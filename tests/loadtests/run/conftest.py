@@ -104,7 +104,7 @@ class Machine:
             steady_state(rows, trial.phases).send_lag_p99_ms if trial.level.mode == "open" else None
         )
         now = run.tools.now().isoformat(timespec="seconds")
-        return Attempt(now, rows, lag_ms, share, telemetry, {}, None, None)
+        return Attempt(now, rows, lag_ms, share, telemetry, {}, None, None, {})
 
     def measure_engines(
         self, wanted: Sequence[WantedEngine], bench: EngineBench, say: Callable[[str], None]
