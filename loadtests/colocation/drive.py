@@ -1,10 +1,10 @@
 """One measurement of co-location: a closed loop a model, all at once, and what it leaves."""
 
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
@@ -18,23 +18,26 @@ from loadtests.colocation.plan import (
     common_window,
 )
 from loadtests.colocation.requests import N_REQUESTS, Prepared
-from loadtests.generator.assignment import Assignment
 from loadtests.generator.schedule import closed_schedule
-from loadtests.generator.worker_rows import read_rows
 from loadtests.host.cores import disjoint
 from loadtests.host.nvml import Gpu
 from loadtests.launch.artefacts import Artefacts
 from loadtests.launch.server import RunningServer
-from loadtests.measure.locust_process import DriveError, assign, driving
+from loadtests.measure.locust_process import (
+    DriveError,
+    LoadGenerator,
+    Replayed,
+    load_generator,
+    slice_order,
+)
 from loadtests.measure.telemetry import Sampler
 from loadtests.records.running_totals import growth_within
 from loadtests.records.tables import REQUESTS_SCHEMA, TELEMETRY_SCHEMA, write_table
 from loadtests.records.trials import Level, Phases
 
-START_SPREAD_S = 2.0
-"""How far apart clients that are started together may begin; doubled where it did not do."""
+START_SPREAD_S = 1.0
+"""How far apart clients that are told together to begin may do so."""
 
-ATTEMPTS = 3
 TIMEOUT_S = 30.0
 
 
@@ -51,49 +54,62 @@ class Place:
 
 @dataclass(frozen=True)
 class Bench:
-    """A Triton at work with what is needed to load its models; rows go into folder."""
+    """A Triton at work with what is needed to load its models, a client for each; rows go into
+    folder."""
 
     server: RunningServer
     requests: Mapping[str, Prepared]
+    clients: Mapping[str, LoadGenerator]
     spec: ColocationSpec
     place: Place
     folder: Path
 
 
 def measure(bench: Bench, block: int, order: int, group: Group) -> ColocationMeasurement:
-    for attempt in range(ATTEMPTS):
-        spread_s = START_SPREAD_S * 2**attempt if len(group) > 1 else 0.0
-        with TemporaryDirectory(prefix="study-colocation-") as work:
-            samples = _drive(bench, block, group, spread_s, Path(work))
-            rows = {model: read_rows(Path(work) / model, 0.0) for model in group}
-        driven_s = WARMUP_S + bench.spec.seconds + spread_s
-        window = common_window([start for _, start in rows.values()], driven_s, bench.spec.seconds)
-        if window:
-            return _save(bench, block, order, group, rows, samples, window)
-    raise DriveError(
-        f"expected the clients of {', '.join(group)} to begin within {spread_s:g} s of each "
-        f"other, found them further apart {ATTEMPTS} times: end other programs and try again.",
-        (),
+    spread_s = START_SPREAD_S if len(group) > 1 else 0.0
+    with ThreadPoolExecutor(len(group)) as callers:
+        roles = {"server": bench.server.pid or 0} | {m: bench.clients[m].pid for m in group}
+        with Sampler(roles, bench.place.gpu) as sampler:
+            found = callers.map(lambda model: _drive(bench, block, model, spread_s), group)
+            replayed = dict(zip(group, found, strict=True))
+    samples = sampler.frame(0.0)
+    driven_s = WARMUP_S + bench.spec.seconds + spread_s
+    starts_s = [each.start_monotonic_s for each in replayed.values()]
+    window = common_window(starts_s, driven_s, bench.spec.seconds)
+    if window is None:
+        raise DriveError(
+            f"expected the clients of {', '.join(group)} to begin within {spread_s:g} s of each "
+            "other, found them further apart: end other programs and try again.",
+            (),
+        )
+    return _save(bench, block, order, group, replayed, samples, window)
+
+
+def _drive(bench: Bench, block: int, model: str, spread_s: float) -> Replayed:
+    """A closed loop for one model, which begins as soon as its client can."""
+    spec, requests = bench.spec, bench.requests[model]
+    order = slice_order(
+        replace(bench.server.address, foreign_wire=requests.wire),
+        Level("closed", concurrency=spec.callers),
+        Phases(WARMUP_S, spec.seconds + spread_s),
+        own_cores=disjoint(bench.place.cores),
+        timeout_s=TIMEOUT_S,
     )
+    return bench.clients[model].replay(order, closed_schedule(N_REQUESTS, (spec.seed, block)))
 
 
-def _drive(bench: Bench, block: int, group: Group, spread_s: float, work: Path) -> pd.DataFrame:
-    """One closed loop a model, all at once; returns what was sampled, t_s on the monotonic
-    clock."""
-    cores = _client_cores(bench.place)
+@contextmanager
+def opened_clients(
+    requests: Mapping[str, Prepared], place: Place, work: Path
+) -> Iterator[Mapping[str, LoadGenerator]]:
+    cores = _client_cores(place)
     with ExitStack() as stack:
-        drives = {}
-        for model in group:
-            (work / model).mkdir()
-            assignment = _assignment(bench, model, block, spread_s, work / model)
-            drives[model] = stack.enter_context(
-                driving(assignment, (cores[model],), work / model / "locust.log")
+        yield {
+            model: stack.enter_context(
+                load_generator(prepared.traffic, (cores[model],), 1, work / f"{model}-locust.log")
             )
-        roles = {"server": bench.server.pid or 0} | {m: drive.pid for m, drive in drives.items()}
-        sampler = stack.enter_context(Sampler(roles, bench.place.gpu))
-        for drive in drives.values():
-            drive.wait()
-    return sampler.frame(0.0)
+            for model, prepared in requests.items()
+        }
 
 
 def _client_cores(place: Place) -> dict[str, int]:
@@ -102,35 +118,21 @@ def _client_cores(place: Place) -> dict[str, int]:
     return {model: cores[k % len(cores)] for k, model in enumerate(MODELS)}
 
 
-def _assignment(bench: Bench, model: str, block: int, spread_s: float, work: Path) -> Assignment:
-    spec, requests = bench.spec, bench.requests[model]
-    return assign(
-        replace(bench.server.address, foreign_wire=requests.wire),
-        Level("closed", concurrency=spec.callers),
-        Phases(WARMUP_S, spec.seconds + spread_s),
-        closed_schedule(N_REQUESTS, (spec.seed, block)),
-        requests.traffic,
-        work,
-        own_cores=disjoint(bench.place.cores),
-        timeout_s=TIMEOUT_S,
-    )
-
-
 def _save(
     bench: Bench,
     block: int,
     order: int,
     group: Group,
-    rows: Mapping[str, tuple[pd.DataFrame, float]],
+    replayed: Mapping[str, Replayed],
     samples: pd.DataFrame,
     window: tuple[float, float],
 ) -> ColocationMeasurement:
     start_s, length_s = window
     name = f"{block}-{'+'.join(group)}"
-    for model, (frame, client_start_s) in rows.items():
+    for model, client in replayed.items():
         folder = bench.folder / name / model
         folder.mkdir(parents=True)
-        moved = in_window(frame, client_start_s - start_s, length_s)
+        moved = in_window(client.rows, client.start_monotonic_s - start_s, length_s)
         write_table(folder / "requests.parquet", moved, REQUESTS_SCHEMA)
     samples["t_s"] -= start_s
     write_table(bench.folder / name / "telemetry.parquet", samples, TELEMETRY_SCHEMA)

@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from loadtests.colocation.drive import Bench, Place, measure
+from loadtests.colocation.drive import Bench, Place, measure, opened_clients
 from loadtests.colocation.plan import (
     MODELS,
     WARMUP_S,
@@ -100,7 +100,8 @@ def _loaded_triton(
             )
             for model in MODELS
         }
-        yield Bench(server, requests, spec, place, folder)
+        clients = stack.enter_context(opened_clients(requests, place, Path(work)))
+        yield Bench(server, requests, clients, spec, place, folder)
 
 
 def _measure_all(bench: Bench) -> list[ColocationMeasurement]:

@@ -1,6 +1,6 @@
 """Locust's stock clients, used as documented: what the study's own are compared with.
 
-Started by loadtests/selfcheck/calibrate.py. As in the study, bodies are made beforehand and every
+loadtests/selfcheck/stock_client.py starts it. As in the study, bodies are made beforehand and every
 request becomes one raw row: here from Locust's request events, sent_s being done_s minus the
 response time that Locust measured, and scheduled_s the same, since this load is closed-loop.
 """
@@ -19,7 +19,8 @@ from locust import FastHttpUser, User, constant, events, task
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 
-from loadtests.generator.assignment import Assignment, Row, write_rows
+from loadtests.generator.rows import Row, packed
+from loadtests.records.atomic import replacing
 from loadtests.records.trials import CLIENT_LIMIT
 from loadtests.wire.client_limits import exhausted_in, failure_status
 from loadtests.wire.formats import HTTP_PATH
@@ -35,14 +36,18 @@ grpc.experimental.gevent.init_gevent()
 
 @events.init_command_line_parser.add_listener
 def add_arguments(parser: LocustArgumentParser) -> None:
-    parser.add_argument("--assignment", required=True, help="JSON file written by the study")
+    parser.add_argument("--traffic", required=True, help="traffic.jsonl of the study")
+    parser.add_argument("--protocol", required=True)
+    parser.add_argument("--seconds", type=float, required=True)
+    parser.add_argument("--rows", required=True, help="file that receives the start and the rows")
 
 
 @events.init.add_listener
 def record(environment: Environment, **_: Any) -> None:
-    """Once all users are there: one row a request event, for as long as the assignment says."""
-    assignment = _assignment(environment)
-    _prepared(assignment.traffic, assignment.protocol)
+    """Once all users are there: one row a request event, for as long as asked."""
+    options = environment.parsed_options
+    assert options is not None  # the command line was read
+    _prepared(options.traffic, options.protocol)
     rows: list[Row] = []
 
     def on_start(**_: Any) -> None:
@@ -55,12 +60,13 @@ def record(environment: Environment, **_: Any) -> None:
             rows.append(Row(len(rows), 0, sent_s, sent_s, done_s, status))
 
         def finish() -> None:
-            write_rows(Path(assignment.out_dir), 0, start_s, rows)
+            with replacing(Path(options.rows)) as unfinished:
+                unfinished.write_bytes(b"%r\n" % start_s + packed(rows))
             assert environment.runner is not None  # it has spawned its users
             environment.runner.quit()
 
         environment.events.request.add_listener(on_request)
-        gevent.spawn_later(assignment.duration_s, finish)
+        gevent.spawn_later(options.seconds, finish)
 
     environment.events.spawning_complete.add_listener(on_start)
 
@@ -69,12 +75,6 @@ def _failure_status(error: BaseException) -> str:
     if isinstance(error, tritonclient.grpc.InferenceServerException):
         return "connection" if exhausted_in(str(error)) is None else CLIENT_LIMIT
     return failure_status(error)
-
-
-@cache
-def _assignment(environment: Environment) -> Assignment:
-    assert environment.parsed_options is not None  # the command line was read
-    return Assignment.load(Path(environment.parsed_options.assignment))
 
 
 @cache
@@ -91,8 +91,8 @@ class _Stock(User):
     wait_time = constant(0)
 
     def on_start(self) -> None:
-        assignment = _assignment(self.environment)
-        self._requests = cycle(_prepared(assignment.traffic, assignment.protocol))
+        options = self.environment.parsed_options
+        self._requests = cycle(_prepared(options.traffic, options.protocol))
 
 
 class StockHttp(_Stock, FastHttpUser):

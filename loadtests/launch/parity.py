@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from loadtests.generator.assignment import ANSWER_SAMPLE_EVERY
 from loadtests.generator.schedule import Schedule
+from loadtests.generator.slice_order import ANSWER_SAMPLE_EVERY
 from loadtests.records.trials import ParityRecord
 from loadtests.spec.external import ExternalContender
 from loadtests.wire.address import Address

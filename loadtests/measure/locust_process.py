@@ -1,31 +1,44 @@
-"""Runs Locust, headless and as its own process, on one assignment."""
+"""The load generator of a run: Locust, started once, which replays one slice after another."""
 
-import contextlib
+import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
+import pandas as pd
 import psutil
 
-from loadtests.generator.assignment import Assignment
+from loadtests.generator.channel import Channel, ChannelClosed
+from loadtests.generator.rows import merged
 from loadtests.generator.schedule import Schedule
+from loadtests.generator.slice_order import SliceOrder
 from loadtests.host.process_group import stop
-from loadtests.launch.server import HOST, LOG_TAIL_LINES, free_ports
-from loadtests.records.trials import Level, Phases
+from loadtests.launch.server import HOST, free_ports, log_tail
+from loadtests.records.trials import ClockOffset, Level, Phases
 from loadtests.wire.address import Address
 from servers.confine import confined
 
-_GENERATOR = Path(__file__).parents[1] / "generator"
-REPLAY_FILE = _GENERATOR / "replay_locustfile.py"
-STOCK_FILE = _GENERATOR / "stock_users.py"
-STOCK_USERS = {"http-json": "StockHttp", "kserve-grpc": "StockGrpc"}
+REPLAY_FILE = Path(__file__).parents[1] / "generator" / "replay_locustfile.py"
+
+READY_WITHIN_S = 60.0
+JOIN_WITHIN_S = 600.0
+"""The same where workers on other hosts have to be started by hand."""
+
+SPARE_S = 30.0
+"""Beyond the slice and the timeout of its last request: for the rows to be handed over."""
+
+_NOT_AS_EXPECTED = (ValueError, TypeError, LookupError, EOFError, OSError, zipfile.BadZipFile)
 
 
 class DriveError(RuntimeError):
-    """Locust did not finish its assignment; log_tail holds the last lines it wrote.
+    """Locust did not replay a slice; log_tail holds the last lines it wrote.
 
     client_failed: it was Locust that failed, and not the server."""
 
@@ -37,123 +50,208 @@ class DriveError(RuntimeError):
         self.log_tail = log_tail
 
 
-class Drive:
-    """A Locust run in progress."""
+@dataclass(frozen=True)
+class Replayed:
+    """rows as REQUESTS_SCHEMA; clock_offsets of each load worker against the leading process, whose
+    clock is the study's and has the start on it."""
 
-    def __init__(self, process: psutil.Popen, assignment: Assignment, log: Path) -> None:
-        self._process = process
-        self._assignment = assignment
-        self._log = log
+    rows: pd.DataFrame
+    start_monotonic_s: float
+    clock_offsets: Mapping[str, ClockOffset]
+
+
+@dataclass(frozen=True)
+class Listen:
+    """Where load workers on other hosts join."""
+
+    host: str
+    port: int
+
+    @property
+    def join_command(self) -> str:
+        """To be run on each of those hosts."""
+        where = f"--master-host {self.host} --master-port {self.port}"
+        return f"python -m loadtests.generator.locust_command -f - --worker {where}"
+
+
+class LoadGenerator:
+    """Starts Locust when it is first needed; and again after a slice that failed or was cut off, of
+    which rows may still come."""
+
+    def __init__(
+        self,
+        traffic: Path,
+        cores: Sequence[int],
+        workers: int,
+        log: Path,
+        listen: Listen | None = None,
+    ) -> None:
+        arguments = [
+            *("-f", str(REPLAY_FILE), "--traffic", str(traffic.absolute())),
+            *("--users", str(workers), "--spawn-rate", str(workers)),
+            *_as_leader(workers, listen),
+        ]
+        self._start = partial(_Locust, arguments, cores, log, workers)
+        self._ready_within_s = JOIN_WITHIN_S if listen else READY_WITHIN_S
+        self._locust: _Locust | None = None
 
     @property
     def pid(self) -> int:
-        return int(self._process.pid)
+        """Of the leading Locust process, which is ready."""
+        return int(self._ready().process.pid)
 
-    def wait(self) -> None:
-        """Until every worker has written its rows; DriveError when that does not come about."""
-        limit_s = self._assignment.duration_s + 2 * self._assignment.timeout_s + 60
-        with contextlib.suppress(psutil.TimeoutExpired, subprocess.TimeoutExpired):
-            self._process.wait(limit_s)
-        found = len(list(Path(self._assignment.out_dir).glob("rows-*.npz")))
-        if found < self._assignment.workers:
-            raise DriveError(
-                f"expected rows from {self._assignment.workers} Locust processes within "
-                f"{limit_s:.0f} s, found {found} (exit code {self._process.poll()}).",
-                tuple(self._log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:]),
-                client_failed=True,
+    def replay(self, order: SliceOrder, schedule: Schedule) -> Replayed:
+        """Returns once the last request was answered or its time was up. DriveError where Locust
+        failed; the next slice has a new one."""
+        locust = self._ready()
+        try:
+            return locust.replay(order, schedule)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Ends Locust, if it runs, and all that belongs to it."""
+        if self._locust:
+            self._locust.close()
+            self._locust = None
+
+    def _ready(self) -> "_Locust":
+        if self._locust and self._locust.process.poll() is not None:
+            self.close()  # it ended between two slices
+        if self._locust is None:
+            self._locust = self._start()
+            try:
+                self._locust.heard("the start", self._ready_within_s)
+            except BaseException:
+                self.close()
+                raise
+        return self._locust
+
+
+class _Locust:
+    """The leading process of one Locust. arguments: of its command line, beside the channel."""
+
+    def __init__(
+        self, arguments: Sequence[str], cores: Sequence[int], log: Path, workers: int
+    ) -> None:
+        self._folder = TemporaryDirectory(prefix="study-locust-")
+        ours, theirs = socket.socketpair()
+        with theirs:
+            command = [*arguments, "--channel", str(theirs.fileno())]
+            self.process = started_locust(
+                command, cores, Path(self._folder.name), log, (theirs.fileno(),)
             )
+        self._channel = Channel(ours)
+        self._log, self._workers = log, workers
+
+    def replay(self, order: SliceOrder, schedule: Schedule) -> Replayed:
+        within_s = order.duration_s + order.timeout_s + SPARE_S
+        with suppress(OSError):  # that it has ended is found, and said, below
+            parts = [schedule.times_s.tobytes(), schedule.text_ids.tobytes()]
+            self._channel.send(asdict(order), parts)
+        head, parts = self.heard("the rows", within_s)
+        try:
+            offsets = [ClockOffset(**offset) for offset in head["clock_offsets"]]
+            by_worker = {str(worker): offset for worker, offset in enumerate(offsets)}
+            return Replayed(merged(parts, order.warmup_s), float(head["start_s"]), by_worker)
+        except _NOT_AS_EXPECTED as error:
+            raise self._failed("the rows", within_s, f"something else ({error!r})") from error
+
+    def heard(self, what: str, within_s: float) -> tuple[Mapping[str, Any], list[bytes]]:
+        """The next thing that Locust says, which is expected to be this."""
+        try:
+            head, parts = self._channel.receive(within_s)
+        except TimeoutError as error:
+            raise self._failed(what, within_s, "none") from error
+        except (ChannelClosed, OSError) as error:
+            with suppress(psutil.TimeoutExpired, subprocess.TimeoutExpired):
+                self.process.wait(1.0)
+            raise self._failed(
+                what, within_s, f"its end (exit code {self.process.poll()})"
+            ) from error
+        except (ValueError, TypeError) as error:
+            raise self._failed(what, within_s, f"something else ({error!r})") from error
+        if "failed" in head:
+            raise self._failed(what, within_s, f"that {head['failed']}")
+        return head, parts
+
+    def close(self) -> None:
+        self._channel.close()
+        stop(self.process, within_s=3.0)
+        self._folder.cleanup()
+
+    def _failed(self, what: str, within_s: float, found: str) -> DriveError:
+        return DriveError(
+            f"expected {what} of {self._workers} Locust processes within {within_s:.0f} s, found "
+            f"{found}; what Locust wrote last may say why.",
+            log_tail(self._log),
+            client_failed=True,
+        )
 
 
-def assign(
-    address: Address,
-    level: Level,
-    phases: Phases,
-    schedule: Schedule,
-    traffic: Path,
-    work: Path,
-    *,
-    own_cores: bool,
-    timeout_s: float,
-    workers: int = 1,
-) -> Assignment:
-    """An assignment that leaves its rows in work, an existing folder; its schedule is written."""
-    schedule_path = work / "schedule.npz"
-    schedule.save(schedule_path)
-    return Assignment(
+@contextmanager
+def load_generator(
+    traffic: Path, cores: Sequence[int], workers: int, log: Path, listen: Listen | None = None
+) -> Iterator[LoadGenerator]:
+    """Locust for all slices of this block, on these cores; afterwards stopped, however it ends.
+
+    listen: its workers are not started here but join there; a new Locust waits for them again.
+    """
+    with closing(LoadGenerator(traffic, cores, workers, log, listen)) as generator:
+        yield generator
+
+
+def _as_leader(workers: int, listen: Listen | None) -> list[str]:
+    if listen:
+        host, port, how = listen.host, listen.port, ["--master", "--expect-workers", str(workers)]
+    elif workers > 1:
+        # Locust's default port is one for the whole machine: a second run there would fail.
+        host, port = HOST, free_ports(()).main
+        how = ["--processes", str(workers), "--master-port", str(port)]
+    else:
+        return []
+    return [*how, "--master-bind-host", host, "--master-bind-port", str(port)]
+
+
+def started_locust(
+    arguments: Sequence[str],
+    cores: Sequence[int],
+    folder: Path,
+    log: Path,
+    descriptors: Sequence[int] = (),
+) -> psutil.Popen:
+    """Locust, headless, in a session of its own; folder is empty, or holds what is its own: Locust
+    imports from there, and reads a locust.conf."""
+    command = [
+        *(sys.executable, "-m", "loadtests.generator.locust_command", "--headless"),
+        *(*arguments, "--exit-code-on-error", "0", "--only-summary", "--loglevel", "WARNING"),
+    ]
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        return psutil.Popen(
+            confined(command, cores),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=folder,
+            pass_fds=descriptors,
+            start_new_session=True,
+        )
+
+
+def slice_order(
+    address: Address, level: Level, phases: Phases, *, own_cores: bool, timeout_s: float
+) -> SliceOrder:
+    return SliceOrder(
         protocol=address.protocol,
         host=address.host,
         port=address.port,
+        foreign_wire=asdict(address.foreign_wire) if address.foreign_wire else None,
         mode=level.mode,
         concurrency=level.concurrency or 0,
         warmup_s=phases.warmup_s,
         steady_s=phases.steady_s,
         timeout_s=timeout_s,
-        workers=workers,
-        traffic=str(traffic.absolute()),
-        schedule=str(schedule_path.absolute()),
-        out_dir=str(work.absolute()),
         own_cores=own_cores,
-        foreign_wire=asdict(address.foreign_wire) if address.foreign_wire else None,
     )
-
-
-def replay_arguments(assignment: Assignment) -> list[str]:
-    """The study's own dispatcher and clients: one Locust user a process."""
-    arguments = [
-        *("-f", str(REPLAY_FILE)),
-        *("--users", str(assignment.workers), "--spawn-rate", str(assignment.workers)),
-    ]
-    if assignment.workers > 1:
-        # Locust's default port is one for the whole machine: a second run there would fail.
-        port = str(free_ports(()).main)
-        arguments += ["--processes", str(assignment.workers), "--master-bind-host", HOST]
-        arguments += ["--master-bind-port", port, "--master-port", port]
-    return arguments
-
-
-def stock_arguments(assignment: Assignment) -> list[str]:
-    """Locust's stock client of the protocol in a closed loop, one user a caller."""
-    callers = str(assignment.concurrency)
-    return [
-        *("-f", str(STOCK_FILE), STOCK_USERS[assignment.protocol]),
-        *("--users", callers, "--spawn-rate", callers),
-    ]
-
-
-@contextmanager
-def driving(
-    assignment: Assignment,
-    cores: Sequence[int],
-    log: Path,
-    arguments: Callable[[Assignment], list[str]] = replay_arguments,
-) -> Iterator[Drive]:
-    """Locust at work on the assignment; afterwards stopped, however this block ends."""
-    folder = Path(assignment.out_dir)
-    assignment.save(folder / "assignment.json")
-    command = [
-        *(
-            sys.executable,
-            "-m",
-            "loadtests.generator.locust_command",
-            "--headless",
-            *arguments(assignment),
-        ),
-        *("--host", f"http://{assignment.host}:{assignment.port}"),
-        *("--assignment", str(folder / "assignment.json")),
-        *("--exit-code-on-error", "0", "--only-summary", "--loglevel", "WARNING"),
-        # The default stop timeout of 0 cuts the slowest replies off, and with them the tail.
-        *("--stop-timeout", str(int(assignment.timeout_s) + 10)),
-    ]
-    with log.open("ab") as output:
-        process = psutil.Popen(
-            confined(command, cores),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            cwd=folder,  # Locust imports from its working directory, and reads a locust.conf there
-            start_new_session=True,
-        )
-    try:
-        yield Drive(process, assignment, log)
-    finally:
-        stop(process, within_s=5.0)

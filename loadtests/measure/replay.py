@@ -1,24 +1,22 @@
 """One replay of a trial's schedule against a server that is ready: what was asked and consumed."""
 
-import shutil
 from collections.abc import Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from loadtests.generator.assignment import Assignment
 from loadtests.generator.schedule import Schedule
-from loadtests.generator.worker_rows import read_rows
 from loadtests.host.cores import disjoint
 from loadtests.launch.server import CANARY_TEXT, RunningServer
-from loadtests.measure.locust_process import DriveError, assign, driving
+from loadtests.measure.locust_process import DriveError, slice_order
+from loadtests.measure.machine import MachineWatch
 from loadtests.measure.telemetry import Sampler, process_roles
 from loadtests.plan.rounds import PlannedTrial
 from loadtests.records.disturbance import foreign_shares
 from loadtests.records.steady_state import steady_state
+from loadtests.records.trials import ClockOffset, MachineState
 from loadtests.spec.external import ExternalContender, is_loopback
 from loadtests.wire.probe import open_probe, settled_counters
 
@@ -36,64 +34,57 @@ class Attempt:
     rows: pd.DataFrame
     lag_p99_ms: float | None
     foreign_share: Mapping[str, float | None]
+    machine: MachineState
     telemetry: pd.DataFrame
     telemetry_sources: Mapping[str, str | None]
     counters_before: Mapping[str, Any] | None
     counters_after: Mapping[str, Any] | None
+    clock_offsets: Mapping[str, ClockOffset]
 
 
 def replay(
     trial: PlannedTrial, server: RunningServer, schedule: Schedule, context: "RunContext"
 ) -> Attempt:
     """Raises DriveError or ProbeError where the load generator or the server failed."""
-    work = work_folder(trial, context)
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
-    assignment = _assignment(trial, server, schedule, context)
+    order = slice_order(
+        server.address,
+        trial.level,
+        trial.phases,
+        own_cores=disjoint(context.cores),
+        timeout_s=context.experiment.load.request_timeout_s,
+    )
+    roles = process_roles(server.contender, server.pid, context.generator.pid)
     cores = _watched_cores(trial, context)
     _settle(server)
     started_at = context.tools.now().isoformat(timespec="seconds")
     before = settled_counters(server.address, SETTLE_WITHIN_S)
-    with ExitStack() as stack:
-        log = work / "locust.log"
-        drive = stack.enter_context(driving(assignment, context.cores["load"], log))
-        roles = process_roles(server.contender, server.pid, drive.pid)
-        sampler = stack.enter_context(Sampler(roles, context.gpu, cores))
-        drive.wait()
+    idle = {name: pid for name, pid in context.residents.items() if pid != server.pid}
+    with (
+        MachineWatch(idle, cores, context.probes_ms) as watch,
+        Sampler(roles, context.gpu, cores) as sampler,
+    ):
+        replayed = context.generator.replay(order, schedule)
     if not server.alive():
         raise DriveError("the server exited during the trial.", server.log_tail())
     if broken := server.broken():
         raise DriveError(broken, server.log_tail())
     after = settled_counters(server.address, SETTLE_WITHIN_S)
-    rows, start_s = read_rows(work, assignment.warmup_s)
+    rows = replayed.rows
     rows["n_tokens"] = [context.artefacts.texts[text_id].n_tokens for text_id in rows["text_id"]]
-    samples, end_s = sampler.frame(start_s), assignment.warmup_s + assignment.steady_s
+    samples = sampler.frame(replayed.start_monotonic_s)
     return Attempt(
         started_at,
         rows,
         steady_state(rows, trial.phases).send_lag_p99_ms if trial.level.mode == "open" else None,
-        foreign_shares(samples, cores, assignment.warmup_s, end_s),
+        foreign_shares(
+            *(samples, cores, order.warmup_s, order.duration_s, watch.state.idle_cpu_share)
+        ),
+        watch.state,
         samples,
         sampler.sources,
         before,
         after,
-    )
-
-
-def _assignment(
-    trial: PlannedTrial, server: RunningServer, schedule: Schedule, context: "RunContext"
-) -> Assignment:
-    load = context.experiment.load
-    return assign(
-        server.address,
-        trial.level,
-        trial.phases,
-        schedule,
-        context.artefacts.traffic_path,
-        work_folder(trial, context),
-        own_cores=disjoint(context.cores),
-        timeout_s=load.request_timeout_s,
-        workers=load.workers,
+        replayed.clock_offsets,
     )
 
 

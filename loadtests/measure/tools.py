@@ -16,6 +16,7 @@ from loadtests.launch.artefacts import Artefacts, prepare
 from loadtests.launch.parity import ParityComparison, check_answers
 from loadtests.launch.server import RunningServer, launched
 from loadtests.measure.engines import EngineBench, WantedEngine, measured_engines
+from loadtests.measure.locust_process import LoadGenerator
 from loadtests.measure.replay import Attempt, replay
 from loadtests.plan.rounds import PlannedTrial
 from loadtests.records.engines import EngineFacts
@@ -61,7 +62,7 @@ class Tools:
 @dataclass(frozen=True)
 class RunContext:
     """Everything a slice needs beside its own plan. residents: by contender that is up, the root of
-    its processes."""
+    its processes. probes_ms: of the machine, before each slice so far."""
 
     folder: Path
     experiment: Experiment
@@ -70,4 +71,6 @@ class RunContext:
     gpu: Gpu | None
     run_id: str | None
     tools: Tools
+    generator: LoadGenerator
     residents: Mapping[str, int] = field(default_factory=dict)
+    probes_ms: Sequence[float] = ()

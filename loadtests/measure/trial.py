@@ -60,11 +60,13 @@ def _replayed(
         schedule_digest=schedule.digest,
         send_lag_p99_ms=attempt.lag_p99_ms,
         foreign_share=attempt.foreign_share,
+        machine=attempt.machine,
         parity=expected.judge(attempt.rows),
         counters_before=attempt.counters_before,
         counters_after=attempt.counters_after,
         telemetry_sources=attempt.telemetry_sources,
         reply_lateness_p99_ms=reply_lateness_p99_ms(started.log),
+        clock_offsets=attempt.clock_offsets,
     )
     return completed, attempt
 
@@ -123,8 +125,6 @@ def _save(
     if last is not None:
         write_table(unfinished / "requests.parquet", last.rows, REQUESTS_SCHEMA)
         write_table(unfinished / "telemetry.parquet", last.telemetry, TELEMETRY_SCHEMA)
-    if (work / "locust.log").exists():
-        shutil.move(work / "locust.log", unfinished / "locust.log")
     if record.status == "failed" and server_log.exists():
         shutil.copy(server_log, unfinished / "server.log")
     write_trial(unfinished, record)

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, GetPydanticSchema
+from pydantic import BaseModel, ConfigDict, Field, GetPydanticSchema
 from pydantic_core.core_schema import no_info_after_validator_function
 
 from loadtests.records.stored import (
@@ -79,6 +79,15 @@ class Phases:
     warmup_s: LengthS
     steady_s: WindowS
     drain_s: LengthS = 0.0
+
+
+@dataclass(frozen=True)
+class ClockOffset:
+    """How far the monotonic clock of a load worker is ahead of that of the study, and within what
+    that is known. An offset within its uncertainty is that of processes which share a clock."""
+
+    offset_s: Finite
+    uncertainty_s: LengthS
 
 
 @dataclass(frozen=True)
@@ -178,6 +187,7 @@ class TrialRecord:
     attempt: 2 where machine or client spoilt the first one of this round.
     resident: the contenders that were up beside this one, itself among them.
     reply_lateness_p99_ms: how late the replies of a simulated service left; null: not one.
+    clock_offsets: of each load worker, by its number in the column worker of requests.parquet.
     run_id None: made by an earlier version.
     """
 
@@ -207,6 +217,7 @@ class TrialRecord:
     client_failed: bool = False
     reply_lateness_p99_ms: Number | None = None
     resident: tuple[Name, ...] = ()
+    clock_offsets: Mapping[str, ClockOffset] = field(default_factory=dict)
     run_id: Name | None = None
     schema_version: int = SCHEMA_VERSION
 

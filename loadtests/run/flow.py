@@ -65,8 +65,9 @@ def _measure(
 ) -> None:
     began_s = run.tools.clock()
     with residents.serving(trial.contender) as started:
-        now = replace(run, residents=residents.pids())
-        record = measure(trial, rotation.history.next_order, started, now)
+        history = rotation.history
+        now = replace(run, residents=residents.pids(), probes_ms=history.probes_ms)
+        record = measure(trial, history.next_order, started, now)
     rotation.note(trial, record, run.tools.clock() - began_s)
 
 

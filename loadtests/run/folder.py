@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from loadtests.host.cores import available_cores, running_on, split_cores
 from loadtests.host.locks import writing
 from loadtests.host.nvml import Gpu
 from loadtests.launch.artefacts import Artefacts
+from loadtests.measure.locust_process import load_generator
 from loadtests.measure.tools import RunContext, Tools
 from loadtests.plan.rounds import expected_lengths_s
 from loadtests.plan.time_budget import plan_in_words
@@ -24,6 +24,8 @@ from loadtests.run.stops import says_how_to_resume
 from loadtests.spec.experiment import Experiment
 from loadtests.spec.inputs import keep_inputs
 from servers.discovery import Contender
+
+LOCUST_LOG = Path("trials", ".locust.log")
 
 
 @contextmanager
@@ -41,22 +43,22 @@ def opened(
     for sentence in shortages(experiment, limits_in_force()):
         tools.say(sentence)
     run_id = continued(options.resumed, manifest) if options.resumed else manifest["run_id"]
-    folder = options.resumed or options.results / manifest["run_id"]
-    run = RunContext(folder, experiment, artefacts, cores, Gpu.find(), run_id, tools)
-    budget = options.budget(experiment)
     if not options.resumed:
         before_s, round_s = expected_lengths_s(experiment, contenders, options.one_at_a_time)
+        budget = options.budget(experiment)
         tools.say(plan_in_words(budget, tools.clock(), before_s, round_s))
     with ExitStack() as stack:
+        folder = options.resumed or begin_run(options.results, manifest)
         if not options.resumed:
-            folder = begin_run(options.results, manifest)
             stack.enter_context(writing(folder, options.command))
-            run = replace(run, folder=folder, run_id=folder.name)
         stack.enter_context(says_how_to_resume(folder))
         stack.enter_context(running_on(cores["load"]))
         remove_unfinished(folder)
         keep_inputs(experiment, folder)
-        yield run
+        load = artefacts.traffic_path, cores["load"], experiment.load.workers
+        generator = stack.enter_context(load_generator(*load, folder / LOCUST_LOG))
+        run_id = run_id if options.resumed else folder.name
+        yield RunContext(folder, experiment, artefacts, cores, Gpu.find(), run_id, tools, generator)
 
 
 def continued(folder: Path, manifest: Mapping[str, Any]) -> str | None:

@@ -56,6 +56,12 @@ class History:
         """Behind every slice that is there, however many failed ones a resumed run has removed."""
         return 1 + max((record.order for record in self.records.values()), default=0)
 
+    @property
+    def probes_ms(self) -> list[float]:
+        """How long the fixed piece of work took before each slice."""
+        states = (record.machine for record in self.records.values())
+        return [state.probe_ms for state in states if state and state.probe_ms]
+
     def add(self, record: TrialRecord) -> None:
         """Takes note of a slice that was saved."""
         self.records[record.trial_id] = record

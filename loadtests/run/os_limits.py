@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from loadtests.generator.assignment import MAX_IN_FLIGHT
+from loadtests.generator.slice_order import MAX_IN_FLIGHT
 from loadtests.spec.experiment import Experiment
 from loadtests.wire.client_limits import REMEDIES
 

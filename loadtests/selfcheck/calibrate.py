@@ -4,7 +4,6 @@ calibration.json holds created_at, command, machine, versions, git, cores (core 
 and "load"), rows (the fields of Calibrated) and budgets (the fields of Budget).
 """
 
-import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -12,11 +11,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from loadtests.generator.schedule import Schedule, closed_schedule, open_schedule
-from loadtests.generator.worker_rows import read_rows
 from loadtests.host.cores import disjoint
 from loadtests.launch.server import RunningServer, launched
-from loadtests.measure.locust_process import assign, driving, replay_arguments, stock_arguments
+from loadtests.measure.locust_process import LoadGenerator, load_generator, slice_order
 from loadtests.measure.telemetry import Sampler, process_roles
 from loadtests.records.arrivals import Poisson
 from loadtests.records.atomic import whole_or_gone
@@ -33,6 +33,7 @@ from loadtests.selfcheck.calibration import (
     load_label,
     summarise,
 )
+from loadtests.selfcheck.stock_client import stock_client
 from servers.discovery import discover
 
 SERVERS = ("null-http", "null-grpc")
@@ -44,11 +45,16 @@ OPEN_STEADY_S = 3.0
 TIMEOUT_S = 10.0
 
 
+Driven = tuple[pd.DataFrame, float, Sampler]
+"""Rows, their start on the monotonic clock, and what was sampled meanwhile."""
+
+
 @dataclass(frozen=True)
 class Bench:
     """A null server at work and what is needed to load it."""
 
     server: RunningServer
+    generator: LoadGenerator
     traffic: Path
     n_texts: int
     cores: Mapping[str, Sequence[int]]
@@ -65,14 +71,17 @@ def calibrate(
     """About a minute. For each protocol the ceilings of the study's client and of the stock one,
     then the study's client alone: with one caller, at a low rate, at half its ceiling."""
     found: list[Calibrated] = []
-    with tempfile.TemporaryDirectory() as folder:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        load_generator(traffic, cores["load"], 1, Path(folder) / "locust.log") as generator,
+    ):
         for name in SERVERS:
             say(f"{name}: starting")
             contender, log = discover()[name], Path(folder) / f"{name}.log"
             with launched(
                 contender, model_dir=Path(folder), cores=cores["server"], log=log
             ) as server:
-                bench = Bench(server, traffic, n_texts, cores, seed)
+                bench = Bench(server, generator, traffic, n_texts, cores, seed)
                 found += _calibrate_protocol(bench, say)
     return found
 
@@ -117,33 +126,43 @@ def _calibrate_protocol(bench: Bench, say: Callable[[str], None]) -> list[Calibr
 
 
 def _drive(bench: Bench, kind: ClientKind, level: Level, steady_s: float) -> Round:
-    work, phases = Path(tempfile.mkdtemp(prefix="study-calibrate-")), Phases(WARMUP_S, steady_s)
-    try:
-        assignment = assign(
-            bench.server.address,
-            level,
-            phases,
-            _schedule(level, WARMUP_S + steady_s, bench),
-            bench.traffic,
-            work,
-            own_cores=disjoint(bench.cores),
-            timeout_s=TIMEOUT_S,
-        )
-        arguments = stock_arguments if kind == "stock" else replay_arguments
-        log = work / "locust.log"
-        with driving(assignment, bench.cores["load"], log, arguments) as drive:
-            roles = process_roles(bench.server.contender, bench.server.pid, drive.pid)
-            with Sampler(roles, None) as sampler:
-                drive.wait()
-        rows, start_s = read_rows(work, WARMUP_S)
-        samples, end_s = sampler.frame(start_s), WARMUP_S + steady_s
-        cpu_s = {
-            role: growth_within(samples, f"{role}_cpu_s", WARMUP_S, end_s)
-            for role in ("server", "load")
-        }
-        return Round(steady_state(rows, phases), cpu_s)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+    phases, end_s = Phases(WARMUP_S, steady_s), WARMUP_S + steady_s
+    drive = _drive_stock if kind == "stock" else _drive_study
+    rows, start_s, sampler = drive(bench, level, phases)
+    samples = sampler.frame(start_s)
+    cpu_s = {
+        role: growth_within(samples, f"{role}_cpu_s", WARMUP_S, end_s)
+        for role in ("server", "load")
+    }
+    return Round(steady_state(rows, phases), cpu_s)
+
+
+def _drive_study(bench: Bench, level: Level, phases: Phases) -> Driven:
+    order = slice_order(
+        bench.server.address,
+        level,
+        phases,
+        own_cores=disjoint(bench.cores),
+        timeout_s=TIMEOUT_S,
+    )
+    schedule = _schedule(level, order.duration_s, bench)
+    with _sampling(bench, bench.generator.pid) as sampler:
+        replayed = bench.generator.replay(order, schedule)
+    return replayed.rows, replayed.start_monotonic_s, sampler
+
+
+def _drive_stock(bench: Bench, level: Level, phases: Phases) -> Driven:
+    callers, cores = level.concurrency or 0, bench.cores["load"]
+    with (
+        stock_client(bench.server.address, callers, phases, bench.traffic, cores) as client,
+        _sampling(bench, client.pid) as sampler,
+    ):
+        rows, start_s = client.rows()
+    return rows, start_s, sampler
+
+
+def _sampling(bench: Bench, client: int) -> Sampler:
+    return Sampler(process_roles(bench.server.contender, bench.server.pid, client), None)
 
 
 def _schedule(level: Level, duration_s: float, bench: Bench) -> Schedule:

@@ -15,7 +15,7 @@ from loadtests.host.cores import disjoint, running_on
 from loadtests.launch.artefacts import Artefacts
 from loadtests.launch.parity import check_answers, expected_answers, judge
 from loadtests.launch.server import LaunchError, RunningServer, launched
-from loadtests.measure.locust_process import DriveError
+from loadtests.measure.locust_process import DriveError, LoadGenerator, load_generator
 from loadtests.records.arrivals import Poisson
 from loadtests.records.atomic import whole_or_gone
 from loadtests.records.trials import Level, write_json
@@ -130,10 +130,15 @@ def _check_one(
             )
         )
         _require_parity(server, place.artefacts)
+        generator = stack.enter_context(
+            load_generator(
+                place.artefacts.traffic_path, place.cores["load"], 1, folder / "locust.log"
+            )
+        )
         for number in range(1, spec.rounds + 1):
             work = folder / str(number)
             work.mkdir()
-            measured = _round(server, tool, spec, number, place, work)
+            measured = _round(server, tool, generator, spec, number, place, work)
             if broken := server.broken():
                 raise LaunchError(broken, server.log_tail())
             for pair in measured:
@@ -149,7 +154,13 @@ def _require_parity(server: RunningServer, artefacts: Artefacts) -> None:
 
 
 def _round(
-    server: RunningServer, tool: Tool, spec: CrosscheckSpec, number: int, place: Place, work: Path
+    server: RunningServer,
+    tool: Tool,
+    generator: LoadGenerator,
+    spec: CrosscheckSpec,
+    number: int,
+    place: Place,
+    work: Path,
 ) -> list[ToolPair]:
     level = spec.level(server.contender.protocol)
     schedule = spec.schedule(level, number, len(place.artefacts.texts))
@@ -161,9 +172,9 @@ def _round(
     tool_first = bool(number % 2)
     if tool_first:
         measured = {name: _settled(load, run) for name, run in runs.items()}
-        own = _settled(load, partial(measure_own, load))
+        own = _settled(load, partial(measure_own, generator, load))
     else:
-        own = _settled(load, partial(measure_own, load))
+        own = _settled(load, partial(measure_own, generator, load))
         measured = {name: _settled(load, runs[name]) for name in reversed(runs)}
     as_tool = own.figures() if level.mode == "open" else own.figures(wrk_tool.corrected)
     first: Literal["tool", "own"] = "tool" if tool_first else "own"

@@ -3,8 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from loadtests.generator.worker_rows import read_rows
-from loadtests.measure.locust_process import assign, driving
+from loadtests.measure.locust_process import LoadGenerator, slice_order
 from loadtests.records.percentiles import FloatArray, in_ms, nearest_rank
 from loadtests.records.steady_state import SteadyState, steady_state
 from loadtests.records.trials import Phases
@@ -41,20 +40,11 @@ class OwnRun:
         )
 
 
-def measure_own(load: ToolLoad) -> OwnRun:
-    """One run through Locust, with a warm-up that is discarded; DriveError when it fails."""
+def measure_own(generator: LoadGenerator, load: ToolLoad) -> OwnRun:
+    """One slice through Locust, with a warm-up that is discarded; DriveError when it fails."""
     phases = Phases(WARMUP_S, load.steady_s)
-    assignment = assign(
-        load.address,
-        load.level,
-        phases,
-        load.schedule,
-        load.traffic,
-        load.work,
-        own_cores=load.own_cores,
-        timeout_s=TIMEOUT_S,
+    order = slice_order(
+        load.address, load.level, phases, own_cores=load.own_cores, timeout_s=TIMEOUT_S
     )
-    with driving(assignment, load.cores, load.work / "locust.log") as drive:
-        drive.wait()
-    rows, _ = read_rows(load.work, WARMUP_S)
+    rows = generator.replay(order, load.schedule).rows
     return OwnRun(steady_state(rows, phases), load.level.concurrency or 0)

@@ -60,16 +60,13 @@ class RunningStudy:
 
     def kill_in_the_middle_of_a_trial(self, part_of_command: str) -> None:
         """Kill -9 for the process of that command, once requests are under way."""
-        self.until(lambda: list(self.results.glob("*/trials/.*/assignment.json")))
-        victims: list[psutil.Process] = []
 
-        def found() -> bool:
+        def found(part: str) -> list[psutil.Process]:
             family = psutil.Process(self.process.pid).children(recursive=True)
-            victims[:] = [p for p in family if part_of_command in command_line(p)]
-            return bool(victims)
+            return [process for process in family if part in command_line(process)]
 
-        self.until(found)
-        victims[0].kill()
+        self.until(lambda: any(is_connected(each) for each in found("replay_locustfile.py")))
+        found(part_of_command)[0].kill()
 
     def stderr(self) -> str:
         assert self.process.stderr is not None
@@ -84,6 +81,13 @@ def command_line(process: psutil.Process) -> str:
         return " ".join(process.cmdline())
     except psutil.NoSuchProcess:
         return ""
+
+
+def is_connected(process: psutil.Process) -> bool:
+    try:
+        return any(each.status == "ESTABLISHED" for each in process.net_connections("tcp"))
+    except psutil.NoSuchProcess:
+        return False
 
 
 @pytest.fixture

@@ -5,17 +5,16 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from loadtests.generator.assignment import Assignment
 from loadtests.generator.schedule import Schedule
+from loadtests.generator.slice_order import SliceOrder
 from loadtests.launch.server import RunningServer, launched
-from loadtests.measure import locust_process as drive
+from loadtests.measure.locust_process import LoadGenerator, load_generator, slice_order
 from loadtests.records.trials import Level, Phases
 from servers.discovery import discover
 
@@ -53,31 +52,32 @@ def null_server(
 
 
 @pytest.fixture(scope="session")
-def assign_in(traffic_file: Path) -> Callable[..., Assignment]:
-    """An assignment against a running server, its files in the given folder."""
+def generator(
+    traffic_file: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LoadGenerator]:
+    """One Locust for all tests that leave it as it is."""
+    log = tmp_path_factory.mktemp("generator") / "locust.log"
+    with load_generator(traffic_file, (), 1, log) as generator:
+        yield generator
 
-    def make(folder: Path, server: RunningServer, schedule: Schedule, **changes: Any) -> Assignment:
-        made = drive.assign(
+
+@pytest.fixture(scope="session")
+def order_of() -> Callable[..., SliceOrder]:
+    """A slice against a running server, for such a schedule."""
+
+    def make(server: RunningServer, schedule: Schedule, **changes: Any) -> SliceOrder:
+        made = slice_order(
             server.address,
             Level("open", rate_rps=60.0)
             if len(schedule.times_s)
             else Level("closed", concurrency=4),
             Phases(warmup_s=0.5, steady_s=1.0),
-            schedule,
-            traffic_file,
-            folder,
             own_cores=False,
             timeout_s=3.0,
         )
         return replace(made, **changes)
 
     return make
-
-
-@pytest.fixture
-def assign(assign_in: Callable[..., Assignment], tmp_path: Path) -> Callable[..., Assignment]:
-    """As assign_in, in tmp_path."""
-    return partial(assign_in, tmp_path)
 
 
 @dataclass

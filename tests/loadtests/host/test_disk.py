@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.generator.assignment import Row, write_rows
 from loadtests.host.disk import ROOM_BYTES, require_room
 
 NO_SPACE = os.strerror(errno.ENOSPC)
@@ -54,12 +53,3 @@ def test_a_server_that_found_no_room_for_its_files_names_the_temporary_folder(
     with pytest.raises(OSError, match=NO_SPACE) as full:
         require_room(tmp_path, [f"cannot write the repository: {NO_SPACE}"])
     assert full.value.filename == str(disk)
-
-
-def test_rows_that_find_no_room_are_not_there_by_half(disk: Path) -> None:
-    rows = [Row(k, 0, 0.0) for k in range(20_000)]
-    with pytest.raises(OSError, match=NO_SPACE):
-        write_rows(disk, 0, 0.0, rows)
-    assert list(disk.iterdir()) == []
-    write_rows(disk, 0, 0.0, rows[:10])
-    assert [path.name for path in disk.iterdir()] == ["rows-0.npz"]

@@ -23,7 +23,7 @@ from loadtests.plan.rounds import PlannedTrial
 from loadtests.plan.time_budget import CLOSING_S
 from loadtests.records.engines import EngineFacts
 from loadtests.records.steady_state import steady_state
-from loadtests.records.trials import TrialRecord
+from loadtests.records.trials import MachineState, TrialRecord
 from loadtests.run.flow import run_study
 from loadtests.run.options import RunOptions
 from loadtests.spec.experiment import Experiment
@@ -122,7 +122,7 @@ class Machine:
             steady_state(rows, trial.phases).send_lag_p99_ms if trial.level.mode == "open" else None
         )
         now = run.tools.now().isoformat(timespec="seconds")
-        return Attempt(now, rows, lag_ms, share, telemetry, {}, None, None)
+        return Attempt(now, rows, lag_ms, share, MachineState(), telemetry, {}, None, None, {})
 
     def measure_engines(
         self, wanted: Sequence[WantedEngine], bench: EngineBench, say: Callable[[str], None]

@@ -8,9 +8,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from loadtests.generator.schedule import closed_schedule
-from loadtests.generator.worker_rows import read_rows
-from loadtests.measure.locust_process import driving, stock_arguments
 from loadtests.records.steady_state import steady_state
 from loadtests.records.trials import Level, Phases
 from loadtests.selfcheck.calibrate import save_calibration
@@ -21,6 +18,7 @@ from loadtests.selfcheck.calibration import (
     budgets,
     summarise,
 )
+from loadtests.selfcheck.stock_client import stock_client
 from loadtests.wire.probe import read_counters
 
 CORES = {"server": (0,), "load": (1,)}
@@ -147,17 +145,15 @@ def test_what_is_stored_says_on_what_it_was_measured(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["null-http", "null-grpc"])
 def test_stock_users_leave_one_row_for_each_of_their_requests(
-    name: str, null_server, assign, tmp_path: Path
+    name: str, null_server, traffic_file: Path
 ) -> None:
     server = null_server(name)
     before = read_counters(server.address)["requests_ok"]
-    assignment = assign(server, closed_schedule(20, (8,)), concurrency=3)
-    with driving(assignment, (), tmp_path / "locust.log", stock_arguments) as drive:
-        drive.wait()
-    rows, _ = read_rows(tmp_path, assignment.warmup_s)
+    with stock_client(server.address, 3, Phases(0.5, 1.0), traffic_file, ()) as client:
+        rows, _ = client.rows()
     answered = read_counters(server.address)["requests_ok"] - before
     assert set(rows["status"]) == {"ok"}
     assert (rows["done_s"] > rows["sent_s"]).all()
     # Those of the ramp-up, before the clock starts, and the last of each caller have no row.
     assert 0 < len(rows) <= answered
-    assert rows["done_s"].max() <= assignment.duration_s + 1
+    assert rows["done_s"].max() <= 1.5 + 1

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from loadtests.generator.assignment import ANSWER_SAMPLE_EVERY
 from loadtests.generator.schedule import Schedule, closed_schedule
+from loadtests.generator.slice_order import ANSWER_SAMPLE_EVERY
 from loadtests.launch.artefacts import Artefacts
 from loadtests.launch.parity import (
     OWN_TEXTS,
