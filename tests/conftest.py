@@ -24,6 +24,7 @@ from xdist.scheduler import LoadScopeScheduling
 from commands.common import MACHINE_LOCK_VARIABLE
 from loadtests.launch.artefacts import Artefacts, prepare
 from loadtests.launch.server import Ports, free_ports
+from loadtests.records.trials import MachineState
 from loadtests.spec.experiment import Experiment
 from servers.discovery import EngineName, discover
 from servers.launch_args import LaunchArgs
@@ -236,6 +237,7 @@ def machine_left_alone() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr("loadtests.measure.replay.foreign_shares", quiet)
+        monkeypatch.setattr("loadtests.measure.machine.MachineState", lambda **_: MachineState())
         yield
 
 
@@ -243,7 +245,7 @@ def machine_left_alone() -> Iterator[None]:
 def run_unheard() -> Callable[..., Path]:
     """Runs an experiment on real servers; nobody is told and no report written. Its folder.
 
-    left_alone: no trial is repeated for what others do on its cores, such as the suite's workers.
+    left_alone: no slice is made again for what others do on its cores, such as the suite's workers.
     """
     from loadtests.measure.replay import replay
     from loadtests.measure.tools import Tools
@@ -259,7 +261,10 @@ def run_unheard() -> Callable[..., Path]:
         **tools: Any,
     ) -> Path:
         def undisturbed(*trial: Any) -> Any:
-            return replace(replay(*trial), foreign_share={"server": None, "load": None})
+            attempt = replay(*trial)
+            lag_ms = None if attempt.lag_p99_ms is None else min(attempt.lag_p99_ms, 0.1)
+            quiet = {"foreign_share": {"server": None, "load": None}, "machine": MachineState()}
+            return replace(attempt, lag_p99_ms=lag_ms, **quiet)
 
         if left_alone:
             tools["replay"] = undisturbed

@@ -57,13 +57,13 @@ def test_a_run_ends_within_its_budget_and_goes_on_with_another(study, tmp_path: 
     assert took_s < BUDGET_S + SLACK_S
     (folder,) = (tmp_path / "results").iterdir()
     assert json.loads((folder / "manifest.json").read_text())["finished_at"]
-    rounds = sorted(trial.repeat for trial in read_trials(folder).values())
+    rounds = sorted({trial.repeat for trial in read_trials(folder).values()})
     assert rounds == list(range(1, len(rounds) + 1))
 
     done, took_s = study("--resume", str(folder), *budget)
     assert done.returncode == 0, done.stderr
     assert took_s < BUDGET_S + SLACK_S
-    further = sorted(trial.repeat for trial in read_trials(folder).values())
+    further = sorted({trial.repeat for trial in read_trials(folder).values()})
     assert further == list(range(1, len(further) + 1))
     assert len(further) > len(rounds)
 

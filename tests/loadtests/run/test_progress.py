@@ -52,7 +52,7 @@ def test_a_slice_with_wrong_answers_says_so(printed: Callable[[Any], str]) -> No
 def test_a_disturbed_slice_says_that_it_is_not_used(printed: Callable[[Any], str]) -> None:
     record = a_record(status="completed", foreign_share={"server": 0.5, "load": 0.0})
     said = printed(lambda p: p.slice_finished(record, 2, 1.0))
-    assert "met; not used, the machine was disturbed" in said
+    assert "met; not used, disturbed by other programs (50.0 %" in said
 
 
 def test_a_first_table_comes_after_two_rounds_and_is_refreshed_seldom() -> None:
