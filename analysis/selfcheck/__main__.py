@@ -20,17 +20,16 @@ from analysis.selfcheck.findings import CapacityCheck, Comparison, Detection, Se
 from analysis.selfcheck.laws import Law, is_simulated, read_law
 from analysis.selfcheck.replay import Replayed, latency, p99_ms, replay
 from analysis.selfcheck.tables import markdown
-from analysis.validity.reasons import Reason
+from analysis.validity.reasons import OF_THE_MACHINE, Reason
 from analysis.validity.trials import JudgedTrial, ceilings, judge_trials
 from loadtests.records.experiment import Experiment
 from loadtests.records.stored import RecordError
 
-OF_CLIENT_OR_MACHINE = frozenset(
+OF_CLIENT_OR_MACHINE = OF_THE_MACHINE | frozenset(
     {
         *(Reason.SEND_LAG, Reason.CLIENT_NEAR_CEILING, Reason.CLIENT_UNCALIBRATED),
         *(Reason.ARRIVALS_NOT_REPLAYED, Reason.CLOCKS_THROTTLED, Reason.MACHINE_NOISE),
-        *(Reason.NOT_MEASURED, Reason.TOO_FEW_REQUESTS, Reason.MACHINE_DISTURBED),
-        Reason.CLIENT_LIMIT,
+        *(Reason.NOT_MEASURED, Reason.TOO_FEW_REQUESTS, Reason.CLIENT_LIMIT),
     }
 )
 """Reasons that say nothing about the service, and so are no false alarms."""

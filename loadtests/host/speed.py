@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from loadtests.host.cores import running_on
 
 _BLOCK = bytes(16 * 1024)  # stays in the core's own cache: memory and neighbours play no part
-_N_BLOCKS = 1_060
+_N_BLOCKS = 1_100
 
 
 def probe_ms(cores: Sequence[int]) -> float | None:

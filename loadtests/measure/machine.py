@@ -18,7 +18,7 @@ class MachineWatch:
     residents: root pid of each contender that is resident and not loaded in this slice, by name.
     cores: those of "server" and "load" that are watched, as for the Sampler. earlier_probes_ms: of
     this run's slices before this one. Entering takes the 10 ms of the probe, and each of the two
-    readings takes 3 ms of the load generator's core: all of it before or after the slice.
+    readings takes 4 ms (120 processes): all of it before or after the slice.
     """
 
     def __init__(

@@ -16,6 +16,7 @@ from loadtests.records.stored import SCHEMA_VERSION
 from loadtests.records.tables import REQUESTS_SCHEMA, TELEMETRY_SCHEMA, write_table
 from loadtests.records.trials import (
     Level,
+    MachineState,
     ParityRecord,
     Phases,
     Purpose,
@@ -25,6 +26,16 @@ from loadtests.records.trials import (
 )
 
 WARMUP_S = 1.0
+QUIET = MachineState(
+    probe_ms=10.4,
+    usual_probe_ms=10.3,
+    steal_share={"server": 0.003, "load": 0.0},
+    cpu_pressure_share=0.4,
+    idle_cpu_share=0.014,
+    idle_cpu_s={"idle-one": 0.03, "idle-two": 0.01},
+)
+"""A machine that did nothing else while a trial was made."""
+
 LENGTHS = np.array([10, 20, 50, 100])
 """Tokens of the texts in turn: one in each length bucket."""
 
@@ -114,6 +125,7 @@ class SyntheticRun:
         self.folder = folder
         (folder / "trials").mkdir(parents=True)
         self.telemetry_changes: dict[str, Any] = {}
+        self.n_trials = 0
         self.steady_s = float(changes.pop("steady_s", 6.0))
         load = {
             "rates_rps": changes.pop("rates_rps", [200.0]),
@@ -190,6 +202,7 @@ class SyntheticRun:
             self.folder / "trials" / (name if purpose == "measurement" else f"{purpose}-{name}")
         )
         folder.mkdir()
+        self.n_trials += 1
         n_ok = 0 if requests is None else int((requests["status"] == "ok").sum())
         n_executions = int(n_ok / contender.mean_batch)
         record = TrialRecord(
@@ -202,9 +215,11 @@ class SyntheticRun:
             status="completed" if requests is not None else "failed",
             reason=contender.fails,
             log_tail=("Traceback", "RuntimeError: synthetic") if contender.fails else (),
+            started_at=f"2026-11-21T21:{31 + self.n_trials // 60}:{self.n_trials % 60:02}+00:00",
             startup_s=1.5,
             phases=Phases(WARMUP_S, self.steady_s, 1.0),
             cores={role: tuple(cores) for role, cores in self.manifest["cores"].items()},
+            machine=QUIET,
             parity=ParityRecord(checked=20, mismatches=0, max_confidence_gap=0.0001),
             counters_before=counters(10, 10, 10),
             counters_after=counters(10 + n_ok, 10 + n_ok, 10 + n_executions),

@@ -20,7 +20,7 @@ def test_a_report_on_an_older_run_is_refused_in_one_sentence(name, new_run, cont
     assert done.exit_code == 2
     (sentence,) = done.output.splitlines()
     assert sentence == (
-        f"study: {path} has schema version 2, this version of the study reads 3: use the version "
+        f"study: {path} has schema version 2, this version of the study reads 4: use the version "
         "that made the run."
     )
     assert not (run.folder / "report.html").exists()

@@ -12,7 +12,9 @@ from analysis.validity.checks import TRIAL_CHECKS
 from analysis.validity.found import Found
 from analysis.validity.reasons import Reason
 from loadtests.records.disturbance import Disturbance
-from loadtests.records.trials import Level, MachineState, ParityRecord
+from loadtests.records.trials import Level, ParityRecord
+
+from ..synthetic import QUIET
 
 AT_100 = Level("open", rate_rps=100.0)
 SCHEDULED_S = np.arange(0.0, 13.0, 0.01)
@@ -169,19 +171,11 @@ def test_cores_that_went_to_others_make_a_trial_unusable_without_the_server_s_fa
     )
 
 
-QUIET = MachineState(
-    probe_ms=10.5,
-    usual_probe_ms=10.3,
-    steal_share={"server": 0.003, "load": 0.0},
-    cpu_pressure_share=0.4,
-    idle_cpu_share=0.014,
-    idle_cpu_s={"fastapi": 0.01, "litserve": 0.03},
-)
 OF_THE_MACHINE = (Reason.CORES_STOLEN, Reason.IDLE_CONTENDERS_BUSY, Reason.CORE_SLOWED)
 
 
 def test_a_quiet_machine_passes_every_check_of_it(beside_others):
-    summary = beside_others(machine=QUIET, foreign_share={"server": 0.02, "load": 0.01})
+    summary = beside_others(foreign_share={"server": 0.02, "load": 0.01})
     (trial,) = summary.trials
     outcomes = {check.reason: check.outcome for check in trial.certificate}
     assert {outcomes[reason] for reason in OF_THE_MACHINE} == {CheckOutcome.PASSED}
@@ -223,7 +217,7 @@ def test_each_disturbance_of_the_machine_fails_its_check_alone_and_is_not_the_se
 
 
 def test_what_was_not_watched_of_the_machine_is_neither_passed_nor_failed(beside_others):
-    (trial,) = beside_others().trials
+    (trial,) = beside_others(machine=None).trials
     outcomes = {check.reason: check.outcome for check in trial.certificate}
     assert {outcomes[reason] for reason in OF_THE_MACHINE} == {CheckOutcome.NOT_APPLICABLE}
 

@@ -1,6 +1,7 @@
 import pytest
 
-from analysis.report.words.certificates import found
+from analysis.report.words.certificates import found, name
+from analysis.report.words.codes import said
 from analysis.report.words.reasons import MEANINGS, meaning
 from analysis.validity.certificate import Check, CheckOutcome
 from analysis.validity.found import Found
@@ -82,3 +83,9 @@ def test_every_reason_why_a_check_does_not_apply_is_a_sentence(kind):
 def test_every_reason_has_a_cause_and_a_remedy():
     assert set(MEANINGS) == set(Reason)
     assert meaning(Reason.NOT_MEASURED).endswith("Resume it: study run --resume RUN.")
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_a_check_is_named_by_what_holds_and_not_by_what_would_be_wrong(reason: Reason) -> None:
+    assert name(reason)
+    assert name(reason) != said(reason)
