@@ -153,7 +153,9 @@ def _clock_s(law: Law, worker_s: FloatArray) -> FloatArray:
 
 def poisson_latencies_s(law: Law, rate_rps: float, n_requests: int, seed: int) -> FloatArray:
     """Latencies in s of n_requests Poisson arrivals at rate_rps: what a long trial would show."""
-    gaps = np.random.default_rng(seed).exponential(1 / rate_rps, n_requests)
+    # A stream of its own: drawn like the service times, equal seeds would give each request the gap
+    # before it as its work, and no queue.
+    gaps = np.random.default_rng((seed, n_requests)).exponential(1 / rate_rps, n_requests)
     return latencies_s(law, np.cumsum(gaps))
 
 

@@ -90,6 +90,11 @@ def next_rate(
     return _on_the_curve(_windows(seen, 0), rates_rps, slos[0])
 
 
+def edge_of(seen: Sequence[SeenSlice], number: int = 0) -> Bracket:
+    """Where the edge of the experiment's SLO with this number stands, the main one being 0."""
+    return bracket(_windows(seen, number))
+
+
 def bracket(windows: Windows) -> Bracket:
     """The edge that the fewest slices contradict: those that missed the SLO at or below it, which
     count double, and those that met it above. Of equals the highest."""

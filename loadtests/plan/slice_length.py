@@ -23,8 +23,11 @@ MEASURE_SETTLES = 2.5
 """Relaxation times to settle; and how many times as long to measure at least, so that the steady
 state is 70 % of a slice."""
 
-MOST_SETTLE_S = 3.0
-MOST_MEASURE_S = 8.0
+MOST_SETTLE_S = 2.0
+MOST_MEASURE_S = 5.0
+"""So that a slice near saturation costs at most two others. At 95 % load a queue may need longer:
+its P99 is then far above that of the rates around it, and too low by less than the rate is known
+(loadtests.selfcheck.short_slices)."""
 
 FEWEST_REQUESTS = 300
 """What one slice should offer, where MOST_MEASURE_S allows: a P99 is certified with 95 % confidence
@@ -43,32 +46,43 @@ def phases_for(
 def settle_for(
     load: LoadSpec, rate_rps: float, seen: Sequence[SeenSlice], n_server_cores: int
 ) -> float:
-    """At least the load's warm-up; at most MOST_SETTLE_S beyond it. A server that is known not to
-    keep up has no steady state to wait for, and each further second adds to its backlog."""
+    """At least the load's warm-up, at most MOST_SETTLE_S where that is longer. A server that will
+    not keep up has no steady state to wait for, and each further second adds to its backlog."""
     rho = utilisation(rate_rps, seen, n_server_cores)
-    if rho is None or any(_saturated(each) and each.rate_rps <= rate_rps for each in seen):
+    if rho is None or rho >= 1:
         return load.warmup_s
-    tau_s = relaxation_s(rate_rps, rho)
-    return max(load.warmup_s, min(MOST_SETTLE_S, SETTLE_TAUS * tau_s))
+    return max(load.warmup_s, min(MOST_SETTLE_S, SETTLE_TAUS * relaxation_s(rate_rps, rho)))
 
 
 def relaxation_s(rate_rps: float, rho: float) -> float:
-    """tau of a queue with this utilisation, its service time being rho / rate: that of all cores
-    together."""
-    return rho / rate_rps / (1 - math.sqrt(rho)) ** 2 if rho < 1 else math.inf
+    """tau of a queue with this utilisation; rho / rate is the service time, all cores together."""
+    return rho / rate_rps / (1 - math.sqrt(rho)) ** 2
 
 
 def utilisation(rate_rps: float, seen: Sequence[SeenSlice], n_server_cores: int) -> float | None:
-    """Expected at this rate: by the CPU seconds a request of the slices at the nearest rate, and by
-    the lowest rate that saturated the server; the larger of both. None: neither is known."""
+    """Expected at this rate: by the lowest rate that saturated the server, and by the CPU seconds a
+    request at the nearest rate, the larger of both; where it keeps up, no more than the latency
+    seen at this rate allows. None: neither is known.
+
+    A server that batches is busy long before it is near its capacity. Its latency tells: no queue
+    with random arrivals waits less than W = rho S / (2 (1 - rho)), that of constant service
+    (Pollaczek and Khinchine), so that 1 - rho is at least about 1 / (2 x rate x W).
+    """
+    found = [rate_rps / rate for rate in {each.rate_rps for each in seen} if _saturates(rate, seen)]
+    if max(found, default=0) >= 1:
+        return max(found)
     known = [each for each in seen if each.server_cpu_s_per_request]
-    found = [rate_rps / each.rate_rps for each in seen if _saturated(each)]
     if known:
         nearest_rps = min(known, key=lambda each: abs(math.log(each.rate_rps / rate_rps))).rate_rps
         cpu_s = [e.server_cpu_s_per_request or 0.0 for e in known if e.rate_rps == nearest_rps]
         found.append(rate_rps * sum(cpu_s) / len(cpu_s) / n_server_cores)
+    waits_s = [e.latency_p50_ms / 1000 for e in seen if e.rate_rps == rate_rps and e.latency_p50_ms]
+    if waits_s and found:
+        found = [min(max(found), max(0.0, 1 - 1 / (2 * rate_rps * max(waits_s))))]
     return max(found, default=None)
 
 
-def _saturated(seen: SeenSlice) -> bool:
-    return any(outcome.saturated for outcome in seen.outcomes)
+def _saturates(rate_rps: float, seen: Sequence[SeenSlice]) -> bool:
+    """Whether most slices at this rate were saturated."""
+    judged = [e.outcomes[0].saturated for e in seen if e.rate_rps == rate_rps and e.outcomes]
+    return 2 * sum(judged) > len(judged)

@@ -10,7 +10,8 @@ from analysis.selfcheck.laws import (
     read_law,
     true_capacity_rps,
 )
-from loadtests.plan.bisection import found_index, grid_of, next_index
+from loadtests.plan.adapt import SeenSlice, edge_of, next_rate
+from loadtests.plan.grid import grid_of
 from loadtests.records.experiment import Slo
 from loadtests.records.slo import judge_slo
 from loadtests.spec.experiment import CapacitySpec
@@ -118,21 +119,29 @@ def test_options_that_are_no_law_are_read_as_none(law_options) -> None:
     assert isinstance(read_law({"options": law_options()}), Law)
 
 
+def test_arrivals_are_independent_of_the_service_times_whatever_their_seeds(law) -> None:
+    latency_s = poisson_latencies_s(
+        law(distribution="exponential", service_ms=5.0, seed=1), 120, 100_000, seed=1
+    )
+    truth_s = mm1_percentile_s(99, 120, 200)
+    assert np.percentile(latency_s, 99) == pytest.approx(truth_s, rel=0.1)
+
+
 @pytest.mark.parametrize(
     "changes",
     [{"service_ms": 7.0}, LAWS["exponential"], LAWS["batch"]],
     ids=["M/D/1", "M/M/1", "batch"],
 )
 def test_the_search_for_capacity_ends_at_the_true_one(law, changes) -> None:
-    """The study's own search and SLO rule, on long trials that follow the law exactly."""
+    """The study's own search and SLO rule, on long slices that follow the law exactly."""
     slo = Slo(latency_ms=60)
     grid = grid_of(CapacitySpec(start_rps=20, min_rps=5, max_rps=400, resolution=1.19))
-    probes: dict[int, bool | None] = {}
-    while (index := next_index(probes, grid)) is not None:
-        latency_s = poisson_latencies_s(law(**changes), grid.rate_rps(index), 20_000, seed=1)
-        probes[index] = judge_slo(slo, latency_s, len(latency_s), len(latency_s)).met
-    found = found_index(probes)
-    assert found is not None
-    rates_rps = [grid.rate_rps(k) for k in range(grid.lowest, grid.highest + 1)]
+    seen: list[SeenSlice] = []
+    for _ in range(12):
+        rate_rps = next_rate(seen, grid, [slo], lambda _, __: False)
+        latency_s = poisson_latencies_s(law(**changes), rate_rps, 20_000, seed=len(seen))
+        outcome = judge_slo(slo, latency_s, len(latency_s), len(latency_s))
+        seen.append(SeenSlice(rate_rps, (outcome,)))
+    rates_rps = grid.rates_rps()
     truth_rps = true_capacity_rps(law(**changes), 60, 99, rates_rps, 20_000)
-    assert grid.rate_rps(found) == truth_rps
+    assert edge_of(seen).met_rps == truth_rps
