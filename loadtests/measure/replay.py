@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from loadtests.measure.locust_process import DriveError, assign, driving
 from loadtests.measure.telemetry import Sampler, process_roles
 from loadtests.plan.rounds import PlannedTrial
 from loadtests.records.disturbance import foreign_shares
-from loadtests.records.steady_state import steady_state
+from loadtests.records.steady_state import steady_state, with_recovery
 from loadtests.spec.external import ExternalContender, is_loopback
 from loadtests.wire.probe import open_probe, settled_counters
 
@@ -66,6 +66,8 @@ def replay(
         raise DriveError(broken, server.log_tail())
     after = settled_counters(server.address, SETTLE_WITHIN_S)
     rows, start_s = read_rows(work, assignment.warmup_s)
+    if trial.overload:
+        rows["phase"] = with_recovery(rows, trial.phases)
     rows["n_tokens"] = [context.artefacts.texts[text_id].n_tokens for text_id in rows["text_id"]]
     samples, end_s = sampler.frame(start_s), assignment.warmup_s + assignment.steady_s
     return Attempt(
@@ -87,7 +89,7 @@ def _assignment(
     return assign(
         server.address,
         trial.level,
-        trial.phases,
+        replace(trial.phases, steady_s=trial.load_s - trial.phases.warmup_s),
         schedule,
         context.artefacts.traffic_path,
         work_folder(trial, context),

@@ -17,6 +17,7 @@ from loadtests.measure.simulated_replies import reply_lateness_p99_ms
 from loadtests.measure.tools import RunContext
 from loadtests.plan.rounds import PlannedTrial
 from loadtests.plan.timetable import Limits
+from loadtests.records.arrivals import Arrivals
 from loadtests.records.disturbance import disturbed
 from loadtests.records.tables import REQUESTS_SCHEMA, TELEMETRY_SCHEMA, write_table
 from loadtests.records.trials import SEND_LAG_SHARE, TrialRecord, write_trial
@@ -69,8 +70,7 @@ def _replayed(
         foreign.append(attempt.foreign_share)
         if not _spoilt(attempt, context, limits) or not limits.can_repeat(trial.expected_s):
             break
-    planned_s = trial.phases.warmup_s + trial.phases.steady_s
-    drain_s = max(0.0, float(attempt.rows["done_s"].max()) - planned_s)
+    drain_s = max(0.0, float(attempt.rows["done_s"].max()) - trial.load_s)
     completed = replace(
         record,
         status="completed",
@@ -90,13 +90,16 @@ def _replayed(
 
 
 def make_schedule(trial: PlannedTrial, context: RunContext) -> Schedule:
-    """The schedule of a trial: the same for every contender at this level and repeat."""
+    """The schedule of a trial: the same for every contender at this level and repeat, or at this
+    multiple of its own capacity."""
     n_texts, seed = len(context.artefacts.texts), trial.schedule_seed
     if trial.level.rate_rps is None:
         return closed_schedule(n_texts, seed)
-    duration_s = trial.phases.warmup_s + trial.phases.steady_s
-    process = context.experiment.load.arrivals
-    return open_schedule(process, trial.level.rate_rps, duration_s, n_texts, seed)
+    process: Arrivals = context.experiment.load.arrivals
+    rate_rps = trial.level.rate_rps
+    if trial.overload:
+        process, rate_rps = trial.overload.arrivals(trial.phases.warmup_s, trial.phases.steady_s)
+    return open_schedule(process, rate_rps, trial.load_s, n_texts, seed)
 
 
 def _expected_answers(
@@ -131,6 +134,7 @@ def _record(trial: PlannedTrial, order: int, context: RunContext) -> TrialRecord
         phases=trial.phases,
         cores=cores_of(trial, context),
         workers=context.experiment.load.workers,
+        overload=trial.overload,
         run_id=context.run_id,
     )
 

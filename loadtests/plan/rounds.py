@@ -5,6 +5,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import fmean
 
+from loadtests.records.overload import Overload
 from loadtests.records.trials import Level, Phases, Purpose
 from loadtests.spec.experiment import CapacitySpec, Experiment
 from servers.discovery import Contender
@@ -35,10 +36,17 @@ class PlannedTrial:
     repeat: int
     phases: Phases
     schedule_seed: tuple[int, ...]
+    overload: Overload | None = None
 
     @property
     def expected_s(self) -> float:
-        return self.phases.warmup_s + self.phases.steady_s + AROUND_TRIAL_S
+        return self.load_s + AROUND_TRIAL_S
+
+    @property
+    def load_s(self) -> float:
+        """How long requests are sent: after an overload for longer than the steady state."""
+        after_s = self.overload.recover_s if self.overload else 0.0
+        return self.phases.warmup_s + self.phases.steady_s + after_s
 
 
 @dataclass(frozen=True)

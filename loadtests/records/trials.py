@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, GetPydanticSchema
 from pydantic_core.core_schema import no_info_after_validator_function
 
+from loadtests.records.overload import Overload
 from loadtests.records.stored import (
     RESUME,
     SCHEMA_VERSION,
@@ -43,7 +44,7 @@ CLIENT_LIMIT = "client_limit"
 memory."""
 
 Mode = Literal["open", "closed"]
-Purpose = Literal["measurement", "calibration", "search", "noise"]
+Purpose = Literal["measurement", "calibration", "search", "noise", "overload"]
 TrialStatus = Literal["completed", "failed"]
 
 
@@ -133,6 +134,7 @@ class TrialRecord:
     attempt, the last one kept; null in a closed loop. attempts_foreign_share likewise: by side
     ("server", "load") the share of its cores that went to others (loadtests.records.disturbance).
     client_failed: it failed by the load generator, and not by the server.
+    overload: what was offered around the steady state, which is the overload; null: no such trial.
     reply_lateness_p99_ms: how late the replies of a simulated service left; null: not one.
     run_id None: made by an earlier version.
     """
@@ -159,6 +161,7 @@ class TrialRecord:
     counters_after: Mapping[str, Count | None] | None = None
     telemetry_sources: Mapping[str, str | None] = field(default_factory=dict)
     client_failed: bool = False
+    overload: Overload | None = None
     reply_lateness_p99_ms: Number | None = None
     run_id: Name | None = None
     schema_version: int = SCHEMA_VERSION
