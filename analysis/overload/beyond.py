@@ -17,8 +17,12 @@ KEPT = 0.8
 """Share from which goodput, or the rate of answers, counts as kept: windows of some seconds at one
 rate differ by up to a tenth, and a fifth less is more than that."""
 
-BOUNDING_OPTIONS = ("limit_concurrency", "max_waiting", "max_queue_size", "max_in_progress")
-"""Options of contenders that bound how many requests wait; 0 or nothing: no bound."""
+BOUNDING_OPTIONS = (
+    *("limit_concurrency", "max_waiting", "max_queue_size", "max_in_progress"),
+    *("queue_timeout_ms", "deadline_ms"),
+)
+"""Options of contenders that bound how many requests wait, or for how long; 0 or nothing: no
+bound."""
 
 
 class Outcome(StrEnum):
@@ -41,7 +45,7 @@ class BeyondCapacity(Value):
         "answers_fewer: not even that; not_tried: nothing usable was measured above its capacity."
     )
     bounds: dict[str, str] = Field(
-        description="Its options that bound how many requests wait, with their values; empty: none."
+        description="Its options that bound how many requests wait, or for how long; empty: none."
     )
     capacity_rps: float | None = Field(
         description="Its capacity under the main SLO, by the overload trials, else the highest "
