@@ -17,10 +17,7 @@ KEPT = 0.8
 """Share from which goodput, or the rate of answers, counts as kept: windows of some seconds at one
 rate differ by up to a tenth, and a fifth less is more than that."""
 
-BOUNDING_OPTIONS = (
-    *("limit_concurrency", "max_waiting", "max_queue_size", "max_in_progress"),
-    *("queue_timeout_ms", "deadline_ms"),
-)
+BOUNDING_OPTIONS = ("max_in_progress", "max_queue_size", "queue_timeout_us", "deadline_ms")
 """Options of contenders that bound how many requests wait, or for how long; 0 or nothing: no
 bound."""
 

@@ -76,7 +76,7 @@ LAWS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 
 def build_overload_run(folder: Path) -> Path:
     """Four contenders that differ beyond capacity only; `untried` has no overload."""
-    options = {"sheds": {"max_waiting": 20}}
+    options = {"sheds": {"max_in_progress": 20}}
     contenders = [
         SyntheticContender(name, SERVICE_S, options=options.get(name, {}))
         for name in (*LAWS, "untried")

@@ -31,7 +31,7 @@ def test_what_was_kept_is_told_against_capacity_and_against_the_most_answered(be
 
 def test_a_bound_is_an_option_of_the_contender(beyond):
     assert {name: found.bounds for name, found in beyond.items() if found.bounds} == {
-        "sheds": {"max_waiting": "20"}
+        "sheds": {"max_in_progress": "20"}
     }
 
 

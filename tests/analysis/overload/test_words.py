@@ -62,7 +62,7 @@ def test_a_contender_that_sheds_is_told_with_the_option_that_bounds_it(told):
     sentence = told("sheds")
     assert "it answers 500 rps in time, 125 % of its capacity; it refuses 37.6 %" in sentence
     assert "half of them within 1.00 ms" in sentence
-    assert "It refuses what it has too much of (max_waiting = 20)." in sentence
+    assert "It refuses what it has too much of (max_in_progress = 20)." in sentence
 
 
 def test_a_collapse_is_told_against_the_most_that_was_answered(told):
