@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,7 +89,7 @@ def _assignment(
     return assign(
         server.address,
         trial.level,
-        replace(trial.phases, steady_s=trial.load_s - trial.phases.warmup_s),
+        trial.load_phases,
         schedule,
         context.artefacts.traffic_path,
         work_folder(trial, context),

@@ -43,10 +43,15 @@ class PlannedTrial:
         return self.load_s + AROUND_TRIAL_S
 
     @property
-    def load_s(self) -> float:
-        """How long requests are sent: after an overload for longer than the steady state."""
+    def load_phases(self) -> Phases:
+        """Those of the load generator, which sends on after an overload."""
         after_s = self.overload.recover_s if self.overload else 0.0
-        return self.phases.warmup_s + self.phases.steady_s + after_s
+        return replace(self.phases, steady_s=self.phases.steady_s + after_s)
+
+    @property
+    def load_s(self) -> float:
+        """How long requests are sent."""
+        return self.load_phases.warmup_s + self.load_phases.steady_s
 
 
 @dataclass(frozen=True)
