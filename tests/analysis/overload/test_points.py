@@ -4,6 +4,7 @@ import pytest
 
 from analysis.read.run import load_run
 from analysis.report.summary import summarise
+from analysis.validity.certificate import CheckOutcome
 from analysis.validity.reasons import Reason
 from loadtests.records.disturbance import bound_share
 
@@ -62,7 +63,18 @@ def test_an_overload_counts_neither_as_a_point_nor_for_a_capacity(overload_summa
     assert {c.rate_rps for c in overload_summary.comparison} <= tried
 
 
-def test_an_overload_is_not_judged_by_its_drift(overload_summary):
+def test_an_overload_that_nearly_keeps_up_is_not_judged_by_its_drift(new_overload_run):
+    run, contender = new_overload_run()
+    run.overload(contender, 1.27, 3)  # 508 of 500 a second: each waits longer than the one before
+    summary = summarise(load_run(run.folder))
+    (trial,) = (t for t in summary.trials if t.purpose == "overload")
+    check = next(c for c in trial.certificate if c.reason is Reason.DRIFT)
+    assert check.outcome is CheckOutcome.NOT_APPLICABLE
+    assert not trial.saturated
+    assert summary.overloads
+
+
+def test_of_an_overload_only_that_it_saturates_and_fails_is_found(overload_summary):
     made = [t for t in overload_summary.trials if t.purpose == "overload"]
     assert len(made) == 27
     assert {f.reason for t in made for f in t.findings} == {Reason.SATURATED, Reason.ERRORS}
