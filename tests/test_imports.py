@@ -16,7 +16,17 @@ ROOMS = {
         *("selfcheck", "colocation"),
     ),
     "analysis": (
-        *("read", "steady", "validity", "capacity", "compare", "decide", "claims", "colocation"),
+        *(
+            "read",
+            "steady",
+            "validity",
+            "capacity",
+            "overload",
+            "compare",
+            "decide",
+            "claims",
+            "colocation",
+        ),
         *("report", "selfcheck"),
     ),
 }

@@ -13,6 +13,7 @@ from analysis.compare.aa_test import NoiseFloor, margins
 from analysis.compare.ablation import Change, Stage, changes, stages
 from analysis.compare.bootstrap import Metric
 from analysis.compare.verdicts import MetricRatio, Repeats
+from analysis.overload.beyond import Load, least_beyond, most_answered
 from analysis.read.contenders import ContenderFacts
 from analysis.read.value import Value, over
 from loadtests.records.experiment import Experiment
@@ -26,13 +27,27 @@ class Bound(StrEnum):
     AT_MOST = "at_most"
 
 
+class Fall(Value):
+    """The least a contender answered under more load than the most that it answered."""
+
+    throughput_rps: float = Field(description="Answered per second there.")
+    offered_rps: float = Field(description="Arrival rate there, as offered.")
+    level: str = Field(description="Name of that load level.")
+
+
 class Saturation(Value):
     """The most a contender answered per second."""
 
     contender: str = Field(description="Name of the contender.")
-    throughput_rps: float = Field(description="Highest throughput of its valid points.")
+    throughput_rps: float = Field(
+        description="Highest throughput of its valid points and overloads."
+    )
     level: str = Field(description="The load level at which it was reached.")
     saturated: bool = Field(description="False: it was never pushed to its limit; a lower bound.")
+    fall: Fall | None = Field(
+        description="The least it answered under more load; null: it answered as much at every "
+        "higher load, or none was tried."
+    )
     ratio: float | None = Field(description="Over the reference's; null: nothing known.")
     bound: Bound | None = Field(description="How exactly the ratio is known.")
 
@@ -69,15 +84,17 @@ class Step(MetricRatio):
     )
 
 
-def saturations(points: Sequence[Point], contenders: Sequence[str], ref: str) -> list[Saturation]:
-    """The highest valid throughput of each contender, and its ratio to the reference's."""
-    best = {name: found for name in contenders if (found := _best(points, name))}
+def saturations(loads: Sequence[Load], contenders: Sequence[str], ref: str) -> list[Saturation]:
+    """The highest valid throughput of each contender, what it fell to beyond that, and its ratio to
+    the reference's."""
+    best = {name: found for name in contenders if (found := _best(loads, name))}
     return [
         Saturation(
             contender=name,
             throughput_rps=top.rps,
             level=top.level,
             saturated=top.saturated,
+            fall=top.fall,
             ratio=_throughput_ratio(best.get(ref), top),
             bound=_bound(best.get(ref), top),
         )
@@ -114,7 +131,7 @@ def comparisons(
 
 def ablation(
     contenders: Sequence[ContenderFacts],
-    points: Sequence[Point],
+    loads: Sequence[Load],
     capacities: Sequence[Capacity],
     repeats: Repeats,
     floor: NoiseFloor | None,
@@ -124,16 +141,16 @@ def ablation(
 
     capacities: those under the main SLO.
     """
-    measured = {point.contender for point in points if point.usable}
+    measured = {load.contender for load in loads if isinstance(load, Point) and load.usable}
     known = {capacity.contender: capacity for capacity in capacities}
     return [
-        _step(points, known, repeats, floor, least_difference, pair)
+        _step(loads, known, repeats, floor, least_difference, pair)
         for pair in pairwise(stages(contenders, measured))
     ]
 
 
 def _step(
-    points: Sequence[Point],
+    loads: Sequence[Load],
     capacities: Mapping[str, Capacity],
     repeats: Repeats,
     floor: NoiseFloor | None,
@@ -156,8 +173,8 @@ def _step(
         capacity_ratio=middle,
         capacity_low=low,
         capacity_high=high,
-        throughput_ratio=_throughput_ratio(_best(points, before), _best(points, after)),
-        throughput_bound=_bound(_best(points, before), _best(points, after)),
+        throughput_ratio=_throughput_ratio(_best(loads, before), _best(loads, after)),
+        throughput_bound=_bound(_best(loads, before), _best(loads, after)),
         rate_rps=rate_rps,
         ratios=ratios,
     )
@@ -168,15 +185,31 @@ class _Top:
     rps: float
     level: str
     saturated: bool
+    fall: Fall | None
 
 
-def _best(points: Sequence[Point], contender: str) -> _Top | None:
-    own = [(p, p.metrics) for p in points if p.contender == contender and p.usable]
-    rates = [(metrics.throughput_rps, point.level) for point, metrics in own if metrics]
-    if not rates:
+def _best(loads: Sequence[Load], contender: str) -> _Top | None:
+    own = [load for load in loads if load.contender == contender and load.usable]
+    most = most_answered(own)
+    if most is None or most.metrics is None:
         return None
-    # A closed loop alone does not tell whether more callers would have got more.
-    return _Top(*max(rates), saturated=any(point.saturated for point, _ in own))
+    return _Top(
+        rps=most.metrics.throughput_rps,
+        level=most.level,
+        # A closed loop alone does not tell whether more callers would have got more.
+        saturated=any(load.saturated for load in own),
+        fall=_fall(least_beyond(own, most)),
+    )
+
+
+def _fall(load: Load | None) -> Fall | None:
+    if load is None or load.metrics is None:
+        return None
+    return Fall(
+        throughput_rps=load.metrics.throughput_rps,
+        offered_rps=load.metrics.offered_rps,
+        level=load.level,
+    )
 
 
 def _bound(before: _Top | None, after: _Top | None) -> Bound | None:

@@ -15,7 +15,15 @@ from analysis.compare.bootstrap import Metric
 from analysis.report import tables
 from analysis.report.figures.catalogue import figures
 from analysis.report.summary import Summary
-from analysis.report.words import bottlenecks, certificates, claims, decision, gpu, numbers
+from analysis.report.words import (
+    bottlenecks,
+    certificates,
+    claims,
+    decision,
+    gpu,
+    numbers,
+    overload,
+)
 from analysis.report.words.codes import said
 from analysis.report.words.reasons import meaning
 from analysis.report.words.run import warnings
@@ -122,6 +130,7 @@ def _template(name: str) -> Template:
         claims=claims,
         decision=decision,
         gpu_words=gpu,
+        overload=overload,
         CLAIMS=BY_ID,
         meaning=meaning,
         warnings=warnings,

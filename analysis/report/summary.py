@@ -21,6 +21,8 @@ from analysis.compare.ratios import Comparison, Saturation, Step, ablation, comp
 from analysis.compare.verdicts import Repeats
 from analysis.decide.bottleneck import BottleneckFound, LoadFacts, find_bottlenecks, load_facts
 from analysis.decide.recommend import Recommendation, candidates_of, cpu_verdicts, recommend
+from analysis.overload.beyond import BeyondCapacity, beyond_capacity
+from analysis.overload.points import OverloadPoint, overload_points
 from analysis.read.contenders import ContenderFacts, contender_facts
 from analysis.read.run import Run
 from analysis.read.value import Value
@@ -69,6 +71,13 @@ class Summary(Value):
         description="What a million requests take at the certified capacity under the main SLO."
     )
     saturation: list[Saturation] = Field(description="The most each contender answered.")
+    overloads: list[OverloadPoint] = Field(
+        description="Every contender at every multiple of its capacity; empty: the experiment has "
+        "no [overload]."
+    )
+    beyond_capacity: list[BeyondCapacity] = Field(
+        description="What comes of each contender beyond its capacity."
+    )
     gpu_figures: list[GpuFigure] = Field(
         description="What is known of the GPU, what it means and who says so; empty: nothing."
     )
@@ -112,6 +121,7 @@ def summarise(run: Run, price: Price | None = None) -> Summary:
     floor = noise_floor(repeats, experiment)
     levels = {trial.result.level for trial in judged if trial.result.mode == "open"}
     found_points = points(judged, run.manifest, noise_checks(floor, levels, experiment))
+    overloads = overload_points(judged, run)
     found_capacities = capacities(judged, experiment)
     main = [capacity for capacity in found_capacities if capacity.slo == experiment.slo]
     trials = [trial.result for trial in judged]
@@ -139,10 +149,14 @@ def summarise(run: Run, price: Price | None = None) -> Summary:
         engine_efficiencies=found_efficiencies,
         bottlenecks=_bottlenecks(run, contenders, found_points, found_ceilings),
         claims=judge_claims(Findings(contenders, found_points, by_name, run.engines, repeats)),
-        saturation=saturations(found_points, experiment.contenders, experiment.reference),
+        saturation=saturations(
+            [*found_points, *overloads], experiment.contenders, experiment.reference
+        ),
+        overloads=overloads,
+        beyond_capacity=beyond_capacity(contenders, found_points, overloads, main),
         comparison=comparisons(repeats, floor, experiment),
         noise_floor=floor,
-        ablation=ablation(contenders, found_points, main, repeats, floor, least),
+        ablation=ablation(contenders, [*found_points, *overloads], main, repeats, floor, least),
         trials=trials,
         contenders=contenders,
         failures=_failures(run),

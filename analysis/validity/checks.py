@@ -11,6 +11,7 @@ from analysis.steady.metrics import Metrics
 from analysis.steady.sample import Sample
 from analysis.validity.found import Found
 from analysis.validity.reasons import Reason
+from loadtests.records.arrivals import Poisson
 from loadtests.records.disturbance import Disturbance, judgements
 from loadtests.records.experiment import Experiment
 from loadtests.records.slo import SATURATED_BELOW, is_saturated
@@ -115,7 +116,9 @@ def _replayed(evidence: Evidence) -> CheckMeasurement:
     n_wrong = rows.n_missing + rows.n_repeated + n_unsent
     share = n_wrong / max(rows.n_rows, 1)
     expected = (evidence.record.level.rate_rps or 0.0) * evidence.metrics.window_s
-    gap_cv = evidence.experiment.load.arrivals.gap_cv
+    # An overload is made of Poisson arrivals, however those of the experiment come.
+    arrivals = Poisson() if evidence.record.overload else evidence.experiment.load.arrivals
+    gap_cv = arrivals.gap_cv
     slack = None if gap_cv is None else float(RATE_SIGMAS * gap_cv * np.sqrt(expected) + 1)
     if slack is not None and abs(n_offered - expected) > slack:
         return CheckMeasurement(
@@ -186,7 +189,8 @@ def _little(evidence: Evidence) -> CheckMeasurement:
 
 
 def _drift(evidence: Evidence) -> CheckMeasurement:
-    if not evidence.open_loop or evidence.experiment.load.arrivals.gap_cv is None:
+    steady_load = evidence.open_loop and evidence.record.overload is None
+    if not steady_load or evidence.experiment.load.arrivals.gap_cv is None:
         return _inapplicable(Found.LOAD_VARIES)
     if evidence.saturated:
         return _inapplicable(Found.SATURATED)

@@ -36,7 +36,8 @@ class TrialResult(Value):
     trial_id: str = Field(description="Name of the trial.")
     purpose: Purpose = Field(
         description="measurement (a planned repeat), search (a probe for the capacity), noise "
-        "(the second run of the A/A test) or calibration."
+        "(the second run of the A/A test), overload (its steady state is beyond capacity) or "
+        "calibration."
     )
     contender: str = Field(description="Name of the contender.")
     level: str = Field(description="Name of the load level.")

@@ -15,7 +15,7 @@ from loadtests.measure.machine import MachineWatch
 from loadtests.measure.telemetry import Sampler, process_roles
 from loadtests.plan.rounds import PlannedTrial
 from loadtests.records.disturbance import foreign_shares
-from loadtests.records.steady_state import steady_state
+from loadtests.records.steady_state import steady_state, with_recovery
 from loadtests.records.trials import ClockOffset, MachineState
 from loadtests.spec.external import ExternalContender, is_loopback
 from loadtests.wire.probe import open_probe, settled_counters
@@ -49,7 +49,7 @@ def replay(
     order = slice_order(
         server.address,
         trial.level,
-        trial.phases,
+        trial.load_phases,
         own_cores=disjoint(context.cores),
         timeout_s=context.experiment.load.request_timeout_s,
     )
@@ -70,6 +70,8 @@ def replay(
         raise DriveError(broken, server.log_tail())
     after = settled_counters(server.address, SETTLE_WITHIN_S)
     rows = replayed.rows
+    if trial.overload:
+        rows["phase"] = with_recovery(rows, trial.phases)
     rows["n_tokens"] = [context.artefacts.texts[text_id].n_tokens for text_id in rows["text_id"]]
     samples = sampler.frame(replayed.start_monotonic_s)
     return Attempt(

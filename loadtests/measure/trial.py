@@ -15,6 +15,7 @@ from loadtests.measure.residents import Started
 from loadtests.measure.simulated_replies import reply_lateness_p99_ms
 from loadtests.measure.tools import RunContext
 from loadtests.plan.rounds import PlannedTrial
+from loadtests.records.arrivals import Arrivals
 from loadtests.records.tables import REQUESTS_SCHEMA, TELEMETRY_SCHEMA, write_table
 from loadtests.records.trials import TrialRecord, write_trial
 from loadtests.spec.external import ExternalContender
@@ -72,12 +73,16 @@ def _replayed(
 
 
 def make_schedule(trial: PlannedTrial, context: RunContext) -> Schedule:
-    """The schedule of a slice: the same for every contender at this level in this round."""
+    """The schedule of a slice: the same for every contender at this level in this round, or at
+    this multiple of its own capacity."""
     n_texts, seed = len(context.artefacts.texts), trial.schedule_seed
     if trial.level.rate_rps is None:
         return closed_schedule(n_texts, seed)
-    process = context.experiment.load.arrivals
-    return open_schedule(process, trial.level.rate_rps, trial.loaded_s, n_texts, seed)
+    process: Arrivals = context.experiment.load.arrivals
+    rate_rps = trial.level.rate_rps
+    if trial.overload:
+        process, rate_rps = trial.overload.arrivals(trial.phases.warmup_s, trial.phases.steady_s)
+    return open_schedule(process, rate_rps, trial.loaded_s, n_texts, seed)
 
 
 def _expected_answers(
@@ -105,6 +110,7 @@ def _record(trial: PlannedTrial, order: int, context: RunContext) -> TrialRecord
         phases=trial.phases,
         cores=cores_of(trial, context),
         workers=context.experiment.load.workers,
+        overload=trial.overload,
         resident=tuple(context.residents),
         run_id=context.run_id,
     )

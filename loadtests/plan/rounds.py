@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from loadtests.records.overload import Overload
 from loadtests.records.trials import Level, Phases, Purpose
 from loadtests.spec.experiment import Experiment
 from servers.discovery import Contender
@@ -23,6 +24,7 @@ class PlannedTrial:
     repeat: int
     phases: Phases
     schedule_seed: tuple[int, ...]
+    overload: Overload | None = None
     attempt: int = 1
 
     @property
@@ -31,9 +33,15 @@ class PlannedTrial:
         return replace(self, trial_id=f"{self.trial_id}-2", attempt=2)
 
     @property
+    def load_phases(self) -> Phases:
+        """Those of the load generator, which sends on after an overload."""
+        after_s = self.overload.recover_s if self.overload else 0.0
+        return replace(self.phases, steady_s=self.phases.steady_s + after_s)
+
+    @property
     def loaded_s(self) -> float:
         """How long load is offered."""
-        return self.phases.warmup_s + self.phases.steady_s
+        return self.load_phases.warmup_s + self.load_phases.steady_s
 
 
 def calibration(experiment: Experiment, contenders: Mapping[str, Contender]) -> list[PlannedTrial]:

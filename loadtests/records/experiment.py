@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field, field_validator, model_validator
 
 from loadtests.records.arrivals import Arrivals, Poisson
+from loadtests.records.overload import OverloadSpec
 from loadtests.records.seed import SEED
 from loadtests.records.strict import Count, Number, Strict
 from loadtests.records.trials import Level
@@ -137,6 +138,9 @@ class Experiment(Strict):
         default=None, description="Contender that was also run against itself; null: none."
     )
     load: LoadSpec = Field(description="The load levels.")
+    overload: OverloadSpec | None = Field(
+        default=None, description="Load beyond capacity, after the rounds; null: none."
+    )
     calibration: CalibrationSpec | None = Field(
         default=CalibrationSpec(), description="How the client's ceiling was measured."
     )

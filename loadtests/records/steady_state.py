@@ -73,6 +73,17 @@ def is_steady(rows: pd.DataFrame) -> BoolArray:
     return (rows["phase"] == "steady").to_numpy()
 
 
+def is_recovery(rows: pd.DataFrame) -> BoolArray:
+    """Which requests are due after an overload: they belong to no steady state."""
+    return (rows["phase"] == "recovery").to_numpy()
+
+
+def with_recovery(rows: pd.DataFrame, phases: Phases) -> "pd.Series[str]":
+    """The phases of rows of an overload trial, whose steady state ends before its load does."""
+    after = rows["scheduled_s"] >= phases.warmup_s + phases.steady_s
+    return rows["phase"].mask(after, "recovery")
+
+
 def is_success(rows: pd.DataFrame) -> BoolArray:
     return (rows["status"] == "ok").to_numpy()
 

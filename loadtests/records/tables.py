@@ -24,7 +24,7 @@ REQUESTS_SCHEMA = pa.schema(
         ("request_index", pa.int32()),
         ("text_id", pa.int32()),
         ("n_tokens", pa.int16()),  # of the text, after truncation
-        ("phase", pa.string()),  # warm-up | steady
+        ("phase", pa.string()),  # warm-up | steady | recovery
         ("scheduled_s", pa.float64()),
         ("sent_s", pa.float64()),  # null: never sent
         ("done_s", pa.float64()),  # null: no reply
@@ -176,7 +176,7 @@ def _problem(name: str, values: pa.ChunkedArray) -> str | None:
     if name in _NEVER_NULL and values.null_count:
         return f"lacks a value in column {name!r}"
     if name == "phase":
-        others = set(values.unique().to_pylist()) - {"warm-up", "steady"}
+        others = set(values.unique().to_pylist()) - {"warm-up", "steady", "recovery"}
         return f"names a phase {shown(others.pop())}" if others else None
     if not (pa.types.is_integer(values.type) or pa.types.is_floating(values.type)):
         return None

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, GetPydanticSchema
 from pydantic_core.core_schema import no_info_after_validator_function
 
+from loadtests.records.overload import Overload
 from loadtests.records.stored import (
     RESUME,
     SCHEMA_VERSION,
@@ -186,6 +187,7 @@ class TrialRecord:
     client_failed: it failed by the load generator, and not by the server.
     attempt: 2 where machine or client spoilt the first one of this round.
     resident: the contenders that were up beside this one, itself among them.
+    overload: what was offered around the steady state, which is the overload; null: no such trial.
     reply_lateness_p99_ms: how late the replies of a simulated service left; null: not one.
     clock_offsets: of each load worker, by its number in the column worker of requests.parquet.
     run_id None: made by an earlier version.
@@ -215,6 +217,7 @@ class TrialRecord:
     counters_after: Mapping[str, Count | None] | None = None
     telemetry_sources: Mapping[str, str | None] = field(default_factory=dict)
     client_failed: bool = False
+    overload: Overload | None = None
     reply_lateness_p99_ms: Number | None = None
     resident: tuple[Name, ...] = ()
     clock_offsets: Mapping[str, ClockOffset] = field(default_factory=dict)

@@ -48,7 +48,8 @@ class History:
     @property
     def last_round(self) -> int:
         """0: none has begun."""
-        of_rounds = [r.repeat for r in self.records.values() if r.purpose != "calibration"]
+        apart = ("calibration", "overload")
+        of_rounds = [r.repeat for r in self.records.values() if r.purpose not in apart]
         return max(of_rounds, default=0)
 
     @property

@@ -78,8 +78,8 @@ class RunProgress:
         completed = record.status == "completed"
         outcome = self._seen_of(record) if completed else f"failed: {record.reason}"
         where = f"round {record.repeat} of about {rounds}, "
-        if record.purpose == "calibration":
-            where = "calibration, "
+        if record.purpose in ("calibration", "overload"):
+            where = f"{record.purpose}, "
         self._tell(where, record.contender_name, "green" if completed else "red", f" {outcome}")
         self._show(f"round {record.repeat} of about {rounds}", left_s)
 

@@ -8,6 +8,8 @@ from itertools import count
 from loadtests.host.time_up import TimeUp, cut_off
 from loadtests.measure.residents import Residents
 from loadtests.measure.tools import Progress, RunContext
+from loadtests.plan.adapt import capacity_rps
+from loadtests.plan.overload import overload_s, overload_slices
 from loadtests.plan.rotation import slices_of
 from loadtests.plan.rounds import AROUND_SLICE_S, PlannedTrial, calibration, residents_of
 from loadtests.records.slo import certified
@@ -79,16 +81,20 @@ class Rotation:
         """Every round of a group, each planned when the one before is saved."""
         group = set(self.groups[-1])
         share = len(group) / (len(group) + len(self.waiting))
-        until_s = self._context.tools.clock() + share * self.left_s()
+        kept_s = overload_s(self._experiment, len(group))
+        until_s = self._context.tools.clock() + share * self.left_s() - kept_s
         last = self.history.last_round
         # A run that was stopped completes its last round; a further group begins one of its own.
         for number in count(max(1, last + (len(self.groups) > 1))):
             planned = self._missing(number, group)
-            if number > last and not (planned and self._has_room(number, planned, until_s)):
-                return
+            if number > last and not (
+                planned and self._has_room(number, planned, until_s - kept_s)
+            ):
+                break
             yield from self._round(planned)
             if planned:
                 self._progress.round_finished(number, self.left_s())
+        yield from self._beyond_capacity(group)
 
     def note(self, trial: PlannedTrial, record: TrialRecord, took_s: float) -> None:
         """Takes note of a slice that was saved: what comes next depends on it."""
@@ -115,13 +121,29 @@ class Rotation:
                 again.append(trial.again)
         yield from again
 
+    def _beyond_capacity(self, group: set[str]) -> Iterator[PlannedTrial]:
+        """Every contender of a group with multiples of its own capacity, once the rounds are over:
+        what one leaves unanswered would disturb them."""
+        experiment, history = self._experiment, self.history
+        spec, capacities_rps = experiment.overload, dict[str, float | None]()
+        for name in group:
+            capacities_rps[name] = capacity_rps(history.seen(name))
+        for number in range(1, (spec.repeats if spec else 0) + 1):
+            for trial in overload_slices(experiment, self._up(group), capacities_rps, number):
+                done = trial.trial_id in history.records or history.is_out(trial.contender.name)
+                if not done and self.expected_s([trial]) <= self.left_s():
+                    yield trial
+
+    def _up(self, group: set[str]) -> dict[str, Contender]:
+        return {name: each for name, each in self._contenders.items() if name in group}
+
     def _missing(self, number: int, group: set[str]) -> list[PlannedTrial]:
         """What is not on disk yet of a round of those that are up."""
         history = self.history
         protocols = {each.protocol for each in self._contenders.values()}
         planned = slices_of(
             self._experiment,
-            {name: each for name, each in self._contenders.items() if name in group},
+            self._up(group),
             number,
             {name: history.seen(name) for name in group},
             certified=lambda o, slo: certified(

@@ -141,4 +141,6 @@ class Experiment(recorded.Experiment):
         parts += [f"{callers} callers in a closed loop" for callers in self.load.concurrency]
         if self.capacity:
             parts.append(f"a search up to {self.capacity.max_rps:g} requests/s")
+        if self.overload:
+            parts.append(f"up to {max(self.overload.factors):g} times the capacity found")
         return ", ".join(parts)

@@ -11,6 +11,7 @@ from analysis.report.figures.engines import engine_figure
 from analysis.report.figures.gpu import gpu_figure
 from analysis.report.figures.intervals import capacity_figure, forest_figure
 from analysis.report.figures.machine import machine_figure
+from analysis.report.figures.overload import overload_figure
 from analysis.report.figures.rate_curves import open_points, throughput_figure, utilisation_figure
 from analysis.report.figures.style import SETTINGS, to_svg
 from analysis.report.figures.tail_latency import latency_figure
@@ -21,6 +22,7 @@ DRAWN: Mapping[str, Callable[[Summary], Figure | None]] = {
     "latency": latency_figure,
     "throughput": throughput_figure,
     "utilisation": utilisation_figure,
+    "overload": overload_figure,
     "omission": omission_figure,
     "gpu": gpu_figure,
     "engine": engine_figure,

@@ -7,7 +7,7 @@ from analysis.capacity.load_points import Point, SloVerdict
 from analysis.decide.choose import Answer, Because, Choice, MeasuredAt, Why
 from analysis.read.contenders import ContenderFacts
 from analysis.report.summary import Summary
-from analysis.report.words.codes import said
+from analysis.report.words.codes import listed, said
 from analysis.report.words.numbers import (
     count,
     exact_percent,
@@ -53,8 +53,8 @@ def because(choice: Choice, out: Sequence[str]) -> str:
 
 def _because(reason: Because, choice: Choice, out: Sequence[str]) -> str:
     fewest = f"certified to meet the SLO with the fewest components ({reason.n_components})"
-    equals = f"; {_listed(choice.equals)} would do as well" if choice.equals else ""
-    might = _listed(reason.might)
+    equals = f"; {listed(choice.equals)} would do as well" if choice.equals else ""
+    might = listed(reason.might)
     return {
         Why.ONLY_CERTIFIED: "the only contender certified to meet the SLO",
         Why.FEWEST_COMPONENTS: f"{fewest}{equals}",
@@ -73,11 +73,11 @@ def _who_missed(choice: Choice, out: Sequence[str]) -> str:
     if [m.rates_rps for m in choice.measured] == [choice.rates_rps] and not out:
         return f"every contender was {_where(choice.measured[0], choice)} and missed the SLO"
     found = [_missed(measured, choice) for measured in choice.measured]
-    return "; ".join([*found, *([f"{_listed(out)} {wrong}"] if out else [])])
+    return "; ".join([*found, *([f"{listed(out)} {wrong}"] if out else [])])
 
 
 def _missed(measured: MeasuredAt, choice: Choice) -> str:
-    names = _listed(measured.contenders)
+    names = listed(measured.contenders)
     if not measured.rates_rps:
         return f"{names} missed the SLO at a lower rate"
     return (
@@ -89,12 +89,6 @@ def _where(measured: MeasuredAt, choice: Choice) -> str:
     if measured.rates_rps != choice.rates_rps:
         return f"measured at {', '.join(map(plain, measured.rates_rps))} rps only"
     return "measured here" if len(choice.rates_rps) == 1 else "measured at each of these rates"
-
-
-def _listed(names: Sequence[str]) -> str:
-    """Names in a sentence: a, b and c."""
-    *first, last = names or [""]
-    return f"{', '.join(first)} and {last}" if first else last
 
 
 def capacity_interval(capacity: Capacity) -> str:
@@ -177,7 +171,7 @@ def _reversal(choice: Choice, summary: Summary) -> str:
         return "a looser SLO, more cores or a faster contender."
     if choice.answer is Answer.NOT_ENOUGH_EVIDENCE:
         return (
-            f"enough valid requests to {_listed(_who_might(choice))} to certify that the SLO is "
+            f"enough valid requests to {listed(_who_might(choice))} to certify that the SLO is "
             "met, or to show that it is missed."
         )
     name, slo = choice.contender, summary.manifest.experiment.slo

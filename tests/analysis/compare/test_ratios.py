@@ -5,6 +5,7 @@ from analysis.compare.ratios import Bound, saturations
 from analysis.compare.verdicts import Verdict
 from analysis.read.run import load_run
 from analysis.report.summary import summarise
+from analysis.report.words.bottlenecks import because
 
 
 @pytest.fixture
@@ -43,6 +44,20 @@ def test_a_contender_never_saturated_has_only_a_lower_bound(points):
 def test_two_contenders_never_saturated_are_not_compared_in_throughput(points):
     found = points({"fastapi": 1, "triton": 0.5}, [100.0])
     assert [s.ratio for s in saturations(found, ["fastapi", "triton"], "fastapi")] == [None, None]
+
+
+def test_the_most_is_stated_with_its_own_rate_and_the_collapse_beyond_it_apart(collapsing):
+    """As fastapi-onnx was measured: 282 rps at 286, 131 at 358, 118 at 559."""
+    planted = {286.0: 1 / 300, 358.0: 1 / 131, 559.0: 1 / 118}
+    summary = collapsing({rate: (service_s, service_s) for rate, service_s in planted.items()})
+    (found,) = summary.saturation
+    assert (found.level, found.throughput_rps) == ("286rps", pytest.approx(286, rel=0.03))
+    assert found.saturated
+    assert (found.fall.level, found.fall.throughput_rps) == ("559rps", pytest.approx(118, rel=0.03))
+    assert found.fall.offered_rps == pytest.approx(559, rel=0.03)
+    (bottleneck,) = summary.bottlenecks
+    assert bottleneck.level == found.level
+    assert "At 559 rps it answered less: 119 of 561 rps" in because(bottleneck)
 
 
 def test_a_saturated_level_has_no_latency_ratio(summarised):

@@ -35,7 +35,8 @@ def changed(summary: Summary, **changes: object) -> Summary:
 
 
 def test_a_full_run_has_every_figure(drawn):
-    names = ["capacity", "latency", "throughput", "utilisation", "omission", "forest", "machine"]
+    names = ["capacity", "latency", "throughput", "utilisation", "overload"]
+    names += ["omission", "forest", "machine"]
     assert list(drawn) == names
 
 
@@ -63,7 +64,7 @@ def test_the_latency_figure_names_what_saturated_and_the_slo(drawn):
 
 
 def test_figures_without_anything_to_show_are_left_out(summary):
-    few = changed(summary, capacities=[], comparison=[])
+    few = changed(summary, capacities=[], comparison=[], beyond_capacity=[])
     assert set(figures(few)) == {*("latency", "throughput", "utilisation", "omission", "machine")}
     assert figures(changed(summary, points=[])) == {}
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from loadtests.records.steady_state import merged, steady_state
+from loadtests.records.steady_state import merged, steady_state, with_recovery
 from loadtests.records.trials import Phases
 
 PHASES = Phases(1.0, 10.0)
@@ -85,3 +85,14 @@ def test_repeats_are_merged_request_by_request() -> None:
     assert (both.window_s, both.n_offered, len(both.latency_s)) == (20.0, 2000, 2000)
     assert both.send_lag_p99_ms == pytest.approx(50)  # an average of P99s would be 25.5 ms
     assert both.throughput_rps == pytest.approx(100, abs=0.2)
+
+
+def test_requests_due_after_an_overload_are_no_part_of_its_steady_state() -> None:
+    asked = rows(np.arange(0.0, 15.0, 0.01))
+    asked["phase"] = with_recovery(asked, PHASES)
+    assert asked["phase"].value_counts().to_dict() == {
+        "warm-up": 100,
+        "steady": 1000,
+        "recovery": 400,
+    }
+    assert steady_state(asked, PHASES).n_offered == 1000

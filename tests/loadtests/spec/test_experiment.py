@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from loadtests.records.arrivals import Trace
+from loadtests.records.overload import OverloadSpec
 from loadtests.records.trials import Level
 from loadtests.spec.contenders import resolve_contenders
 from loadtests.spec.file import SpecError, read_experiment, stored_experiment
@@ -41,7 +42,7 @@ def test_a_good_file_is_read_with_its_defaults(experiment_file) -> None:
     assert experiment.reference == "fastapi"
 
 
-@pytest.mark.parametrize("name", ["default", "smoke", "capacity"])
+@pytest.mark.parametrize("name", ["default", "smoke", "capacity", "overload"])
 def test_the_experiments_that_come_with_the_study_are_valid(root: Path, name: str) -> None:
     experiment = read_experiment(root / "loadtests" / "experiments" / f"{name}.toml")
     assert experiment.name == name
@@ -68,6 +69,19 @@ def test_a_bad_load_section_is_named_with_what_was_found(
     message = problem(experiment_file(GOOD.replace("rates_rps = [10, 20]", change)))
     assert expected in message
     assert "experiment.toml" in message
+
+
+def test_an_overload_table_asks_for_load_beyond_capacity(experiment_file) -> None:
+    assert read_experiment(experiment_file(GOOD)).overload is None
+    found = read_experiment(experiment_file(GOOD + "[overload]\nfactors = [1.0, 3.0]\n"))
+    assert found.overload == OverloadSpec(factors=(1, 3), overload_s=3, recover_s=4)
+    # Said of a service of somebody else before any load goes there.
+    assert found.load_in_words.endswith("up to 3 times the capacity found")
+
+
+def test_a_bad_overload_table_is_named_with_what_was_found(experiment_file) -> None:
+    message = problem(experiment_file(GOOD + "[overload]\nfactors = [2.0, 1.0]\n"))
+    assert "overload.factors: expected factors in ascending order, found 2, 1" in message
 
 
 def test_an_engines_table_asks_for_measuring_the_engines_alone(experiment_file) -> None:

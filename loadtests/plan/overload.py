@@ -1,0 +1,73 @@
+"""The trials that offer a contender more than it can answer."""
+
+import random
+from collections.abc import Mapping
+
+from loadtests.plan.rounds import PlannedTrial
+from loadtests.records.overload import Overload
+from loadtests.records.trials import Level, Phases
+from loadtests.spec.experiment import Experiment
+from servers.discovery import Contender
+
+AROUND_OVERLOAD_S = 2.0
+"""What an overload takes beside its load: the server works off what it was sent."""
+
+NO_CAPACITY = "no overload: no rate is known at which it meets the SLO."
+
+
+def overload_slices(
+    experiment: Experiment,
+    contenders: Mapping[str, Contender],
+    capacity_rps_by_contender: Mapping[str, float | None],
+    round_number: int,
+) -> list[PlannedTrial]:
+    """One trial a factor and contender, in the order in which to make them, for those that are
+    given and have a capacity.
+
+    All contenders get one factor before any gets the next: what one has left unanswered is worked
+    off while the others are under load. The seed depends on round and factor only, so that the
+    arrivals are the same on a clock of expected arrivals.
+    """
+    spec = experiment.overload
+    if spec is None:
+        return []
+    order = random.Random(f"{experiment.seed} overload {round_number}")
+    factors = order.sample(spec.factors, len(spec.factors))
+    found = []
+    for factor in factors:
+        for name in order.sample(experiment.contenders, len(experiment.contenders)):
+            capacity_rps = capacity_rps_by_contender.get(name)
+            if capacity_rps is None or name not in contenders:
+                continue
+            found.append(
+                PlannedTrial(
+                    trial_id=f"overload{round_number}-{name}-{factor:g}x",
+                    purpose="overload",
+                    contender=contenders[name],
+                    level=Level("open", rate_rps=float(f"{factor * capacity_rps:.3g}")),
+                    repeat=round_number,
+                    phases=Phases(experiment.load.warmup_s, spec.overload_s),
+                    schedule_seed=(experiment.seed, round_number, round(factor * 1000), 1),
+                    overload=Overload(capacity_rps, factor, spec.recover_s),
+                )
+            )
+    return found
+
+
+def not_overloaded(
+    experiment: Experiment, capacity_rps_by_contender: Mapping[str, float | None]
+) -> dict[str, str]:
+    """The contenders that get no overload, each with the reason."""
+    if experiment.overload is None:
+        return {}
+    known = {name for name, rps in capacity_rps_by_contender.items() if rps is not None}
+    return {name: NO_CAPACITY for name in experiment.contenders if name not in known}
+
+
+def overload_s(experiment: Experiment, n_contenders: int) -> float:
+    """How long the overload trials of so many contenders take at most."""
+    spec = experiment.overload
+    if spec is None:
+        return 0.0
+    each_s = experiment.load.warmup_s + spec.overload_s + spec.recover_s + AROUND_OVERLOAD_S
+    return spec.repeats * len(spec.factors) * n_contenders * each_s
