@@ -48,20 +48,24 @@ def chosen(choice: Choice) -> str:
 def because(choice: Choice, out: Sequence[str]) -> str:
     """Why an answer is given; out: contenders that are out of the choice."""
     sentences = [_because(reason, choice, out) for reason in choice.because]
+    if choice.blocks_health:
+        sentences.append(f"but {choice.contender} blocks its own health endpoint while it computes")
     return "; ".join(dict.fromkeys(sentences))
 
 
 def _because(reason: Because, choice: Choice, out: Sequence[str]) -> str:
-    fewest = f"certified to meet the SLO with the fewest components ({reason.n_components})"
+    simplest = f"(complexity {plain(reason.complexity)})"
     equals = f"; {_listed(choice.equals)} would do as well" if choice.equals else ""
     might = _listed(reason.might)
     return {
         Why.ONLY_CERTIFIED: "the only contender certified to meet the SLO",
-        Why.FEWEST_COMPONENTS: f"{fewest}{equals}",
-        Why.LEAST_CPU: f"{fewest}, and the least server CPU among those",
+        Why.LEAST_COMPLEX: f"certified to meet the SLO, and the simplest {simplest}{equals}",
+        Why.LEAST_CPU: f"certified to meet the SLO, and of the simplest {simplest} the one with "
+        "the least server CPU",
         Why.NONE_SHOWN: f"no contender is shown to meet the SLO; {might} might",
-        Why.SIMPLER_MIGHT: f"{reason.certified} meets the SLO, but {might} might too, with fewer "
-        "components",
+        Why.SIMPLER_MIGHT: f"{reason.certified} meets the SLO, but {might} might too and would be "
+        "simpler",
+        Why.NEIGHBOURS_DIFFER: f"the tested rates on both sides have other answers ({might})",
         Why.ALL_MISSED: _who_missed(choice, out),
     }[reason.why]
 

@@ -37,15 +37,15 @@ def test_a_range_of_rates_has_one_unit():
     [
         (Because(why=Why.ONLY_CERTIFIED), [], "the only contender certified to meet the SLO"),
         (
-            Because(why=Why.FEWEST_COMPONENTS, n_components=2),
+            Because(why=Why.LEAST_COMPLEX, complexity=2),
             ["b"],
-            "certified to meet the SLO with the fewest components (2); b would do as well",
+            "certified to meet the SLO, and the simplest (complexity 2); b would do as well",
         ),
         (
-            Because(why=Why.LEAST_CPU, n_components=2),
+            Because(why=Why.LEAST_CPU, complexity=2),
             [],
-            "certified to meet the SLO with the fewest components (2), and the least server CPU "
-            "among those",
+            "certified to meet the SLO, and of the simplest (complexity 2) the one with the least "
+            "server CPU",
         ),
         (
             Because(why=Why.NONE_SHOWN, might=["b", "c"]),
@@ -55,7 +55,7 @@ def test_a_range_of_rates_has_one_unit():
         (
             Because(why=Why.SIMPLER_MIGHT, certified="a", might=["b"]),
             [],
-            "a meets the SLO, but b might too, with fewer components",
+            "a meets the SLO, but b might too and would be simpler",
         ),
     ],
 )
