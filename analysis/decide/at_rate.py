@@ -1,7 +1,7 @@
 """One decision for one arrival rate: which contender, how many replicas, at what cost."""
 
 from collections.abc import Sequence
-from math import ceil, isclose
+from math import ceil
 
 from pydantic import Field
 
@@ -21,6 +21,10 @@ from loadtests.records.experiment import Experiment
 
 ROUNDING = 1e-9
 """286 / (0.7 x 286 / 0.7) is one replica, whatever the last digit says."""
+
+NEAR = 1.02
+"""A tested rate that is at most this much above another stands for it: no search tries rates that
+lie nearer to each other."""
 
 
 class Needs(Value):
@@ -69,7 +73,8 @@ class Decision(Value):
         "rate_rps / replicas / headroom."
     )
     neighbours: list[Choice] = Field(
-        description="The answers at the tested rates next to that rate; empty: it was tested."
+        description="The answers at the tested rates next to that rate; empty: it was tested, or "
+        "a rate at most 2 % above it."
     )
     measure: list[ToMeasure] = Field(description="What would settle it, or spare a replica.")
     needs: list[Needs] = Field(description="Every contender that is not out, in order.")
@@ -137,7 +142,8 @@ def _interpolated(
 ) -> tuple[Choice, list[Choice]]:
     """The answer at a rate and those at the tested rates beside it; a choice at a rate that was not
     tested stands only where they agree with it."""
-    near = next((r for r in tested_rps if isclose(r, rate_rps, rel_tol=ROUNDING)), None)
+    just_above = (r for r in tested_rps if rate_rps * (1 - ROUNDING) <= r <= rate_rps * NEAR)
+    near = min(just_above, default=None)
     if near is not None:
         return choose_at(candidates, near, cpu_verdict), []
     own = choose_at(candidates, rate_rps, cpu_verdict)

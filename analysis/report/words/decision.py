@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from analysis.capacity.certified import Capacity, CapacityStatus
-from analysis.capacity.load_points import Point, SloVerdict
 from analysis.decide.choose import Answer, Because, Choice, MeasuredAt, Why
 from analysis.read.contenders import ContenderFacts
 from analysis.report.summary import Summary
@@ -12,7 +11,6 @@ from analysis.report.words.numbers import (
     count,
     exact_percent,
     interval,
-    number,
     plain,
     rate,
 )
@@ -55,8 +53,8 @@ def because(choice: Choice, out: Sequence[str]) -> str:
 
 def _because(reason: Because, choice: Choice, out: Sequence[str]) -> str:
     simplest = f"(complexity {plain(reason.complexity)})"
-    equals = f"; {_listed(choice.equals)} would do as well" if choice.equals else ""
-    might = _listed(reason.might)
+    equals = f"; {listed(choice.equals)} would do as well" if choice.equals else ""
+    might = listed(reason.might)
     return {
         Why.ONLY_CERTIFIED: "the only contender certified to meet the SLO",
         Why.LEAST_COMPLEX: f"certified to meet the SLO, and the simplest {simplest}{equals}",
@@ -77,11 +75,11 @@ def _who_missed(choice: Choice, out: Sequence[str]) -> str:
     if [m.rates_rps for m in choice.measured] == [choice.rates_rps] and not out:
         return f"every contender was {_where(choice.measured[0], choice)} and missed the SLO"
     found = [_missed(measured, choice) for measured in choice.measured]
-    return "; ".join([*found, *([f"{_listed(out)} {wrong}"] if out else [])])
+    return "; ".join([*found, *([f"{listed(out)} {wrong}"] if out else [])])
 
 
 def _missed(measured: MeasuredAt, choice: Choice) -> str:
-    names = _listed(measured.contenders)
+    names = listed(measured.contenders)
     if not measured.rates_rps:
         return f"{names} missed the SLO at a lower rate"
     return (
@@ -95,7 +93,7 @@ def _where(measured: MeasuredAt, choice: Choice) -> str:
     return "measured here" if len(choice.rates_rps) == 1 else "measured at each of these rates"
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
     """Names in a sentence: a, b and c."""
     *first, last = names or [""]
     return f"{', '.join(first)} and {last}" if first else last
@@ -149,7 +147,7 @@ def conditions(summary: Summary) -> list[str]:
         f"Arrival rates tested: {tested} rps; repeats of each planned rate: {experiment.repeats}. "
         "A contender that meets the SLO at one rate is assumed to meet it at every lower rate, and "
         "one that misses it to miss it at every higher rate. The answer does not apply to rates "
-        "above those tested or between them.",
+        "above those tested, and between them only where both neighbours have it.",
     ]
 
 
@@ -168,30 +166,34 @@ def _forms(contenders: Sequence[ContenderFacts]) -> str:
 
 def reversals(summary: Summary) -> list[str]:
     """What would change the answer."""
-    choices = summary.recommendation.choices
+    slo, choices = summary.manifest.experiment.slo, summary.recommendation.choices
+    chosen_ones = dict.fromkeys(choice.contender for choice in choices if choice.contender)
+    told = []
+    if chosen_ones:
+        told.append(
+            f"P{slo.percentile:g} of a chosen contender above {slo.latency_ms:g} ms, more than "
+            f"{exact_percent(slo.max_error_ratio)} of its requests failed, or a simpler contender "
+            "that meets the SLO."
+        )
+    told += [
+        _standing(c) for c in summary.capacities if c.slo == slo and c.contender in chosen_ones
+    ]
+    told += [text for choice in choices if (text := _reversal(choice))]
     return [
-        *(f"{rates(choice)}: {_reversal(choice, summary)}" for choice in choices),
+        *told,
         "Another model, text length, machine, number of cores or SLO, or services started in "
         "another way.",
     ]
 
 
-def _reversal(choice: Choice, summary: Summary) -> str:
+def _reversal(choice: Choice) -> str | None:
+    if choice.answer is Answer.CHOOSE:
+        return None
     if choice.answer is Answer.NONE_MEETS_SLO:
-        return "a looser SLO, more cores or a faster contender."
-    if choice.answer is Answer.NOT_ENOUGH_EVIDENCE:
-        return (
-            f"enough valid requests to {_listed(_who_might(choice))} to certify that the SLO is "
-            "met, or to show that it is missed."
-        )
-    name, slo = choice.contender, summary.manifest.experiment.slo
-    capacity = next(c for c in summary.capacities if (c.contender, c.slo) == (name, slo))
-    at_top = (p for p in summary.points if (p.contender, p.rate_rps) == (name, choice.to_rps))
+        return f"{rates(choice)}: a looser SLO, more cores or replicas, or a faster contender."
     return (
-        f"P{slo.percentile:g} of {name} above {slo.latency_ms:g} ms"
-        f"{_measured(next(at_top, None))}, more than {exact_percent(slo.max_error_ratio)} of its "
-        f"requests failed, or a contender with fewer components that meets the SLO. "
-        f"{_standing(capacity)}"
+        f"{rates(choice)}: enough valid requests to {listed(_who_might(choice))} to certify that "
+        "the SLO is met, or to show that it is missed."
     )
 
 
@@ -205,12 +207,3 @@ def _standing(capacity: Capacity) -> str:
     if capacity.not_met_rps is None:
         return f"{certified}; no higher rate was found to miss the SLO."
     return f"{certified} and misses the SLO at {rate(capacity.not_met_rps)}."
-
-
-def _measured(point: Point | None) -> str:
-    if point is None or point.metrics is None or point.slo_verdict is not SloVerdict.MET:
-        return ""
-    latency_ms = point.metrics.latency_slo_ms
-    if latency_ms is None:
-        return ""
-    return f" (measured at {rate(point.rate_rps)}: {number(latency_ms)} ms)"

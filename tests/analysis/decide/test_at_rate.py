@@ -105,3 +105,8 @@ def test_a_rate_that_nobody_is_certified_for_chooses_nobody(decided):
 def test_a_choice_that_blocks_its_health_endpoint_is_marked(decided):
     assert decided(100.0, TWO).choice.blocks_health
     assert not decided(400.0, TWO).choice.blocks_health
+
+
+def test_a_tested_rate_just_above_stands_for_the_rate(decided):
+    found = decided(198.0, TWO)
+    assert (found.choice.contender, found.choice.from_rps, found.neighbours) == ("fast", 200, [])
