@@ -13,7 +13,7 @@ from analysis.report.words import certificates, numbers
 from analysis.validity.certificate import Check, CheckOutcome
 from analysis.validity.reasons import Reason
 from analysis.validity.trials import TrialResult
-from loadtests.records.experiment import Slo
+from loadtests.records.experiment import Experiment, Slo
 
 
 @dataclass(frozen=True)
@@ -193,14 +193,7 @@ def glance(summary: Summary) -> Glance | None:
     experiment = summary.manifest.experiment
     main = [c for c in summary.capacities if c.slo == experiment.slo]
     at = {(point.contender, point.rate_rps): point for point in summary.points}
-    compared = {
-        rate_rps: sum(
-            bool(point and point.usable and not point.saturated)
-            for point in (at.get((c.contender, rate_rps)) for c in main)
-        )
-        for rate_rps in experiment.load.rates_rps
-    }
-    rate_rps = max(compared, key=lambda each: (compared[each], each), default=None)
+    rate_rps = common_rate(summary.points, experiment)
     most = {found.contender: found for found in summary.saturation}
     decision = summary.recommendation.decision
     needs = {each.contender: each for each in (decision.needs if decision else ())}
@@ -209,6 +202,17 @@ def glance(summary: Summary) -> Glance | None:
         for c in main
     ]
     return Glance(rate_rps, rows) if rows else None
+
+
+def common_rate(points: Sequence[Point], experiment: Experiment) -> float | None:
+    """The common arrival rate at which most contenders kept up, the highest of several."""
+    kept_up = [
+        point.rate_rps
+        for point in points
+        if point.rate_rps in experiment.load.rates_rps and point.metrics and not point.saturated
+    ]
+    rates = experiment.load.rates_rps
+    return max(rates, key=lambda rate_rps: (kept_up.count(rate_rps), rate_rps), default=None)
 
 
 def has_intervals(summary: Summary) -> bool:
