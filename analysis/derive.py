@@ -7,12 +7,12 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from analysis.decide.asked import NOTHING_ASKED, Asked
 from analysis.read.run import load_run
 from analysis.report.figures.catalogue import PNG_FILES, png_figures, write_png
 from analysis.report.render import render_decision, render_report
 from analysis.report.summary import Summary, summarise, write_summary
 from loadtests.records.atomic import replacing
-from loadtests.records.experiment import Price
 
 
 @dataclass(frozen=True)
@@ -26,14 +26,13 @@ class Outputs:
     figure_paths: list[Path]
 
 
-def derive(run_dir: Path, price: Price | None = None) -> Outputs:
+def derive(run_dir: Path, asked: Asked = NOTHING_ASKED) -> Outputs:
     """Computes and writes summary.json, report.html, decision.md and the PNG figures of a run.
 
-    price takes the place of the experiment's. May be called again at any time, and with the same
-    price has the same result. Raises loadtests.records.stored.RecordError
-    where the run is damaged or incomplete.
+    May be called again at any time, and where the same is asked has the same result. Raises
+    loadtests.records.stored.RecordError where the run is damaged or incomplete, or cannot answer.
     """
-    summary = summarise(load_run(run_dir), price)
+    summary = summarise(load_run(run_dir), asked)
     report, decision = render_report(summary), render_decision(summary)
     return Outputs(
         summary=summary,

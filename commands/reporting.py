@@ -2,18 +2,16 @@
 
 from pathlib import Path
 
-from analysis.capacity.cost import price_given
+from analysis.decide.asked import NOTHING_ASKED, Asked
 from analysis.derive import derive
 from analysis.report.notebook import execute_notebook
 from analysis.report.terminal import recommendation_table, smoke_table
 from commands.common import console, say
 
 
-def write_report(
-    folder: Path, price_per_hour: float | None = None, currency: str = "", smoke: bool = False
-) -> None:
+def write_report(folder: Path, asked: Asked = NOTHING_ASKED, smoke: bool = False) -> None:
     """smoke: whether only the parts were to be tried, which recommends nothing."""
-    outputs = derive(folder, price_given(price_per_hour, currency))
+    outputs = derive(folder, asked)
     notebook = folder / "study.ipynb"
     execute_notebook(folder, notebook)
     console.print((smoke_table if smoke else recommendation_table)(outputs.summary))

@@ -3,7 +3,7 @@
 The production guide introduces Triton; the selection study sets it against FastAPI and a hybrid.
 """
 
-from analysis.claims.judge import Claim
+from analysis.claims.judge import Claim, Condition
 
 GUIDE, SELECTION = "production guide", "selection study"
 
@@ -27,6 +27,7 @@ CLAIMS: tuple[Claim, ...] = (
         at_least=5,
         at_most=20,
         measure="batching",
+        needs=(Condition.ROOM,),
     ),
     Claim(
         id="triton-5-10",
@@ -37,6 +38,7 @@ CLAIMS: tuple[Claim, ...] = (
         at_least=5,
         at_most=10,
         measure="triton_over_fastapi",
+        needs=(Condition.GPU,),
     ),
     Claim(
         id="overall-10",
@@ -46,6 +48,7 @@ CLAIMS: tuple[Claim, ...] = (
         how="fastapi and triton on the same device, each pushed to its capacity",
         at_least=10,
         measure="triton_over_fastapi",
+        needs=(Condition.GPU,),
     ),
     Claim(
         id="batching-latency",
@@ -55,6 +58,7 @@ CLAIMS: tuple[Claim, ...] = (
         how="contenders that differ in batching only, repeated at one low rate",
         at_most=1.1,
         measure="batching_latency",
+        needs=(Condition.ROOM,),
     ),
     Claim(
         id="fastapi-gpu-10",
@@ -65,6 +69,7 @@ CLAIMS: tuple[Claim, ...] = (
         unit="share",
         at_most=0.1,
         measure="gpu_of_fastapi",
+        needs=(Condition.GPU,),
     ),
     Claim(
         id="before-gpu-30",
@@ -76,6 +81,7 @@ CLAIMS: tuple[Claim, ...] = (
         at_least=0.2,
         at_most=0.4,
         measure="gpu_without_batching",
+        needs=(Condition.GPU,),
     ),
     Claim(
         id="after-gpu-90",
@@ -86,6 +92,7 @@ CLAIMS: tuple[Claim, ...] = (
         unit="share",
         at_least=0.9,
         measure="gpu_with_batching",
+        needs=(Condition.GPU,),
     ),
     Claim(
         id="triton-gpu-60-80",
@@ -97,6 +104,7 @@ CLAIMS: tuple[Claim, ...] = (
         at_least=0.6,
         at_most=0.8,
         measure="gpu_of_triton",
+        needs=(Condition.GPU,),
     ),
     Claim(
         id="fp16",
@@ -107,6 +115,7 @@ CLAIMS: tuple[Claim, ...] = (
         at_least=1.5,
         at_most=2,
         measure="fp16",
+        needs=(Condition.GPU,),
     ),
     Claim(
         id="tensorrt",
@@ -117,6 +126,7 @@ CLAIMS: tuple[Claim, ...] = (
         at_least=2,
         at_most=5,
         measure="tensorrt",
+        needs=(Condition.GPU,),
     ),
     Claim(
         id="onnx-over-torch",
@@ -137,6 +147,7 @@ CLAIMS: tuple[Claim, ...] = (
         unit="share",
         at_least=0.9,
         measure="instances",
+        needs=(Condition.GPU,),
     ),
     Claim(
         id="fastapi-100",
@@ -147,6 +158,7 @@ CLAIMS: tuple[Claim, ...] = (
         unit="rps",
         at_most=100,
         measure="fastapi_capacity",
+        needs=(Condition.GPU,),
     ),
     Claim(
         id="fastapi-cannot-batch",
@@ -157,6 +169,7 @@ CLAIMS: tuple[Claim, ...] = (
         how="litserve and triton with the same engine, each pushed to its capacity",
         at_least=1.5,
         measure="triton_over_litserve",
+        needs=(Condition.ROOM,),
     ),
     Claim(
         id="framework-90",
@@ -167,6 +180,7 @@ CLAIMS: tuple[Claim, ...] = (
         unit="share",
         at_least=0.9,
         measure="outside_the_model",
+        needs=(Condition.GPU,),
     ),
     Claim(
         id="delay",
@@ -177,6 +191,7 @@ CLAIMS: tuple[Claim, ...] = (
         how="variants of triton that differ in max_queue_delay_us only, each pushed to capacity",
         at_least=1,
         measure="queue_delay",
+        needs=(Condition.ROOM,),
     ),
     Claim(
         id="sharing",
@@ -187,6 +202,7 @@ CLAIMS: tuple[Claim, ...] = (
         how="study colocate --device cuda",
         unit="share",
         at_most=0.1,
+        needs=(Condition.GPU,),
     ),
     Claim(
         id="mig",
@@ -194,6 +210,7 @@ CLAIMS: tuple[Claim, ...] = (
         where=f"{GUIDE}, optimisation table",
         conditions="An administrator partitions the GPU; a slice has its share of the compute.",
         how="nothing in this study: it does not partition the GPU",
+        needs=(Condition.GPU,),
     ),
 )
 

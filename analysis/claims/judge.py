@@ -12,12 +12,19 @@ from analysis.read.value import Value
 Unit = Literal["ratio", "share", "rps", "requests"]
 
 
+class Condition(StrEnum):
+    """What must hold of where a claim is measured, for it to be about that at all."""
+
+    GPU = "gpu"
+    ROOM = "room_at_batch_1"
+
+
 @dataclass(frozen=True)
 class Claim:
     """One sentence of the two documents that a run can test.
 
-    It claims a figure from at_least to at_most, in unit. measure names the function of
-    analysis.claims.measures that reads it from a run; None: no run does.
+    It claims a figure from at_least to at_most, in unit, where all that it needs holds. measure
+    names the function of analysis.claims.measures that reads it from a run; None: no run does.
     """
 
     id: str
@@ -29,6 +36,7 @@ class Claim:
     at_least: float | None = None
     at_most: float | None = None
     measure: str | None = None
+    needs: tuple[Condition, ...] = ()
 
 
 class Quantity(StrEnum):
@@ -80,6 +88,7 @@ class ClaimVerdict(StrEnum):
     ONLY_WHEN = "holds_only_when"
     UNDECIDED = "not_enough_evidence"
     NOT_MEASURED = "not_measured"
+    NOT_TESTABLE = "not_testable_here"
 
 
 class Reading(ClaimMeasurement):
@@ -99,7 +108,11 @@ class ClaimFound(Value):
     at_most: float | None = Field(description="Largest value claimed; null: none.")
     readings: list[Reading] = Field(description="What this run measured; empty: nothing.")
     verdict: ClaimVerdict = Field(
-        description="What the readings say of it; holds_only_when: for those that hold."
+        description="What the readings say of it; holds_only_when: for those that hold; "
+        "not_testable_here: no contender of this run is one that the claim is about."
+    )
+    unmet: list[Condition] = Field(
+        default=[], description="What the claim needs and no contender of this run has."
     )
 
     @property
@@ -108,7 +121,9 @@ class ClaimFound(Value):
         return [reading for reading in self.readings if reading.outcome is ClaimOutcome.HOLDS]
 
 
-def judge(claim: Claim, measured: Sequence[ClaimMeasurement]) -> ClaimFound:
+def judge(
+    claim: Claim, measured: Sequence[ClaimMeasurement], unmet: Sequence[Condition] = ()
+) -> ClaimFound:
     """The claim with its verdict. A reading decides where its whole interval is on one side."""
     readings = [Reading(**m.model_dump(), outcome=outcome(claim, m)) for m in measured]
     return ClaimFound(
@@ -117,7 +132,12 @@ def judge(claim: Claim, measured: Sequence[ClaimMeasurement]) -> ClaimFound:
         at_least=claim.at_least,
         at_most=claim.at_most,
         readings=readings,
-        verdict=_verdict([reading.outcome for reading in readings]),
+        verdict=(
+            ClaimVerdict.NOT_TESTABLE
+            if unmet
+            else _verdict([reading.outcome for reading in readings])
+        ),
+        unmet=list(unmet),
     )
 
 

@@ -1,13 +1,20 @@
 """What a run measured of each claim: functions by the name that analysis.claims.catalogue uses."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from analysis.capacity.certified import Capacity
 from analysis.capacity.engine_efficiency import highest_loads
 from analysis.capacity.load_points import Point
 from analysis.claims.catalogue import CLAIMS
-from analysis.claims.judge import ClaimFound, ClaimMeasurement, Quantity, judge
+from analysis.claims.judge import (
+    Claim,
+    ClaimFound,
+    ClaimMeasurement,
+    Condition,
+    Quantity,
+    judge,
+)
 from analysis.claims.pairs import (
     ContenderPair,
     batching_pairs,
@@ -27,6 +34,10 @@ from analysis.read.value import over
 from analysis.steady.metrics import Metrics
 from loadtests.records.engines import EngineFacts, engine_of
 
+ROOM = 2.0
+"""Rate in batches over the rate at batch 1 from which a device had room there. What batching can
+gain at most is this ratio: where it is near 1, a claim about batching is about another device."""
+
 
 @dataclass(frozen=True)
 class Findings:
@@ -37,6 +48,19 @@ class Findings:
     capacities: Mapping[str, Capacity]
     engines: Sequence[EngineFacts]
     repeats: Repeats
+
+    def only(self, condition: Condition) -> "Findings":
+        """These findings without the contenders and engines for which the condition does not hold,
+        or is not known to hold."""
+        holds = {Condition.GPU: on_gpu, Condition.ROOM: has_room}[condition]
+        engines = [engine for engine in self.engines if holds(engine)]
+        contenders = [
+            contender
+            for contender in self.contenders
+            if (condition is Condition.GPU and contender.device == "cuda")
+            or (condition is Condition.ROOM and engine_of(engines, contender.name))
+        ]
+        return replace(self, contenders=contenders, engines=engines)
 
     def gains(self, compared: Iterable[ContenderPair]) -> list[ClaimMeasurement]:
         return gains(self.capacities, compared)
@@ -51,11 +75,34 @@ class Findings:
         return [(name, level, metrics) for name, level, metrics in found if metrics]
 
 
+def on_gpu(engine: EngineFacts) -> bool:
+    return engine.placement.device == "cuda"
+
+
+def has_room(engine: EngineFacts) -> bool:
+    """Whether a device answers, at some length, ROOM times as many texts in batches as alone."""
+    alone = {point.length_tokens: point.rate_rps for point in engine.curve if point.batch == 1}
+    return any(
+        point.rate_rps >= ROOM * alone[point.length_tokens]
+        for point in engine.curve
+        if point.length_tokens in alone
+    )
+
+
 def judge_claims(findings: Findings) -> list[ClaimFound]:
     """Every claim, in the order of the list, with what was measured of it."""
-    return [
-        judge(claim, MEASURES[claim.measure](findings) if claim.measure else []) for claim in CLAIMS
-    ]
+    return [_judged(claim, findings) for claim in CLAIMS]
+
+
+def _judged(claim: Claim, findings: Findings) -> ClaimFound:
+    """Judged by those contenders and engines alone that the claim is about."""
+    where = findings
+    for condition in claim.needs:
+        where = where.only(condition)
+    measure = MEASURES[claim.measure] if claim.measure else lambda _: []
+    measured = measure(where)
+    elsewhere = not measured and (measure(findings) or not where.contenders)
+    return judge(claim, measured, claim.needs if elsewhere else ())
 
 
 def _mean_batch(found: Findings) -> list[ClaimMeasurement]:

@@ -22,13 +22,14 @@ class Answer(StrEnum):
 
 
 class Why(StrEnum):
-    """Why an answer is given: the first three choose, the next two lack evidence."""
+    """Why an answer is given: the first three choose, the next three lack evidence."""
 
     ONLY_CERTIFIED = "only_certified"
-    FEWEST_COMPONENTS = "fewest_components"
+    LEAST_COMPLEX = "least_complex"
     LEAST_CPU = "least_cpu"
     NONE_SHOWN = "none_shown"
     SIMPLER_MIGHT = "simpler_might"
+    NEIGHBOURS_DIFFER = "neighbours_differ"
     ALL_MISSED = "all_missed"
 
 
@@ -36,11 +37,13 @@ class Because(Value):
     """What an answer rests on."""
 
     why: Why = Field(
-        description="What decided; least_cpu: among those with the fewest components; none_shown "
-        "and simpler_might: contenders that might meet the SLO stand in the way."
+        description="What decided; least_cpu: among those of the lowest operational complexity; "
+        "none_shown and simpler_might: contenders that might meet the SLO stand in the way; "
+        "neighbours_differ: the tested rates on both sides have other answers."
     )
-    n_components: int | None = Field(
-        default=None, description="Components of the choice; null where they did not decide."
+    complexity: float | None = Field(
+        default=None,
+        description="Operational complexity of the choice; null where it did not decide.",
     )
     certified: str | None = Field(
         default=None, description="Contender that simpler ones keep from being chosen; null: none."
@@ -69,6 +72,9 @@ class Choice(Value):
         "server CPU: any of them would do.",
     )
     because: list[Because] = Field(description="Why; several where it differs within the range.")
+    blocks_health: bool = Field(
+        default=False, description="Whether the contender blocks its own health endpoint."
+    )
     measured: list[MeasuredAt] = Field(
         default=[],
         description="Where nobody meets the SLO: who was measured at which of these rates.",
@@ -77,11 +83,13 @@ class Choice(Value):
 
 @dataclass(frozen=True)
 class Candidates:
-    """Who stands for choice. capacities under the main SLO, in the experiment's order; out: wrong
-    answers or never started."""
+    """Who stands for choice. capacities under the main SLO, in the experiment's order; complexity:
+    operational, by name; blocking: who blocks its own health endpoint; out: wrong answers or never
+    started."""
 
     capacities: Sequence[Capacity]
-    n_components: Mapping[str, int]
+    complexity: Mapping[str, float]
+    blocking: frozenset[str] = field(default_factory=frozenset)
     out: frozenset[str] = field(default_factory=frozenset)
 
 
@@ -89,13 +97,14 @@ def choose(
     candidates: Candidates, rates_rps: Sequence[float], cpu_verdict: CpuVerdict
 ) -> list[Choice]:
     """The answers by range of arrival rates, ascending; neighbours with one answer are merged."""
-    singles = [_choose(candidates, rate_rps, cpu_verdict) for rate_rps in sorted(rates_rps)]
+    singles = [choose_at(candidates, rate_rps, cpu_verdict) for rate_rps in sorted(rates_rps)]
     groups = groupby(singles, key=lambda c: (c.answer, c.contender, tuple(c.equals)))
     return [_merged(candidates, list(group)) for _, group in groups]
 
 
-def _choose(candidates: Candidates, rate_rps: float, cpu_verdict: CpuVerdict) -> Choice:
-    parts = candidates.n_components
+def choose_at(candidates: Candidates, rate_rps: float, cpu_verdict: CpuVerdict) -> Choice:
+    """The answer at one arrival rate."""
+    parts = candidates.complexity
     standing = {
         capacity.contender: capacity.judged(rate_rps)
         for capacity in candidates.capacities
@@ -110,19 +119,20 @@ def _choose(candidates: Candidates, rate_rps: float, cpu_verdict: CpuVerdict) ->
         return _answer(rate_rps, Answer.NOT_ENOUGH_EVIDENCE, because)
     if not sure:
         return _answer(rate_rps, Answer.NONE_MEETS_SLO, Because(why=Why.ALL_MISSED))
-    fewest = min(parts.get(name, 0) for name in sure)
-    simplest = [name for name in sure if parts.get(name, 0) == fewest]
+    least = min(parts.get(name, 0) for name in sure)
+    simplest = [name for name in sure if parts.get(name, 0) == least]
     best, equals = _least_cpu(simplest, rate_rps, cpu_verdict)
-    simpler = [name for name in unsure if parts.get(name, 0) < fewest]
+    simpler = [name for name in unsure if parts.get(name, 0) < least]
     if simpler:
         # Naming the winner here would reward it for its rival's failed measurement.
         because = Because(why=Why.SIMPLER_MIGHT, certified=best, might=simpler)
         return _answer(rate_rps, Answer.NOT_ENOUGH_EVIDENCE, because)
-    why = Why.FEWEST_COMPONENTS if len(simplest) == 1 or equals else Why.LEAST_CPU
-    because = Because(why=why, n_components=fewest)
+    why = Why.LEAST_COMPLEX if len(simplest) == 1 or equals else Why.LEAST_CPU
+    because = Because(why=why, complexity=least)
     if len(sure) == 1:
         because = Because(why=Why.ONLY_CERTIFIED)
-    return _answer(rate_rps, Answer.CHOOSE, because, best, equals)
+    found = _answer(rate_rps, Answer.CHOOSE, because, best, equals)
+    return found.model_copy(update={"blocks_health": best in candidates.blocking})
 
 
 def _least_cpu(

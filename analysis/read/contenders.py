@@ -25,6 +25,10 @@ class ContenderFacts(Value):
         default=[],
         description="Their names; empty: recorded before they were named.",
     )
+    blocks_health: bool = Field(
+        default=False,
+        description="Whether its health endpoint does not answer while it computes.",
+    )
     form: str = Field(
         description="What the study started: all of it (embedded), the gateway alone, or nothing "
         "(external)."
@@ -69,6 +73,7 @@ def facts_of(declared: Mapping[str, Any]) -> ContenderFacts:
     return ContenderFacts.model_validate(
         fields
         | {"n_components": len(named) or parts, "components": named}
+        | {"blocks_health": bool(declared.get("blocks_health"))}
         | {"form": _form(declared), "options": texts}
     )
 

@@ -16,7 +16,7 @@ from analysis.colocation.losses import colocation
 from analysis.colocation.record import read_colocation
 from analysis.read.run import load_run
 from analysis.report.summary import summarise
-from analysis.report.words.claims import measured, reading, verdict
+from analysis.report.words.claims import measured, reading, unmet, verdict
 from loadtests.records.markdown import code, inline, table
 
 BEGIN, END = "<!-- claims: begin -->", "<!-- claims: end -->"
@@ -34,7 +34,12 @@ def claims_of(folder: Path) -> list[ClaimFound]:
         )
         for a in colocation(folder).losses
     ]
-    return [judge(claim, losses if on_gpu and claim.id == "sharing" else []) for claim in CLAIMS]
+    return [
+        judge(claim, losses if on_gpu else [], () if on_gpu else claim.needs)
+        if claim.id == "sharing"
+        else judge(claim, [])
+        for claim in CLAIMS
+    ]
 
 
 def claims_table(by_run: Mapping[str, Sequence[ClaimFound]]) -> str:
@@ -45,10 +50,15 @@ def claims_table(by_run: Mapping[str, Sequence[ClaimFound]]) -> str:
         for claim, run in zip(claims, by_run, strict=True)
     ]
     answered = {claim.id for claim, _ in found if claim.readings}
+    reasons = {
+        claim.id: f" Not testable here, because {unmet(claim)}."
+        for claim, _ in found
+        if claim.unmet
+    }
     others = [claim for claim in CLAIMS if claim.id not in answered]
     header = ["claim", "where", "fair only if", "measured", "verdict", "run"]
     rows = table(header, (_row(claim, run) for claim, run in found if claim.readings))
-    rest = [f"* {claim.text} ({claim.where}): {claim.how}." for claim in others]
+    rest = [f"* {c.text} ({c.where}): {c.how}.{reasons.get(c.id, '')}" for c in others]
     return "\n\n".join([rows, "Not measured yet, and what would:", "\n".join(rest)])
 
 

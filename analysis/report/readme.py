@@ -13,6 +13,7 @@ from analysis.report.summary import Summary, summarise
 from analysis.report.words import decision
 from analysis.report.words.codes import said
 from analysis.report.words.numbers import count, percent, rate, times_within, verdict
+from analysis.report.words.run import rounds
 from loadtests.records.markdown import code, inline, table
 
 BEGIN, END = "<!-- numbers: begin -->", "<!-- numbers: end -->"
@@ -51,8 +52,7 @@ def _conditions(summary: Summary) -> str:
     kind = experiment.load.arrivals.kind
     return inline(
         f"On {manifest.machine}; SLO: {decision.objective(experiment.slo)}; "
-        f"{manifest.model.name} model; {kind.capitalize()} arrivals, {experiment.repeats} repeats "
-        "of each planned point:"
+        f"{manifest.model.name} model; {kind.capitalize()} arrivals, {rounds(summary)}:"
     )
 
 

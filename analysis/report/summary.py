@@ -1,7 +1,7 @@
 """summary.json: everything the report says, in one machine-readable value."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import is_dataclass
+from dataclasses import is_dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from types import NoneType, UnionType
@@ -19,6 +19,7 @@ from analysis.claims.measures import Findings, judge_claims
 from analysis.compare.aa_test import NoiseFloor, noise_checks, noise_floor
 from analysis.compare.ratios import Comparison, Saturation, Step, ablation, comparisons, saturations
 from analysis.compare.verdicts import Repeats
+from analysis.decide.asked import NOTHING_ASKED, Asked
 from analysis.decide.bottleneck import BottleneckFound, LoadFacts, find_bottlenecks, load_facts
 from analysis.decide.recommend import Recommendation, candidates_of, cpu_verdicts, recommend
 from analysis.overload.beyond import BeyondCapacity, beyond_capacity
@@ -111,8 +112,9 @@ class Summary(Value):
     )
 
 
-def summarise(run: Run, price: Price | None = None) -> Summary:
-    """Computes everything the report says from the rows of a run. price: else the experiment's."""
+def summarise(run: Run, asked: Asked = NOTHING_ASKED) -> Summary:
+    """Computes everything the report says from the rows of a run, and answers what is asked of it;
+    AskedError where it cannot. Without a price the experiment's counts."""
     experiment = run.manifest.experiment
     least = experiment.min_difference
     found_ceilings = ceilings(run)
@@ -126,12 +128,13 @@ def summarise(run: Run, price: Price | None = None) -> Summary:
     main = [capacity for capacity in found_capacities if capacity.slo == experiment.slo]
     trials = [trial.result for trial in judged]
     contenders = contender_facts(run)
+    asked.check(contenders)
+    asked = replace(asked, price=asked.price or experiment.price)
     found_efficiencies = engine_efficiencies(
         found_points, run.engines, {c.name: c.batches for c in contenders}
     )
-    price = price or experiment.price
     by_name = {capacity.contender: capacity for capacity in main}
-    candidates = candidates_of(main, {c.name: c.n_components for c in contenders}, trials)
+    candidates = candidates_of(main, contenders, asked.weights, trials)
     cpu = cpu_verdicts(repeats, floor, least)
     disturbed = disturbed_trials(run)
     return Summary(
@@ -139,11 +142,11 @@ def summarise(run: Run, price: Price | None = None) -> Summary:
         warnings=cautions(run, disturbed),
         disturbed=disturbed,
         slos=list(experiment.slos),
-        recommendation=recommend(candidates, cpu),
+        recommendation=recommend(candidates, cpu, experiment, asked),
         capacities=found_capacities,
         points=found_points,
-        price=price,
-        costs=costs(main, found_points, price),
+        price=asked.price,
+        costs=costs(main, found_points, asked.price),
         gpu_figures=gpu_figures(run),
         engines=list(run.engines),
         engine_efficiencies=found_efficiencies,

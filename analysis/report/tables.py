@@ -6,13 +6,14 @@ from itertools import groupby
 
 from analysis.capacity.certified import Capacity
 from analysis.capacity.load_points import Point
-from analysis.compare.ratios import Comparison
+from analysis.compare.ratios import Comparison, Saturation
+from analysis.decide.at_rate import Needs
 from analysis.report.summary import Summary
 from analysis.report.words import certificates, numbers
 from analysis.validity.certificate import Check, CheckOutcome
 from analysis.validity.reasons import Reason
 from analysis.validity.trials import TrialResult
-from loadtests.records.experiment import Slo
+from loadtests.records.experiment import Experiment, Slo
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,24 @@ class Certificates:
             n_failed=sum(check.outcome is CheckOutcome.FAILED for check in checks),
             n_judged=sum(check.outcome is not CheckOutcome.NOT_APPLICABLE for check in checks),
         )
+
+
+@dataclass(frozen=True)
+class GlanceRow:
+    """What a reader needs first of one contender."""
+
+    capacity: Capacity
+    point: Point | None
+    most: Saturation | None
+    needs: Needs | None
+
+
+@dataclass(frozen=True)
+class Glance:
+    """One row a contender; the points are those at rate_rps."""
+
+    rate_rps: float | None
+    rows: list[GlanceRow]
 
 
 @dataclass(frozen=True)
@@ -166,6 +185,39 @@ def by_level(comparisons: Sequence[Comparison]) -> dict[str, list[Comparison]]:
     ordered = sorted(comparisons, key=lambda comparison: comparison.rate_rps)
     levels = dict.fromkeys(comparison.level for comparison in ordered)
     return {level: [c for c in ordered if c.level == level] for level in levels}
+
+
+def glance(summary: Summary) -> Glance | None:
+    """The table below the first figure: one row a contender, latency and CPU at the common rate at
+    which most contenders may be compared. None where no capacity was looked for."""
+    experiment = summary.manifest.experiment
+    main = [c for c in summary.capacities if c.slo == experiment.slo]
+    at = {(point.contender, point.rate_rps): point for point in summary.points}
+    rate_rps = common_rate(summary.points, experiment)
+    most = {found.contender: found for found in summary.saturation}
+    decision = summary.recommendation.decision
+    needs = {each.contender: each for each in (decision.needs if decision else ())}
+    rows = [
+        GlanceRow(c, at.get((c.contender, rate_rps)), most.get(c.contender), needs.get(c.contender))
+        for c in main
+    ]
+    return Glance(rate_rps, rows) if rows else None
+
+
+def common_rate(points: Sequence[Point], experiment: Experiment) -> float | None:
+    """The common arrival rate at which most contenders kept up, the highest of several."""
+    kept_up = [
+        point.rate_rps
+        for point in points
+        if point.rate_rps in experiment.load.rates_rps and point.metrics and not point.saturated
+    ]
+    rates = experiment.load.rates_rps
+    return max(rates, key=lambda rate_rps: (kept_up.count(rate_rps), rate_rps), default=None)
+
+
+def has_intervals(summary: Summary) -> bool:
+    """Whether any point states the interval of its P99."""
+    return any(getattr(point, "p99_low_ms", None) is not None for point in summary.points)
 
 
 def widest_gap(summary: Summary) -> Point | None:

@@ -1,13 +1,18 @@
-"""The recommendation, or what a smoke run saw, as short tables for the terminal."""
+"""The recommendation, what a smoke run saw, or what a run has shown so far, as short tables."""
 
 from rich.console import Group, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
+from analysis.capacity.certified import Capacity
+from analysis.compare.bootstrap import Metric
+from analysis.compare.ratios import Comparison
+from analysis.compare.verdicts import figure
+from analysis.report.interim import Interim
 from analysis.report.summary import Summary
-from analysis.report.tables import SloCapacities, capacities_by_slo
-from analysis.report.words import certificates, decision
-from analysis.report.words.numbers import number, rate, times_within
+from analysis.report.tables import SloCapacities, capacities_by_slo, common_rate
+from analysis.report.words import answer, certificates, decision, record
+from analysis.report.words.numbers import interval, number, plain, rate, times, times_within
 from analysis.report.words.run import warnings
 
 
@@ -17,9 +22,8 @@ def recommendation_table(summary: Summary) -> RenderableType:
     cautions = [Text(text, style="bold yellow") for text in warnings(summary)]
     reference = summary.manifest.experiment.reference
     tables = [_capacities(p, reference) for p in capacities_by_slo(summary.capacities)]
-    return Group(
-        *cautions, _choices(summary, f"Recommendation for {decision.objective(slo)}"), *tables
-    )
+    choices = _choices(summary, f"Recommendation for {decision.objective(slo)}")
+    return Group(*cautions, choices, *tables, *_decided(summary))
 
 
 def smoke_table(summary: Summary) -> RenderableType:
@@ -43,6 +47,54 @@ def smoke_table(summary: Summary) -> RenderableType:
             reasons = "; ".join(certificates.found(finding) for finding in point.findings)
             failed.append(Text(f"{point.contender}: {reasons}", style="bold yellow"))
     return Group(table, *failed)
+
+
+def interim_table(so_far: Interim) -> RenderableType:
+    """What a run in progress has shown: contenders at a common rate, and their capacity so far."""
+    reference = so_far.experiment.reference
+    rate_rps = common_rate(so_far.points, so_far.experiment)
+    columns = (Column("contender", no_wrap=True), "P50, ms", "P99, ms", "CPU s per 1,000")
+    title = f"So far, at {rate(rate_rps)}; ratios to {reference} with their 95 % intervals"
+    table = Table(*columns, "capacity, rps", title=title, title_justify="left")
+    at_rate = {point.contender: point for point in so_far.points if point.rate_rps == rate_rps}
+    compared = {each.contender: each for each in so_far.comparison if each.rate_rps == rate_rps}
+    for capacity in so_far.capacities:
+        name = capacity.contender
+        found = at_rate[name].metrics if name in at_rate else None
+        cells = [
+            _with_ratio(figure(found, metric) if found else None, compared.get(name), metric)
+            for metric in (Metric.P50, Metric.P99, Metric.CPU)
+        ]
+        table.add_row(name, *cells, _so_far(capacity))
+    return table
+
+
+def _decided(summary: Summary) -> list[RenderableType]:
+    """The decision that was asked for, and what each contender would need."""
+    found = summary.recommendation.decision
+    if found is None or not found.asked:
+        return []
+    costs = [f"{summary.price.currency} an hour"] if summary.price else []
+    table = Table("contender", "replicas", *costs, "complexity")
+    for needs in found.needs:
+        cost = [number(needs.cost_per_hour)] if summary.price else []
+        health = ", blocks its health" if needs.blocks_health else ""
+        complexity = f"{plain(needs.complexity)}{health}"
+        table.add_row(needs.contender, record.replica_range(needs), *cost, complexity)
+    return [Text(answer.decided(found), style="bold"), Text(record.why(summary, found)), table]
+
+
+def _with_ratio(value: float | None, compared: Comparison | None, metric: Metric) -> str:
+    found = compared.of(metric) if compared else None
+    if found is None or found.ratio is None:
+        return number(value)
+    return f"{number(value)}, {times(found.ratio)}\n{interval(found.low, found.high)}"
+
+
+def _so_far(capacity: Capacity) -> str:
+    certified = capacity.certified_rps
+    bracket = interval(capacity.met_rps, capacity.not_met_rps, plain)
+    return f"{bracket}\ncertified {plain(certified)}" if certified else bracket
 
 
 def _choices(summary: Summary, title: str) -> Table:

@@ -168,7 +168,7 @@ def _manifest(run_id: str) -> dict[str, object]:
         name="simulated",
         description="Simulated rows: nothing was measured.",
         seed=1,
-        repeats=N_REPEATS,
+        rounds=N_REPEATS,
         reference=CONTENDERS[0],
         contenders=CONTENDERS,
         slo=Slo(percentile=99, latency_ms=100, max_error_ratio=0.001),

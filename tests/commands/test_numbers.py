@@ -11,6 +11,8 @@ from study import app
     "command",
     [
         ("report", "some-run", "--price-per-hour"),
+        ("report", "some-run", "--at-rate"),
+        ("report", "some-run", "--headroom"),
         ("crosscheck", "--rate-rps"),
         ("colocate", "--seconds"),
     ],

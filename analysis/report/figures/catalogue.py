@@ -15,10 +15,12 @@ from analysis.report.figures.overload import overload_figure
 from analysis.report.figures.rate_curves import open_points, throughput_figure, utilisation_figure
 from analysis.report.figures.style import SETTINGS, to_svg
 from analysis.report.figures.tail_latency import latency_figure
+from analysis.report.figures.waterfall import waterfall_figure
 from analysis.report.summary import Summary
 
 DRAWN: Mapping[str, Callable[[Summary], Figure | None]] = {
     "capacity": capacity_figure,
+    "waterfall": waterfall_figure,
     "latency": latency_figure,
     "throughput": throughput_figure,
     "utilisation": utilisation_figure,

@@ -19,6 +19,10 @@ RIGHT_MARGIN = 0.74
 MOST_TICKS = 6
 """Rates that fit below an axis one by one, evenly spread; more get ticks at round numbers."""
 
+FAR = 1.6
+"""Ratio of two arrival rates above which no line joins them: more than two steps of the coarsest
+grid that the shipped experiments search (1.25)."""
+
 Value = Callable[[Point], float | None]
 
 
@@ -92,14 +96,18 @@ def rate_axis(axes: Axes, rates: Sequence[float]) -> None:
 
 
 def segments(points: Sequence[Point], value: Value) -> list[list[Point]]:
-    """The usable points that have a value, cut where a tested rate between them has none: a line
-    drawn through it would say what nobody measured. points: of one contender, rates ascending."""
+    """The usable points that have a value, cut where a tested rate between them has none, or where
+    two are so far apart that what lies between was not tested: a line there would say what nobody
+    measured. points: of one contender, rates ascending."""
     runs: list[list[Point]] = [[]]
     for point in points:
-        if point.usable and value(point) is not None:
-            runs[-1].append(point)
-        else:
+        if not point.usable or value(point) is None:
             runs.append([])
+            continue
+        before = runs[-1][-1].rate_rps if runs[-1] else None
+        if before and (point.rate_rps or 0.0) > FAR * before:
+            runs.append([])
+        runs[-1].append(point)
     return [run for run in runs if run]
 
 

@@ -1,6 +1,6 @@
 """What limits each contender, in words."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from analysis.decide.bottleneck import (
     FULL,
@@ -33,6 +33,19 @@ MEANINGS: Mapping[Bottleneck, str] = {
     "was measured there is full: a lock, a queue setting, copies, cores that something else used, "
     "or what was not measured.",
 }
+
+
+ENGINES_UNKNOWN = (
+    "Where no engine efficiency stands beside full server cores, the engine was not measured "
+    "alone, and how much of them the network takes is not known."
+)
+
+
+def engines_unknown(found: Sequence[BottleneckFound]) -> bool:
+    """Whether that remark belongs below them."""
+    facts = [f for each in found for f in (each.facts, each.beyond and each.beyond.facts) if f]
+    on_cores = any(each.bottleneck is Bottleneck.SERVER_CORES for each in found)
+    return on_cores and any(each.engine_share is None for each in facts)
 
 
 def because(found: BottleneckFound) -> str:
@@ -69,7 +82,7 @@ def _full(rule: Rule, facts: LoadFacts) -> str:
     measured = _measured(facts)
     one_core = f"front and network take turns on {number(facts.server_cores_used)} cores"
     share = percent(facts.engine_share)
-    by_cores = f"{measured}; its engine alone was not measured"
+    by_cores = measured
     if facts.engine_share is not None:
         by_cores = (
             f"{measured}: the network alone would need about {share} of the time for as many "

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from analysis.claims.judge import ClaimFound, ClaimMeasurement, ClaimVerdict, Quantity
+from analysis.claims.judge import ClaimFound, ClaimMeasurement, ClaimVerdict, Condition, Quantity
 from analysis.report.words.codes import said
 from analysis.report.words.numbers import interval, level, number, percent, plain, rate, times
 
@@ -12,6 +12,18 @@ def verdict(claim: ClaimFound) -> str:
     if claim.verdict is not ClaimVerdict.ONLY_WHEN:
         return said(claim.verdict)
     return f"{said(claim.verdict)}: {'; '.join(measured(found) for found in claim.held)}"
+
+
+_UNMET = {
+    Condition.GPU: "no contender of this run is on a GPU",
+    Condition.ROOM: "no engine of this run is known to have room at batch 1: measured alone "
+    "([engines]), batches must make it at least twice as fast",
+}
+
+
+def unmet(claim: ClaimFound) -> str:
+    """Why a claim is not testable here: not testable here, because ..."""
+    return "; ".join(_UNMET[condition] for condition in claim.unmet)
 
 
 def measured(found: ClaimMeasurement) -> str:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from analysis.capacity.certified import Capacity, CapacityStatus
-from analysis.capacity.load_points import Point, SloVerdict
 from analysis.decide.choose import Answer, Because, Choice, MeasuredAt, Why
 from analysis.read.contenders import ContenderFacts
 from analysis.report.summary import Summary
@@ -12,10 +11,10 @@ from analysis.report.words.numbers import (
     count,
     exact_percent,
     interval,
-    number,
     plain,
     rate,
 )
+from analysis.report.words.run import rounds
 from loadtests.records.experiment import Slo
 from loadtests.records.manifest import Manifest
 
@@ -48,20 +47,24 @@ def chosen(choice: Choice) -> str:
 def because(choice: Choice, out: Sequence[str]) -> str:
     """Why an answer is given; out: contenders that are out of the choice."""
     sentences = [_because(reason, choice, out) for reason in choice.because]
+    if choice.blocks_health:
+        sentences.append(f"but {choice.contender} blocks its own health endpoint while it computes")
     return "; ".join(dict.fromkeys(sentences))
 
 
 def _because(reason: Because, choice: Choice, out: Sequence[str]) -> str:
-    fewest = f"certified to meet the SLO with the fewest components ({reason.n_components})"
+    simplest = f"(complexity {plain(reason.complexity)})"
     equals = f"; {listed(choice.equals)} would do as well" if choice.equals else ""
     might = listed(reason.might)
     return {
         Why.ONLY_CERTIFIED: "the only contender certified to meet the SLO",
-        Why.FEWEST_COMPONENTS: f"{fewest}{equals}",
-        Why.LEAST_CPU: f"{fewest}, and the least server CPU among those",
+        Why.LEAST_COMPLEX: f"certified to meet the SLO, and the simplest {simplest}{equals}",
+        Why.LEAST_CPU: f"certified to meet the SLO, and of the simplest {simplest} the one with "
+        "the least server CPU",
         Why.NONE_SHOWN: f"no contender is shown to meet the SLO; {might} might",
-        Why.SIMPLER_MIGHT: f"{reason.certified} meets the SLO, but {might} might too, with fewer "
-        "components",
+        Why.SIMPLER_MIGHT: f"{reason.certified} meets the SLO, but {might} might too and would be "
+        "simpler",
+        Why.NEIGHBOURS_DIFFER: f"the tested rates on both sides have other answers ({might})",
         Why.ALL_MISSED: _who_missed(choice, out),
     }[reason.why]
 
@@ -136,10 +139,10 @@ def conditions(summary: Summary) -> list[str]:
         f"SLO: {objective(experiment.slo)}; latency counts from the scheduled time of arrival.",
         f"Traffic: {traffic.source}, {count(traffic.n_texts)} texts, one text a request, "
         f"{_ARRIVALS.get(arrivals, arrivals)} arrivals.",
-        f"Arrival rates tested: {tested} rps; repeats of each planned rate: {experiment.repeats}. "
+        f"Arrival rates tested: {tested} rps, in {rounds(summary)}. "
         "A contender that meets the SLO at one rate is assumed to meet it at every lower rate, and "
         "one that misses it to miss it at every higher rate. The answer does not apply to rates "
-        "above those tested or between them.",
+        "above those tested, and between them only where both neighbours have it.",
     ]
 
 
@@ -158,30 +161,34 @@ def _forms(contenders: Sequence[ContenderFacts]) -> str:
 
 def reversals(summary: Summary) -> list[str]:
     """What would change the answer."""
-    choices = summary.recommendation.choices
+    slo, choices = summary.manifest.experiment.slo, summary.recommendation.choices
+    chosen_ones = dict.fromkeys(choice.contender for choice in choices if choice.contender)
+    told = []
+    if chosen_ones:
+        told.append(
+            f"P{slo.percentile:g} of a chosen contender above {slo.latency_ms:g} ms, more than "
+            f"{exact_percent(slo.max_error_ratio)} of its requests failed, or a simpler contender "
+            "that meets the SLO."
+        )
+    told += [
+        _standing(c) for c in summary.capacities if c.slo == slo and c.contender in chosen_ones
+    ]
+    told += [text for choice in choices if (text := _reversal(choice))]
     return [
-        *(f"{rates(choice)}: {_reversal(choice, summary)}" for choice in choices),
+        *told,
         "Another model, text length, machine, number of cores or SLO, or services started in "
         "another way.",
     ]
 
 
-def _reversal(choice: Choice, summary: Summary) -> str:
+def _reversal(choice: Choice) -> str | None:
+    if choice.answer is Answer.CHOOSE:
+        return None
     if choice.answer is Answer.NONE_MEETS_SLO:
-        return "a looser SLO, more cores or a faster contender."
-    if choice.answer is Answer.NOT_ENOUGH_EVIDENCE:
-        return (
-            f"enough valid requests to {listed(_who_might(choice))} to certify that the SLO is "
-            "met, or to show that it is missed."
-        )
-    name, slo = choice.contender, summary.manifest.experiment.slo
-    capacity = next(c for c in summary.capacities if (c.contender, c.slo) == (name, slo))
-    at_top = (p for p in summary.points if (p.contender, p.rate_rps) == (name, choice.to_rps))
+        return f"{rates(choice)}: a looser SLO, more cores or replicas, or a faster contender."
     return (
-        f"P{slo.percentile:g} of {name} above {slo.latency_ms:g} ms"
-        f"{_measured(next(at_top, None))}, more than {exact_percent(slo.max_error_ratio)} of its "
-        f"requests failed, or a contender with fewer components that meets the SLO. "
-        f"{_standing(capacity)}"
+        f"{rates(choice)}: enough valid requests to {listed(_who_might(choice))} to certify that "
+        "the SLO is met, or to show that it is missed."
     )
 
 
@@ -195,12 +202,3 @@ def _standing(capacity: Capacity) -> str:
     if capacity.not_met_rps is None:
         return f"{certified}; no higher rate was found to miss the SLO."
     return f"{certified} and misses the SLO at {rate(capacity.not_met_rps)}."
-
-
-def _measured(point: Point | None) -> str:
-    if point is None or point.metrics is None or point.slo_verdict is not SloVerdict.MET:
-        return ""
-    latency_ms = point.metrics.latency_slo_ms
-    if latency_ms is None:
-        return ""
-    return f" (measured at {rate(point.rate_rps)}: {number(latency_ms)} ms)"

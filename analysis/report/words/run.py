@@ -22,3 +22,9 @@ def warnings(summary: Summary) -> list[str]:
     }
     sentences = {caution: [text] for caution, text in _SENTENCES.items()} | told
     return [text for caution in summary.warnings for text in sentences[caution]]
+
+
+def rounds(summary: Summary) -> str:
+    """How many rounds the run made."""
+    n = len({t.repeat for t in summary.trials if t.purpose in ("measurement", "search")})
+    return f"{n} round{'' if n == 1 else 's'}"

@@ -2,6 +2,7 @@ import pytest
 from pydantic import ValidationError
 
 from analysis.capacity.cost import costs, price_given
+from analysis.decide.asked import Asked
 from analysis.read.run import load_run
 from analysis.report.summary import summarise
 from loadtests.records.experiment import Price
@@ -43,7 +44,7 @@ def test_a_price_given_by_hand_takes_the_place_of_the_experiment_s(new_run, cont
     run.save()
     run.simulate([contender("a", 0.001)])
     loaded = load_run(run.folder)
-    own, given = summarise(loaded), summarise(loaded, price_given(2.0, "USD"))
+    own, given = summarise(loaded), summarise(loaded, Asked(price_given(2.0, "USD")))
     assert own.price.currency == "EUR"
     assert given.price == Price(
         server_per_hour=2, currency="USD", source="given on the command line"

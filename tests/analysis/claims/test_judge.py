@@ -8,11 +8,15 @@ from analysis.claims.judge import (
     ClaimMeasurement,
     ClaimOutcome,
     ClaimVerdict,
+    Condition,
     Quantity,
     judge,
     outcome,
 )
-from analysis.claims.measures import MEASURES
+from analysis.claims.measures import MEASURES, has_room
+from analysis.read.run import load_run
+from analysis.report.summary import summarise
+from loadtests.records.engines import engine_facts
 
 
 def reading(value, low, high) -> ClaimMeasurement:
@@ -95,7 +99,31 @@ def test_what_a_run_has_no_data_for_is_not_measured(searched_summary):
     gpu = {"fastapi-gpu-10", "after-gpu-90", "fp16", "tensorrt", "instances-linear", "mig"}
     for claim in searched_summary.claims:
         if claim.id in gpu:
-            assert claim.verdict is ClaimVerdict.NOT_MEASURED
+            assert claim.verdict is ClaimVerdict.NOT_TESTABLE
+            assert claim.unmet == [Condition.GPU]
+
+
+def test_no_run_without_a_gpu_judges_a_claim_about_gpus(searched_summary, full_run):
+    about_gpus = {claim.id for claim in CLAIMS if Condition.GPU in claim.needs}
+    for claim in (*searched_summary.claims, *summarise(load_run(full_run)).claims):
+        if claim.id in about_gpus:
+            assert (claim.verdict, claim.readings) == (ClaimVerdict.NOT_TESTABLE, [])
+
+
+def test_a_claim_whose_condition_is_not_met_is_not_judged():
+    found = judge(claim(at_least=5), [], [Condition.ROOM])
+    assert (found.verdict, found.unmet) == (ClaimVerdict.NOT_TESTABLE, [Condition.ROOM])
+
+
+@pytest.mark.parametrize(("in_batches_rps", "room"), [(199, False), (200, True)])
+def test_a_device_has_room_where_batches_make_it_twice_as_fast(in_batches_rps, room, make_engine):
+    curve = [
+        {"batch": batch, "length_tokens": 16, "rate_rps": rate_rps, "repeats": 9}
+        | {"latency_p50_ms": 1.0, "latency_p99_ms": 1.0}
+        for batch, rate_rps in ((1, 100), (8, in_batches_rps))
+    ]
+    engine = engine_facts(make_engine("torch", "fp32", ["a"], 1.0) | {"curve": curve})
+    assert has_room(engine) is room
 
 
 def test_both_meanings_of_utilisation_are_judged_apart(found):

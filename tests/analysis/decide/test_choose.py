@@ -99,7 +99,7 @@ def test_every_contender_was_measured_only_where_each_has_a_trial_at_each_rate(m
 
 def test_a_contender_that_never_started_is_not_among_those_measured(missed_at):
     found = missed_at(simple=[100], other=[])
-    candidates = Candidates(found, PARTS, frozenset({"other"}))
+    candidates = Candidates(found, PARTS, out=frozenset({"other"}))
     (choice,) = choose(candidates, [100], UNDECIDED)
     assert [found.contenders for found in choice.measured] == [["simple"]]
 
@@ -112,7 +112,7 @@ def test_a_trial_that_may_not_be_used_is_no_measurement(missed_at):
 
 def test_a_contender_that_is_out_neither_wins_nor_holds_the_answer_back(capacities):
     found = capacities(simple=(None, None), complex=(800, 900))
-    (choice,) = choose(Candidates(found, PARTS, frozenset({"simple"})), [100], UNDECIDED)
+    (choice,) = choose(Candidates(found, PARTS, out=frozenset({"simple"})), [100], UNDECIDED)
     assert choice.contender == "complex"
 
 

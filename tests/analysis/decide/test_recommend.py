@@ -1,5 +1,6 @@
 import pytest
 
+from analysis.decide.asked import Asked
 from analysis.decide.choose import Answer, Why
 from analysis.read.contenders import facts_of
 from analysis.read.run import load_run
@@ -54,7 +55,7 @@ def test_without_proof_of_a_difference_order_decides_and_the_equal_is_named(summ
     summary = summarised(rivals, [50.0], repeats=2, steady_s=12.0)
     assert answers(summary) == [(50, 50, "a")]
     assert summary.recommendation.choices[0].equals == ["b"]
-    assert summary.recommendation.choices[0].because[0].why is Why.FEWEST_COMPONENTS
+    assert summary.recommendation.choices[0].because[0].why is Why.LEAST_COMPLEX
 
 
 def test_none_meets_the_slo_is_an_answer(summarised, contender):
@@ -129,3 +130,23 @@ def test_a_run_without_arrival_rates_recommends_nothing(new_run, contender, make
     rows = make_rows([1.5, 1.6], [1.5, 1.6], [1.6, 1.7])
     run.add(contender("a", 0.002), rows, Level("closed", concurrency=4))
     assert summarise(load_run(run.folder)).recommendation.choices == []
+
+
+def test_the_user_s_weights_decide_which_contender_is_the_simplest(new_run, contender):
+    rivals = [
+        contender("a", 0.002, components=["tritonserver"]),
+        contender("b", 0.002, components=["process", "network"]),
+    ]
+    run = new_run(["a", "b"], rates_rps=[100.0], steady_s=24.0)
+    run.calibrate("null-http", "http-json", 4000)
+    run.simulate(rivals)
+    loaded = load_run(run.folder)
+    assert summarise(loaded).recommendation.choices[0].contender == "a"
+    weighted = summarise(loaded, Asked(weights={"tritonserver": 3.0})).recommendation
+    assert weighted.choices[0].contender == "b"
+    assert weighted.weights == {"tritonserver": 3.0}
+
+
+def test_where_nobody_asks_for_a_rate_the_highest_common_one_is_decided(summarised, contender):
+    found = summarised([contender("a", 0.002)], [50.0, 100.0]).recommendation.decision
+    assert (found.rate_rps, found.asked) == (100, False)

@@ -1,5 +1,6 @@
 import json
 import re
+from types import SimpleNamespace
 
 import pytest
 
@@ -8,12 +9,13 @@ from analysis.report.figures.catalogue import DRAWN, figures
 from analysis.report.figures.coordinated_omission import omission_figure
 from analysis.report.figures.engines import engine_figure
 from analysis.report.figures.gpu import gpu_figure
-from analysis.report.figures.rate_curves import open_points, segments
 from analysis.report.figures.style import look, spread
-from analysis.report.figures.tail_latency import latency_figure
+from analysis.report.figures.tail_latency import interval_ms, latency_figure
+from analysis.report.figures.waterfall import waterfall_figure
 from analysis.report.summary import Summary
 from analysis.report.words.codes import said
 from analysis.report.words.decision import objective
+from analysis.report.words.numbers import times
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +37,7 @@ def changed(summary: Summary, **changes: object) -> Summary:
 
 
 def test_a_full_run_has_every_figure(drawn):
-    names = ["capacity", "latency", "throughput", "utilisation", "overload"]
+    names = ["capacity", "waterfall", "latency", "throughput", "utilisation", "overload"]
     names += ["omission", "forest", "machine"]
     assert list(drawn) == names
 
@@ -57,15 +59,38 @@ def test_the_forest_says_the_verdict_of_each_contender(summary, drawn):
             assert said(ratio.verdict) in shown
 
 
-def test_the_latency_figure_names_what_saturated_and_the_slo(drawn):
+def test_the_latency_figure_names_the_slo_and_the_rate_each_contender_is_certified_at(
+    summary, drawn
+):
     shown = words(drawn["latency"])
-    assert "saturated" in shown
     assert "SLO 100 ms" in shown
+    for capacity in summary.capacities:
+        if capacity.slo == summary.manifest.experiment.slo:
+            certified = f"{capacity.certified_rps:g}" if capacity.certified_rps else "none"
+            assert f"{capacity.contender} {certified}" in shown
+
+
+def test_the_waterfall_names_each_change_with_its_ratio(summary, drawn):
+    shown = words(drawn["waterfall"])
+    for step in summary.ablation:
+        if step.capacity_ratio:
+            change = " + ".join(map(said, step.changes))
+            assert f"{change} {times(step.capacity_ratio)}" in shown
+
+
+def test_each_bar_of_the_waterfall_begins_where_the_one_before_ended(summary):
+    (step,) = summary.ablation[:1]
+    ends = {"capacity_low": 1.5, "capacity_ratio": 2.0, "capacity_high": 3.0}
+    twice = step.model_copy(update=ends)
+    figure = waterfall_figure(summary.model_copy(update={"ablation": [twice, twice]}))
+    bars = [line.get_xdata() for line in figure.axes[0].lines if line.get_linewidth() == 9]
+    assert [list(bar) for bar in bars] == [[1.0, 2.0], [2.0, 4.0]]
 
 
 def test_figures_without_anything_to_show_are_left_out(summary):
-    few = changed(summary, capacities=[], comparison=[], beyond_capacity=[])
-    assert set(figures(few)) == {*("latency", "throughput", "utilisation", "omission", "machine")}
+    few = changed(summary, capacities=[], comparison=[])
+    assert "capacity" not in figures(few)
+    assert "waterfall" not in figures(changed(summary, ablation=[]))
     assert figures(changed(summary, points=[])) == {}
 
 
@@ -89,63 +114,53 @@ def test_a_contender_looks_the_same_in_every_run():
 
 
 @pytest.fixture
-def with_gap(summary):
-    """fastapi states a P99 of 90 ms at 71 rps and of 300 ms at 141, and none at 100, of which the
-    judgement is given."""
+def stating(summary):
+    """The summary in which fastapi alone has points, at these rates, each with a P99 or without."""
 
-    def build(judgement: str, saturated: bool = False) -> Summary:
+    def build(stated_ms: dict[float, float | None], **changes) -> Summary:
         stored = json.loads(summary.model_dump_json())
-        stated_ms = {71.0: 90.0, 100.0: None, 141.0: 300.0}
+        point = next(p for p in stored["points"] if p["contender"] == "fastapi" and p["metrics"])
         points = [
             point
-            for point in stored["points"]
-            if point["contender"] == "fastapi" and point["rate_rps"] in stated_ms
+            | {"rate_rps": rate_rps, "findings": [], "saturated": ms is None}
+            | {"metrics": point["metrics"] | {"latency_slo_ms": ms, "latency_p99_ms": ms}}
+            for rate_rps, ms in stated_ms.items()
         ]
-        for point in points:
-            point["findings"] = []
-            point["metrics"]["latency_slo_ms"] = stated_ms[point["rate_rps"]]
-            point["saturated"] = saturated and point["rate_rps"] == 100
-        for capacity in stored["capacities"]:
-            capacity["rates"] = [
-                rate | {"judgement": judgement}
-                for rate in capacity["rates"]
-                if rate["rate_rps"] == 100
-            ]
-        return Summary.model_validate(stored | {"points": points})
+        return Summary.model_validate(stored | {"points": points, "capacities": []} | changes)
 
     return build
 
 
-def rising_lines(summary: Summary) -> list[tuple[list[float], str]]:
-    """The rates at the ends of each line of fastapi in the latency figure, and how it is drawn."""
-    color = look("fastapi").color
+def lines_of(summary: Summary) -> list[list[float]]:
+    """The rates along each line of fastapi in the latency figure."""
     return [
-        (list(line.get_xdata()), line.get_linestyle())
+        list(line.get_xdata())
         for axes in latency_figure(summary).axes
         for line in axes.lines
-        if line.get_color() == color
-        and line.get_linestyle() != "None"
-        and len(line.get_xdata()) > 1
+        if line.get_color() == look("fastapi").color
+        and line.get_linestyle() == "-"
+        and line.get_transform() == axes.transData
     ]
 
 
-def test_no_line_passes_the_slo_below_a_certified_rate(with_gap):
-    assert rising_lines(with_gap("certified")) == []
+def test_a_line_joins_neighbouring_rates_and_never_leads_back(stating):
+    assert lines_of(stating({71.0: 90.0, 100.0: 120.0, 141.0: 300.0})) == [[71.0, 100.0, 141.0]]
 
 
-def test_a_line_past_a_rate_that_states_no_percentile_is_dotted(with_gap):
-    assert rising_lines(with_gap("not_enough_evidence")) == [([71.0, 141.0], ":")]
+def test_no_line_passes_a_tested_rate_that_states_no_percentile(stating):
+    assert lines_of(stating({71.0: 90.0, 100.0: None, 141.0: 300.0})) == [[71.0], [141.0]]
 
 
-def test_no_line_leads_back_to_a_rate_at_which_a_contender_saturated(with_gap):
-    found = rising_lines(with_gap("not_enough_evidence", saturated=True))
-    assert found == [([71.0, 141.0], ":")]
+def test_no_line_crosses_rates_that_nobody_tested(stating):
+    assert lines_of(stating({71.0: 90.0, 141.0: 300.0})) == [[71.0], [141.0]]
 
 
-def test_a_line_is_cut_where_a_tested_rate_between_has_no_value(with_gap):
-    points = open_points(with_gap("not_met"))["fastapi"]
-    runs = segments(points, lambda point: point.metrics.latency_slo_ms)
-    assert [[point.rate_rps for point in run] for run in runs] == [[71.0], [141.0]]
+def test_an_interval_of_p99_is_drawn_where_a_usable_point_states_one():
+    p99 = SimpleNamespace(latency_slo_ms=90.0, latency_p99_ms=90.0)
+    point = SimpleNamespace(metrics=p99, usable=True, p99_low_ms=80.0, p99_high_ms=110.0)
+    assert interval_ms(point) == [80.0, 110.0]
+    p95 = SimpleNamespace(latency_slo_ms=60.0, latency_p99_ms=90.0)
+    assert interval_ms(SimpleNamespace(**vars(point) | {"metrics": p95})) == []
 
 
 def test_every_figure_names_its_axes(summary, gpu_summary):

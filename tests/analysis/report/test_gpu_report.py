@@ -18,6 +18,7 @@ from analysis.report.tables import gpu_columns
 from analysis.report.words import gpu
 from analysis.report.words.bottlenecks import because
 from analysis.report.words.codes import said
+from analysis.report.words.numbers import number
 from analysis.steady.gpu import gpu_figures
 
 
@@ -158,7 +159,11 @@ def test_cost_is_shown_with_its_interval_and_the_price_behind_it(html, outputs):
     assert "3.60 EUR an hour (invented for this test)" in text_of(html)
     row = row_of(html, 'data-cost="triton"')
     assert "0.625 0.312 to 0.625 0.174 0.0868 to 0.174" in row
-    assert "| triton | 0.0868 to 0.174 | 0.312 to 0.625 |" in outputs.decision_path.read_text()
+    decided = outputs.summary.recommendation.decision
+    needs = next(each for each in decided.needs if each.contender == "triton")
+    cost = f"{number(needs.cost_per_hour)} | {number(needs.cost_per_million)} |"
+    assert needs.cost_per_hour == 3.6 * needs.replicas
+    assert cost in outputs.decision_path.read_text()
 
 
 def test_every_claim_has_a_row_measured_or_not(summary, html):

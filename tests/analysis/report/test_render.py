@@ -4,15 +4,18 @@ from functools import reduce
 from html.parser import HTMLParser
 
 import pytest
+from markupsafe import escape
 
 from analysis.derive import derive
 from analysis.report.figures.catalogue import PNG_FILES
 from analysis.report.render import render_decision, render_report
 from analysis.report.summary import Summary, fields_markdown
 from analysis.report.words import certificates, decision
+from analysis.report.words.answer import sentences
 from analysis.report.words.codes import said
 from analysis.report.words.numbers import level, times_within
-from analysis.report.words.reasons import MEANINGS
+from analysis.report.words.reasons import CHECK_NAMES, MEANINGS
+from analysis.validity.reasons import Reason
 from loadtests.records.trials import Level
 
 
@@ -183,8 +186,8 @@ def test_components_are_named_in_report_and_decision_where_the_record_names_them
     named = "5: tritonserver, one stub, another, repository, network"
     assert named in text_of(html)
     decision = outputs.decision_path.read_text(encoding="utf-8")
-    assert f"onnxruntime, {named.replace(':', ' components:')}): Synthetic" in decision
-    assert "2, not named in this record" in text_of(html)
+    assert f"its operational complexity is {named}." in decision
+    assert "2: not named in the record" in text_of(html)
 
 
 def test_each_bottleneck_and_the_last_sentences_of_the_decision_have_lines_of_their_own(collapsing):
@@ -401,3 +404,35 @@ def test_every_field_of_the_summary_is_described(outputs):
     names = " ".join(rows)
     for path in ("points[].metrics.latency_p99_ms", "recommendation.choices[].contender"):
         assert f"`{path}`" in names
+
+
+def test_checks_are_named_by_what_holds_where_they_pass(html):
+    assert set(CHECK_NAMES) == set(Reason)
+    marks = re.search(r'<table class="fixed marks">(.*?)</thead>', html, re.DOTALL)[1]
+    assert "answers agree" in marks
+    assert said(Reason.PARITY_BROKEN) not in marks
+
+
+def test_certificates_are_folded_below_what_limits_the_points(html):
+    limits, folded = html.index("What limits the points"), html.index("Every check of every")
+    assert limits < folded < html.index('data-certificates="fastapi"')
+
+
+def test_three_sentences_one_figure_and_one_table_stand_before_everything_else(outputs, html):
+    top = html[: html.index("<h2")]
+    for sentence in sentences(outputs.summary):
+        assert escape(sentence) in top
+    assert (top.count("<figure"), len(re.findall(r'<table class="fixed"', top))) == (1, 1)
+
+
+def test_the_figure_and_table_of_the_top_say_each_certified_rate(outputs, html):
+    top = html[: html.index("<h2")]
+    for capacity in outputs.summary.capacities:
+        if capacity.slo == outputs.summary.manifest.experiment.slo and capacity.certified_rps:
+            assert f"{capacity.contender} {capacity.certified_rps:g}" in top
+
+
+def test_the_order_of_the_report_is_that_of_a_reader_s_questions(html):
+    parts = ("gain", "bottleneck", "capacity", "target", "noise", "results", "certificates")
+    places = [html.index(f'<h2 id="{part}"') for part in parts]
+    assert places == sorted(places)

@@ -3,9 +3,16 @@ import io
 import pytest
 from rich.console import Console
 
-from analysis.report.terminal import recommendation_table, smoke_table
+from analysis.capacity.cost import price_given
+from analysis.compare.bootstrap import Metric
+from analysis.decide.asked import Asked
+from analysis.read.run import load_run
+from analysis.report.interim import interim_of, read_interim
+from analysis.report.summary import summarise
+from analysis.report.terminal import interim_table, recommendation_table, smoke_table
 from analysis.report.words import certificates, decision
-from analysis.report.words.numbers import number
+from analysis.report.words.numbers import interval, number, times
+from analysis.report.words.record import replica_range
 
 
 @pytest.fixture(scope="module")
@@ -52,3 +59,51 @@ def test_a_smoke_run_shows_what_each_contender_answered_and_how_fast(summary):
         if point.metrics and point.metrics.latency_p50_ms:
             p50 = number(point.metrics.latency_p50_ms)
             assert any(point.contender in line and f" {p50} " in line for line in lines)
+
+
+def shown(table, width: int) -> list[str]:
+    console = Console(width=width, record=True, file=io.StringIO())
+    console.print(table)
+    return console.export_text().splitlines()
+
+
+def test_a_run_in_progress_has_a_first_table_with_ratios_and_capacities_so_far(
+    searched_run, summary
+):
+    so_far = interim_of(load_run(searched_run))
+    lines = shown(interim_table(so_far), 120)
+    assert lines[0].strip() == ("So far, at 100 rps; ratios to fastapi with their 95 % intervals")
+    compared = next(c for c in summary.comparison if (c.contender, c.level) == ("triton", "100rps"))
+    first = next(i for i, line in enumerate(lines) if " triton " in line)
+    ratio = compared.of(Metric.P50)
+    assert times(ratio.ratio) in lines[first]
+    assert interval(ratio.low, ratio.high) in lines[first + 1]
+    assert any("broken" in line for line in lines)
+
+
+def test_the_first_table_fits_a_terminal_of_80_columns(searched_run):
+    lines = shown(interim_table(interim_of(load_run(searched_run))), 80)
+    assert all(len(line) <= 80 for line in lines)
+    assert any("fastapi-tuned" in line for line in lines)
+
+
+def test_a_run_with_a_single_trial_has_a_first_table(new_run, contender):
+    run = new_run(["a", "b"], rates_rps=[100.0])
+    run.simulate([contender("a", 0.002)])
+    assert any("b" in line for line in shown(interim_table(read_interim(run.folder)), 80))
+
+
+def test_the_decision_that_was_asked_for_stands_in_the_terminal_with_replicas_and_cost(
+    searched_run,
+):
+    summary = summarise(load_run(searched_run), Asked(price_given(2.0, "EUR"), 71.0))
+    lines = shown(recommendation_table(summary), 120)
+    decided = summary.recommendation.decision
+    assert f"For 71 rps: 1 replica of {decided.choice.contender}." in lines
+    for needs in decided.needs:
+        row = [needs.contender, replica_range(needs), number(needs.cost_per_hour)]
+        assert any(all(f" {part} " in line for part in row) for line in lines)
+
+
+def test_no_decision_stands_in_the_terminal_where_none_was_asked_for(lines):
+    assert not [line for line in lines if line.startswith("For ")]

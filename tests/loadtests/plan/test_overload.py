@@ -70,7 +70,7 @@ def test_an_experiment_without_an_overload_plans_none() -> None:
 def test_the_load_is_half_of_capacity_then_its_multiple_then_half_again() -> None:
     (trial,) = (t for t in planned() if (t.contender.name, t.overload.factor) == ("triton", 2))
     schedule = schedule_of(trial)
-    assert trial.load_s == 7.5
+    assert trial.loaded_s == 7.5
     assert schedule.times_s[-1] < 7.5
     # Poisson: within five standard deviations.
     for start_s, end_s, rate_rps in ((0, 0.5, 200), (0.5, 3.5, 800), (3.5, 7.5, 200)):

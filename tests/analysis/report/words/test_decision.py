@@ -8,7 +8,6 @@ from analysis.decide.choose import Answer, Because, Choice, MeasuredAt, Why
 from analysis.read.run import load_run
 from analysis.report.summary import Summary, summarise
 from analysis.report.words import decision
-from analysis.report.words.numbers import number
 from analysis.report.words.run import warnings
 from loadtests.records.experiment import Slo
 
@@ -37,15 +36,15 @@ def test_a_range_of_rates_has_one_unit():
     [
         (Because(why=Why.ONLY_CERTIFIED), [], "the only contender certified to meet the SLO"),
         (
-            Because(why=Why.FEWEST_COMPONENTS, n_components=2),
+            Because(why=Why.LEAST_COMPLEX, complexity=2),
             ["b"],
-            "certified to meet the SLO with the fewest components (2); b would do as well",
+            "certified to meet the SLO, and the simplest (complexity 2); b would do as well",
         ),
         (
-            Because(why=Why.LEAST_CPU, n_components=2),
+            Because(why=Why.LEAST_CPU, complexity=2),
             [],
-            "certified to meet the SLO with the fewest components (2), and the least server CPU "
-            "among those",
+            "certified to meet the SLO, and of the simplest (complexity 2) the one with the least "
+            "server CPU",
         ),
         (
             Because(why=Why.NONE_SHOWN, might=["b", "c"]),
@@ -55,7 +54,7 @@ def test_a_range_of_rates_has_one_unit():
         (
             Because(why=Why.SIMPLER_MIGHT, certified="a", might=["b"]),
             [],
-            "a meets the SLO, but b might too, with fewer components",
+            "a meets the SLO, but b might too and would be simpler",
         ),
     ],
 )
@@ -149,14 +148,14 @@ def test_the_form_is_said_of_each_contender(summarised, contender):
     assert "external (it was already running, and the study did not start it): mine" in form
 
 
-def test_what_would_reverse_the_answer_names_the_threshold_and_what_was_measured(
+def test_what_would_reverse_the_answer_names_the_threshold_once_and_each_standing(
     summarised, contender
 ):
-    summary = summarised([contender("a", 0.002)], [50.0, 100.0])
-    measured_ms = summary.points[1].metrics.latency_p99_ms
-    text = decision.reversals(summary)[0]
-    assert text.startswith("50 to 100 rps: P99 of a above 100 ms")
-    assert f"measured at 100 rps: {number(measured_ms)} ms" in text
+    rivals = [contender("a", 0.006, components=1), contender("b", 0.001, components=5)]
+    told = decision.reversals(summarised(rivals, [50.0, 400.0]))
+    assert sum("P99 of a chosen contender above 100 ms" in text for text in told) == 1
+    assert "a is certified at 50 rps and misses the SLO at 400 rps." in told
+    assert "b is certified at 400 rps; no higher rate was found to miss the SLO." in told
 
 
 def test_a_contender_with_too_few_requests_calls_for_more_of_them(summarised, contender):

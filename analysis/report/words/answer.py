@@ -1,0 +1,175 @@
+"""The answer in three sentences: what to use at which rate, where the gain comes from, and what
+happens beyond capacity."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from analysis.compare.ratios import Step
+from analysis.compare.verdicts import Verdict
+from analysis.decide.at_rate import Decision
+from analysis.decide.choose import Answer, Choice
+from analysis.report.summary import Summary
+from analysis.report.words.codes import listed, said
+from analysis.report.words.decision import rates
+from analysis.report.words.numbers import exact_percent, interval, number, plain, rate
+
+KEEPS = 0.8
+"""Share of its most answers a second below which a contender that is asked for more collapses."""
+
+
+def sentences(summary: Summary) -> list[str]:
+    return [what_to_use(summary), where_from(summary.ablation), beyond_capacity(summary)]
+
+
+def what_to_use(summary: Summary) -> str:
+    """Which contender at which tested rate, on one replica."""
+    choices = summary.recommendation.choices
+    if not choices:
+        return "No arrival rate was tested, so nothing is recommended."
+    by_answer = {
+        answer: [choice for choice in choices if choice.answer is answer] for answer in Answer
+    }
+    parts = []
+    if by_answer[Answer.CHOOSE]:
+        runs = groupby(by_answer[Answer.CHOOSE], key=lambda choice: choice.contender)
+        parts.append(f"Use {listed([_use(list(run)) for _, run in runs])}")
+    if by_answer[Answer.NOT_ENOUGH_EVIDENCE]:
+        open_still = listed([rates(choice) for choice in by_answer[Answer.NOT_ENOUGH_EVIDENCE]])
+        parts.append(f"there is not enough evidence at {open_still}")
+    if by_answer[Answer.NONE_MEETS_SLO]:
+        missed = listed([rates(choice) for choice in by_answer[Answer.NONE_MEETS_SLO]])
+        parts.append(f"no single replica meets the SLO at {missed}")
+    text = "; ".join(parts)
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _use(same: Sequence[Choice]) -> str:
+    """The choices of one contender, rates ascending."""
+    merged = same[0].model_copy(update={"to_rps": same[-1].to_rps})
+    health = " (which blocks its own health endpoint)" if merged.blocks_health else ""
+    return f"{merged.contender}{health} at {rates(merged)}"
+
+
+def decided(decision: Decision) -> str:
+    """The decision for one rate, or what to measure for it."""
+    target = rate(decision.rate_rps)
+    if decision.headroom < 1:
+        target += f", each replica planned at {exact_percent(decision.headroom)} of its capacity"
+    if decision.replicas:
+        return f"For {target}: {replicas(decision.replicas)} of {decision.choice.contender}."
+    if decision.measure:
+        return f"For {target}: {said(decision.choice.answer)}; measure {to_measure(decision)}."
+    return f"For {target}: {said(decision.choice.answer)}."
+
+
+def replicas(n: int) -> str:
+    return f"{n} replica{'' if n == 1 else 's'}"
+
+
+def to_measure(decision: Decision) -> str:
+    """Who is to be measured at which rate."""
+    by_rate: dict[float, list[str]] = {}
+    for each in decision.measure:
+        names = by_rate.setdefault(each.rate_rps, [])
+        if each.contender not in names:
+            names.append(each.contender)
+    return listed([f"{listed(names)} at {number(rps)} rps" for rps, names in by_rate.items()])
+
+
+def capacity_verdict(step: Step) -> Verdict:
+    """Whether a change raised capacity: what the step says, else by the interval of the ratio."""
+    known = getattr(step, "capacity_verdict", None)
+    if known is not None:
+        return Verdict(known)
+    if step.capacity_low and step.capacity_low > 1:
+        return Verdict.BETTER
+    if step.capacity_high and step.capacity_high < 1:
+        return Verdict.WORSE
+    return Verdict.NOT_ENOUGH_EVIDENCE
+
+
+def where_from(steps: Sequence[Step]) -> str:
+    """The changes that raise capacity, most first, and those that lower it."""
+    if not steps:
+        return "Fewer than two contenders of the ablation have valid points: no gain is attributed."
+    by_gain = sorted(steps, key=lambda step: -(step.capacity_ratio or 0.0))
+    raised = [step for step in by_gain if capacity_verdict(step) is Verdict.BETTER]
+    lowered = [step for step in by_gain if capacity_verdict(step) is Verdict.WORSE]
+    if not raised:
+        text = "No single change is shown to raise capacity"
+    else:
+        first = raised[0]
+        text = (
+            f"Most of the gain in capacity comes from the {_change(first)}: {first.after} sustains "
+            f"{_times(first)} as much as {first.before}"
+        )
+        if raised[1:]:
+            others = [f"the {_change(step)} ({_times(step)})" for step in raised[1:]]
+            text += f"; then from {listed(others)}, so change the {_change(first)} first"
+        else:
+            text += f"; no other change is shown to raise it, so change the {_change(first)} first"
+    if lowered:
+        text += f". {listed([f'The {_change(step)} ({step.after})' for step in lowered])} "
+        text += f"lower{'s' if len(lowered) == 1 else ''} it"
+    return f"{text}."
+
+
+def _change(step: Step) -> str:
+    return " and ".join(map(said, step.changes))
+
+
+def _times(step: Step) -> str:
+    known = interval(step.capacity_low, step.capacity_high)
+    return f"{number(step.capacity_ratio)} times ({known})"
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """A contender that was asked for more than it can answer: the most it answered a second, and
+    the least at a rate above that."""
+
+    contender: str
+    most_rps: float
+    then_rps: float
+    offered_rps: float
+
+    @property
+    def collapsed(self) -> bool:
+        return self.then_rps < KEEPS * self.most_rps
+
+
+def pushed(summary: Summary) -> list[Pushed]:
+    """Every contender that saturated, those that keep least of their answers first."""
+    found = []
+    for name in summary.manifest.experiment.contenders:
+        own = [
+            (p.metrics.throughput_rps, p.rate_rps, p.saturated)
+            for p in summary.points
+            if p.contender == name and p.usable and p.metrics and p.rate_rps
+        ]
+        if not any(saturated for _, _, saturated in own):
+            continue
+        most_rps, at_rps, _ = max(own)
+        then_rps, offered_rps, _ = min(each for each in own if each[1] >= at_rps)
+        found.append(Pushed(name, most_rps, then_rps, offered_rps))
+    return sorted(found, key=lambda each: each.then_rps / each.most_rps)
+
+
+def beyond_capacity(summary: Summary) -> str:
+    """Who keeps answering and who collapses where more is asked than can be answered."""
+    found = pushed(summary)
+    if not found:
+        return "No contender was asked for more than it can answer."
+    fell = [
+        f"{each.contender} falls from {number(each.most_rps)} answers a second to "
+        f"{number(each.then_rps)} (at {plain(each.offered_rps)} rps)"
+        for each in found
+        if each.collapsed
+    ]
+    kept = [
+        f"{each.contender} still answers {number(each.then_rps)} (of {plain(each.offered_rps)})"
+        for each in found
+        if not each.collapsed
+    ]
+    return f"Asked for more than it can answer, {listed([*fell, *kept])}."

@@ -1,0 +1,114 @@
+import pytest
+
+from analysis.decide.at_rate import Decision, ToMeasure
+from analysis.decide.choose import Answer, Because, Choice, Why
+from analysis.report.words.answer import beyond_capacity, decided, pushed, what_to_use, where_from
+
+
+def choice(from_rps: float, to_rps: float, contender: str | None, **changes) -> Choice:
+    answer = Answer.CHOOSE if contender else Answer.NONE_MEETS_SLO
+    return Choice(
+        from_rps=from_rps,
+        to_rps=to_rps,
+        rates_rps=[from_rps, to_rps],
+        contender=contender,
+        because=[Because(why=Why.ONLY_CERTIFIED)],
+        **{"answer": answer, **changes},
+    )
+
+
+@pytest.fixture
+def with_choices(searched_summary):
+    def build(*choices: Choice):
+        found = searched_summary.recommendation.model_copy(update={"choices": list(choices)})
+        return searched_summary.model_copy(update={"recommendation": found})
+
+    return build
+
+
+def test_the_first_sentence_says_what_to_use_at_which_rate(with_choices):
+    summary = with_choices(
+        choice(50, 70, "a"),
+        choice(80, 80, "a", equals=["c"]),
+        choice(100, 100, None, answer=Answer.NOT_ENOUGH_EVIDENCE),
+        choice(120, 150, "b"),
+        choice(200, 400, None),
+    )
+    assert what_to_use(summary) == (
+        "Use a at 50 to 80 rps and b at 120 to 150 rps; there is not enough evidence at 100 rps; "
+        "no single replica meets the SLO at 200 to 400 rps."
+    )
+
+
+def test_a_choice_that_blocks_its_health_endpoint_is_never_named_without_it(with_choices):
+    told = what_to_use(with_choices(choice(50, 70, "a", blocks_health=True)))
+    assert told == "Use a (which blocks its own health endpoint) at 50 to 70 rps."
+
+
+@pytest.fixture
+def step(searched_summary):
+    def build(low: float, high: float, **changes):
+        ends = {"capacity_low": low, "capacity_ratio": (low * high) ** 0.5, "capacity_high": high}
+        return searched_summary.ablation[0].model_copy(update=ends | changes)
+
+    return build
+
+
+def test_the_second_sentence_names_the_change_that_gains_most_first(step):
+    told = where_from(
+        [
+            step(0.5, 0.8, changes=["handler"], after="tuned"),
+            step(2.0, 2.0, changes=["engine"], before="tuned", after="onnx"),
+            step(1.5, 1.5, changes=["server"], after="triton"),
+            step(0.9, 1.3, changes=["batching"], after="batched"),
+        ]
+    )
+    assert told == (
+        "Most of the gain in capacity comes from the engine: onnx sustains 2.00 times (2.00 to "
+        "2.00) as much as tuned; then from the server (1.50 times (1.50 to 1.50)), so change the "
+        "engine first. The handler (tuned) lowers it."
+    )
+
+
+def test_a_gain_that_no_interval_shows_is_not_claimed(step):
+    assert where_from([step(0.9, 3.0)]) == "No single change is shown to raise capacity."
+    assert "no gain is attributed" in where_from([])
+
+
+def test_the_third_sentence_tells_who_collapses_from_who_keeps_answering(collapsing):
+    summary = collapsing()
+    (found,) = pushed(summary)
+    assert found.collapsed
+    assert (round(found.most_rps), round(found.then_rps)) == (203, 50)
+    assert "a falls from 203 answers a second to" in beyond_capacity(summary)
+
+
+def test_who_keeps_answering_beyond_capacity_is_said_too(collapsing):
+    told = beyond_capacity(collapsing({200.0: (0.001, 0.001), 400.0: (0.003, 0.003)}))
+    assert "a still answers" in told
+
+
+def test_that_nobody_was_asked_for_too_much_is_said(collapsing):
+    told = beyond_capacity(collapsing({200.0: (0.001, 0.001)}))
+    assert told == "No contender was asked for more than it can answer."
+
+
+def test_a_decision_says_how_many_replicas_or_what_to_measure():
+    made = Decision(
+        rate_rps=400,
+        asked=True,
+        headroom=0.7,
+        replicas=2,
+        choice=choice(286, 286, "triton"),
+        neighbours=[],
+        measure=[],
+        needs=[],
+    )
+    said = "For 400 rps, each replica planned at 70\N{NO-BREAK SPACE}% of its capacity: "
+    assert decided(made) == f"{said}2 replicas of triton."
+    measure = [ToMeasure(contender=name, rate_rps=285.7) for name in ("a", "b")]
+    open_still = choice(286, 286, None, answer=Answer.NOT_ENOUGH_EVIDENCE)
+    undecided = {"replicas": None, "measure": measure, "choice": open_still}
+    assert decided(made.model_copy(update=undecided)) == (
+        f"{said}not enough evidence; measure a and b at 286 rps."
+    )
