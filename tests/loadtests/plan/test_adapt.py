@@ -84,8 +84,17 @@ def test_a_guess_goes_at_most_four_times_beyond_what_was_met() -> None:
 
 
 def test_steps_beyond_a_guess_grow() -> None:
-    rates = searched(server(5000, 0.0035), [seen(75, cpu_s=0.0035)], 5)
-    assert rates == [229, 286, 447, 873, 1710]
+    rates = searched(server(5000, 0.0035), [seen(75, cpu_s=0.0035)], 4)
+    assert rates == [229, 358, 698, 1360]
+
+
+def test_a_latency_that_grows_towards_its_bound_shortens_the_step() -> None:
+    def at(rate_rps: float, latency_ms: float) -> SeenSlice:
+        return SeenSlice(rate_rps, (SloOutcome(True, False, latency_ms, 0.0, 0, 600),), 0.0035)
+
+    assert following([at(75, 10), at(229, 10)]) == 358
+    assert following([at(75, 10), at(229, 30)]) == 286
+    assert following([at(75, 10), at(229, 20)]) == 358
 
 
 def test_without_cpu_the_rate_doubles_or_halves() -> None:
@@ -137,9 +146,9 @@ def test_the_rate_below_the_edge_is_measured_until_it_is_certified() -> None:
     assert following([*slices, *[seen(183)] * 2]) != 183
 
 
-def test_an_edge_without_certificate_after_four_slices_asks_the_rate_below_too() -> None:
-    small = SloOutcome(True, False, 90.0, 0.0, 6, 600)
-    slices = [seen(75), *[SeenSlice(183, (small,))] * 4, *[seen(229, met=False)] * 2]
+def test_an_edge_without_certificate_after_two_slices_asks_the_rate_below() -> None:
+    few_over = SeenSlice(183, (SloOutcome(True, False, 90.0, 0.0, 6, 600),))
+    slices = [seen(75), *[few_over] * 2, *[seen(229, met=False)] * 2]
     assert following(slices) == 146
     assert following([*slices, seen(146)]) == 146
     assert following([*slices, *[seen(146)] * 3]) not in (117, 146)
