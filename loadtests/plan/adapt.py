@@ -181,7 +181,8 @@ def _by_latency_rps(met_rps: float, windows: Windows, slo: Objective) -> float:
     here_ms = median(w.latency_ms for w in windows[met_rps] if w.latency_ms is not None)
     if here_ms <= least_ms:
         return math.inf
-    return met_rps * (1 - least_ms / slo.latency_ms) / (1 - least_ms / here_ms)
+    room = (1 - least_ms / slo.latency_ms) / (1 - least_ms / here_ms)
+    return met_rps * max(1.0, room)
 
 
 def _nearest(rates_rps: Sequence[float], wanted_rps: float) -> float:

@@ -1,5 +1,6 @@
 """The rate of the next slice: guess, growing steps, bisection, proofs at the edge, the curve."""
 
+import random
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -193,6 +194,23 @@ def test_many_contradictions_of_the_guess_do_not_overflow_its_step() -> None:
 def test_the_order_of_what_was_seen_does_not_matter() -> None:
     slices = [seen(75, cpu_s=0.004), seen(183, cpu_s=0.004), seen(286, met=False, cpu_s=0.0035)]
     assert following(slices) == following(slices[::-1])
+
+
+def test_any_history_gives_a_rate_of_the_grid_or_one_that_was_seen() -> None:
+    rng = random.Random(1)
+    for _ in range(500):
+        slices = []
+        for _ in range(rng.randint(0, 12)):
+            met, latency_ms = rng.random() < 0.6, rng.choice([None, 0.5, 20.0, 100.0, 900.0])
+            met = met and latency_ms is not None and latency_ms <= 100
+            n = rng.randint(1, 900)
+            failed = rng.choice([0.0, 0.0, 0.5, 1.0])
+            one = SloOutcome(met, rng.random() < 0.2, latency_ms, failed, rng.randint(0, n), n)
+            outcomes = rng.choice([(one, one), (one, outcome()), ()])
+            cpu_s = rng.choice([None, 0.0, 0.0005, 0.02])
+            slices.append(SeenSlice(rng.choice([5.0, 90, *GRID.rates_rps()]), outcomes, cpu_s))
+        rate_rps = next_rate(slices, GRID, [MAIN, FURTHER], met_by_all)
+        assert rate_rps in {*GRID.rates_rps(), *(each.rate_rps for each in slices)}
 
 
 DONE = (*[seen(183)] * 3, seen(229, met=False), seen(229, met=False))
