@@ -50,6 +50,7 @@ def test_the_cpu_of_the_nearest_rate_counts() -> None:
 
 def test_a_rate_beyond_saturation_is_measured_no_longer_than_the_load_says() -> None:
     assert lengths(300, seen(280, saturated=True)) == (0.4, 2.5)
+    assert lengths(300, seen(300, 0.003, p50_ms=500, saturated=True)) == (0.4, 2.5)
     assert lengths(300, seen(75)) == (0.4, 2.5)
 
 
