@@ -9,6 +9,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 from loadtests.plan.grid import Grid
 from loadtests.records.percentiles import least_successes
@@ -17,10 +18,10 @@ from loadtests.records.slo import Objective, SloOutcome, miss_is_proven
 AIMED_UTILISATION = 0.85
 """Where the first guess aims: an SLO of a few service times is reached a little above it."""
 
-FIRST_STEP = 1.25
+FIRST_STEP = 1.5
 LARGEST_STEP = 2.0
-"""Steps grow with each rate that contradicts the guess, from the first to the largest. A slice far
-above capacity leaves a backlog that must be waited for."""
+"""The largest step before and after a guess was contradicted. A slice far above capacity leaves a
+backlog that must be waited for."""
 
 MOST_GUESSED = 4.0
 """The most that a guess goes beyond what was met: CPU says little of a server that waits."""
@@ -29,8 +30,10 @@ MISS_COUNTS = 2
 """A rate is missed where more than a third of its slices missed: where P99 is just the bound, about
 so many slices of a few seconds do, because the requests over it come together."""
 
-ENOUGH_SLICES = 4
-"""Slices at one rate after which its certificate, or the proof of its miss, waits for others."""
+MOST_UNPROVEN = 4
+MOST_UNCERTIFIED = 2
+"""Slices at a neighbour of the edge after which the proof of its miss, or its certificate, waits
+for other rates: at the edge itself too many requests are over to certify it soon."""
 
 MOST_UNUSABLE = 2
 """Unusable slices after which a rate at which none could be used is no longer tried."""
@@ -82,7 +85,7 @@ def next_rate(
         windows = _windows(seen, number)
         edge = bracket(windows)
         guess_rps = _guess_rps(seen, edge, n_server_cores)
-        rate_rps = _towards_the_edge(edge, windows, rates_rps, guess_rps or 0.0)
+        rate_rps = _towards_the_edge(edge, windows, rates_rps, slo, guess_rps or 0.0)
         if rate_rps is None:
             rate_rps = _at_the_edge(edge, windows, rates_rps, slo, certified)
         if rate_rps is not None:
@@ -144,7 +147,11 @@ def _guess_rps(seen: Sequence[SeenSlice], edge: Bracket, n_server_cores: int) ->
 
 
 def _towards_the_edge(
-    edge: Bracket, windows: Windows, rates_rps: Sequence[float], guess_rps: float
+    edge: Bracket,
+    windows: Windows,
+    rates_rps: Sequence[float],
+    slo: Objective,
+    guess_rps: float,
 ) -> float | None:
     """The rate that narrows the bracket; None: no rate lies within it. guess_rps 0: none."""
     met_rps, missed_rps = edge.met_rps or 0.0, edge.missed_rps or math.inf
@@ -152,19 +159,35 @@ def _towards_the_edge(
     if not inside:
         return None
     if edge.missed_rps is None:
-        step = _step(sum(rate >= guess_rps for rate in windows)) if guess_rps else LARGEST_STEP
-        wanted = min(max(guess_rps, met_rps * step), met_rps * MOST_GUESSED)
+        step_rps = met_rps * _step(sum(rate >= guess_rps for rate in windows), guess_rps)
+        wanted = max(guess_rps, min(step_rps, _by_latency_rps(met_rps, windows, slo)))
+        wanted = min(wanted, met_rps * MOST_GUESSED)
     else:
-        step = _step(sum(rate > missed_rps for rate in windows)) if guess_rps else LARGEST_STEP
+        step = _step(sum(rate > missed_rps for rate in windows), guess_rps)
         wanted = min(guess_rps or math.inf, missed_rps / step)
         if wanted < met_rps * LARGEST_STEP:
             wanted = math.sqrt(met_rps * missed_rps)
     return _nearest(inside, wanted)
 
 
-def _step(n_contradicted: int) -> float:
-    """How far to go on where n_contradicted rates lay beyond the guess."""
-    return min(LARGEST_STEP, FIRST_STEP ** (1 << min(n_contradicted, 8)))
+def _step(n_contradicted: int, guess_rps: float) -> float:
+    """How far to go on where n_contradicted rates lay beyond the guess; 0: there is none."""
+    return LARGEST_STEP if n_contradicted or not guess_rps else FIRST_STEP
+
+
+def _by_latency_rps(met_rps: float, windows: Windows, slo: Objective) -> float:
+    """Where the latency would reach its bound if it grew as 1 / (1 - rate / highest rate), from the
+    least that was seen and what was seen at met_rps; infinite where no growth was seen.
+
+    CPU alone knows little of a server that batches: it is busy long before it is full.
+    """
+    seen = [w.latency_ms for rate in windows if rate <= met_rps for w in windows[rate]]
+    least_ms = min(ms for ms in seen if ms is not None)
+    here_ms = median(w.latency_ms for w in windows[met_rps] if w.latency_ms is not None)
+    if here_ms <= least_ms:
+        return math.inf
+    room = (1 - least_ms / slo.latency_ms) / (1 - least_ms / here_ms)
+    return met_rps * max(1.0, room)
 
 
 def _nearest(rates_rps: Sequence[float], wanted_rps: float) -> float:
@@ -179,18 +202,18 @@ def _at_the_edge(
     certified: Certified,
 ) -> float | None:
     """Of the neighbours of the edge that lack their proof, the one with fewer slices. Where the
-    lower one is not certified by ENOUGH_SLICES, the rate below takes its place."""
+    lower one is not certified by a few, the rate below takes its place."""
     lacking = []
     if edge.missed_rps is not None:
         above = windows[edge.missed_rps]
-        if len(above) < ENOUGH_SLICES and not miss_is_proven(above):
+        if len(above) < MOST_UNPROVEN and not miss_is_proven(above):
             lacking.append(edge.missed_rps)
     met_rps = edge.met_rps or 0.0
     for rate in sorted({r for r in (*rates_rps, *windows) if r <= met_rps}, reverse=True):
         below = windows.get(rate, ())
         if below and certified(below, slo):
             break
-        if len(below) < ENOUGH_SLICES:
+        if len(below) < MOST_UNCERTIFIED:
             lacking.append(rate)
             break
     return min(lacking, key=lambda rate: len(windows.get(rate, ())), default=None)

@@ -1,5 +1,6 @@
 """The rate of the next slice: guess, growing steps, bisection, proofs at the edge, the curve."""
 
+import random
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -84,8 +85,17 @@ def test_a_guess_goes_at_most_four_times_beyond_what_was_met() -> None:
 
 
 def test_steps_beyond_a_guess_grow() -> None:
-    rates = searched(server(5000, 0.0035), [seen(75, cpu_s=0.0035)], 5)
-    assert rates == [229, 286, 447, 873, 1710]
+    rates = searched(server(5000, 0.0035), [seen(75, cpu_s=0.0035)], 4)
+    assert rates == [229, 358, 698, 1360]
+
+
+def test_a_latency_that_grows_towards_its_bound_shortens_the_step() -> None:
+    def at(rate_rps: float, latency_ms: float) -> SeenSlice:
+        return SeenSlice(rate_rps, (SloOutcome(True, False, latency_ms, 0.0, 0, 600),), 0.0035)
+
+    assert following([at(75, 10), at(229, 10)]) == 358
+    assert following([at(75, 10), at(229, 30)]) == 286
+    assert following([at(75, 10), at(229, 20)]) == 358
 
 
 def test_without_cpu_the_rate_doubles_or_halves() -> None:
@@ -137,9 +147,9 @@ def test_the_rate_below_the_edge_is_measured_until_it_is_certified() -> None:
     assert following([*slices, *[seen(183)] * 2]) != 183
 
 
-def test_an_edge_without_certificate_after_four_slices_asks_the_rate_below_too() -> None:
-    small = SloOutcome(True, False, 90.0, 0.0, 6, 600)
-    slices = [seen(75), *[SeenSlice(183, (small,))] * 4, *[seen(229, met=False)] * 2]
+def test_an_edge_without_certificate_after_two_slices_asks_the_rate_below() -> None:
+    few_over = SeenSlice(183, (SloOutcome(True, False, 90.0, 0.0, 6, 600),))
+    slices = [seen(75), *[few_over] * 2, *[seen(229, met=False)] * 2]
     assert following(slices) == 146
     assert following([*slices, seen(146)]) == 146
     assert following([*slices, *[seen(146)] * 3]) not in (117, 146)
@@ -184,6 +194,23 @@ def test_many_contradictions_of_the_guess_do_not_overflow_its_step() -> None:
 def test_the_order_of_what_was_seen_does_not_matter() -> None:
     slices = [seen(75, cpu_s=0.004), seen(183, cpu_s=0.004), seen(286, met=False, cpu_s=0.0035)]
     assert following(slices) == following(slices[::-1])
+
+
+def test_any_history_gives_a_rate_of_the_grid_or_one_that_was_seen() -> None:
+    rng = random.Random(1)
+    for _ in range(500):
+        slices = []
+        for _ in range(rng.randint(0, 12)):
+            met, latency_ms = rng.random() < 0.6, rng.choice([None, 0.5, 20.0, 100.0, 900.0])
+            met = met and latency_ms is not None and latency_ms <= 100
+            n = rng.randint(1, 900)
+            failed = rng.choice([0.0, 0.0, 0.5, 1.0])
+            one = SloOutcome(met, rng.random() < 0.2, latency_ms, failed, rng.randint(0, n), n)
+            outcomes = rng.choice([(one, one), (one, outcome()), ()])
+            cpu_s = rng.choice([None, 0.0, 0.0005, 0.02])
+            slices.append(SeenSlice(rng.choice([5.0, 90, *GRID.rates_rps()]), outcomes, cpu_s))
+        rate_rps = next_rate(slices, GRID, [MAIN, FURTHER], met_by_all)
+        assert rate_rps in {*GRID.rates_rps(), *(each.rate_rps for each in slices)}
 
 
 DONE = (*[seen(183)] * 3, seen(229, met=False), seen(229, met=False))

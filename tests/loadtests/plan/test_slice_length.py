@@ -23,8 +23,8 @@ def lengths(rate_rps: float, *slices: SeenSlice, n_cores: int = 1) -> tuple[floa
 
 
 def test_where_nothing_is_known_the_load_says_how_long() -> None:
-    assert lengths(200) == (0.4, 2.5)
-    assert lengths(200, seen(200, cpu_s=None)) == (0.4, 2.5)
+    assert lengths(300) == (0.4, 2.5)
+    assert lengths(300, seen(300, cpu_s=None)) == (0.4, 2.5)
 
 
 def test_the_relaxation_time_is_that_of_an_mm1_queue() -> None:
@@ -33,10 +33,10 @@ def test_the_relaxation_time_is_that_of_an_mm1_queue() -> None:
 
 @pytest.mark.parametrize(
     ("load", "expected"),
-    [(0.5, (0.4, 2.5)), (0.8, (0.72, 2.5)), (0.85, (1.31, 3.28)), (0.95, (2.0, 5.0))],
+    [(0.5, (0.4, 2.5)), (0.85, (0.66, 2.5)), (0.9, (1.52, 3.8)), (0.95, (2.0, 5.0))],
 )
 def test_a_slice_lasts_longer_the_nearer_it_is_to_saturation(load: float, expected) -> None:
-    assert lengths(load / 0.004, seen(75)) == expected
+    assert lengths(load / 0.002, seen(75, 0.002)) == expected
 
 
 def test_several_cores_share_the_utilisation_and_shorten_the_queue() -> None:
@@ -50,6 +50,7 @@ def test_the_cpu_of_the_nearest_rate_counts() -> None:
 
 def test_a_rate_beyond_saturation_is_measured_no_longer_than_the_load_says() -> None:
     assert lengths(300, seen(280, saturated=True)) == (0.4, 2.5)
+    assert lengths(300, seen(300, 0.003, p50_ms=500, saturated=True)) == (0.4, 2.5)
     assert lengths(300, seen(75)) == (0.4, 2.5)
 
 
@@ -71,7 +72,7 @@ def test_a_busy_server_whose_requests_hardly_wait_needs_no_long_slice() -> None:
 
 
 def test_few_requests_a_second_are_measured_until_they_can_certify() -> None:
-    assert lengths(60, seen(60)) == (0.4, 5.0)
+    assert lengths(150, seen(150)) == (0.4, 4.0)
     assert lengths(10, seen(10)) == (0.4, 5.0)
 
 
