@@ -84,6 +84,7 @@ class Leader:
     def _replayed(
         self, order: Any, times_s: bytes, text_ids: bytes
     ) -> tuple[dict[str, Any], list[bytes]]:
+        self._runner.stats.clear_all()  # they grow, and nobody reads them
         for k, worker in enumerate(self._workers):
             share = [k, self._n_workers]
             data = {"order": order, "times_s": times_s, "text_ids": text_ids, "share": share}

@@ -61,7 +61,7 @@ class SliceWorker:
                 # Locust would log it and start the task again, for ever.
                 logging.exception("the replay stopped")
                 self._runner.send_message(FAILED, {"why": f"{type(error).__name__}: {error}"})
-            self._runner.stats.clear_all()  # they grow, and are copied every second of a load
+            self._runner.stats.clear_all()  # Locust copies them every second of a load
             gc.collect()
 
     def _one_slice(self) -> None:

@@ -19,8 +19,8 @@ from servers.contract import MODEL_NAME
 from servers.discovery import Protocol
 from servers.storable import storable
 
-# tritonclient is imported where it is used: it takes a quarter of a second, and the load generator,
-# which is started for every trial, needs none of it to speak HTTP.
+# tritonclient is imported where it is used: it takes a quarter of a second, and whoever speaks HTTP
+# needs none of it.
 
 HTTP_PATH = "/predict"
 GRPC_METHOD = "/inference.GRPCInferenceService/ModelInfer"

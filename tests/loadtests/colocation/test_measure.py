@@ -62,7 +62,7 @@ def test_what_was_measured_across_a_restart_of_triton_is_not_kept(
     monkeypatch.setattr(colocation_module, "measure", lambda *_: None)
     broken = SimpleNamespace(broken=lambda: "triton did not run without a break", log_tail=tuple)
     place = SimpleNamespace(say=lambda _: None)
-    bench = Bench(broken, {}, SPEC, place, tmp_path)  # type: ignore[arg-type]  # stand-ins
+    bench = Bench(broken, {}, {}, SPEC, place, tmp_path)  # type: ignore[arg-type]  # stand-ins
     with pytest.raises(LaunchError, match="did not run without a break"):
         colocation_module._measure_all(bench)
 

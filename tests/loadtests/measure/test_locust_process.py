@@ -1,7 +1,8 @@
 """Locust as its own process: what is sent, when, and the rows that come back."""
 
 import signal
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -205,3 +206,34 @@ def test_a_locust_that_ended_between_two_slices_is_started_again(
     process.kill()
     process.wait()
     assert len(generator.replay(order_of(null_server("null-http"), BRIEF), BRIEF).rows) == 2
+
+
+@pytest.mark.parametrize(
+    ("says", "found"),
+    [
+        (b'[{"ready": 1}, []]\nhello\n', "something else .*Expecting value"),
+        (b'[{"ready": 1}, []]\n[{"start_s": 1}, []]\n', "something else .*clock_offsets"),
+        (
+            b'[{"ready": 1}, []]\n[{"start_s": 1, "clock_offsets": []}, [3]]\nabc',
+            "something else",
+        ),
+    ],
+)
+def test_an_answer_that_is_none_fails_the_slice(
+    says: bytes, found: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order_of, null_server
+) -> None:
+    def babbler(command: Sequence[str], *_: object) -> psutil.Popen:
+        code = "import os, sys, time; os.write(int(sys.argv[1]), eval(sys.argv[2])); time.sleep(60)"
+        channel = command[-1]
+        return psutil.Popen(
+            [sys.executable, "-c", code, channel, repr(says)],
+            pass_fds=(int(channel),),
+            start_new_session=True,
+        )
+
+    monkeypatch.setattr(locust_process, "started_locust", babbler)
+    (tmp_path / "log").write_text("its last words\n")
+    with load_generator(tmp_path, (), 1, tmp_path / "log") as generator:
+        with pytest.raises(DriveError, match=f"expected the rows of 1 .* found {found}") as caught:
+            generator.replay(order_of(null_server("null-http"), BRIEF), BRIEF)
+        assert caught.value.log_tail == ("its last words",)
