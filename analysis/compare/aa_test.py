@@ -8,8 +8,7 @@ from analysis.compare.bootstrap import Metric
 from analysis.compare.verdicts import MetricRatio, Repeats
 from analysis.read.value import Value
 from analysis.validity.certificate import Check, as_check
-from analysis.validity.checks import CheckMeasurement
-from analysis.validity.found import Found
+from analysis.validity.found import CheckMeasurement, Found
 from analysis.validity.reasons import Reason
 from loadtests.records.experiment import Experiment
 

@@ -5,8 +5,8 @@ from enum import StrEnum
 from pydantic import Field
 
 from analysis.read.value import Value
-from analysis.validity.checks import TRIAL_CHECKS, CheckMeasurement, Evidence
-from analysis.validity.found import Found
+from analysis.validity.checks import TRIAL_CHECKS, Evidence
+from analysis.validity.found import CheckMeasurement, Found
 from analysis.validity.reasons import Reason
 from loadtests.records.percentiles import least_successes
 from loadtests.records.trials import TrialRecord

@@ -1,21 +1,25 @@
 """The checks of a trial: each compares what was measured with a bound and says whether it holds."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from types import MappingProxyType
+from dataclasses import dataclass
 
 import numpy as np
 
 from analysis.steady.drift import CHANGE_RATIO, drift
 from analysis.steady.metrics import Metrics
 from analysis.steady.sample import Sample
-from analysis.validity.found import Found
+from analysis.validity.found import CheckMeasurement, Found, inapplicable
+from analysis.validity.machine_checks import (
+    core_speed,
+    idle_contenders,
+    other_guests,
+    other_programs,
+)
 from analysis.validity.reasons import Reason
 from loadtests.records.arrivals import Poisson
-from loadtests.records.disturbance import Disturbance, judgements
 from loadtests.records.experiment import Experiment
 from loadtests.records.slo import SATURATED_BELOW, is_saturated
-from loadtests.records.trials import CEILING_SHARE, SEND_LAG_SHARE, MachineState, TrialRecord
+from loadtests.records.trials import CEILING_SHARE, SEND_LAG_SHARE, TrialRecord
 
 SEND_LAG_SHARE_SATURATED = 1.0
 """SEND_LAG_SHARE for a saturated point: it states no latency, what counts is that load arrived."""
@@ -50,10 +54,6 @@ class Evidence:
     ceiling_rps: float | None
 
     @property
-    def machine(self) -> MachineState:
-        return self.record.machine or MachineState()
-
-    @property
     def open_loop(self) -> bool:
         return self.record.level.mode == "open"
 
@@ -69,24 +69,6 @@ class Evidence:
         return self.open_loop and is_saturated(len(self.sample.done_s), self.sample.n_offered)
 
 
-@dataclass(frozen=True)
-class CheckMeasurement:
-    """What a check found: failed None means that it does not apply, and found why. numbers: what
-    else its sentence names; text: what was recorded."""
-
-    failed: bool | None
-    found: Found
-    measured: float | None = None
-    bound: float | None = None
-    unit: str = ""
-    numbers: Mapping[str, float] = field(default_factory=dict)
-    text: str | None = None
-
-
-def _inapplicable(found: Found) -> CheckMeasurement:
-    return CheckMeasurement(None, found)
-
-
 def _ready(evidence: Evidence) -> CheckMeasurement:
     startup_s = evidence.record.startup_s
     found = Found.CANARY_UNTIMED if startup_s is None else Found.CANARY_ANSWERED
@@ -96,7 +78,7 @@ def _ready(evidence: Evidence) -> CheckMeasurement:
 def _parity(evidence: Evidence) -> CheckMeasurement:
     parity = evidence.record.parity
     if parity is None and evidence.record.purpose == "calibration":
-        return _inapplicable(Found.NOT_A_MODEL)
+        return inapplicable(Found.NOT_A_MODEL)
     if parity is None or not parity.checked:
         return CheckMeasurement(True, Found.NEVER_COMPARED)
     wrong = parity.mismatches > 0
@@ -109,7 +91,7 @@ def _parity(evidence: Evidence) -> CheckMeasurement:
 
 def _replayed(evidence: Evidence) -> CheckMeasurement:
     if not evidence.open_loop:
-        return _inapplicable(Found.CLOSED_LOOP)
+        return inapplicable(Found.CLOSED_LOOP)
     rows, n_offered = evidence.sample.rows, evidence.metrics.n_offered
     # A server that does not keep up fills the client's connections: that is not the client's fault.
     n_unsent = 0 if evidence.saturated else rows.n_not_sent
@@ -134,7 +116,7 @@ def _replayed(evidence: Evidence) -> CheckMeasurement:
 def _send_lag(evidence: Evidence) -> CheckMeasurement:
     lag_ms = evidence.metrics.send_lag_p99_ms
     if not evidence.open_loop or lag_ms is None:
-        return _inapplicable(Found.NOTHING_DUE)
+        return inapplicable(Found.NOTHING_DUE)
     share = SEND_LAG_SHARE_SATURATED if evidence.saturated else SEND_LAG_SHARE
     bound_ms = share * evidence.experiment.slo.latency_ms
     return CheckMeasurement(lag_ms > bound_ms, Found.SEND_LAG, lag_ms, bound_ms, "ms")
@@ -143,9 +125,9 @@ def _send_lag(evidence: Evidence) -> CheckMeasurement:
 def _near_ceiling(evidence: Evidence) -> CheckMeasurement:
     ceiling_rps, offered_rps = evidence.ceiling_rps, evidence.metrics.offered_rps
     if not evidence.open_loop:
-        return _inapplicable(Found.CLOSED_LOOP)
+        return inapplicable(Found.CLOSED_LOOP)
     if ceiling_rps is None:
-        return _inapplicable(Found.CEILING_UNKNOWN)
+        return inapplicable(Found.CEILING_UNKNOWN)
     bound_rps = CEILING_SHARE * ceiling_rps
     return CheckMeasurement(
         *(offered_rps > bound_rps, Found.SHARE_OF_CEILING, offered_rps, bound_rps, "rps"),
@@ -161,7 +143,7 @@ def _client_limit(evidence: Evidence) -> CheckMeasurement:
 def _counts(evidence: Evidence) -> CheckMeasurement:
     server_ok = evidence.sample.counters.get("requests_ok")
     if server_ok is None:
-        return _inapplicable(Found.SUCCESSES_NOT_COUNTED)
+        return inapplicable(Found.SUCCESSES_NOT_COUNTED)
     client_ok = evidence.sample.n_ok_in_trial
     # The server may have answered what the client no longer waited for.
     most = client_ok + evidence.sample.n_unanswered_in_trial
@@ -176,11 +158,11 @@ def _counts(evidence: Evidence) -> CheckMeasurement:
 def _little(evidence: Evidence) -> CheckMeasurement:
     rows = evidence.sample.rows
     if not evidence.open_loop:
-        return _inapplicable(Found.CLOSED_LOOP)
+        return inapplicable(Found.CLOSED_LOOP)
     if rows.n_impossible:
         return CheckMeasurement(True, Found.IMPOSSIBLE_TIMES, rows.n_impossible, 0, "requests")
     if rows.little is None:
-        return _inapplicable(Found.NOTHING_ANSWERED)
+        return inapplicable(Found.NOTHING_ANSWERED)
     law = rows.little
     return CheckMeasurement(
         *(law.gap > LITTLE_TOLERANCE, Found.REQUESTS_IN_SYSTEM, law.gap, LITTLE_TOLERANCE, "ratio"),
@@ -191,12 +173,12 @@ def _little(evidence: Evidence) -> CheckMeasurement:
 def _drift(evidence: Evidence) -> CheckMeasurement:
     steady_load = evidence.open_loop and evidence.record.overload is None
     if not steady_load or evidence.experiment.load.arrivals.gap_cv is None:
-        return _inapplicable(Found.LOAD_VARIES)
+        return inapplicable(Found.LOAD_VARIES)
     if evidence.saturated:
-        return _inapplicable(Found.SATURATED)
+        return inapplicable(Found.SATURATED)
     found = drift(evidence.sample.scheduled_s, evidence.sample.latency_s, evidence.sample.window_s)
     if found is None:
-        return _inapplicable(Found.TOO_FEW_SUCCESSES)
+        return inapplicable(Found.TOO_FEW_SUCCESSES)
     return CheckMeasurement(
         *(found.found, Found.LATENCY_BY_HALVES, found.ratio, CHANGE_RATIO, "ratio"),
         numbers={"p_value": found.p_value},
@@ -206,83 +188,19 @@ def _drift(evidence: Evidence) -> CheckMeasurement:
 def _throttled(evidence: Evidence) -> CheckMeasurement:
     share = evidence.sample.usage.throttled_ratio
     if share is None:
-        return _inapplicable(Found.NO_GPU_CLOCKS)
+        return inapplicable(Found.NO_GPU_CLOCKS)
     return CheckMeasurement(
         share > THROTTLED_SHARE, Found.CLOCKS_LOWERED, share, THROTTLED_SHARE, "share"
     )
 
 
-def _disturbed(evidence: Evidence) -> CheckMeasurement:
-    return _judged(
-        evidence,
-        Disturbance.OTHER_PROGRAMS,
-        *(Found.CORES_SHARED, Found.CORES_NOT_RECORDED),
-        numbers=_by_side(evidence.record.foreign_share),
-    )
-
-
-def _stolen(evidence: Evidence) -> CheckMeasurement:
-    return _judged(
-        evidence,
-        Disturbance.OTHER_GUESTS,
-        *(Found.CORES_STOLEN, Found.STEAL_NOT_RECORDED),
-        numbers=_by_side(evidence.machine.steal_share),
-    )
-
-
-def _idle_contenders(evidence: Evidence) -> CheckMeasurement:
-    used_s = evidence.machine.idle_cpu_s
-    return _judged(
-        evidence,
-        Disturbance.IDLE_CONTENDERS,
-        *(Found.IDLE_CONTENDERS, Found.NONE_IDLE),
-        numbers={f"{name}_s": cpu_s for name, cpu_s in used_s.items()},
-        text=max(used_s, key=lambda name: used_s[name], default=None),
-    )
-
-
-def _core_speed(evidence: Evidence) -> CheckMeasurement:
-    machine = evidence.machine
-    times = {"probe_ms": machine.probe_ms, "usual_probe_ms": machine.usual_probe_ms}
-    return _judged(
-        evidence,
-        Disturbance.SLOW_CORE,
-        *(Found.CORE_SPEED, Found.SPEED_NOT_JUDGED),
-        unit="ratio",
-        numbers={name: value for name, value in times.items() if value is not None},
-    )
-
-
-def _judged(
-    evidence: Evidence,
-    kind: Disturbance,
-    found: Found,
-    unknown: Found,
-    unit: str = "share",
-    numbers: Mapping[str, float] = MappingProxyType({}),
-    text: str | None = None,
-) -> CheckMeasurement:
-    """What was known of one kind of disturbance when the trial was made, judged in the same way."""
-    record = evidence.record
-    judgement = judgements(record.foreign_share, record.machine, record.cores).get(kind)
-    if judgement is None:
-        return _inapplicable(unknown)
-    return CheckMeasurement(
-        *(judgement.exceeded, found, judgement.measured, judgement.bound, unit), numbers, text
-    )
-
-
-def _by_side(shares: Mapping[str, float | None]) -> dict[str, float]:
-    return {f"{side}_share": share for side, share in shares.items() if share is not None}
-
-
 def _saturated(evidence: Evidence) -> CheckMeasurement:
     if not evidence.open_loop:
-        return _inapplicable(Found.CLOSED_LOOP)
+        return inapplicable(Found.CLOSED_LOOP)
     if evidence.client_limited:
-        return _inapplicable(Found.FAILED_BY_CLIENT)
+        return inapplicable(Found.FAILED_BY_CLIENT)
     if not evidence.metrics.n_offered:
-        return _inapplicable(Found.NOTHING_DUE)
+        return inapplicable(Found.NOTHING_DUE)
     answered_rps, offered_rps = evidence.metrics.throughput_rps, evidence.metrics.offered_rps
     bound_rps = SATURATED_BELOW * offered_rps
     return CheckMeasurement(
@@ -293,10 +211,10 @@ def _saturated(evidence: Evidence) -> CheckMeasurement:
 
 def _errors(evidence: Evidence) -> CheckMeasurement:
     if evidence.client_limited:
-        return _inapplicable(Found.FAILED_BY_CLIENT)
+        return inapplicable(Found.FAILED_BY_CLIENT)
     metrics, budget = evidence.metrics, evidence.experiment.slo.max_error_ratio
     if not metrics.n_offered:
-        return _inapplicable(Found.NOTHING_DUE)
+        return inapplicable(Found.NOTHING_DUE)
     share = metrics.error_ratio
     return CheckMeasurement(
         *(share > budget, Found.REQUESTS_FAILED, share, budget, "share"),
@@ -307,7 +225,7 @@ def _errors(evidence: Evidence) -> CheckMeasurement:
 def _uncalibrated(evidence: Evidence) -> CheckMeasurement:
     protocol = str(evidence.record.contender["protocol"])
     if evidence.record.purpose == "calibration":
-        return _inapplicable(Found.IS_CALIBRATION)
+        return inapplicable(Found.IS_CALIBRATION)
     if evidence.ceiling_rps is None:
         return CheckMeasurement(True, Found.NO_CEILING, text=protocol)
     return CheckMeasurement(False, Found.CEILING, evidence.ceiling_rps, unit="rps", text=protocol)
@@ -324,10 +242,10 @@ TRIAL_CHECKS: Mapping[Reason, Callable[[Evidence], CheckMeasurement]] = {
     Reason.LITTLES_LAW_VIOLATED: _little,
     Reason.DRIFT: _drift,
     Reason.CLOCKS_THROTTLED: _throttled,
-    Reason.MACHINE_DISTURBED: _disturbed,
-    Reason.CORES_STOLEN: _stolen,
-    Reason.IDLE_CONTENDERS_BUSY: _idle_contenders,
-    Reason.CORE_SLOWED: _core_speed,
+    Reason.MACHINE_DISTURBED: lambda evidence: other_programs(evidence.record),
+    Reason.CORES_STOLEN: lambda evidence: other_guests(evidence.record),
+    Reason.IDLE_CONTENDERS_BUSY: lambda evidence: idle_contenders(evidence.record),
+    Reason.CORE_SLOWED: lambda evidence: core_speed(evidence.record),
     Reason.SATURATED: _saturated,
     Reason.ERRORS: _errors,
     Reason.CLIENT_UNCALIBRATED: _uncalibrated,

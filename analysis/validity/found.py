@@ -1,5 +1,7 @@
 """What a check found: a closed list, from which the report makes a sentence each."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -51,3 +53,21 @@ class Found(StrEnum):
     NO_AA_TEST = "no_aa_test"
     AA_TEST_INVALID = "aa_test_invalid"
     P99_NOT_KNOWN_TWICE = "p99_not_known_twice"
+
+
+@dataclass(frozen=True)
+class CheckMeasurement:
+    """What a check found: failed None means that it does not apply, and found why. numbers: what
+    else its sentence names; text: what was recorded."""
+
+    failed: bool | None
+    found: Found
+    measured: float | None = None
+    bound: float | None = None
+    unit: str = ""
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    text: str | None = None
+
+
+def inapplicable(found: Found) -> CheckMeasurement:
+    return CheckMeasurement(None, found)

@@ -13,12 +13,11 @@ _N_BLOCKS = 1_100
 def probe_ms(cores: Sequence[int]) -> float | None:
     """Wall time of about 10 ms of hashing on the first of these cores; None: there is none.
 
-    Wall time, because a core that is shared or taken away counts as slow. SHA-256 was chosen for
-    its steadiness where nothing else runs: on two cores of a virtual machine (EPYC 9004) 200 probes
-    took 10.3 ms in the median, 10.6 ms at P95 and at most 11.7 ms, while P95 of the same length of
-    SHA-512 was 1.48 times its median and that of BLAKE2b 1.26 times. Where the processor has no
-    instructions for it, a probe takes three to five times as long. On other systems than Linux the
-    thread is not pinned.
+    Wall time, because a core that is shared or taken away counts as slow. SHA-256 was the steadiest
+    where nothing else ran: 200 probes on a virtual machine (EPYC, two cores) took 10.3 ms in the
+    median, 10.6 ms at P95 and at most 11.7 ms. In runs right after it, P95 of as much SHA-512 was
+    1.48 times its median, that of BLAKE2b 1.26 times. Where the processor has no instructions for
+    SHA-256, a probe takes longer. On other systems than Linux the thread is not pinned.
     """
     if not cores:
         return None

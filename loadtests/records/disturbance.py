@@ -17,8 +17,8 @@ loop (docs/load.md#disturbed-machines)."""
 
 STEAL_SHARE = 0.03
 """Of a side's cores. A core is taken away in pauses, and pauses in more than a hundredth of the
-time are what P99 shows; but the counter has steps of 10 ms. On a virtual machine whose two cores
-were both busy, 99 of 100 windows of 3 s had at most 0.020, and one of 428 had 0.033."""
+time are what P99 shows; but the counter has steps of 10 ms. On a virtual machine with both of
+its cores busy, 99 of 100 windows of 3 s had at most 0.020, and one of 428 had 0.033."""
 
 IDLE_SHARE = 0.05
 """Of the server's cores, all idle contenders together: the least difference of rates that matters.
