@@ -33,7 +33,12 @@ def run_study(options: RunOptions, tools: Tools, report: Callable[[Path], None])
         _announce_services(experiment, contenders, tools)
         tools.say("Preparing the model and the traffic")
         artefacts = tools.prepare(
-            experiment.model, experiment.texts, experiment.seed, tools.cache, options.until_s
+            experiment.model,
+            experiment.texts,
+            experiment.seed,
+            tools.cache,
+            options.until_s,
+            {contender.engine for contender in contenders.values()},
         )
         reserved.enter_context(tools.alone(options.until_s))  # the report loads the machine, too
         with (
