@@ -29,7 +29,8 @@ def check(
     gpu = Gpu.find()
     say(gpu_in_words(gpu.describe() if gpu else None))
     console.print("Preparing the model and the traffic")
-    artefacts = prepare(chosen.model, chosen.texts, chosen.seed, CACHE)
+    engines = {contender.engine for contender in contenders.values()}
+    artefacts = prepare(chosen.model, chosen.texts, chosen.seed, CACHE, engines=engines)
     cores = split_cores(available_cores(), chosen.load.workers)["server"]
     named = [contenders[name] for name in chosen.contenders]
     with machine_lock():

@@ -27,5 +27,5 @@ def serve(
     from loadtests.records.seed import SEED
 
     chosen = contender_named(contender)
-    artefacts = prepare(model or "small", None, SEED, CACHE)
+    artefacts = prepare(model or "small", None, SEED, CACHE, engines=(chosen.engine,))
     serve_until_stopped(chosen, artefacts, port, console)

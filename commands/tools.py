@@ -90,7 +90,8 @@ def crosscheck_clients(
         perf_analyzer_tool.fetch(_tools())
     spec = CrosscheckSpec(rate_rps=rate_rps, concurrency=concurrency, rounds=rounds, seed=SEED)
     chosen = [contender_named(name) for name in contenders or CROSSCHECKED]
-    artefacts = prepare(model or "small", None, SEED, CACHE)
+    engines = {contender.engine for contender in chosen}
+    artefacts = prepare(model or "small", None, SEED, CACHE, engines=engines)
     place = Place(artefacts, split_cores(available_cores(), 1), say)
     tools = find_tools(_tools())
     with stopped_without_a_trace(), machine_lock():

@@ -15,6 +15,7 @@ from pathlib import Path
 from loadtests.launch.artefacts import ArtefactError, prepare
 from loadtests.spec.experiment import Experiment
 from servers.discovery import discover
+from servers.engines import ENGINES
 from servers.triton_service import repository
 
 MAX_BATCH_SIZES = {"native-cpu": 32, "native-tensorrt": 64}
@@ -84,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = parser().parse_args(argv)
     seed = Experiment.model_fields["seed"].default
     try:
-        made = prepare(given.model, None, seed, given.artefacts / "cache")
+        made = prepare(given.model, None, seed, given.artefacts / "cache", engines=ENGINES)
     except ArtefactError as error:
         print(f"prepare: {error}", file=sys.stderr)
         return 2

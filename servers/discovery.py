@@ -39,7 +39,8 @@ class Contender:
     their number decides between contenders that meet the SLO. main_process says whether the
     process started is the server, or a gateway in front of one: the CPU time of a gateway is
     recorded on its own too. engines are those that a variant may choose. form says what the study
-    starts: all of it (embedded), the gateway alone, or nothing (external).
+    starts: all of it (embedded), the gateway alone, or nothing (external). blocks_health: requests
+    that wait for the model keep its own health endpoint from answering.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Contender:
     engines: tuple[EngineName, ...] = ()
     options: Mapping[str, OptionValue] = field(default_factory=dict)
     form: Form = "embedded"
+    blocks_health: bool = False
 
     @property
     def user_class(self) -> str:
@@ -130,6 +132,7 @@ class _Declaration(BaseModel):
     components: Components
     extra_ports: list[str] = []
     main_process: MainProcess = "server"
+    blocks_health: bool = False
     engines: Literal["all"] | None = None
     options: dict[str, OptionValue] = {}
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, cast
 
-EngineName = Literal["torch", "onnxruntime"]
+EngineName = Literal["torch", "torch-compiled", "onnxruntime"]
 Device = Literal["cpu", "cuda"]
 Precision = Literal["fp32", "fp16"]
 
@@ -36,6 +36,13 @@ ENGINES: Mapping[EngineName, EngineKind] = MappingProxyType(
             made_by="servers.classifier.torch_engine:TorchEngine",
             library="torch",
             network_file="model.safetensors",
+        ),
+        "torch-compiled": EngineKind(
+            words="compiled PyTorch",
+            made_by="servers.classifier.compiled_engine:CompiledTorchEngine",
+            library="torch",
+            network_file="model.safetensors",
+            component="compiled network",  # made again whenever the model or the machine changes
         ),
         "onnxruntime": EngineKind(
             words="ONNX Runtime",

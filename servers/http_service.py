@@ -35,6 +35,7 @@ UVICORN_OPTIONS: dict[str, Any] = {
 }
 TRY_AGAIN = {"Retry-After": "1"}
 """Goes with every answer 503."""
+_FULL = "expected at most {} requests in progress, found as many: try again later."
 _FIELDS = tuple(ServerCounters.model_fields)
 
 _EXAMPLE_TEXTS = ["我的快递到哪里了?", "I was charged twice, please refund one of the payments."]
@@ -111,6 +112,35 @@ class CountRequests:
         await self._app(scope, receive, counted_send)
 
 
+class LimitInProgress:
+    """ASGI middleware: answers 503 at once to a predict request beyond max_in_progress.
+
+    It comes before all that costs time: what must be refused is what there is too much of.
+    """
+
+    def __init__(self, app: ASGIApp, max_in_progress: int) -> None:
+        self._app = app
+        self._max_in_progress = max_in_progress
+        self._in_progress = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] not in COUNTED_PATHS:
+            await self._app(scope, receive, send)
+            return
+        if self._in_progress >= self._max_in_progress:
+            await unavailable(_FULL.format(self._max_in_progress))(scope, receive, send)
+            return
+        self._in_progress += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._in_progress -= 1
+
+
+def unavailable(reason: str) -> JSONResponse:
+    return JSONResponse({"detail": reason}, 503, TRY_AGAIN)
+
+
 async def _always() -> bool:
     return True
 
@@ -141,11 +171,14 @@ def add_health_and_stats(
         return counters.snapshot()
 
 
-def refuse_bad_input(app: FastAPI) -> None:
+def refuse_bad_input(app: FastAPI, max_in_progress: int = 0) -> None:
     """Answers every malformed request with one sentence that names the field, and says so in the
-    app's OpenAPI document."""
-    # Last in the list is innermost: what it refuses is counted too.
+    app's OpenAPI document; 503 to requests beyond max_in_progress (0: to none)."""
+    # Last in the list is innermost: what it refuses is counted too, and the limit sees only
+    # requests that have come whole.
     app.user_middleware.append(Middleware(LimitBody))
+    if max_in_progress:
+        app.user_middleware.append(Middleware(LimitInProgress, max_in_progress=max_in_progress))
     describe_refusals(app)
 
     @app.exception_handler(RequestValidationError)

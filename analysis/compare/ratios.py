@@ -3,14 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import pairwise
 
 from pydantic import Field
 
 from analysis.capacity.certified import Capacity, ratio_of
 from analysis.capacity.load_points import Point
 from analysis.compare.aa_test import NoiseFloor, margins
-from analysis.compare.ablation import Change, Stage, changes, stages
+from analysis.compare.ablation import AblationStep, Change, steps
 from analysis.compare.bootstrap import Metric
 from analysis.compare.verdicts import MetricRatio, Repeats
 from analysis.overload.beyond import Load, least_beyond, most_answered
@@ -62,7 +61,7 @@ class Comparison(MetricRatio):
 
 
 class Step(MetricRatio):
-    """What one change did: a stage of the ablation over the stage before."""
+    """What one change did: a contender of the ablation over the one without that change."""
 
     before: str = Field(description="Contender without the change.")
     after: str = Field(description="Contender with it.")
@@ -137,15 +136,15 @@ def ablation(
     floor: NoiseFloor | None,
     least_difference: float,
 ) -> list[Step]:
-    """The steps between the stages that have valid points; a missing stage merges two steps.
+    """The steps between contenders that have valid points; a missing stage merges two steps.
 
     capacities: those under the main SLO.
     """
     measured = {load.contender for load in loads if isinstance(load, Point) and load.usable}
     known = {capacity.contender: capacity for capacity in capacities}
     return [
-        _step(loads, known, repeats, floor, least_difference, pair)
-        for pair in pairwise(stages(contenders, measured))
+        _step(loads, known, repeats, floor, least_difference, step)
+        for step in steps(contenders, measured)
     ]
 
 
@@ -155,10 +154,9 @@ def _step(
     repeats: Repeats,
     floor: NoiseFloor | None,
     least_difference: float,
-    pair: tuple[Stage, Stage],
+    step: AblationStep,
 ) -> Step:
-    before, after = (contender.name for _, contender in pair)
-    changed, not_measured = changes(*pair)
+    before, after = step.before.name, step.after.name
     low, middle, high = ratio_of(capacities[after], capacities[before])
     rate_rps, ratios = None, []
     for tried_rps, level in sorted(repeats.common_levels(before, after).items()):
@@ -168,8 +166,8 @@ def _step(
     return Step(
         before=before,
         after=after,
-        changes=changed,
-        not_measured=not_measured,
+        changes=list(step.changes),
+        not_measured=list(step.missing),
         capacity_ratio=middle,
         capacity_low=low,
         capacity_high=high,

@@ -8,7 +8,7 @@ import math
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,13 +32,20 @@ class Artefacts:
 
 
 def prepare(
-    model: str, texts: str | None, seed: int, cache: Path, until_s: float = math.inf
+    model: str,
+    texts: str | None,
+    seed: int,
+    cache: Path,
+    until_s: float = math.inf,
+    engines: Collection[str] = (),
 ) -> Artefacts:
-    """Builds, or finds in the cache, everything the contenders and the load need, before until_s
-    on the clock of time.monotonic."""
+    """Builds, or finds in the cache, everything the load and contenders with these engines need,
+    before until_s on the clock of time.monotonic."""
     common = ["--cache", str(cache), "--seed", str(seed)]
     built = _classifier(until_s, "build", "--model", model, *common)
     model_dir = Path(built.pop("model_dir"))
+    if "torch-compiled" in engines:
+        _classifier(until_s, "compile", "--model-dir", str(model_dir))
     given = ["--texts", texts] if texts else []
     traffic = _classifier(until_s, "traffic", "--model-dir", str(model_dir), *common, *given)
     traffic_path = Path(traffic.pop("path"))

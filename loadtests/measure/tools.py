@@ -49,7 +49,7 @@ class Tools:
     alone: Callable[[float], AbstractContextManager[None]]
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], datetime] = partial(datetime.now, UTC)
-    prepare: Callable[[str, str | None, int, Path, float], Artefacts] = prepare
+    prepare: Callable[..., Artefacts] = prepare
     launch: Callable[..., AbstractContextManager[RunningServer]] = launched
     memory: Callable[[Gpu | None], Memory] = memory_left
     ask: Callable[[Address, Sequence[TrafficText]], list[ParityComparison]] = check_answers

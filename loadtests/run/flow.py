@@ -34,8 +34,9 @@ def run_study(options: RunOptions, tools: Tools, report: Callable[[Path], None])
         until_s = options.budget(experiment).until_s
         _announce_services(experiment, contenders, tools)
         tools.say("Preparing the model and the traffic")
+        engines = {contender.engine for contender in contenders.values()}
         artefacts = tools.prepare(
-            experiment.model, experiment.texts, experiment.seed, tools.cache, until_s
+            experiment.model, experiment.texts, experiment.seed, tools.cache, until_s, engines
         )
         reserved.enter_context(tools.alone(until_s))  # the report loads the machine, too
         with (

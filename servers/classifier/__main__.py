@@ -1,5 +1,5 @@
-"""`python -m servers.classifier build|traffic|measure`: one JSON object, on stdout or (measure) in
-a file, because ONNX Runtime prints on stdout, too; progress on stderr."""
+"""`python -m servers.classifier build|compile|traffic|measure`: one JSON object, on stdout or
+(measure) in a file, because ONNX Runtime prints on stdout, too; progress on stderr."""
 
 import argparse
 import os
@@ -46,6 +46,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     build = commands.add_parser("build", help="make the artefacts that every contender loads")
     build.add_argument("--model", default="small", metavar="small|base|PATH|HUB_ID")
+    compiled = commands.add_parser("compile", help="make what the engine torch-compiled runs")
+    compiled.add_argument("--model-dir", type=Path, required=True)
     traffic = commands.add_parser("traffic", help="write texts with their reference answers")
     traffic.add_argument("--model-dir", type=Path, required=True)
     traffic.add_argument(
@@ -90,6 +92,12 @@ def _traffic(given: argparse.Namespace) -> dict[str, Any]:
     return asdict(build_traffic(given.model_dir, given.cache, given.seed, given.texts))
 
 
+def _compile(given: argparse.Namespace) -> dict[str, Any]:
+    from servers.classifier.compiled_network import compiled_network  # PyTorch, as for measure
+
+    return {"path": str(compiled_network(given.model_dir))}
+
+
 def _measure(given: argparse.Namespace) -> None:
     from servers.classifier.measure import Measurement, measure  # PyTorch: only for this command
 
@@ -118,6 +126,7 @@ def _measure(given: argparse.Namespace) -> None:
 
 _ACTIONS: Mapping[str, Callable[[argparse.Namespace], dict[str, Any] | None]] = {
     "build": _build,
+    "compile": _compile,
     "traffic": _traffic,
     "measure": _measure,
 }

@@ -1,20 +1,13 @@
-"""The checkpoint as one ONNX file, checked against PyTorch."""
+"""The checkpoint as one ONNX file."""
 
 import warnings
 from pathlib import Path
 
-import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from servers.classifier.engines import load_engine
-from servers.classifier.errors import ClassifierError
-
 _OPSET = 17
-_TOLERANCE = 1e-4
-# Batch size and padded length of the compared batches; none is the size of the traced example.
-_PARITY_SHAPES = ((1, 3), (1, 16), (3, 37), (8, 64), (2, 128))
-# Why this exporter: see export_onnx. That its trace holds for any shape: see verify_parity.
+# Why this exporter: see export_onnx. That its trace holds for any shape: see require_parity.
 _ANSWERED_WARNINGS = (
     "You are using the legacy TorchScript-based ONNX export",
     "The feature will be removed",
@@ -24,7 +17,9 @@ _ANSWERED_WARNINGS = (
 )
 
 
-class _Logits(torch.nn.Module):
+class Logits(torch.nn.Module):
+    """The network as it is exported and compiled: two tensors in, one out."""
+
     def __init__(self, network: PreTrainedModel) -> None:
         super().__init__()
         self.network = network
@@ -50,7 +45,7 @@ def export_onnx(network: PreTrainedModel, path: Path) -> None:
             warnings.filterwarnings("ignore", message)
         warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
         torch.onnx.export(
-            _Logits(network),
+            Logits(network),
             (example, example),
             path,
             input_names=["input_ids", "attention_mask"],
@@ -59,26 +54,3 @@ def export_onnx(network: PreTrainedModel, path: Path) -> None:
             opset_version=_OPSET,
             dynamo=False,
         )
-
-
-def verify_parity(model_dir: Path, vocabulary_size: int) -> float:
-    """The largest gap between the logits of the two engines, as served from model_dir, over
-    mixed lengths and batch sizes; ClassifierError when it is beyond the tolerance."""
-    reference = load_engine("torch", model_dir, 1)
-    exported = load_engine("onnxruntime", model_dir, 1)
-    rng = np.random.default_rng(0)
-    gap = 0.0
-    for batch, length in _PARITY_SHAPES:
-        input_ids = rng.integers(0, vocabulary_size, (batch, length), dtype=np.int64)
-        lengths = rng.integers(1, length + 1, (batch, 1))
-        attention_mask = (np.arange(length) < lengths).astype(np.int64)
-        difference = exported.infer(input_ids, attention_mask) - reference.infer(
-            input_ids, attention_mask
-        )
-        gap = max(gap, float(np.abs(difference).max()))
-    if not gap <= _TOLERANCE:
-        raise ClassifierError(
-            f"expected the ONNX export to give PyTorch's logits within {_TOLERANCE:g}, found a "
-            f"gap of {gap:.2g} in {model_dir}: this network cannot be compared across engines."
-        )
-    return gap

@@ -6,12 +6,14 @@ from transformers import AutoModelForSequenceClassification, BertForSequenceClas
 
 from servers.classifier.corpus import Corpus, build_corpus
 from servers.classifier.encoding import Encoder
+from servers.classifier.engines import load_engine
 from servers.classifier.errors import libraries_refuse
-from servers.classifier.export import export_onnx, verify_parity
+from servers.classifier.export import export_onnx
 from servers.classifier.loading import copy_checkpoint
 from servers.classifier.model_info import ModelInfo
 from servers.classifier.model_sources import ModelSource, Seeded, Trained
 from servers.classifier.model_specs import NetworkSpec, TrainingSpec
+from servers.classifier.parity import require_parity
 from servers.classifier.progress import say
 from servers.classifier.training import (
     heldout_accuracy,
@@ -59,7 +61,8 @@ def _export(folder: Path) -> None:
     ).eval()
     export_onnx(network, folder / "model.onnx")
     with one_thread():
-        verify_parity(folder, network.config.vocab_size)
+        eager, exported = (load_engine(name, folder, 1) for name in ("torch", "onnxruntime"))
+        require_parity(eager.infer, exported.infer, network.config.vocab_size, "the ONNX export")
 
 
 def _make_trained(

@@ -74,6 +74,7 @@ def _speed(what: Measurement, engine: Engine) -> dict[str, Any]:
     )
     say("rate of large matrix products ...")
     return {
+        "version": _version(what.engine) + _made_by(engine),
         "device_name": _device_name(what.placement),
         "curve": [asdict(point) for point in curve],
         "matmul_flops_per_s": matmul_flops_per_s(what.placement.device, what.placement.precision),
@@ -110,6 +111,12 @@ def _texts(what: Measurement) -> tuple[str, ...]:
 
 def _version(engine: EngineName) -> str:
     return f"{engine} {import_module(ENGINES[engine].library).__version__}"
+
+
+def _made_by(engine: Engine) -> str:
+    """Which compiler made what it runs; most engines have none to name."""
+    made_by = getattr(engine, "made_by", None)
+    return f" ({made_by})" if made_by else ""
 
 
 def _device_name(placement: Placement) -> str:

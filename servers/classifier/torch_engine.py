@@ -13,7 +13,7 @@ from servers.classifier.cuda_graphs import BucketedGraphs, CudaGraphRecorder
 from servers.engines import EngineName
 from servers.placement import CPU, EngineUnavailableError, Placement
 
-_PRECISIONS = {torch.float32: "fp32", torch.float16: "fp16", torch.bfloat16: "bf16"}
+PRECISIONS = {torch.float32: "fp32", torch.float16: "fp16", torch.bfloat16: "bf16"}
 
 
 class TorchEngine:
@@ -72,7 +72,7 @@ class TorchEngine:
 def precision_of(parameters: Iterable[torch.Tensor]) -> str:
     """ "fp32", "fp16" or "bf16"; "mixed" when the weights are of more than one type."""
     types = {parameter.dtype for parameter in parameters}
-    return _PRECISIONS[types.pop()] if len(types) == 1 else "mixed"
+    return PRECISIONS[types.pop()] if len(types) == 1 else "mixed"
 
 
 def _require_available(placement: Placement) -> None:

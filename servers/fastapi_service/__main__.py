@@ -32,5 +32,5 @@ if __name__ == "__main__":
     except EngineUnavailableError as error:
         refuse_to_start(error)
     add_health_and_stats(app, launch_args.contender, totals)
-    refuse_bad_input(app)
+    refuse_bad_input(app, int(launch_args.options.get("max_in_progress", 0)))
     serve(app, launch_args)

@@ -1,23 +1,26 @@
-"""The per-request service as it should be written: nothing blocks the event loop."""
+"""The service as it should be written: a bounded number of requests waits for the model, and the
+model runs where that costs least."""
 
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
-import anyio.to_thread
 from fastapi import FastAPI
 
-from servers.classifier import Classifier, load_classifier, placement_from
+from servers.classifier import Classifier, Prediction, load_classifier, placement_from
+from servers.classifier.batching import predict_by_bucket
 from servers.contract import (
     LENGTH_BUCKETS,
     BatchItem,
     BatchPredictResponse,
     PredictResponse,
 )
+from servers.fastapi_service.pass_queue import Answers, PassQueue, Query
 from servers.http_service import BatchPredictBody, Counters, PredictBody, require_engine
 from servers.launch_args import LaunchArgs
 
 _WARM_UP_WORDS = (1, 10, 30, 60, 120)
+_WARM_UP_TEXTS = (1, 8, 32)
 
 
 class CountedClassifier:
@@ -30,54 +33,76 @@ class CountedClassifier:
         self._counters = counters
         self._buckets = buckets
 
-    def predict(self, texts: list[str], max_length: int) -> list[BatchItem]:
-        encoded = self._classifier.encode(texts, max_length, self._buckets)
-        predictions = self._classifier.decode(self._classifier.infer(encoded))
-        self._counters.count_execution(encoded.lengths, encoded.input_ids.shape[1])
-        return [BatchItem(label=p.label, confidence=p.confidence) for p in predictions]
+    def one_by_one(self, queries: Sequence[Query]) -> Answers:
+        """A forward pass for each request."""
+        answers = []
+        for query in queries:
+            encoded = self._classifier.encode(query.texts, query.max_length, self._buckets)
+            predictions = self._classifier.decode(self._classifier.infer(encoded))
+            self._counters.count_execution(encoded.lengths, encoded.input_ids.shape[1])
+            answers.append(_items(predictions))
+        return answers
+
+    def together(self, queries: Sequence[Query]) -> Answers:
+        """A forward pass for each length bucket among all their texts."""
+        rows = [
+            self._classifier.encode([text], query.max_length)
+            for query in queries
+            for text in query.texts
+        ]
+        predictions = predict_by_bucket(self._classifier, rows, self._counters.count_execution)
+        answers = iter(_items(predictions))
+        return [[next(answers) for _ in query.texts] for query in queries]
 
 
 def create_app(args: LaunchArgs, counters: Counters) -> FastAPI:
     """Loads the model at once; EngineUnavailableError when it cannot run as the options say."""
     engine = require_engine(args)
     placement = placement_from(args.options)
+    max_texts = int(args.options["max_batch_size"])
     # Recorded graphs exist for these lengths only: a text of another one would be padded by the
     # engine, where the counters do not see it.
-    buckets = LENGTH_BUCKETS if placement.cuda_graphs else None
-    threads_per_pass = int(args.options["threads_per_pass"])
-    concurrent_passes = max(1, args.threads // threads_per_pass)
+    buckets = LENGTH_BUCKETS if placement.cuda_graphs or max_texts > 1 else None
+    threads_per_pass = int(args.options["threads_per_pass"]) or args.threads
+    at_once = max(1, args.threads // threads_per_pass)
     classifier = load_classifier(args.model_dir, engine, threads_per_pass, placement)
-    for words in _WARM_UP_WORDS:
-        classifier.predict(["warm " * words], buckets=buckets)
+    for n_texts in _WARM_UP_TEXTS if max_texts > 1 else (1,):
+        for words in _WARM_UP_WORDS:
+            classifier.predict(["warm " * words] * n_texts, buckets=buckets)
     counted = CountedClassifier(classifier, counters, buckets)
-
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        # Requests over the limit wait on the event loop in order of arrival. A semaphore inside
-        # the handler would park each of them in a thread, and those would compete for the GIL.
-        anyio.to_thread.current_default_thread_limiter().total_tokens = concurrent_passes
-        yield
-
-    app = FastAPI(
-        title="Text classifier, per request, tuned",
-        summary=f"FastAPI with {engine}: {concurrent_passes} forward passes at a time.",
-        lifespan=lifespan,
+    # On one core a thread wins nothing and costs its hand-over, twice a request.
+    alone = args.threads == 1 and placement.device == "cpu"
+    passes = PassQueue(
+        counted.together if max_texts > 1 else counted.one_by_one,
+        max_texts,
+        at_once,
+        pool=None if alone else ThreadPoolExecutor(at_once),
     )
+    app = FastAPI(
+        title="Text classifier, tuned",
+        summary=f"FastAPI with {engine}: {at_once} at a time, up to {max_texts} texts together.",
+    )
+    _add_routes(app, passes)
+    return app
 
+
+def _add_routes(app: FastAPI, passes: PassQueue) -> None:
     @app.post("/predict", summary="Classify one text")
-    def predict(request: PredictBody) -> PredictResponse:
+    async def predict(request: PredictBody) -> PredictResponse:
         start_s = time.perf_counter()
-        answer = counted.predict([request.text], request.max_length)[0]
+        (answer,) = await passes.answer(Query((request.text,), request.max_length))
         latency_ms = (time.perf_counter() - start_s) * 1000
         return PredictResponse(
             label=answer.label, confidence=answer.confidence, latency_ms=latency_ms
         )
 
-    @app.post("/batch_predict", summary="Classify several texts in one forward pass")
-    def batch_predict(request: BatchPredictBody) -> BatchPredictResponse:
+    @app.post("/batch_predict", summary="Classify several texts together")
+    async def batch_predict(request: BatchPredictBody) -> BatchPredictResponse:
         start_s = time.perf_counter()
-        answers = counted.predict(request.texts, request.max_length)
+        answers = await passes.answer(Query(request.texts, request.max_length))
         latency_ms = (time.perf_counter() - start_s) * 1000
         return BatchPredictResponse(predictions=answers, latency_ms=latency_ms)
 
-    return app
+
+def _items(predictions: Sequence[Prediction]) -> list[BatchItem]:
+    return [BatchItem(label=p.label, confidence=p.confidence) for p in predictions]

@@ -42,6 +42,7 @@ def serve(args: LaunchArgs, grpc_url: str) -> None:
         model_dir=args.model_dir,
         deadline_s=float(args.options["deadline_ms"]) / 1000,
         max_batch_size=int(args.options["max_batch_size"]),
+        max_in_progress=int(args.options["max_in_progress"]),
         contender=args.contender,
     )
     uvicorn.run(

@@ -25,14 +25,14 @@ from servers.contract import (
     ServerCounters,
 )
 from servers.grpc_channel import GRPC_CHANNEL_OPTIONS
-from servers.http_service import TRY_AGAIN, Counters, CountRequests, refuse_bad_input
-from servers.hybrid_gateway.admission import (
-    MAX_IN_PROGRESS,
-    Admission,
-    arrival_of,
-    in_time,
+from servers.http_service import (
+    TRY_AGAIN,
+    Counters,
+    CountRequests,
+    refuse_bad_input,
     unavailable,
 )
+from servers.hybrid_gateway.admission import Admission, arrival_of, in_time
 from servers.hybrid_gateway.pulse import Late, Unavailable
 from servers.hybrid_gateway.triton_model import RECONNECTION, Refused, TritonModel
 
@@ -47,7 +47,7 @@ class GatewaySettings:
     model_dir: Path
     deadline_s: float
     max_batch_size: int
-    max_in_progress: int = MAX_IN_PROGRESS
+    max_in_progress: int = 0
     contender: str = "hybrid"
 
 
@@ -115,15 +115,8 @@ def create_app(settings: GatewaySettings) -> FastAPI:
         lifespan=lifespan,
     )
     app.add_middleware(CountRequests, counters=counters)
-    refuse_bad_input(app)
-    # Innermost: it sees only requests that have come whole.
-    app.user_middleware.append(
-        Middleware(
-            Admission,
-            deadline_s=settings.deadline_s,
-            max_in_progress=settings.max_in_progress,
-        )
-    )
+    refuse_bad_input(app, settings.max_in_progress)
+    app.user_middleware.append(Middleware(Admission, deadline_s=settings.deadline_s))
     _add_error_answers(app)
     _add_predict_routes(app)
     _add_operations_routes(app, settings.contender)

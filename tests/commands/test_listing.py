@@ -57,7 +57,7 @@ def test_contenders_are_listed_as_the_readme_compares_them_and_calibration_last(
     lines = listed(tmp_path).splitlines()[1 : 1 + len(known)]
     names = [line.split()[0] for line in lines]
 
-    compared = ("fastapi", "fastapi-tuned", "fastapi-onnx", "litserve", "triton", "hybrid")
+    compared = ("fastapi", "fastapi-tuned", "fastapi-onnx", "litserve-patched", "triton", "hybrid")
     assert [name for name in names if name in compared] == [*compared]
     calibrates = [known[name].setting == "calibration" for name in names]
     assert calibrates == sorted(calibrates)

@@ -32,7 +32,9 @@ def assert_names_the_gpu_and_the_remedy(sentence: str, found: str) -> None:
     [
         ("fastapi", "found none that torch"),
         ("fastapi-tuned", "found none that torch"),
+        ("fastapi-compiled", "for the engine torch-compiled, found cuda, fp32"),
         ("fastapi-onnx", ONLY_A_CPU),
+        ("fastapi-batched", ONLY_A_CPU),
     ],
 )
 def test_an_app_for_a_gpu_that_is_not_there_is_not_built_for_the_cpu(
@@ -50,7 +52,7 @@ def test_an_app_for_a_gpu_that_is_not_there_is_not_built_for_the_cpu(
 
 @NO_CUDA
 @pytest.mark.live
-@pytest.mark.parametrize("contender", ["litserve", "hybrid"])
+@pytest.mark.parametrize("contender", ["litserve-patched", "hybrid"])
 def test_a_gpu_that_is_not_there_is_no_reason_to_run_on_the_cpu(
     start_contender: Callable[..., Any], contender: str
 ) -> None:

@@ -1,11 +1,17 @@
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from servers.http_service import Counters, add_health_and_stats, require_engine
+from servers.http_service import (
+    Counters,
+    add_health_and_stats,
+    refuse_bad_input,
+    require_engine,
+)
 from servers.launch_args import LaunchArgs
 
 
@@ -53,3 +59,30 @@ def test_a_server_that_is_not_ready_says_when_to_ask_again() -> None:
     add_health_and_stats(app, "mine", Counters(), is_ready)
     answer = TestClient(app).get("/health/ready")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+
+
+def test_requests_beyond_the_limit_are_refused_at_once_and_counted_and_health_still_answers() -> (
+    None
+):
+    app, counters = FastAPI(), Counters()
+    begun, go_on = threading.Event(), threading.Event()
+
+    @app.post("/predict")
+    def predict() -> None:
+        begun.set()
+        go_on.wait(20)
+
+    add_health_and_stats(app, "mine", counters)
+    refuse_bad_input(app, max_in_progress=1)
+    with TestClient(app) as client, ThreadPoolExecutor(1) as caller:
+        first = caller.submit(client.post, "/predict")
+        begun.wait(20)
+        refused = client.post("/predict")
+        health = client.get("/health/ready")
+        go_on.set()
+        assert first.result().status_code == 200
+        assert client.post("/predict").status_code == 200
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+    assert "at most 1 requests in progress" in refused.json()["detail"]
+    assert health.status_code == 200
+    assert counters.snapshot().requests_failed == 1

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from analysis.claims.pairs import batching_pairs, differing, pairs, same_but
-from analysis.compare.ablation import changes, stages
+from analysis.compare.ablation import steps
 from analysis.read.contenders import ContenderFacts, facts_of
 from analysis.report.figures.style import look
 from loadtests.spec.contenders import resolve_contenders
@@ -70,20 +70,11 @@ def test_instances_are_added_with_the_batcher_off_and_on(instances):
 
 
 def test_the_ablation_goes_from_fastapi_to_the_gateway(gpu):
-    found = stages(gpu, [c.name for c in gpu])
-    assert [c.name for _, c in found] == [
-        "fastapi",
-        "fastapi-tuned-fp16",
-        "litserve-fp16",
-        "triton-torch-fp16",
-        "hybrid-torch-fp16",
-    ]
-    steps = [changes(before, after)[0] for before, after in zip(found, found[1:], strict=False)]
-    assert steps == [
-        ["handler", "precision", "cuda_graphs"],
-        ["batching"],
-        ["server"],
-        ["extra_hop"],
+    found = steps(gpu, [c.name for c in gpu])
+    assert [(step.after.name, *step.changes) for step in found] == [
+        ("fastapi-tuned-fp16", "handler", "precision", "cuda_graphs"),
+        ("triton-torch-fp16", "batching", "server", "protocol"),
+        ("hybrid-torch-fp16", "extra_hop"),
     ]
 
 

@@ -87,11 +87,11 @@ def test_two_blocks_tell_nothing(summarised):
 
 def test_each_step_of_the_ablation_names_its_one_change(summarised):
     steps = summarised(
-        {"fastapi": 8, "fastapi-tuned": 6, "fastapi-onnx": 2}, [100.0, 800.0]
+        {"fastapi": 8, "fastapi-tuned": 6, "fastapi-batched": 2}, [100.0, 800.0]
     ).ablation
     assert [(s.before, s.after, s.changes) for s in steps] == [
         ("fastapi", "fastapi-tuned", ["handler"]),
-        ("fastapi-tuned", "fastapi-onnx", ["engine"]),
+        ("fastapi-tuned", "fastapi-batched", ["batching"]),
     ]
     assert steps[1].throughput_ratio == pytest.approx(3.0, rel=0.05)
     assert steps[1].rate_rps == 100.0
@@ -105,9 +105,9 @@ def test_a_step_s_gain_in_capacity_has_the_interval_of_both_capacities(summarise
 
 
 def test_a_missing_contender_merges_two_steps_and_says_so(summarised):
-    (step,) = summarised({"fastapi-onnx": 2, "triton": 1}, [100.0]).ablation
-    assert step.changes == ["batching", "server"]
-    assert step.not_measured == ["litserve"]
+    (step,) = summarised({"triton-http": 2, "hybrid": 1}, [100.0]).ablation
+    assert step.changes == ["protocol", "extra_hop"]
+    assert step.not_measured == ["triton"]
 
 
 def test_a_contender_without_valid_points_is_no_stage(new_run, contender):

@@ -1,6 +1,7 @@
 """The facts about one engine, and the command that writes them."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -110,6 +111,14 @@ def test_the_command_writes_the_facts_of_an_engine(small_model_dir: Path, tmp_pa
     assert facts["matmul_flops_per_s"] > 0
     assert facts["device_name"]
     assert facts["version"].startswith("onnxruntime ")
+
+
+def test_the_version_of_a_compiled_engine_names_its_compiler(
+    small_model_dir: Path, tmp_path: Path
+) -> None:
+    main(arguments(small_model_dir, tmp_path, "--engine", "torch-compiled"))
+    version = json.loads((tmp_path / "facts.json").read_text())["version"]
+    assert re.fullmatch(r"torch-compiled \S+ \((AOTInductor|trace and freeze)\)", version)
 
 
 def test_the_held_out_messages_are_the_texts_where_none_are_given(

@@ -23,10 +23,15 @@ from servers.launch_args import LaunchArgs
 
 
 def launch_args(
-    tmp_path: Path, handlers: str, threads: int = 1, **changes: str | bool
+    tmp_path: Path, handlers: str, threads: int = 1, **changes: OptionValue
 ) -> LaunchArgs:
     (tmp_path / "config.json").write_text("{}")
-    options: dict[str, OptionValue] = {"handlers": handlers, "threads_per_pass": 1, "device": "cpu"}
+    options: dict[str, OptionValue] = {
+        "handlers": handlers,
+        "threads_per_pass": 1,
+        "max_batch_size": 1,
+        "device": "cpu",
+    }
     return LaunchArgs(
         "a", "torch", "127.0.0.1", 1, {}, tmp_path, tmp_path, threads, options | changes
     )
@@ -41,13 +46,6 @@ def test_the_published_handler_holds_the_event_loop(tmp_path: Path) -> None:
     assert predict_runs_on_the_event_loop(build_app(launch_args(tmp_path, "published"), Counters()))
 
 
-def test_the_tuned_handler_leaves_the_event_loop_free(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tuned, "load_classifier", lambda *_: MeetingClassifier(passes=1))
-    assert not predict_runs_on_the_event_loop(build_app(launch_args(tmp_path, "tuned"), Counters()))
-
-
 class MeetingClassifier:
     """Each forward pass after the warm-up waits until `passes` of them run at once."""
 
@@ -56,18 +54,21 @@ class MeetingClassifier:
         self._lock = threading.Lock()
         self._running = 0
         self.most_running = 0
+        self.threads: set[int] = set()
+        self.batches: list[tuple[int, ...]] = []
 
     def predict(self, texts: Sequence[str], *, buckets: Sequence[int] | None) -> None:
         self.buckets = buckets
 
     def encode(
-        self, texts: Sequence[str], max_length: int, buckets: Sequence[int] | None
+        self, texts: Sequence[str], max_length: int, buckets: Sequence[int] | None = None
     ) -> Encoded:
-        assert buckets == self.buckets
         ids = np.ones((len(texts), 2), dtype=np.int64)
         return Encoded(ids, ids, ids.sum(axis=1))
 
     def infer(self, encoded: Encoded) -> int:
+        self.threads.add(threading.get_ident())
+        self.batches.append(encoded.input_ids.shape)
         with self._lock:
             self._running += 1
             self.most_running = max(self.most_running, self._running)
@@ -92,6 +93,40 @@ def test_as_many_forward_passes_run_at_once_as_there_are_cores(
     assert [reply.status_code for reply in replies] == [200] * 8
     assert classifier.most_running == 2
     assert counters.snapshot().executions == 8
+
+
+@pytest.mark.parametrize(("threads", "in_the_loop"), [(1, True), (2, False)])
+def test_the_model_runs_on_the_event_loop_where_there_is_one_core(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int, in_the_loop: bool
+) -> None:
+    classifier = MeetingClassifier(passes=1)
+    monkeypatch.setattr(tuned, "load_classifier", lambda *_: classifier)
+    app = build_app(launch_args(tmp_path, "tuned", threads=threads), Counters())
+    loops = set()
+
+    @app.get("/loop")
+    async def note_the_loop() -> None:
+        loops.add(threading.get_ident())
+
+    with TestClient(app) as client:
+        client.get("/loop")
+        client.post("/predict", json={"text": "a"})
+    assert (classifier.threads == loops) is in_the_loop
+
+
+def test_texts_of_several_callers_share_a_pass_of_their_bucket_and_get_their_own_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classifier = MeetingClassifier(passes=1)
+    monkeypatch.setattr(tuned, "load_classifier", lambda *_: classifier)
+    counters = Counters()
+    args = launch_args(tmp_path, "tuned", max_batch_size=8)
+    app = build_app(args, counters)
+    with TestClient(app) as client:
+        reply = client.post("/batch_predict", json={"texts": ["a", "b", "c"]})
+    assert [item["label"] for item in reply.json()["predictions"]] == ["a", "a", "a"]
+    assert classifier.batches == [(3, LENGTH_BUCKETS[0])]
+    assert counters.snapshot().executions == 1
 
 
 @pytest.mark.parametrize("cuda_graphs", [False, True])

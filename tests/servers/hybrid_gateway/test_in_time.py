@@ -315,5 +315,5 @@ def test_what_nobody_waits_for_any_more_is_refused_before_it_is_read(
     app = SimpleNamespace(state=SimpleNamespace(gateway=SimpleNamespace(model=model)))
     arrival = Arrival(time.monotonic() - waited_s, gone)
     scope = {"type": "http", "path": "/predict", "app": app, "state": {ARRIVAL: arrival}}
-    asyncio.run(Admission(never, DEADLINE_S, MOST)(scope, never, send))  # type: ignore[arg-type]
+    asyncio.run(Admission(never, DEADLINE_S)(scope, never, send))  # type: ignore[arg-type]
     assert sent[0]["status"] == 503

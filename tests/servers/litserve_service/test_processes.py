@@ -58,7 +58,7 @@ def litserve(
     deep = tmp_path / ("x" * 100)
     deep.mkdir()
     monkeypatch.setenv("TMPDIR", str(deep))
-    started = start_contender("litserve")
+    started = start_contender("litserve-patched")
     wait_until(lambda: is_ready(started), started, START_DEADLINE_S)
     return started
 

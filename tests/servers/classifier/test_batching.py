@@ -1,7 +1,7 @@
 import numpy as np
 
 from servers.classifier import Encoded
-from servers.litserve_service.api import batches_by_bucket
+from servers.classifier.batching import batches_by_bucket
 
 
 def row(*ids: int) -> Encoded:
