@@ -28,7 +28,7 @@ def of_contender(found: BeyondCapacity) -> str:
     long it takes to recover."""
     if found.outcome is Outcome.NOT_TRIED:
         return f"Nothing usable was measured beyond its capacity. {_bounds(found)}"
-    load = f"At {_multiple(found)} times its capacity ({number(found.offered_rps)} rps)"
+    load = f"At {_multiple(found)} times its capacity ({number(found.offered_rps)} rps offered)"
     failed = _failed(found.overload) if found.overload else ""
     recovered = f" {recovery(found.overload)}" if found.overload else ""
     return f"{load} it {_answers(found)}{failed}. {_bounds(found)}{recovered}"
@@ -40,10 +40,11 @@ def recovery(overload: OverloadPoint) -> str:
     watched = number(overload.watched_s)
     if not overload.recovery_range:
         return f"It did not recover within {watched} s."
-    low, high = (_after(s) for s in (overload.recovery_range.low, overload.recovery_range.high))
+    low, high = overload.recovery_range.low, overload.recovery_range.high
     if n_recovered < n:
-        return f"It recovered within {watched} s in {n_recovered} of {n} repeats, at best {low}."
-    each = f" ({low} to {high} over {n} repeats)" if low != high else ""
+        first = _after(low)
+        return f"It recovered within {watched} s in {n_recovered} of {n} repeats, at best {first}."
+    each = f" ({number(low)} to {number(high)} s over {n} repeats)" if low != high else ""
     return f"It recovered {_after(overload.recovery_s or 0.0)}{each}."
 
 

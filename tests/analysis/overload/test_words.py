@@ -77,10 +77,7 @@ def test_a_collapse_is_told_against_the_most_that_was_answered(told):
 
 def test_a_recovery_is_told_with_its_range_and_with_repeats_that_did_not_recover(point):
     found = point("queues", 2.0)
-    assert (
-        recovery(found)
-        == "It recovered after 3.02 s (after 2.97 s to after 3.03 s over 3 repeats)."
-    )
+    assert recovery(found) == "It recovered after 3.02 s (2.97 to 3.03 s over 3 repeats)."
     once = found.model_copy(update={"n_recovered": 1})
     assert recovery(once) == "It recovered within 3.50 s in 1 of 3 repeats, at best after 2.97 s."
     assert recovery_time(found) == "3.02 (2.97 to 3.03)"
