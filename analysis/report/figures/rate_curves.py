@@ -13,7 +13,7 @@ from analysis.capacity.load_points import Point
 from analysis.report.figures.style import MUTED, PAGE, SETTINGS, EndLabel, label_ends, look
 from analysis.report.summary import Summary
 
-RIGHT_MARGIN = 0.74
+RIGHT_MARGIN = 0.7
 """Share of the width that the axes may use; the rest holds the labels at the line ends."""
 
 MOST_TICKS = 6

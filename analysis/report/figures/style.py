@@ -17,7 +17,7 @@ _LOOKS = {
     "fastapi": ("#D55E00", "o"),
     "fastapi-tuned": ("#E69F00", "s"),
     "fastapi-onnx": ("#009E73", "^"),
-    "fastapi-compiled": ("#C9A227", "<"),
+    "fastapi-compiled": ("#999933", "<"),
     "fastapi-batched": ("#4DA6A0", "p"),
     "litserve": ("#56B4E9", "D"),
     "litserve-patched": ("#5B7FDB", "d"),

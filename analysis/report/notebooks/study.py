@@ -30,7 +30,7 @@ from analysis.compare.bootstrap import Metric
 from analysis.read.run import load_run
 from analysis.report.figures.catalogue import figures
 from analysis.report.summary import summarise
-from analysis.report.words import bottlenecks, certificates, claims, decision
+from analysis.report.words import answer, bottlenecks, certificates, claims, decision, record
 from analysis.report.words.codes import said
 from analysis.report.words.numbers import interval, level, rate, times_within, verdict
 from analysis.report.words.run import warnings
@@ -54,9 +54,10 @@ lines += [f"**{inline(warning)}**" for warning in warnings(summary)]
 display(Markdown("\n\n".join(lines)))
 
 # %% [markdown]
-# ## The recommendation
+# ## The answer
 
 # %%
+display(Markdown("\n".join(f"* {inline(text)}" for text in answer.sentences(summary))))
 recommendation = summary.recommendation
 display(
     pd.DataFrame(
@@ -82,7 +83,7 @@ pd.DataFrame(
         "contender": contender.name,
         "what it is": contender.summary,
         "form": contender.form,
-        "components": f"{contender.n_components}{decision.components(contender)}",
+        "operational complexity": record.effort(contender, summary),
     }
     for contender in summary.contenders
 )
@@ -104,6 +105,19 @@ pd.DataFrame(
     }
     for capacity in summary.capacities
 )
+
+# %% [markdown]
+# ## Machines for one arrival rate
+#
+# The experiment's highest common rate; `study report RUN --at-rate RATE` decides for another one.
+
+# %%
+if recommendation.decision:
+    display(Markdown(inline(answer.decided(recommendation.decision))))
+pd.DataFrame(
+    needs.model_dump()
+    for needs in (recommendation.decision.needs if recommendation.decision else ())
+).round(3)
 
 # %% [markdown]
 # ## What a million requests take

@@ -1,6 +1,6 @@
 """What was measured of each claim, in words; what is claimed stands in the catalogue."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from analysis.claims.judge import ClaimFound, ClaimMeasurement, ClaimVerdict, Condition, Quantity
 from analysis.report.words.codes import said
@@ -24,6 +24,15 @@ _UNMET = {
 def unmet(claim: ClaimFound) -> str:
     """Why a claim is not testable here: not testable here, because ..."""
     return "; ".join(_UNMET[condition] for condition in claim.unmet)
+
+
+def unjudged(claims: Sequence[ClaimFound]) -> dict[str, list[ClaimFound]]:
+    """The claims that a run does not judge, by why not."""
+    found: dict[str, list[ClaimFound]] = {}
+    for claim in claims:
+        why = f"Not testable here, because {unmet(claim)}" if claim.unmet else "Not measured here"
+        found.setdefault(why, []).append(claim)
+    return found
 
 
 def measured(found: ClaimMeasurement) -> str:

@@ -118,13 +118,6 @@ def capacity_status(capacity: Capacity) -> str:
     }[capacity.status]
 
 
-def components(contender: ContenderFacts) -> str:
-    """What follows the number of components: their names."""
-    if not contender.components:
-        return ", not named in this record"
-    return f": {', '.join(contender.components)}"
-
-
 def conditions(summary: Summary) -> list[str]:
     """What the answer holds for, and nothing else."""
     manifest = summary.manifest
