@@ -30,6 +30,11 @@ class ContenderFacts(Value):
         "(external)."
     )
     summary: str = Field(description="What it is.")
+    blocks_health: bool = Field(
+        default=False,
+        description="Whether requests that wait for its model keep its health endpoint from "
+        "answering.",
+    )
     options: dict[str, str] = Field(default={}, description="Its options, as text.")
 
     @property
@@ -70,6 +75,7 @@ def facts_of(declared: Mapping[str, Any]) -> ContenderFacts:
         fields
         | {"n_components": len(named) or parts, "components": named}
         | {"form": _form(declared), "options": texts}
+        | {"blocks_health": declared.get("blocks_health", False)}
     )
 
 
