@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from analysis.report.words.numbers import count, exact_percent, number, percent, plain
 from analysis.validity.certificate import Check
 from analysis.validity.found import Found
+from analysis.validity.reasons import Reason
 
 
 def found(check: Check) -> str:
@@ -18,10 +19,35 @@ def found(check: Check) -> str:
     return sentence + example
 
 
+def name(reason: Reason) -> str:
+    """What a check says where it passes: that the reason not to believe a trial does not hold."""
+    return _NAMES[reason]
+
+
 def failure(recorded: str | None) -> str:
     """Why a trial failed, as its record says."""
     return recorded or "no reason was recorded"
 
+
+_NAMES: Mapping[Reason, str] = {
+    Reason.NOT_READY: "started and answered",
+    Reason.PARITY_BROKEN: "answers agree",
+    Reason.NOT_MEASURED: "measured",
+    Reason.SEND_LAG: "sent on time",
+    Reason.CLIENT_NEAR_CEILING: "client below half its ceiling",
+    Reason.COUNTS_DISAGREE: "counts agree",
+    Reason.CLIENT_LIMIT: "client within its limits",
+    Reason.ARRIVALS_NOT_REPLAYED: "arrivals as scheduled",
+    Reason.LITTLES_LAW_VIOLATED: "Little's law holds",
+    Reason.DRIFT: "latency steady",
+    Reason.CLOCKS_THROTTLED: "GPU clocks kept",
+    Reason.MACHINE_DISTURBED: "no other programs on the cores",
+    Reason.SATURATED: "server kept up",
+    Reason.ERRORS: "errors within the SLO",
+    Reason.TOO_FEW_REQUESTS: "enough successes",
+    Reason.CLIENT_UNCALIBRATED: "client calibrated",
+    Reason.MACHINE_NOISE: "A/A test within the margin",
+}
 
 _WRITTEN: Mapping[str, Callable[[float], str]] = {
     "": number,

@@ -1,5 +1,6 @@
 """The names of codes: what a reader calls a reason, a verdict, a figure, a change."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 _NAMES = {
@@ -19,3 +20,9 @@ _NAMES = {
 def said(code: StrEnum | str) -> str:
     """A code as a reader sees it: not enough evidence for not_enough_evidence."""
     return _NAMES.get(code, code.replace("_", " "))
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in a sentence: a, b and c."""
+    *first, last = names or [""]
+    return f"{', '.join(first)} and {last}" if first else last

@@ -6,7 +6,7 @@ from analysis.capacity.certified import Capacity, CapacityStatus
 from analysis.decide.choose import Answer, Because, Choice, MeasuredAt, Why
 from analysis.read.contenders import ContenderFacts
 from analysis.report.summary import Summary
-from analysis.report.words.codes import said
+from analysis.report.words.codes import listed, said
 from analysis.report.words.numbers import (
     count,
     exact_percent,
@@ -91,12 +91,6 @@ def _where(measured: MeasuredAt, choice: Choice) -> str:
     if measured.rates_rps != choice.rates_rps:
         return f"measured at {', '.join(map(plain, measured.rates_rps))} rps only"
     return "measured here" if len(choice.rates_rps) == 1 else "measured at each of these rates"
-
-
-def listed(names: Sequence[str]) -> str:
-    """Names in a sentence: a, b and c."""
-    *first, last = names or [""]
-    return f"{', '.join(first)} and {last}" if first else last
 
 
 def capacity_interval(capacity: Capacity) -> str:

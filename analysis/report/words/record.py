@@ -12,8 +12,8 @@ from analysis.decide.complexity import items
 from analysis.read.contenders import ContenderFacts
 from analysis.report.summary import Summary
 from analysis.report.words.answer import pushed, replicas, to_measure
-from analysis.report.words.codes import said
-from analysis.report.words.decision import because, listed
+from analysis.report.words.codes import listed, said
+from analysis.report.words.decision import because
 from analysis.report.words.numbers import (
     exact_percent,
     interval,
