@@ -11,7 +11,7 @@ from analysis.capacity.certified import Capacity, ratio_of
 from analysis.capacity.load_points import Point
 from analysis.compare.aa_test import NoiseFloor, margins
 from analysis.compare.ablation import Change, Stage, changes, stages
-from analysis.compare.bootstrap import Metric
+from analysis.compare.intervals import Metric
 from analysis.compare.verdicts import MetricRatio, Repeats
 from analysis.read.contenders import ContenderFacts
 from analysis.read.value import Value, over

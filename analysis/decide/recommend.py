@@ -6,7 +6,7 @@ from pydantic import Field
 
 from analysis.capacity.certified import Capacity
 from analysis.compare.aa_test import NoiseFloor, margins
-from analysis.compare.bootstrap import Metric
+from analysis.compare.intervals import Metric
 from analysis.compare.verdicts import Repeats, Verdict
 from analysis.decide.choose import Candidates, Choice, CpuVerdict, choose
 from analysis.read.value import Value

@@ -88,17 +88,6 @@ class Manifest(_Part):
     cores: dict[str, list[Core]] = Field(description="Core numbers given to server and load.")
     dropped: list[Dropped] = Field(default=[], description="What was left out for lack of time.")
 
-    def planned_repeats(self, contender: str) -> int:
-        """Repeats of a contender that the budget of time left in the plan."""
-        dropped = {
-            entry.repeat
-            for entry in self.dropped
-            if entry.purpose == "measurement"
-            and entry.repeat > 0
-            and entry.contender in (None, contender)
-        }
-        return self.experiment.repeats - len(dropped)
-
 
 def read_manifest(run_dir: Path) -> Manifest:
     """Reads manifest.json; RecordError where it is missing, damaged or incomplete."""

@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from analysis.compare.bootstrap import Metric
+from analysis.compare.intervals import Metric
 from analysis.report.figures.catalogue import DRAWN, figures
 from analysis.report.figures.coordinated_omission import omission_figure
 from analysis.report.figures.engines import engine_figure
