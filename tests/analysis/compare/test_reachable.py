@@ -7,7 +7,8 @@ from analysis.capacity.certified import Capacity
 from analysis.compare.intervals import Metric, intervals
 from analysis.compare.ratios import capacity_ratio
 from analysis.compare.verdicts import Verdict, decide
-from analysis.selfcheck.coverage import Machine, Setting, rounds
+from analysis.selfcheck.coverage import Setting, rounds
+from analysis.selfcheck.queues import Machine
 
 N_ROUNDS = 8
 QUIET = Setting(rate_rps=75.0, steady_s=4.0, machine=Machine(drift=0.004, stall_share=0.0))
