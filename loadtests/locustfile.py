@@ -28,7 +28,7 @@ from locust.runners import Runner, WorkerRunner
 
 from loadtests.generator.clients.factory import RequestFailedError, connect
 from loadtests.generator.identity import Targets, host_and_port
-from loadtests.wire.formats import CONTRACT_WIRES, HTTP_PATH, AnswerError
+from loadtests.wire.formats import CONTRACT_WIRES, AnswerError, JsonWire, wire_of
 from loadtests.wire.texts import decode_answer, encode_request, read_traffic
 from servers.discovery import Contender, discover
 
@@ -117,6 +117,7 @@ class _OfContender(User):
 
 class HttpContender(_OfContender, FastHttpUser):
     abstract = True
+    wire: ClassVar[JsonWire]
 
     def __init__(self, environment: Environment) -> None:
         assert environment.parsed_options is not None  # the command line was read
@@ -126,8 +127,12 @@ class HttpContender(_OfContender, FastHttpUser):
 
     @task
     def predict(self) -> None:
-        name, body = f"{self.contender.name} {HTTP_PATH}", {"text": self.text()}
-        with self.client.post(HTTP_PATH, name=name, json=body, catch_response=True) as response:
+        wire, headers = self.wire, {"content-type": "application/json", **self.wire.headers}
+        name = f"{self.contender.name} {wire.path}"
+        body: Any = wire.encode(self.text())  # bytes, which its types leave out
+        with self.client.post(
+            wire.path, name=name, data=body, headers=headers, catch_response=True
+        ) as response:
             # Locust's status of a request without an answer is 0.
             lost = not response.status_code and not isinstance(response.error, TimeoutError)
             self.pause_s = BACK_OFF_S if lost else 0.0
@@ -135,7 +140,7 @@ class HttpContender(_OfContender, FastHttpUser):
                 response.failure(f"no answer from {self.host}: {response.error}")
             elif response.status_code == 200:
                 try:
-                    decode_answer("http-json", response.content or b"")
+                    wire.decode(response.content or b"")
                 except AnswerError as error:
                     response.failure(str(error))
 
@@ -230,6 +235,7 @@ def _user_class(contender: Contender) -> type[User]:
         "__module__": __name__,
         "contender": contender,
         "host": f"{'http' if http else 'grpc'}://127.0.0.1:{contender.port}",
+        "wire": wire_of(contender),
     }
     return type(contender.user_class, (HttpContender if http else GrpcContender,), about)
 

@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from servers.engines import ENGINES, EngineKind, EngineName, engine_named
 from servers.placement import CPU
 
 Protocol = Literal["http-json", "kserve-grpc"]
+WireName = Literal["kserve-json", "kserve-binary"]
 ContenderEngine = Literal[EngineName, "none", "external"]
 Setting = Literal["as-published", "tuned", "calibration", "external"]
 MainProcess = Literal["server", "gateway"]
@@ -40,7 +41,9 @@ class Contender:
     process started is the server, or a gateway in front of one: the CPU time of a gateway is
     recorded on its own too. engines are those that a variant may choose. form says what the study
     starts: all of it (embedded), the gateway alone, or nothing (external). blocks_health: requests
-    that wait for the model keep its own health endpoint from answering.
+    that wait for the model keep its own health endpoint from answering. protocol says which client
+    of the load generator asks it, and so whose ceiling counts; wire, what that client sends where
+    it is not what the contract says for the protocol.
     """
 
     name: str
@@ -51,6 +54,7 @@ class Contender:
     batching: bool
     summary: str
     components: tuple[str, ...]
+    wire: WireName | None = None
     port: int = 0
     extra_ports: tuple[str, ...] = ()
     main_process: MainProcess = "server"
@@ -124,6 +128,7 @@ class _Declaration(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     protocol: Protocol
+    wire: WireName | None = None
     port: Annotated[int, Field(ge=1, le=65_535)]
     engine: ContenderEngine
     setting: Setting
@@ -141,6 +146,26 @@ class _ServerFile(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     contenders: dict[str, _Declaration]
+
+    @field_validator("contenders", mode="before")
+    @classmethod
+    def _with_what_their_bases_say(cls, declared: Any) -> Any:
+        """A table with a base says only in what it differs from that other table of the file."""
+        if not isinstance(declared, dict):
+            return declared
+        return {name: _based(entry, declared) for name, entry in declared.items()}
+
+
+def _based(entry: Any, declared: Mapping[str, Any]) -> Any:
+    if not isinstance(entry, dict) or "base" not in entry:
+        return entry
+    base = declared.get(entry["base"])
+    if not isinstance(base, dict) or "base" in base:
+        raise ValueError(
+            f"base = {entry['base']!r}: expected a table of this file that has no base itself."
+        )
+    own = {key: value for key, value in entry.items() if key != "base"}
+    return base | own | {"options": base.get("options", {}) | entry.get("options", {})}
 
 
 def discover(servers_dir: Path = SERVERS_DIR) -> dict[str, Contender]:

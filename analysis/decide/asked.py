@@ -27,10 +27,15 @@ class Asked:
     def check(self, contenders: Sequence[ContenderFacts]) -> None:
         """AskedError where a weight is of nothing that a contender has."""
         unknown, known = unknown_weights(contenders, self.weights)
+        if unknown and not known:
+            raise AskedError(
+                f"expected components that {unknown[0]!r} may be one of, found that the records of "
+                "this run do not name any: leave --weight out or run the experiment again."
+            )
         if unknown:
             raise AskedError(
-                f"expected a weight of one of {', '.join(known) or 'no named component'}; found "
-                f"{unknown[0]!r}: correct --weight."
+                f"expected a weight of one of {', '.join(known)}; found {unknown[0]!r}: correct "
+                "--weight."
             )
 
 

@@ -121,6 +121,7 @@ def choose_at(candidates: Candidates, rate_rps: float, cpu_verdict: CpuVerdict) 
         return _answer(rate_rps, Answer.NONE_MEETS_SLO, Because(why=Why.ALL_MISSED))
     least = min(parts.get(name, 0) for name in sure)
     simplest = [name for name in sure if parts.get(name, 0) == least]
+    simplest.sort(key=lambda name: name in candidates.blocking)
     best, equals = _least_cpu(simplest, rate_rps, cpu_verdict)
     simpler = [name for name in unsure if parts.get(name, 0) < least]
     if simpler:

@@ -13,9 +13,10 @@ from analysis.read.value import Value, over
 from loadtests.records.slo import is_saturated
 
 Load = Point | OverloadPoint
+
 KEPT = 0.8
-"""Share from which goodput, or the rate of answers, counts as kept: windows of some seconds at one
-rate differ by up to a tenth, and a fifth less is more than that."""
+"""Share from which goodput, or the rate of answers, counts as kept. Chosen, not derived: it names
+an outcome and decides no verdict, and the shares themselves stand beside the name."""
 
 BOUNDING_OPTIONS = ("max_in_progress", "max_queue_size", "queue_timeout_us", "deadline_ms")
 """Options of contenders that bound how many requests wait, or for how long; 0 or nothing: no

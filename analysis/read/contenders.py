@@ -34,6 +34,11 @@ class ContenderFacts(Value):
         "(external)."
     )
     summary: str = Field(description="What it is.")
+    blocks_health: bool = Field(
+        default=False,
+        description="Whether requests that wait for its model keep its health endpoint from "
+        "answering.",
+    )
     options: dict[str, str] = Field(default={}, description="Its options, as text.")
 
     @property
@@ -75,6 +80,7 @@ def facts_of(declared: Mapping[str, Any]) -> ContenderFacts:
         | {"n_components": len(named) or parts, "components": named}
         | {"blocks_health": bool(declared.get("blocks_health"))}
         | {"form": _form(declared), "options": texts}
+        | {"blocks_health": declared.get("blocks_health", False)}
     )
 
 

@@ -27,7 +27,7 @@ from analysis.report.words import (
     record,
 )
 from analysis.report.words.codes import said
-from analysis.report.words.reasons import check_name, meaning
+from analysis.report.words.reasons import meaning
 from analysis.report.words.run import warnings
 from analysis.steady.metrics import STATED
 from loadtests.records.markdown import code, code_block, inline
@@ -63,7 +63,6 @@ def render_report(summary: Summary) -> str:
         figures={name: Markup(svg) for name, svg in figures(summary).items()},  # our own SVG
         fact=fact_of(summary),
         gpu=tables.gpu_columns(summary.points),
-        overload_shown=(TEMPLATES_DIR / "_overload.html.j2").exists(),
         has_flops=any(
             efficiency.flops_per_s is not None for efficiency in summary.engine_efficiencies
         ),
@@ -124,7 +123,6 @@ def _template(name: str) -> Template:
     environment.filters["code_block"] = lambda text: Markup(code_block(text))
     environment.filters["mark"] = _MARKS.__getitem__
     environment.filters["said"] = said
-    environment.filters["check_name"] = check_name
     environment.filters["level"] = numbers.level
     environment.globals.update(
         tables=tables,

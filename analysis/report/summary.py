@@ -36,7 +36,7 @@ from loadtests.records.experiment import Price, Slo
 from loadtests.records.manifest import Manifest
 from loadtests.records.markdown import table
 
-SUMMARY_SCHEMA_VERSION = 3
+SUMMARY_SCHEMA_VERSION = 4
 MOST_CODES = 12
 
 

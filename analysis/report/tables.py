@@ -40,12 +40,12 @@ class SloCapacities:
 
 @dataclass(frozen=True)
 class Issue:
-    """What was found of a contender for one reason, and the load levels at which it was."""
+    """What was found for one reason of one contender, or of several where it is the same: each
+    sentence with the load levels at which it holds."""
 
-    contender: str
+    contenders: list[str]
     reason: Reason
-    found: str
-    levels: list[str]
+    found: dict[str, list[str]]
 
 
 @dataclass(frozen=True)
@@ -150,16 +150,25 @@ def capacities_by_slo(capacities: Sequence[Capacity]) -> list[SloCapacities]:
 
 
 def issues(points: Sequence[Point]) -> list[Issue]:
-    """Failed checks by contender, reason and sentence; what makes unusable before what limits."""
-    found: dict[tuple[str, Reason, str], list[str]] = {}
+    """Failed checks by reason and contender, what makes unusable first; contenders of which one
+    sentence says the same stand together."""
+    by_contender: dict[tuple[Reason, str], dict[str, list[str]]] = {}
     for point in points:
         for check in point.findings:
-            key = (point.contender, check.reason, certificates.found(check))
-            levels = found.setdefault(key, [])
+            found = by_contender.setdefault((check.reason, point.contender), {})
+            levels = found.setdefault(certificates.found(check), [])
             if point.level not in levels:
                 levels.append(point.level)
-    issues = [Issue(*key, levels) for key, levels in found.items()]
-    return sorted(issues, key=lambda issue: not issue.reason.unusable)
+    merged: dict[tuple[Reason, str], Issue] = {}
+    for (reason, contender), found in by_contender.items():
+        sentence = next(iter(found)) if len(found) == 1 else contender
+        same = merged.setdefault((reason, sentence), Issue([], reason, {}))
+        same.contenders.append(contender)
+        for text, levels in found.items():
+            known = same.found.setdefault(text, [])
+            known += [level for level in levels if level not in known]
+    by_reason = sorted(merged.values(), key=lambda issue: list(Reason).index(issue.reason))
+    return sorted(by_reason, key=lambda issue: not issue.reason.unusable)
 
 
 def certificates_by_contender(summary: Summary) -> list[Certificates]:

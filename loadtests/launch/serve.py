@@ -1,6 +1,5 @@
 """Keeps one contender running for a person: its URL, a curl line, until Ctrl-C."""
 
-import json
 import shlex
 import tempfile
 import time
@@ -11,7 +10,7 @@ from rich.console import Console
 from loadtests.host.cores import available_cores
 from loadtests.launch.artefacts import Artefacts
 from loadtests.launch.server import CANARY_TEXT, Ports, RunningServer, busy_port, launched
-from servers.contract import MODEL_NAME
+from loadtests.wire.formats import OWN_WIRES, BinaryWire, JsonWire
 from servers.discovery import Contender
 
 HIGHEST_PORT = 65_535
@@ -37,21 +36,20 @@ def default_ports(contender: Contender, port: int | None) -> Ports:
 def _ports_beside(contender: Contender, main: int) -> Ports:
     if contender.protocol == "http-json":
         return Ports(main, {name: main + 1 + k for k, name in enumerate(contender.extra_ports)})
-    customary = {"http": main - 1, "metrics": main + 1}  # Triton's: 8000, 8001 and 8002
+    customary = {"metrics": main + 1}  # Triton's: 8001 and 8002
     others = [name for name in contender.extra_ports if name not in customary]
     extra = {name: customary[name] for name in contender.extra_ports if name in customary}
     return Ports(main, extra | {name: main + 2 + k for k, name in enumerate(others)})
 
 
-def curl_line(server: RunningServer) -> str:
-    """A command that classifies one text, to paste into a shell."""
-    if server.contender.protocol == "http-json":
-        url, body = f"{server.address.url}/predict", json.dumps({"text": CANARY_TEXT})
-    else:
-        port = server.ports.extra["http"]
-        url = f"http://{server.address.host}:{port}/v2/models/{MODEL_NAME}/infer"
-        tensor = {"name": "TEXT", "shape": [1, 1], "datatype": "BYTES", "data": [CANARY_TEXT]}
-        body = json.dumps({"inputs": [tensor]})
+def curl_line(server: RunningServer) -> str | None:
+    """A command that classifies one text, to paste into a shell; None: there is none for gRPC."""
+    wire = server.address.wire
+    if isinstance(wire, BinaryWire):
+        wire = OWN_WIRES["kserve-json"]  # which that server understands as well
+    if not isinstance(wire, JsonWire):
+        return None
+    url, body = server.address.url + wire.path, wire.encode(CANARY_TEXT).decode()
     return f"curl -s --noproxy '*' {url} -H 'content-type: application/json' -d {shlex.quote(body)}"
 
 
@@ -79,7 +77,8 @@ def serve_until_stopped(
                 ports=ports,
             ) as server:
                 console.print(f"{contender.name} is ready at {server.address.url}", soft_wrap=True)
-                console.print(curl_line(server), soft_wrap=True, highlight=False, markup=False)
+                if line := curl_line(server):
+                    console.print(line, soft_wrap=True, highlight=False, markup=False)
                 console.print("Ctrl-C stops it")
                 n_said = 0
                 while server.alive():

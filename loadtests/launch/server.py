@@ -176,7 +176,7 @@ def launched(
                 cwd=work_dir,
                 start_new_session=True,  # a Ctrl-C in the terminal is ours to pass on, in order
             )
-        address = Address(contender.protocol, HOST, ports.main)
+        address = Address.of(contender, HOST, ports.main)
         server = RunningServer(contender, address, ports, process, log)
         server.restarts_file = Path(work_dir) / RESTARTS_FILE
         try:

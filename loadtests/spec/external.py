@@ -9,13 +9,13 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from loadtests.records.strict import Strict
 from loadtests.wire.address import Address
-from loadtests.wire.formats import TEXT_PLACE, InferWire, JsonWire, Wire
+from loadtests.wire.formats import TEXT_PLACE, InferWire, JsonWire, Wire, kserve_json
 from servers.discovery import Components, Contender
 
 _PROBE_TEXT = 'a "quoted" \\ line\nand 中文 🙂'
@@ -150,18 +150,8 @@ class KserveService(_Service):
             return InferWire(
                 self.model, self.text_input, self.shape, self.label, self.confidence, self.headers
             )
-        wanted = [name for name in (self.label, self.confidence) if name]
-        tensor = {"name": self.text_input, "shape": self.shape, "datatype": "BYTES"}
-        body = {
-            "inputs": [tensor | {"data": [TEXT_PLACE]}],
-            "outputs": [{"name": name} for name in wanted],
-        }
-        return JsonWire(
-            path=f"/v2/models/{quote(self.model, safe='')}/infer",
-            body=json.dumps(body),
-            label=_output_path(self.label),
-            confidence=_output_path(self.confidence) if self.confidence else None,
-            headers=self.headers,
+        return kserve_json(
+            self.model, self.text_input, self.shape, self.label, self.confidence, self.headers
         )
 
 
@@ -220,7 +210,3 @@ def _strings(value: Any) -> list[str]:
     if isinstance(value, list):
         return [text for member in value for text in _strings(member)]
     return [value] if isinstance(value, str) else []
-
-
-def _output_path(name: str) -> str:
-    return f"outputs[name={name}].data"

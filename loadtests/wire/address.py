@@ -1,21 +1,29 @@
 """Where a contender listens, and what it speaks there."""
 
 from dataclasses import dataclass
+from typing import Self
 
-from loadtests.wire.formats import CONTRACT_WIRES, Wire
-from servers.discovery import Protocol
+from loadtests.wire.formats import CONTRACT_WIRES, OWN_WIRES, Wire
+from servers.discovery import Contender, Protocol
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where a contender listens. An external one has a wire of its own, and its name, so that a
-    failure says whose it was."""
+    """Where a contender listens. foreign_wire is what it speaks, where that is not what the
+    contract says for the protocol. name is that of a service which the study did not start, so that
+    a failure says whose it was."""
 
     protocol: Protocol
     host: str
     port: int
     foreign_wire: Wire | None = None
     name: str = ""
+
+    @classmethod
+    def of(cls, contender: Contender, host: str, port: int) -> Self:
+        """That of a contender which the study started there."""
+        other = OWN_WIRES[contender.wire] if contender.wire else None
+        return cls(contender.protocol, host, port, other)
 
     @property
     def wire(self) -> Wire:

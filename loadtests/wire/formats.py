@@ -10,13 +10,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
+from urllib.parse import quote
 
 from google.protobuf.message import DecodeError
 
 from loadtests.wire.headers import quoted
-from loadtests.wire.tensors import outputs_of
+from loadtests.wire.tensors import elements, outputs_of
 from servers.contract import MODEL_NAME
-from servers.discovery import Protocol
+from servers.discovery import Contender, Protocol, WireName
 from servers.storable import storable
 
 # tritonclient is imported where it is used: it takes a quarter of a second, and whoever speaks HTTP
@@ -74,6 +75,88 @@ class JsonWire:
         except (ValueError, RecursionError) as error:
             raise AnswerError(f"expected JSON, found {quoted(reply, self)}") from error
         return _answer(self, lambda path: _at(answer, path), reply)
+
+
+def kserve_json(
+    model: str,
+    text_input: str,
+    shape: tuple[int, ...],
+    label: str,
+    confidence: str | None,
+    headers: Mapping[str, str] | None = None,
+) -> JsonWire:
+    """KServe v2 over HTTP, all of it in JSON; the arguments are those of InferWire."""
+    wanted = [name for name in (label, confidence) if name]
+    tensor = {"name": text_input, "shape": shape, "datatype": "BYTES", "data": [TEXT_PLACE]}
+    body = {"inputs": [tensor], "outputs": [{"name": name} for name in wanted]}
+    return JsonWire(
+        path=_infer_path(model),
+        body=json.dumps(body),
+        label=_output_path(label),
+        confidence=_output_path(confidence) if confidence else None,
+        headers=headers or {},
+    )
+
+
+_BINARY_HEAD = (
+    '{{"inputs":[{{"name":"TEXT","shape":[1,1],"datatype":"BYTES",'
+    '"parameters":{{"binary_data_size":{n_bytes:7}}}}}],'
+    '"parameters":{{"binary_data_output":true}}}}'
+)
+"""One length whatever the size of the text, so that one header tells it for all requests."""
+
+
+@dataclass(frozen=True)
+class BinaryWire(JsonWire):
+    """KServe v2 over HTTP with its binary extension: JSON first, then the tensors as bytes.
+
+    Where they begin stands in a header of the reply. The JSON shows it as well: it ends where its
+    first brace is closed.
+    """
+
+    path: str = f"/v2/models/{MODEL_NAME}/infer"
+    label: str = "LABEL"
+    confidence: str | None = "CONFIDENCE"
+    headers: Mapping[str, str] = field(
+        default_factory=lambda: {
+            "content-type": "application/octet-stream",
+            "inference-header-content-length": str(len(_BINARY_HEAD.format(n_bytes=0))),
+        }
+    )
+    binary: bool = True
+
+    def encode(self, text: str) -> bytes:
+        element = text.encode()
+        head = _BINARY_HEAD.format(n_bytes=4 + len(element))
+        return head.encode() + len(element).to_bytes(4, "little") + element
+
+    def decode(self, reply: bytes) -> Answer:
+        try:
+            outputs = _binary_outputs(reply)
+        except (ValueError, TypeError, LookupError, RecursionError) as error:
+            raise AnswerError(
+                f"expected JSON and its tensors as bytes, found {quoted(reply, self)}"
+            ) from error
+        return _answer(self, lambda name: outputs[name], reply)
+
+
+def _binary_outputs(reply: bytes) -> dict[str, list[Any]]:
+    # Latin-1 keeps one character a byte, and Triton's JSON is ASCII.
+    said, at = json.JSONDecoder().raw_decode(reply.decode("latin-1"))
+    outputs = {}
+    for output in said["outputs"]:
+        end = at + output["parameters"]["binary_data_size"]
+        outputs[output["name"]] = elements(output["datatype"], reply[at:end])
+        at = end
+    return outputs
+
+
+def _infer_path(model: str) -> str:
+    return f"/v2/models/{quote(model, safe='')}/infer"
+
+
+def _output_path(name: str) -> str:
+    return f"outputs[name={name}].data"
 
 
 @dataclass(frozen=True)
@@ -145,7 +228,19 @@ class PreparedWire(InferWire):
 Wire = JsonWire | InferWire
 
 CONTRACT_WIRES: Mapping[Protocol, Wire] = {"http-json": JsonWire(), "kserve-grpc": InferWire()}
-"""What every contender of the study speaks."""
+"""What a contender of the study speaks where it names no other wire."""
+
+OWN_WIRES: Mapping[WireName, JsonWire] = {
+    "kserve-json": kserve_json(MODEL_NAME, "TEXT", (1, 1), "LABEL", "CONFIDENCE"),
+    "kserve-binary": BinaryWire(),
+}
+"""The others. The client of http-json asks both by the
+same steps as /predict: a prepared body is sent, and the reply is read by its Content-Length."""
+
+
+def wire_of(contender: Contender) -> Wire:
+    """What a contender of the study speaks."""
+    return OWN_WIRES[contender.wire] if contender.wire else CONTRACT_WIRES[contender.protocol]
 
 
 def wire_from(protocol: Protocol, fields: Mapping[str, Any] | None) -> Wire:
@@ -153,7 +248,7 @@ def wire_from(protocol: Protocol, fields: Mapping[str, Any] | None) -> Wire:
     if fields is None:
         return CONTRACT_WIRES[protocol]
     if protocol == "http-json":
-        return JsonWire(**fields)
+        return BinaryWire(**fields) if "binary" in fields else JsonWire(**fields)
     kind = PreparedWire if "folder" in fields else InferWire
     return kind(**{**fields, "shape": tuple(fields["shape"])})
 

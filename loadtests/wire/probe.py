@@ -1,6 +1,7 @@
 """Plain blocking clients for everything outside the timed load: readiness, parity, counters."""
 
 import http.client
+import json
 import os
 import time
 from collections.abc import Iterator
@@ -8,12 +9,14 @@ from contextlib import contextmanager
 from typing import Protocol as Interface
 
 import grpc
+from google.protobuf.json_format import ParseDict
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from loadtests.wire.address import Address
 from loadtests.wire.client_limits import exhausted, exhausted_in
 from loadtests.wire.formats import (
     GRPC_METHOD,
+    HTTP_PATH,
     Answer,
     AnswerError,
     InferWire,
@@ -63,7 +66,10 @@ class _HttpProbe:
         return wire.decode(self._exchange("POST", wire.path, wire.encode(text)))
 
     def counters(self) -> ServerCounters:
-        return ServerCounters.model_validate_json(self._exchange("GET", "/stats"))
+        if self._wire.path == HTTP_PATH:
+            return ServerCounters.model_validate_json(self._exchange("GET", "/stats"))
+        said = json.loads(self._exchange("GET", "/v2/models/stats"))
+        return _counted(ParseDict(said, service_pb2.ModelStatisticsResponse()))
 
     def _exchange(self, method: str, path: str, body: bytes | None = None) -> bytes:
         wire = self._wire
@@ -118,19 +124,23 @@ class _GrpcProbe:
         reply = self._service.ModelStatistics(
             service_pb2.ModelStatisticsRequest(), timeout=self._timeout_s
         )
-        models = {stats.name: stats for stats in reply.model_stats}
-        whole = models[MODEL_NAME]
-        # In an ensemble only the step that runs the network shows how batches formed.
-        network = models.get("classifier", whole)
-        return ServerCounters(
-            requests_ok=whole.inference_stats.success.count,
-            requests_failed=whole.inference_stats.fail.count,
-            inferences=network.inference_count,
-            executions=network.execution_count,
-        )
+        return _counted(reply)
 
     def close(self) -> None:
         self._channel.close()
+
+
+def _counted(reply: service_pb2.ModelStatisticsResponse) -> ServerCounters:
+    models = {stats.name: stats for stats in reply.model_stats}
+    whole = models[MODEL_NAME]
+    # In an ensemble only the step that runs the network shows how batches formed.
+    network = models.get("classifier", whole)
+    return ServerCounters(
+        requests_ok=whole.inference_stats.success.count,
+        requests_failed=whole.inference_stats.fail.count,
+        inferences=network.inference_count,
+        executions=network.execution_count,
+    )
 
 
 @contextmanager
@@ -188,7 +198,7 @@ def settled_counters(address: Address, within_s: float) -> dict[str, int | None]
 
     None for a service that does not speak the study's contract: it has none that are known here.
     """
-    if address.foreign_wire:
+    if address.name:
         return None
     deadline = time.monotonic() + within_s
     last, n_equal = read_counters(address, within_s), 1

@@ -13,13 +13,11 @@ def outputs_of(response: "service_pb2.ModelInferResponse") -> dict[str, list[Any
     them each output carries typed contents (KServe v2, "Tensor Data")."""
     if not response.raw_output_contents:
         return {
-            output.name: [
-                _text(e) for _, elements in output.contents.ListFields() for e in elements
-            ]
+            output.name: [_text(e) for _, typed in output.contents.ListFields() for e in typed]
             for output in response.outputs
         }
     pairs = zip(response.outputs, response.raw_output_contents, strict=True)
-    return {output.name: _elements(output.datatype, raw) for output, raw in pairs}
+    return {output.name: elements(output.datatype, raw) for output, raw in pairs}
 
 
 def _text(element: Any) -> Any:
@@ -30,12 +28,13 @@ def _told(element: bytes) -> str:
     return element.decode(errors="backslashreplace")  # what is no UTF-8 is kept, escaped
 
 
-def _elements(datatype: str, raw: bytes) -> list[Any]:
+def elements(datatype: str, raw: bytes) -> list[Any]:
+    """Those of one tensor in the raw form that gRPC and the binary extension of HTTP share."""
     if datatype != "BYTES":
         from tritonclient.utils import triton_to_np_dtype
 
-        elements: list[Any] = np.frombuffer(raw, triton_to_np_dtype(datatype)).tolist()
-        return elements
+        numbers: list[Any] = np.frombuffer(raw, triton_to_np_dtype(datatype)).tolist()
+        return numbers
     # A BYTES element is its length as 4 little-endian bytes, then its content.
     found, at = [], 0
     while at < len(raw):

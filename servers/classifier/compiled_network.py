@@ -32,23 +32,23 @@ def compiled_network(model_dir: Path) -> Path:
 
     The folder's name is a digest of all that the code in it depends on, this processor too.
     """
-    file_name = AOTINDUCTOR_FILE if _has_compiler() else TRACED_FILE
     digest = digest_of(
         {
             "model": read_model_info(model_dir).digest,
             "code": digest_of_files([Path(__file__)]),
             "versions": versions_of("torch", "transformers"),
             "processor": cpu_model(),
-            "file": file_name,
+            "compiler": _has_compiler(),
         }
     )
     model_dir = model_dir.resolve()
 
     def make(folder: Path) -> None:
-        _make(model_dir, folder / file_name)
+        _make(model_dir, folder)
 
-    folder = f"{model_dir.name}-compiled-{digest}"
-    return cached_folder(model_dir.parent, folder, make) / file_name
+    folder = cached_folder(model_dir.parent, f"{model_dir.name}-compiled-{digest}", make)
+    compiled = folder / AOTINDUCTOR_FILE
+    return compiled if compiled.exists() else folder / TRACED_FILE
 
 
 def load_compiled(path: Path, concurrent_runs: int = 1) -> Run:
@@ -58,7 +58,9 @@ def load_compiled(path: Path, concurrent_runs: int = 1) -> Run:
         loader = load_package(str(path), num_runners=concurrent_runs).loader
         # Called as a module, it parses a description of its inputs each time: 0.25 ms.
         return lambda input_ids, attention_mask: loader.run([input_ids, attention_mask])[0]
-    traced: Run = torch.jit.load(str(path))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # it is what needs no compiler
+        traced: Run = torch.jit.load(str(path))
     return traced
 
 
@@ -75,7 +77,7 @@ def _has_compiler() -> bool:
     return shutil.which(os.environ.get("CXX", "g++")) is not None
 
 
-def _make(model_dir: Path, path: Path) -> None:
+def _make(model_dir: Path, folder: Path) -> None:
     # Here: transformers is slow to import, and serving needs none of it.
     from transformers import AutoModelForSequenceClassification
 
@@ -85,22 +87,27 @@ def _make(model_dir: Path, path: Path) -> None:
         model_dir, attn_implementation="eager", local_files_only=True
     ).eval()
     logits = Logits(network).eval()
-    with torch.no_grad(), warnings.catch_warnings():
-        # PyTorch's own deprecations, and that a trace may not hold for other shapes: see below.
-        warnings.simplefilter("ignore")
-        if path.name == AOTINDUCTOR_FILE:
-            say(f"compiling {model_dir.name} with AOTInductor: about a minute, once")
-            _compile(logits, path)
-        else:
-            say(f"no C++ compiler (g++, or CXX) found: {model_dir.name} is traced and frozen")
-            _trace(logits, path)
-    path.chmod(0o644)
-    require_parity(
-        partial(logits_of, logits),
-        partial(logits_of, load_compiled(path)),
-        network.config.vocab_size,
-        "the compiled network",
-    )
+
+    def make(how: Callable[[torch.nn.Module, Path], None], path: Path) -> None:
+        with torch.no_grad(), warnings.catch_warnings():
+            # PyTorch's deprecations, and that a trace may not hold for other shapes: it is proved.
+            warnings.simplefilter("ignore")
+            how(logits, path)
+            infer = partial(logits_of, load_compiled(path))
+        size = network.config.vocab_size
+        require_parity(partial(logits_of, logits), infer, size, "the compiled network")
+        path.chmod(0o644)
+
+    why = "no C++ compiler (g++, or CXX) found"
+    if _has_compiler():
+        say(f"compiling {model_dir.name} with AOTInductor: about a minute, once")
+        try:
+            return make(_compile, folder / AOTINDUCTOR_FILE)
+        except Exception as error:  # of the compiler, of what it was given, of what came out
+            why = f"AOTInductor failed ({str(error).strip().splitlines()[0]})"
+            (folder / AOTINDUCTOR_FILE).unlink(missing_ok=True)
+    say(f"{why}: {model_dir.name} is traced and frozen")
+    return make(_trace, folder / TRACED_FILE)
 
 
 def _compile(network: torch.nn.Module, path: Path) -> None:

@@ -14,6 +14,13 @@ from servers.launch_args import LaunchArgs, parse_launch_args, refuse_to_start
 
 
 def build_app(args: LaunchArgs, counters: Counters) -> FastAPI:
+    app = _served_model(args, counters)
+    add_health_and_stats(app, args.contender, counters)
+    refuse_bad_input(app, int(args.options.get("max_in_progress", 0)))
+    return app
+
+
+def _served_model(args: LaunchArgs, counters: Counters) -> FastAPI:
     if args.options["handlers"] == "published":
         from servers.fastapi_service import published
 
@@ -26,11 +33,8 @@ def build_app(args: LaunchArgs, counters: Counters) -> FastAPI:
 if __name__ == "__main__":
     exit_on_sigterm()  # loading takes seconds, and comes first
     launch_args = parse_launch_args()
-    totals = Counters()
     try:
-        app = build_app(launch_args, totals)
+        built = build_app(launch_args, Counters())
     except EngineUnavailableError as error:
         refuse_to_start(error)
-    add_health_and_stats(app, launch_args.contender, totals)
-    refuse_bad_input(app, int(launch_args.options.get("max_in_progress", 0)))
-    serve(app, launch_args)
+    serve(built, launch_args)

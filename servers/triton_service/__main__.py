@@ -1,4 +1,6 @@
-"""Starts the contender `triton`: writes its model repository, runs tritonserver until a signal."""
+"""Starts a contender of this folder: writes its repository, runs tritonserver until a signal."""
+
+import time
 
 import numpy as np
 from tritonclient.grpc import InferenceServerClient, InferInput
@@ -12,28 +14,30 @@ from servers.triton_service.embedded import (
     in_plain_folder,
     start,
 )
-from servers.triton_service.front import fronting
-from servers.triton_service.process import (
-    LOOPBACK,
-    Ports,
-    TritonError,
-    TritonServer,
-    listening,
-)
+from servers.triton_service.process import LOOPBACK, POLL_S, Ports, TritonError, TritonServer
 from servers.triton_service.supervisor import Supervisor
 
 CANARY_TIMEOUT_S = 30.0
 
 
 def answer_canary(server: TritonServer) -> None:
-    """One inference through every model: Triton's own health stays good when a stub is dead."""
+    """One inference through every model: Triton's own health stays good when a stub is dead. Asked
+    again where others fill a bounded queue: callers may be there before it."""
     text = InferInput("TEXT", [1, 1], "BYTES")
     text.set_data_from_numpy(np.array([["canary"]], dtype=object))
-    try:
-        with InferenceServerClient(server.grpc_url, channel_args=GRPC_CHANNEL_OPTIONS) as client:
-            client.infer(MODEL_NAME, [text], client_timeout=CANARY_TIMEOUT_S)
-    except InferenceServerException as error:
-        raise TritonError(f"expected an answer to a first text, found: {error}.") from error
+    deadline_s = time.monotonic() + CANARY_TIMEOUT_S
+    with InferenceServerClient(server.grpc_url, channel_args=GRPC_CHANNEL_OPTIONS) as client:
+        while True:
+            try:
+                client.infer(MODEL_NAME, [text], client_timeout=CANARY_TIMEOUT_S)
+                return
+            except InferenceServerException as error:
+                full = error.status() == "StatusCode.UNAVAILABLE" and not server.has_ended()
+                if not full or time.monotonic() > deadline_s:
+                    raise TritonError(
+                        f"expected an answer to a first text, found: {error}."
+                    ) from error
+                time.sleep(POLL_S)
 
 
 def run(args: LaunchArgs) -> None:
@@ -42,18 +46,19 @@ def run(args: LaunchArgs) -> None:
             f"expected --host {LOOPBACK}, found {args.host}: Triton 2.51 can be ended by a request "
             "and must face no network; choose hybrid, whose gateway may."
         )
-    http_port, notes = args.extra_ports["http"], args.work_dir / RESTARTS_FILE
-    with in_plain_folder(args) as placed, listening(LOOPBACK, http_port) as listener:
-        http_socket = placed.work_dir / "http.socket"
-        ports = Ports(args.port, args.extra_ports["metrics"], http_socket)
+    ports, notes = _ports(args), args.work_dir / RESTARTS_FILE
+    with in_plain_folder(args) as placed:
         make = embedded_triton(placed, ports, texts=True)
-        with (
-            Supervisor(make, notes, check=answer_canary) as supervisor,
-            fronting(http_socket, listener),
-        ):
-            where = f"grpc {LOOPBACK}:{ports.grpc} http {LOOPBACK}:{http_port}"
-            print(f"triton ready: {where}", flush=True)
+        with Supervisor(make, notes, check=answer_canary) as supervisor:
+            print(f"triton ready: {ports}", flush=True)
             supervisor.wait()
+
+
+def _ports(args: LaunchArgs) -> Ports:
+    """The main port is HTTP's where gRPC has one beside it. The launcher itself needs gRPC; HTTP is
+    closed where no load comes over it, since a request there can end Triton 2.51."""
+    grpc, metrics = args.extra_ports.get("grpc"), args.extra_ports["metrics"]
+    return Ports(args.port, metrics) if grpc is None else Ports(grpc, metrics, http=args.port)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2 as pb
 
+from servers.contract import MODEL_NAME
+
 
 class ConfigError(ValueError):
     """A model configuration cannot be read, or means something Triton would not serve."""
@@ -29,7 +31,7 @@ def parse_config(text: str, source: str) -> pb.ModelConfig:
 def check_repository(configs: Sequence[pb.ModelConfig], batcher: bool = True) -> None:
     """Raises ConfigError naming every problem of the models, alone and together.
 
-    batcher False: the classifier is meant to run each request alone.
+    batcher False: the network is meant to run each request alone.
     """
     by_name = {config.name: config for config in configs}
     problems = [
@@ -37,7 +39,7 @@ def check_repository(configs: Sequence[pb.ModelConfig], batcher: bool = True) ->
         for config in configs
         for problem in (
             *_model_problems(config),
-            *_batcher_problems(config, batcher or config.name != "classifier"),
+            *_batcher_problems(config, batcher or config.name not in ("classifier", MODEL_NAME)),
             *_ensemble_problems(config, by_name),
         )
     ]

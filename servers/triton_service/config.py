@@ -11,6 +11,7 @@ from tritonclient.grpc import model_config_pb2 as pb
 from servers.contract import LENGTH_BUCKETS, MAX_LENGTH_TOKENS, MODEL_NAME
 from servers.engines import EngineName
 from servers.placement import CPU, Placement
+from servers.triton_service.checks import ConfigError
 
 Form = Literal["embedded", "native-cpu", "native-tensorrt"]
 FORMS: tuple[Form, ...] = ("embedded", "native-cpu", "native-tensorrt")
@@ -27,8 +28,10 @@ class RepositorySpec:
     (native-tensorrt). model_dir is the built classifier; the embedded form reads it as it serves.
     threads is the number of intra-op threads of each classifier instance; batcher False runs each
     request alone; texts False leaves out every model that takes or gives byte tensors, the
-    tokenizer among them. engine_cache is the writable folder, on the machine that runs Triton, for
-    TensorRT engines of the native form.
+    tokenizer among them; ensemble False makes one model of tokenizer and classifier. Of what waits
+    for the network, max_queue_size and queue_timeout_us say when it is refused; 0: never.
+    engine_cache is the writable folder, on the machine that runs Triton, for TensorRT engines of
+    the native form.
     """
 
     form: Form
@@ -39,8 +42,11 @@ class RepositorySpec:
     threads: int = 1
     batcher: bool = True
     texts: bool = True
+    ensemble: bool = True
     max_batch_size: int = 32
     max_queue_delay_us: int = 0
+    max_queue_size: int = 0
+    queue_timeout_us: int = 0
     instances: int = 1
     length_buckets: tuple[int, ...] = LENGTH_BUCKETS
     engine_cache: str = "/trt_cache"
@@ -50,6 +56,8 @@ def model_configs(spec: RepositorySpec) -> list[pb.ModelConfig]:
     """The configuration of every model of the repository, the ensemble last."""
     if not spec.texts:
         return [embedded_classifier_config(spec)]
+    if not spec.ensemble:
+        return [one_model_config(spec)]
     if spec.form == "embedded":
         models = [tokenizer_config(spec), embedded_classifier_config(spec)]
     else:
@@ -69,10 +77,7 @@ def tokenizer_config(spec: RepositorySpec) -> pb.ModelConfig:
         ],
         instance_group=[_group(1, pb.ModelInstanceGroup.KIND_CPU)],
         dynamic_batching=pb.ModelDynamicBatching(),
-        parameters=_parameters(
-            length_buckets=",".join(str(bucket) for bucket in spec.length_buckets),
-            max_length_tokens=str(MAX_LENGTH_TOKENS),
-        ),
+        parameters=_parameters(**_lengths(spec)),
     )
 
 
@@ -85,6 +90,26 @@ def embedded_classifier_config(spec: RepositorySpec) -> pb.ModelConfig:
         tensor.allow_ragged_batch = True
     if spec.texts:
         config.output.extend(_answer_outputs())
+    _run_by_our_engine(config, spec)
+    return config
+
+
+def one_model_config(spec: RepositorySpec) -> pb.ModelConfig:
+    """TEXT -> LABEL, CONFIDENCE in one Python process: what the ensemble does in two."""
+    config = pb.ModelConfig(
+        name=MODEL_NAME,
+        backend="python",
+        max_batch_size=spec.max_batch_size,
+        input=[_input("TEXT", pb.TYPE_STRING, 1)],
+        output=_answer_outputs(),
+        parameters=_parameters(**_lengths(spec)),
+    )
+    _run_by_our_engine(config, spec)
+    _batch(config, spec)
+    return config
+
+
+def _run_by_our_engine(config: pb.ModelConfig, spec: RepositorySpec) -> None:
     # Of the CPU also where the engine uses a GPU: the kind says where Triton hands tensors over,
     # and the engine copies ids and logits itself, as it does in every other contender.
     config.instance_group.append(_group(spec.instances, pb.ModelInstanceGroup.KIND_CPU))
@@ -96,7 +121,6 @@ def embedded_classifier_config(spec: RepositorySpec) -> pb.ModelConfig:
     )
     for name, value in settings.items():
         config.parameters[name].CopyFrom(value)
-    return config
 
 
 def native_classifier_config(spec: RepositorySpec) -> pb.ModelConfig:
@@ -162,10 +186,34 @@ def _classifier_config(spec: RepositorySpec) -> pb.ModelConfig:
             for batch_size in sorted({1, spec.max_batch_size})
         ],
     )
-    if spec.batcher:
-        config.dynamic_batching.max_queue_delay_microseconds = spec.max_queue_delay_us
-        config.dynamic_batching.SetInParent()  # a delay of 0 alone would leave it out
+    _batch(config, spec)
     return config
+
+
+def _batch(config: pb.ModelConfig, spec: RepositorySpec) -> None:
+    """Gives the model that runs the network its batcher, and with it a queue that has bounds."""
+    bounded = bool(spec.max_queue_size or spec.queue_timeout_us)
+    if not spec.batcher:
+        if bounded:
+            raise ConfigError(
+                "expected batcher = true for max_queue_size or queue_timeout_us, found false: the "
+                "queue is the batcher's; set both to 0, or batcher to true."
+            )
+        return
+    config.dynamic_batching.max_queue_delay_microseconds = spec.max_queue_delay_us
+    config.dynamic_batching.SetInParent()  # a delay of 0 alone would leave it out
+    if bounded:
+        policy = config.dynamic_batching.default_queue_policy
+        policy.max_queue_size = spec.max_queue_size
+        policy.default_timeout_microseconds = spec.queue_timeout_us
+        policy.timeout_action = pb.ModelQueuePolicy.REJECT
+
+
+def _lengths(spec: RepositorySpec) -> dict[str, str]:
+    return {
+        "length_buckets": ",".join(str(bucket) for bucket in spec.length_buckets),
+        "max_length_tokens": str(MAX_LENGTH_TOKENS),
+    }
 
 
 def _tensorrt_fp16(

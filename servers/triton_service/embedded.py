@@ -61,6 +61,9 @@ def embedded_triton(args: LaunchArgs, ports: Ports, texts: bool) -> Callable[[],
         max_batch_size=int(args.options["max_batch_size"]),
         max_queue_delay_us=int(args.options["max_queue_delay_us"]),
         instances=int(args.options["instances"]),
+        ensemble=bool(args.options.get("ensemble", True)),
+        max_queue_size=int(args.options.get("max_queue_size", 0)),
+        queue_timeout_us=int(args.options.get("queue_timeout_us", 0)),
     )
     repository = args.work_dir / "repository"
     write_repository(repository, spec)

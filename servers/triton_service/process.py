@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from secrets import token_hex
 from types import FrameType, TracebackType
@@ -46,12 +46,11 @@ class TritonError(RuntimeError):
 
 @dataclass(frozen=True)
 class Ports:
-    """Where Triton answers, on loopback only; None: that endpoint stays closed. http_socket is the
-    path of a Unix socket, of at most 107 bytes."""
+    """Where Triton answers, on loopback only; None: that endpoint stays closed."""
 
     grpc: int
     metrics: int | None = None
-    http_socket: Path | None = None
+    http: int | None = None
 
 
 class TritonServer:
@@ -78,10 +77,8 @@ class TritonServer:
         return f"{LOOPBACK}:{self._ports.grpc}"
 
     def __enter__(self) -> Self:
-        for port in filter(None, (self._ports.grpc, self._ports.metrics)):
+        for port in filter(None, astuple(self._ports)):
             listening(LOOPBACK, port).close()
-        if self._ports.http_socket:
-            self._ports.http_socket.unlink(missing_ok=True)  # of a Triton that was killed
         require_shared_memory(SHARED_MEMORY_DIR)
         installation = prepare_installation(self._work_dir)
         argv = [str(installation.binary), *self._arguments(installation.backends_dir)]
@@ -180,8 +177,8 @@ class TritonServer:
             f"--exit-timeout-secs={EXIT_TIMEOUT_S}",
             f"--grpc-address={LOOPBACK}",
             f"--grpc-port={self._ports.grpc}",
-            *_http(self._ports.http_socket),
-            *_metrics(self._ports.metrics),
+            *_endpoint("http", self._ports.http),
+            *_endpoint("metrics", self._ports.metrics),
             # Behind a key that nobody is told: they read and write files, and map the memory
             # that the Python stubs work in.
             f"--grpc-restricted-protocol={_RESTRICTED}:closed={token_hex()}",
@@ -217,16 +214,10 @@ def require_shared_memory(folder: Path) -> None:
         )
 
 
-def _http(socket_path: Path | None) -> list[str]:
-    if socket_path is None:
-        return ["--allow-http=false"]
-    return ["--allow-http=true", f"--http-address=unix:{socket_path}"]
-
-
-def _metrics(port: int | None) -> list[str]:
+def _endpoint(name: str, port: int | None) -> list[str]:
     if port is None:
-        return ["--allow-metrics=false"]
-    return ["--allow-metrics=true", f"--metrics-address={LOOPBACK}", f"--metrics-port={port}"]
+        return [f"--allow-{name}=false"]
+    return [f"--allow-{name}=true", f"--{name}-address={LOOPBACK}", f"--{name}-port={port}"]
 
 
 def exit_on_signals() -> None:

@@ -26,10 +26,13 @@ from servers.discovery import Contender, EngineName, OptionValue, discover
 
 START_DEADLINE_S = 60.0
 STOP_DEADLINE_S = 15.0
+INFER_PATH = f"/v2/models/{MODEL_NAME}/infer"
 COUNTED_DEADLINE_S = 10.0
 VARIANTS: dict[str, tuple[str, EngineName, dict[str, OptionValue]]] = {
     "litserve-torch": ("litserve-patched", "torch", {}),
     "triton-torch-alone": ("triton", "torch", {"batcher": False, "instances": 2}),
+    # Patient: 64 at once are more than its own bound lets pass.
+    "triton-shedding": ("triton-shedding", "onnxruntime", {"queue_timeout_us": 20_000_000}),
 }
 """What contenders become in an experiment, as far as a CPU can show it."""
 
@@ -130,6 +133,57 @@ class GrpcClient:
         return Answer(raw["LABEL"][4:].decode(), confidence)
 
 
+class KserveHttpClient(HttpClient):
+    """KServe v2 in JSON."""
+
+    def infer(self, text: str) -> tuple[int, Any]:
+        tensor = {"name": "TEXT", "datatype": "BYTES", "shape": [1, 1], "data": [text]}
+        return self.post(INFER_PATH, {"inputs": [tensor]})
+
+    def classify(self, text: str) -> Answer:
+        status, answer = self.infer(text)
+        if status == 400:
+            raise RefusedError(answer["error"])
+        assert status == 200, answer
+        data = {output["name"]: output["data"][0] for output in answer["outputs"]}
+        return Answer(data["LABEL"], data["CONFIDENCE"])
+
+
+class KserveBinaryClient(HttpClient):
+    """KServe v2 with its binary extension: what the reply's header says is JSON, then tensors."""
+
+    def classify(self, text: str) -> Answer:
+        element = struct.pack("<I", len(text.encode())) + text.encode()
+        size = {"binary_data_size": len(element)}
+        tensor = {"name": "TEXT", "datatype": "BYTES", "shape": [1, 1], "parameters": size}
+        said = {"inputs": [tensor], "parameters": {"binary_data_output": True}}
+        head = json.dumps(said).encode()
+        request = urllib.request.Request(self.url + INFER_PATH, data=head + element)
+        request.add_header("inference-header-content-length", str(len(head)))
+        try:
+            with urllib.request.urlopen(request, timeout=30) as response:
+                at, reply = (
+                    int(response.headers["inference-header-content-length"]),
+                    response.read(),
+                )
+        except urllib.error.HTTPError as error:
+            if error.code != 400:
+                raise
+            raise RefusedError(json.loads(error.read())["error"]) from None
+        raw = {}
+        for output in json.loads(reply[:at])["outputs"]:
+            end = at + output["parameters"]["binary_data_size"]
+            raw[output["name"]], at = reply[at:end], end
+        return Answer(raw["LABEL"][4:].decode(), struct.unpack("<f", raw["CONFIDENCE"])[0])
+
+
+CLIENTS = {
+    None: HttpClient,
+    "kserve-json": KserveHttpClient,
+    "kserve-binary": KserveBinaryClient,
+}
+
+
 @dataclass(frozen=True)
 class RunningServer:
     """started_as: the contender's name, or that of the one it is a variant of."""
@@ -141,13 +195,13 @@ class RunningServer:
 
     def client(self) -> Any:
         if self.contender.protocol == "http-json":
-            return HttpClient(f"http://{self.address}")
+            return CLIENTS[self.contender.wire](f"http://{self.address}")
         return GrpcClient(self.address)
 
     def answered(self) -> int:
         """Inferences since the start, once they are counted: Triton counts after answering."""
         host, port = self.address.split(":")
-        address = Address(self.contender.protocol, host, int(port))
+        address = Address.of(self.contender, host, int(port))
         counters = settled_counters(address, COUNTED_DEADLINE_S)
         assert counters is not None
         assert counters["requests_ok"] is not None

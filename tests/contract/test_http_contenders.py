@@ -19,7 +19,8 @@ TEXTS = ["我的快递到哪里了", "Please refund the second payment.", "密�
 
 
 def applies_to(contender: Contender) -> bool:
-    return contender.protocol == "http-json" and contender.engine != "none"
+    own = contender.protocol == "http-json" and contender.wire is None
+    return own and contender.engine != "none"
 
 
 @pytest.mark.parametrize(

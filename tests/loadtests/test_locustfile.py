@@ -88,11 +88,16 @@ def test_the_calibrations_classes_run_only_where_they_are_asked_for() -> None:
 
 def test_each_contender_has_rows_of_its_own(foreign: Any, tmp_path: Path) -> None:
     """Also: a target that does not say who it is may be loaded."""
-    hosts = at(tmp_path, Fastapi=foreign.url, Litserve=foreign.url)
+    classes = ("Fastapi", "Litserve", "TritonHttp")
+    hosts = at(tmp_path, **dict.fromkeys(classes, foreign.url))
 
-    found = rows(tmp_path, "Fastapi", "Litserve", hosts)
+    found = rows(tmp_path, *classes, hosts)
 
-    assert set(found) == {"fastapi /predict", "litserve /predict"}
+    assert set(found) == {
+        "fastapi /predict",
+        "litserve /predict",
+        "triton-http /v2/models/text_classifier/infer",
+    }
     assert all(row["num_requests"] for row in found.values())
 
 

@@ -1,5 +1,6 @@
 """Variants of contenders: what changes with an option or an engine, and what is refused."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,13 @@ def test_onnx_runtime_and_nothing_else_needs_the_exported_network() -> None:
         assert ("exported network" in contender.components) == (contender.engine == "onnxruntime")
 
 
+def test_one_model_has_one_python_process_less_to_keep_healthy() -> None:
+    triton, one = KNOWN["triton"].components, KNOWN["triton-one-model"].components
+    stubs = {part for part in triton if part.startswith("Python stub")}
+    assert {*one} - {*triton} == {"Python stub of the model"}
+    assert {*triton} - {*one} == stubs
+
+
 def test_what_triton_needs_has_no_launcher_and_the_gateway_needs_all_of_it() -> None:
     triton, hybrid = KNOWN["triton"].components, KNOWN["hybrid"].components
     assert triton == (
@@ -61,6 +69,27 @@ def test_a_number_of_moving_parts_is_refused(tmp_path: Path) -> None:
     counted = declared.replace('components = ["HTTP process"]', "components = 1")
     (tmp_path / "one/server.toml").write_text(counted, encoding="utf-8")
     with pytest.raises(ContenderError, match="components"):
+        discover(tmp_path)
+
+
+def test_a_contender_with_a_base_differs_from_it_in_what_it_says_alone() -> None:
+    base, found = asdict(KNOWN["triton"]), asdict(KNOWN["triton-unbatched"])
+
+    differs = {name for name, value in found.items() if value != base[name]}
+    assert differs == {"name", "port", "batching", "summary", "options"}
+    assert found["options"] == {**base["options"], "batcher": False}
+
+
+def test_a_base_that_is_no_whole_table_of_the_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    tables = """
+    [contenders.b]
+    base = "a"
+    [contenders.a]
+    base = "nobody"
+    """
+    (tmp_path / "one/server.toml").write_text(tables, encoding="utf-8")
+    with pytest.raises(ContenderError, match="base = 'a': expected a table .* no base itself"):
         discover(tmp_path)
 
 

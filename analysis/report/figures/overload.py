@@ -163,7 +163,7 @@ def _in_time(metrics: Metrics) -> float:
 
 
 def _scale(axes: Axes, panel: _Panel, right: float, top: float) -> None:
-    """Equal multiples of capacity are equally long in every plot; each says its own rates."""
+    """Equal multiples of capacity are equally long in every plot; ticks name the rates."""
     step = 0.5 if right < MOST_HALVES else ceil(right / 6)
     multiples = [step * k for k in range(int(right / step) + 1)]
     axes.set_xlim(0, right)

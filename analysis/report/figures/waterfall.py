@@ -41,7 +41,7 @@ PANELS: dict[str, tuple[str, Callable[[Step], Ends]]] = {
 
 def waterfall_figure(summary: Summary) -> Figure | None:
     """One panel a figure, one row a stage of the ablation; None without any step."""
-    steps = summary.ablation
+    steps = _drawn(summary.ablation)
     shown = {title: p for title, p in PANELS.items() if any(p[1](step)[0] for step in steps)}
     if not shown:
         return None
@@ -56,33 +56,37 @@ def waterfall_figure(summary: Summary) -> Figure | None:
 
 
 def _panel(axes: Axes, steps: Sequence[Step], ends: Callable[[Step], Ends]) -> None:
-    at, reached = 1.0, [1.0]
+    start = steps[0].before
+    reached, row_of, shown = {start: 1.0}, {start: 0}, [1.0]
     axes.axvline(1, color=MUTED, lw=1)
     for row, step in enumerate(steps, start=1):
         ratio, low, high, verdict = ends(step)
-        change = " + ".join(map(said, step.changes))
+        change, at = " + ".join(map(said, step.changes)), reached[step.before]
+        reached[step.after], row_of[step.after] = at * (ratio or 1.0), row
         if ratio is None:
             beside(axes, row, f"{change}: not known")
             continue
-        shown = verdict in (Verdict.BETTER, Verdict.WORSE)
-        color = look(step.after).color
-        axes.plot(
-            [at, at * ratio],
-            [row, row],
-            color=color,
-            lw=9,
-            solid_capstyle="butt",
-            alpha=0.85 if shown else 0.35,
-        )
-        axes.plot(at * ratio, row, "|", color=color, markersize=10, markeredgewidth=2.2)
-        axes.plot([at, at], [row - 1, row], color=MUTED, lw=0.8, ls=":")
+        end, color = at * ratio, look(step.after).color
+        strong = 0.85 if verdict in (Verdict.BETTER, Verdict.WORSE) else 0.35
+        axes.plot([at, end], [row, row], color=color, lw=9, solid_capstyle="butt", alpha=strong)
+        axes.plot(end, row, "|", color=color, markersize=10, markeredgewidth=2.2)
+        axes.plot([at, at], [row_of[step.before], row], color=MUTED, lw=0.8, ls=":")
         if low and high:
             axes.plot([at * low, at * high], [row, row], color=MUTED, lw=1.4)
-            reached += [at * low, at * high]
-        at *= ratio
-        reached.append(at)
+        shown += [end, *(at * bound for bound in (low, high) if bound)]
         beside(axes, row, f"{change} {times(ratio)}")
-    axes.plot(1, 0, "|", color=look(steps[0].before).color, markersize=11, markeredgewidth=3)
+    axes.plot(1, 0, "|", color=look(start).color, markersize=11, markeredgewidth=3)
     beside(axes, 0, "start")
-    axes.set_xlim(min(reached) / 1.25, max(reached) * 1.25)
-    name_rows(axes, [steps[0].before, *(step.after for step in steps)])
+    axes.set_xlim(min(shown) / 1.25, max(shown) * 1.25)
+    name_rows(axes, [start, *(step.after for step in steps)])
+
+
+def _drawn(steps: Sequence[Step]) -> list[Step]:
+    """The steps that begin at a contender which is there already, and end at a new one; a pair that
+    stands apart is in the table."""
+    found: list[Step] = []
+    for step in steps:
+        there = {found[0].before, *(each.after for each in found)} if found else {step.before}
+        if step.before in there and step.after not in there:
+            found.append(step)
+    return found

@@ -89,10 +89,20 @@ def capacity_verdict(step: Step) -> Verdict:
     return Verdict.NOT_ENOUGH_EVIDENCE
 
 
+def chain(steps: Sequence[Step]) -> list[Step]:
+    """The steps that follow each other, without the pairs beside them."""
+    found: list[Step] = []
+    for step in steps:
+        if not found or step.before == found[-1].after:
+            found.append(step)
+    return found
+
+
 def where_from(steps: Sequence[Step]) -> str:
     """The changes that raise capacity, most first, and those that lower it."""
     if not steps:
         return "Fewer than two contenders of the ablation have valid points: no gain is attributed."
+    steps = chain(steps)
     by_gain = sorted(steps, key=lambda step: -(step.capacity_ratio or 0.0))
     raised = [step for step in by_gain if capacity_verdict(step) is Verdict.BETTER]
     lowered = [step for step in by_gain if capacity_verdict(step) is Verdict.WORSE]

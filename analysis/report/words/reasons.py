@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-from analysis.report.words.codes import said
 from analysis.validity.reasons import Reason
 
 MEANINGS: Mapping[Reason, tuple[str, str]] = {
@@ -99,33 +98,6 @@ MEANINGS: Mapping[Reason, tuple[str, str]] = {
     ),
 }
 """Of each reason: the cause and the remedy."""
-
-
-CHECK_NAMES: Mapping[Reason, str] = {
-    Reason.NOT_READY: "ready",
-    Reason.PARITY_BROKEN: "answers agree",
-    Reason.NOT_MEASURED: "all repeats made",
-    Reason.SEND_LAG: "sent on time",
-    Reason.CLIENT_NEAR_CEILING: "client has room",
-    Reason.CLIENT_LIMIT: "client has resources",
-    Reason.COUNTS_DISAGREE: "counts agree",
-    Reason.ARRIVALS_NOT_REPLAYED: "arrivals replayed",
-    Reason.LITTLES_LAW_VIOLATED: "Little's law holds",
-    Reason.DRIFT: "latency steady",
-    Reason.CLOCKS_THROTTLED: "clocks held",
-    Reason.MACHINE_DISTURBED: "machine undisturbed",
-    Reason.SATURATED: "server keeps up",
-    Reason.ERRORS: "errors within the SLO",
-    Reason.TOO_FEW_REQUESTS: "enough requests",
-    Reason.CLIENT_UNCALIBRATED: "client calibrated",
-    Reason.MACHINE_NOISE: "A/A test agrees",
-}
-"""Of each reason: what holds where it is ruled out, the name of its check."""
-
-
-def check_name(reason: Reason) -> str:
-    """What a check looks for, said as what holds where it passes."""
-    return CHECK_NAMES.get(reason) or f"no {said(reason)}"
 
 
 def meaning(reason: Reason) -> str:

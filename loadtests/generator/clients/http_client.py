@@ -21,10 +21,10 @@ class HttpClient(LeanClient):
         self, host: str, port: int, timeout_s: float, path: str, headers: Mapping[str, str]
     ) -> None:
         super().__init__(host, port, timeout_s)
-        given = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        sent = {"content-type": "application/json", **headers}
+        lines = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
         self._head = (
-            f"POST {path} HTTP/1.1\r\nhost: {host}:{port}\r\n"
-            f"content-type: application/json\r\n{given}content-length: "
+            f"POST {path} HTTP/1.1\r\nhost: {host}:{port}\r\n{lines}content-length: "
         ).encode("latin-1")
         self.idle: list[_Lane] = []
 

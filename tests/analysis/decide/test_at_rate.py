@@ -81,11 +81,11 @@ def test_between_rates_with_other_answers_it_says_what_to_measure(decided):
 
 
 def test_neighbours_that_cpu_tells_apart_otherwise_decide_nothing_between_them(decided):
-    def other_from_100_on(before: str, after: str, rate_rps: float) -> Verdict:
-        return Verdict.BETTER if after == "other" and rate_rps >= 100 else Verdict.WORSE
+    def simple_below_100(before: str, after: str, rate_rps: float) -> Verdict:
+        return Verdict.BETTER if after == "simple" and rate_rps < 100 else Verdict.WORSE
 
     both = {"simple": (100, 200), "other": (100, 200)}
-    found = decided(60.0, both, cpu=other_from_100_on)
+    found = decided(60.0, both, cpu=simple_below_100)
     assert found.choice.because[0].why is Why.NEIGHBOURS_DIFFER
     assert {m.contender for m in found.measure} == {"simple", "other"}
 

@@ -131,3 +131,10 @@ def test_less_cpu_settles_equals_where_the_verdict_says_so(capacities):
     found = capacities(simple=(100, 200), other=(100, 200))
     (choice,) = choose(Candidates(found, PARTS), [50], other_needs_less)
     assert (choice.contender, choice.equals) == ("other", [])
+
+
+def test_between_equals_one_that_answers_its_health_endpoint_comes_first(capacities):
+    found = capacities(simple=(100, 200), other=(100, 200))
+    candidates = Candidates(found, PARTS, blocking=frozenset({"simple"}))
+    (choice,) = choose(candidates, [50], UNDECIDED)
+    assert (choice.contender, choice.equals, choice.blocks_health) == ("other", ["simple"], False)

@@ -49,3 +49,8 @@ def test_a_weight_that_is_none_is_refused_in_a_sentence(option):
 def test_a_weight_of_what_no_contender_has_is_refused_with_what_there_is():
     with pytest.raises(AskedError, match="one of network, stub; found 'tritton'"):
         Asked(weights={"tritton": 2.0}).check([contender(["stub", "network"])])
+
+
+def test_a_weight_is_refused_where_the_records_name_no_component():
+    with pytest.raises(AskedError, match="the records of this run do not name any"):
+        Asked(weights={"tritonserver": 2.0}).check([contender(6)])

@@ -82,7 +82,9 @@ def test_each_bar_of_the_waterfall_begins_where_the_one_before_ended(summary):
     (step,) = summary.ablation[:1]
     ends = {"capacity_low": 1.5, "capacity_ratio": 2.0, "capacity_high": 3.0}
     twice = step.model_copy(update=ends)
-    figure = waterfall_figure(summary.model_copy(update={"ablation": [twice, twice]}))
+    again = twice.model_copy(update={"before": twice.after, "after": "c"})
+    apart = twice.model_copy(update={"before": "d", "after": "e"})
+    figure = waterfall_figure(summary.model_copy(update={"ablation": [twice, again, apart]}))
     bars = [line.get_xdata() for line in figure.axes[0].lines if line.get_linewidth() == 9]
     assert [list(bar) for bar in bars] == [[1.0, 2.0], [2.0, 4.0]]
 

@@ -108,6 +108,18 @@ def test_the_body_is_posted_with_its_length_and_headers(client_of) -> None:
     assert body == b'{"text": "hi"}'
 
 
+def test_a_wire_may_say_what_its_body_is() -> None:
+    server = ScriptedServer(lambda _c, _n, sock: sock.sendall(OK))
+    client = HttpClient("127.0.0.1", server.port, 10, "/", {"content-type": "application/a"})
+    client.send(b"x")
+    lines = server.requests[0].split(b"\r\n")
+    assert [line for line in lines if line.startswith(b"content-type")] == [
+        b"content-type: application/a"
+    ]
+    client.close()
+    server.close()
+
+
 def test_one_connection_is_kept_for_all_requests_of_one_caller(client_of) -> None:
     client, server = client_of(OK)
     assert [client.send(b"{}") for _ in range(20)] == [b"hello"] * 20

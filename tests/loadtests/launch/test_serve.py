@@ -1,6 +1,8 @@
 """The ports at which a person finds a contender, and what that person hears of it."""
 
 import io
+import json
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,8 +12,8 @@ from rich.console import Console
 
 from loadtests.launch import serve
 from loadtests.launch.artefacts import Artefacts
-from loadtests.launch.serve import ServeError, default_ports, serve_until_stopped
-from loadtests.launch.server import Ports, RunningServer
+from loadtests.launch.serve import ServeError, curl_line, default_ports, serve_until_stopped
+from loadtests.launch.server import CANARY_TEXT, Ports, RunningServer
 from loadtests.wire.address import Address
 from servers.discovery import discover
 
@@ -25,7 +27,27 @@ def test_contenders_served_at_the_same_time_have_ports_of_their_own() -> None:
 
 def test_a_contender_gets_tritons_customary_ports() -> None:
     ports = default_ports(discover()["triton"], None)
-    assert (ports.extra["http"], ports.main, ports.extra["metrics"]) == (8000, 8001, 8002)
+    assert (ports.main, ports.extra["metrics"]) == (8001, 8002)
+
+
+@pytest.mark.parametrize("name", ["triton-http", "triton-http-binary"])
+def test_a_person_asks_triton_in_json_whatever_its_load_is_asked_in(name: str) -> None:
+    line = curl_line(_running(name))
+    assert line is not None
+    assert "http://127.0.0.1:1/v2/models/text_classifier/infer" in line
+    body = shlex.split(line)[-1]
+    assert json.loads(body)["inputs"][0]["data"] == [CANARY_TEXT]
+
+
+@pytest.mark.parametrize("name", ["triton", "null-grpc"])
+def test_there_is_no_curl_line_for_grpc(name: str) -> None:
+    assert curl_line(_running(name)) is None
+
+
+def _running(name: str) -> RunningServer:
+    contender = discover()[name]
+    address = Address.of(contender, "127.0.0.1", 1)
+    return RunningServer(contender, address, Ports(1, {}), None, Path("log"))
 
 
 @pytest.mark.parametrize(
@@ -35,7 +57,6 @@ def test_a_contender_gets_tritons_customary_ports() -> None:
         ("fastapi", 0, 0),
         ("fastapi", -1, -1),
         ("triton", 65_535, 65_536),  # its metrics port is the next one
-        ("triton", 1, 0),  # its HTTP port is the one before
         ("hybrid", 65_535, 65_536),
     ],
 )

@@ -296,12 +296,19 @@ def test_a_service_with_the_same_model_is_compared_with_the_reference_answers(
     assert [pair.text.text_id for pair in compared if not pair.agrees(0.001)] == [3]
 
 
+@pytest.fixture(scope="module")
+def triton_ports(start_contender: Callable[..., Any]) -> dict[str, int]:
+    """Those of one Triton for both protocols."""
+    started = start_contender("triton-http")
+    started.when(lambda: "triton ready:" in started.log_text())
+    return {"http": started.ports.main, "grpc": started.ports.extra["grpc"]}
+
+
 @pytest.mark.parametrize("protocol", ["kserve-http", "kserve-grpc"])
 def test_a_real_triton_answers_as_an_external_service(
-    protocol: str, shared_triton, artefacts: Artefacts, external
+    protocol: str, triton_ports, artefacts: Artefacts, external
 ) -> None:
-    ports = shared_triton.ports
-    port = ports.main if protocol == "kserve-grpc" else ports.extra["http"]
+    port = triton_ports["grpc" if protocol == "kserve-grpc" else "http"]
     mine = external(KSERVE_TABLE, protocol=protocol, url=f"127.0.0.1:{port}")
     compared = check_answers(mine.address, expected_answers(mine, artefacts.texts))
     assert len(compared) > 10
@@ -319,10 +326,9 @@ def test_a_real_triton_answers_as_an_external_service(
     ],
 )
 def test_a_name_that_triton_does_not_know_is_told(
-    protocol: str, changes: dict[str, object], expected: str, shared_triton, external
+    protocol: str, changes: dict[str, object], expected: str, triton_ports, external
 ) -> None:
-    ports = shared_triton.ports
-    port = ports.main if protocol == "kserve-grpc" else ports.extra["http"]
+    port = triton_ports["grpc" if protocol == "kserve-grpc" else "http"]
     url = f"127.0.0.1:{port}"
     with pytest.raises(LaunchError) as caught:
         check_answering([external(KSERVE_TABLE, protocol=protocol, url=url, **changes)])

@@ -2,11 +2,13 @@
 
 import json
 import struct
+from dataclasses import asdict
 
 import pytest
 from tritonclient.grpc import service_pb2
 
 from loadtests.wire.formats import (
+    OWN_WIRES,
     Answer,
     AnswerError,
     InferWire,
@@ -21,6 +23,83 @@ TRITON_JSON = {
         {"name": "LABEL", "datatype": "BYTES", "shape": [1, 1], "data": ["refund"]},
     ]
 }
+
+
+TEXTS = ['say "no"', "two\nlines", "退款，谢谢", "🙂", "x" * 70_000]
+
+
+def binary_reply(label: str, confidence: float) -> bytes:
+    """As Triton 2.51 writes it."""
+    tensors = {"LABEL": ("BYTES", _element(label)), "CONFIDENCE": ("FP32", _float(confidence))}
+    outputs = [
+        {
+            "name": name,
+            "datatype": kind,
+            "shape": [1, 1],
+            "parameters": {"binary_data_size": len(raw)},
+        }
+        for name, (kind, raw) in tensors.items()
+    ]
+    head = {"model_name": "text_classifier", "model_version": "1", "outputs": outputs}
+    return json.dumps(head).encode() + b"".join(raw for _, raw in tensors.values())
+
+
+def _element(text: str) -> bytes:
+    return struct.pack("<I", len(text.encode())) + text.encode()
+
+
+def _float(value: float) -> bytes:
+    return struct.pack("<f", value)
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_kserve_in_json_carries_the_text_as_the_one_element_of_its_tensor(text: str) -> None:
+    wire = OWN_WIRES["kserve-json"]
+    asked = json.loads(wire.encode(text))
+    assert wire.path == "/v2/models/text_classifier/infer"
+    assert asked["inputs"] == [
+        {"name": "TEXT", "shape": [1, 1], "datatype": "BYTES", "data": [text]}
+    ]
+    assert wire.decode(json.dumps(TRITON_JSON).encode()) == Answer("refund", 0.75)
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_one_header_tells_where_the_tensor_of_any_binary_request_begins(text: str) -> None:
+    wire = OWN_WIRES["kserve-binary"]
+    body, at = wire.encode(text), int(wire.headers["inference-header-content-length"])
+    (tensor,) = json.loads(body[:at])["inputs"]
+    assert body[at:] == _element(text)
+    assert tensor["parameters"]["binary_data_size"] == len(body) - at
+
+
+@pytest.mark.parametrize("label", ["refund", "退款", '}"'])
+def test_a_binary_answer_is_read_without_the_header_that_says_where_its_tensors_begin(
+    label: str,
+) -> None:
+    assert OWN_WIRES["kserve-binary"].decode(binary_reply(label, 0.75)) == Answer(label, 0.75)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"",
+        b"{}",
+        b"[1]",
+        b'{"outputs": 3}',
+        binary_reply("a", 1.0)[:-6],
+        json.dumps(TRITON_JSON).encode(),
+    ],
+)
+def test_what_is_no_binary_answer_is_told(reply: bytes) -> None:
+    with pytest.raises(AnswerError, match="^expected "):
+        OWN_WIRES["kserve-binary"].decode(reply)
+
+
+@pytest.mark.parametrize("wire", OWN_WIRES.values(), ids=OWN_WIRES)
+def test_a_wire_arrives_at_the_load_generator_as_it_left(wire: JsonWire) -> None:
+    sent = json.loads(json.dumps(asdict(wire)))
+    found = wire_from("http-json", sent)
+    assert (type(found), found) == (type(wire), wire)
 
 
 @pytest.mark.parametrize(

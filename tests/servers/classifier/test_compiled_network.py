@@ -46,6 +46,21 @@ def test_without_a_compiler_the_network_is_traced_once_and_gives_the_eager_logit
     np.testing.assert_allclose(engine.infer(ids, np.ones_like(ids)), eager, rtol=0, atol=1e-4)
 
 
+def test_a_compiler_that_fails_is_no_reason_to_go_without(
+    model_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def compile_badly(_: torch.nn.Module, path: Path) -> None:
+        path.write_bytes(b"half of it")
+        raise RuntimeError("no headers\nand much more")
+
+    monkeypatch.setattr(compiled_network, "_has_compiler", lambda: True)
+    monkeypatch.setattr(compiled_network, "_compile", compile_badly)
+    made = compiled_network.compiled_network(model_dir)
+
+    assert [path.name for path in made.parent.iterdir()] == [compiled_network.TRACED_FILE]
+    assert "AOTInductor failed (no headers): model is traced and frozen" in capsys.readouterr().err
+
+
 @pytest.mark.usefixtures("_no_compiler")
 def test_a_compiled_network_with_other_answers_is_refused_and_not_kept(
     model_dir: Path, monkeypatch: pytest.MonkeyPatch
@@ -65,7 +80,9 @@ def test_a_compiled_network_with_other_answers_is_refused_and_not_kept(
 def test_another_processor_has_a_compiled_network_of_its_own(
     model_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compiled_network, "_make", lambda _, path: path.write_bytes(b""))
+    monkeypatch.setattr(
+        compiled_network, "_make", lambda _, folder: (folder / "network.ts").touch()
+    )
     names = set()
     for processor in ("one", "another"):
         monkeypatch.setattr(compiled_network, "cpu_model", lambda found=processor: found)

@@ -18,7 +18,7 @@ from servers.discovery import OptionValue
 from servers.fastapi_service import tuned
 from servers.fastapi_service.__main__ import build_app
 from servers.fastapi_service.published import PublishedClassifier
-from servers.http_service import Counters
+from servers.http_service import Counters, LimitInProgress
 from servers.launch_args import LaunchArgs
 
 
@@ -173,3 +173,13 @@ def test_the_published_service_counts_tokens_before_they_are_on_the_device() -> 
     served._model.config = SimpleNamespace(id2label={1: "invoice"})
     assert served.predict(["hello"], 128)[0].label == "invoice"
     assert (counters.snapshot().real_tokens, counters.snapshot().padded_tokens) == (2, 3)
+
+
+@pytest.mark.parametrize(("most", "limits"), [(7, [7]), (0, [])])
+def test_how_many_requests_may_wait_is_an_option(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, limits: list[int]
+) -> None:
+    monkeypatch.setattr(tuned, "load_classifier", lambda *_: MeetingClassifier(passes=1))
+    app = build_app(launch_args(tmp_path, "tuned", max_in_progress=most), Counters())
+    found = [m.kwargs["max_in_progress"] for m in app.user_middleware if m.cls is LimitInProgress]
+    assert found == limits

@@ -43,6 +43,42 @@ def test_without_the_batcher_only_the_classifier_runs_each_request_alone() -> No
     check_repository(list(written.values()), batcher=False)
 
 
+@pytest.mark.parametrize("batcher", [True, False])
+def test_one_model_in_place_of_the_ensemble_batches_as_the_classifier_does(batcher: bool) -> None:
+    written = configs("embedded", ensemble=False, batcher=batcher)
+
+    (model,) = written.values()
+    assert (model.name, model.backend) == ("text_classifier", "python")
+    assert model.HasField("dynamic_batching") == batcher
+    check_repository([model], batcher)
+
+
+@pytest.mark.parametrize("ensemble", [True, False])
+def test_only_what_waits_for_the_network_is_refused_when_it_is_too_much_or_too_late(
+    ensemble: bool,
+) -> None:
+    bounds = {"max_queue_size": 64, "queue_timeout_us": 50_000}
+    written = configs("embedded", ensemble=ensemble, **bounds)
+
+    policies = {
+        name: model.dynamic_batching.default_queue_policy for name, model in written.items()
+    }
+    policy = policies.pop("classifier" if ensemble else "text_classifier")
+    assert (policy.max_queue_size, policy.default_timeout_microseconds) == (64, 50_000)
+    assert policy.timeout_action == pb.ModelQueuePolicy.REJECT
+    assert all(other == pb.ModelQueuePolicy() for other in policies.values())
+
+
+def test_a_queue_is_unbounded_unless_a_bound_is_given() -> None:
+    for config in configs("embedded").values():
+        assert not config.dynamic_batching.HasField("default_queue_policy")
+
+
+def test_a_bound_without_a_batcher_that_would_keep_it_is_refused() -> None:
+    with pytest.raises(ConfigError, match="expected batcher = true for max_queue_size"):
+        configs("embedded", batcher=False, max_queue_size=1)
+
+
 @pytest.mark.parametrize(
     ("written", "wanted", "problem"),
     [

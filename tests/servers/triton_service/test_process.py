@@ -22,19 +22,24 @@ Refusal = Callable[..., tuple[int, str]]
 
 
 def test_triton_does_not_poll_the_gpu_that_telemetry_samples_for_every_contender() -> None:
-    server = TritonServer(Path("repository"), Path("work"), Ports(1, 2, Path("socket")))
+    server = TritonServer(Path("repository"), Path("work"), Ports(1, 2))
     assert "--allow-gpu-metrics=false" in server._arguments(Path("backends"))
 
 
-def test_triton_itself_listens_on_loopback_and_a_unix_socket_alone() -> None:
-    server = TritonServer(Path("repository"), Path("work"), Ports(1, 2, Path("/socket")))
+def test_triton_listens_on_loopback_alone() -> None:
+    server = TritonServer(Path("repository"), Path("work"), Ports(1, 2, 3))
     options = [argument.partition("=") for argument in server._arguments(Path("backends"))]
     addresses = {name: value for name, _, value in options if name.endswith("-address")}
     assert addresses == {
         "--grpc-address": "127.0.0.1",
         "--metrics-address": "127.0.0.1",
-        "--http-address": "unix:/socket",
+        "--http-address": "127.0.0.1",
     }
+
+
+def test_http_is_closed_where_no_load_comes_over_it() -> None:
+    server = TritonServer(Path("repository"), Path("work"), Ports(1, 2))
+    assert "--allow-http=false" in server._arguments(Path("backends"))
 
 
 @pytest.fixture
@@ -108,11 +113,11 @@ def test_a_port_in_use_is_refused_before_a_server_is_started(
     refusal: Refusal, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setattr(process_module, "prepare_installation", lambda _: pytest.fail("started"))
-    free = free_ports(("http", "metrics"))
+    free = free_ports(("grpc", "metrics"))
     with socket.create_server(("127.0.0.1", 0)) as other:
         taken = other.getsockname()[1]
-        ports = {"grpc": free.main} | dict(free.extra) | {name: taken}
-        code, said = refusal("triton", ports=LaunchPorts(ports.pop("grpc"), ports))
+        ports = {"http": free.main} | dict(free.extra) | {name: taken}
+        code, said = refusal("triton-http", ports=LaunchPorts(ports.pop("http"), ports))
 
     assert code == 1
     assert f"expected port {taken} of 127.0.0.1 to be free" in said

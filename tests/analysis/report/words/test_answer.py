@@ -59,8 +59,9 @@ def test_the_second_sentence_names_the_change_that_gains_most_first(step):
         [
             step(0.5, 0.8, changes=["handler"], after="tuned"),
             step(2.0, 2.0, changes=["engine"], before="tuned", after="onnx"),
-            step(1.5, 1.5, changes=["server"], after="triton"),
-            step(0.9, 1.3, changes=["batching"], after="batched"),
+            step(1.5, 1.5, changes=["server"], before="onnx", after="triton"),
+            step(0.9, 1.3, changes=["batching"], before="triton", after="batched"),
+            step(9.0, 9.0, changes=["batching"], before="beside", after="triton"),
         ]
     )
     assert told == (
