@@ -12,8 +12,8 @@ from pydantic import Field
 from analysis.capacity.certified import Capacity, ratio_of
 from analysis.compare.aa_test import NoiseFloor, margins
 from analysis.compare.ablation import Change
-from analysis.compare.bootstrap import Interval, Metric
-from analysis.compare.verdicts import MIN_BLOCKS, Ratio, Repeats, Verdict, decide
+from analysis.compare.intervals import Interval, Metric
+from analysis.compare.verdicts import MIN_ROUNDS, Ratio, Repeats, Verdict, decide
 from analysis.read.contenders import ContenderFacts
 from analysis.read.run import load_run
 from analysis.read.value import Value
@@ -92,7 +92,7 @@ class Findings:
             return None
         interval = Interval(low or 0.0, math.inf if high is None else high)
         least = self.manifest.experiment.min_difference
-        verdict = decide(Metric.THROUGHPUT, ratio, interval, MIN_BLOCKS, least)
+        verdict = decide(Metric.THROUGHPUT, ratio, interval, MIN_ROUNDS, least, least)
         return Found(ratio=ratio, low=low, high=high, verdict=verdict)
 
 
@@ -118,5 +118,5 @@ def read_findings(folder: Path) -> Findings:
         steps={Pair(step.before, step.after): tuple(step.changes) for step in summary.ablation},
         noise_floor=summary.noise_floor,
         _capacities={capacity.contender: capacity for capacity in main},
-        _repeats=Repeats(judge_trials(run, ceilings(run)), experiment.slo, experiment.seed),
+        _repeats=Repeats(judge_trials(run, ceilings(run)), experiment),
     )

@@ -13,7 +13,14 @@ from analysis.steady.sample import Sample
 from analysis.validity.trials import JudgedTrial
 from loadtests.records.experiment import Experiment, Slo
 from loadtests.records.percentiles import least_successes
-from loadtests.records.slo import SloOutcome, certified, miss_is_proven, pooled_outcome
+from loadtests.records.slo import (
+    SloOutcome,
+    certified,
+    errors_confirmed,
+    miss_is_proven,
+    mostly_saturated,
+    pooled_outcome,
+)
 
 
 class Judgement(StrEnum):
@@ -46,6 +53,10 @@ class CapacityRate(Value):
     judgement: Judgement = Field(description="What was found there.")
     n_requests: int = Field(description="Requests of its usable trials.")
     n_over: int = Field(description="Of those, above the SLO's latency or failed.")
+    errors_confirmed: bool = Field(
+        default=False,
+        description="True: the bound on errors holds with 95 % confidence (exact binomial bound).",
+    )
     n_invalid: int = Field(description="Trials at this rate that were not used.")
     trial_ids: list[str] = Field(description="Its usable trials.")
 
@@ -56,14 +67,19 @@ class Capacity(Value):
     contender: str = Field(description="Name of the contender.")
     slo: Slo = Field(description="The objective.")
     certified_rps: float | None = Field(
-        description="Highest rate that is certified (95 %, binomial bound), below every rate that "
-        "was found not to meet the SLO; null: none."
+        description="Highest rate certified: the SLO's percentile lies within its bound with 95 % "
+        "confidence. Below every rate that was found not to meet the SLO; null: none."
     )
     met_rps: float | None = Field(
         description="Highest rate measured as met, certified or not; null: none."
     )
     not_met_rps: float | None = Field(
         description="Lowest rate found not to meet the SLO; null: none was found."
+    )
+    errors_confirmed: bool = Field(
+        description="True: at certified_rps the bound on errors holds with 95 % confidence as "
+        "well, each by itself; false: too few requests for that, and the SLO's share of errors was "
+        "only not exceeded in what was measured."
     )
     certified_above_rps: float | None = Field(
         description="Highest rate certified above not_met_rps, which does not count; null: none."
@@ -130,6 +146,7 @@ def capacity(contender: str, slo: Slo, trials: Sequence[JudgedTrial]) -> Capacit
         not_met_rps=not_met.rate_rps if not_met else None,
         certified_above_rps=above.rate_rps if above else None,
         status=CapacityStatus.NOT_MONOTONE if above else _status(rates, below, sure, met),
+        errors_confirmed=sure.errors_confirmed if sure else False,
         n_requests=sure.n_requests if sure else 0,
         trial_ids=sure.trial_ids if sure else [],
         rates=rates,
@@ -212,12 +229,12 @@ def _judge(tried: _Tried, slo: Slo, n_missed_below: int) -> CapacityRate:
         certain = n_requests >= least_successes(slo.percentile) or missed(
             n_requests, n_over, slo.percentile
         )
-        if any(t.result.saturated for t in tried.usable) or (certain and not outcome.met):
+        if mostly_saturated(tried.windows) or (certain and not outcome.met):
             proven = miss_is_proven(tried.windows, n_missed_below)
             judgement = Judgement.NOT_MET if proven else Judgement.UNDECIDED
         elif not _certain_with_the_doubtful(tried.trials, tried.samples, slo):
             judgement = Judgement.UNDECIDED
-        elif outcome.met and certified(n_requests, n_over, slo.percentile):
+        elif outcome.met and certified(tried.windows, slo):
             judgement = Judgement.CERTIFIED
         elif outcome.met:
             judgement = Judgement.MET
@@ -226,6 +243,7 @@ def _judge(tried: _Tried, slo: Slo, n_missed_below: int) -> CapacityRate:
         judgement=judgement,
         n_requests=n_requests,
         n_over=n_over,
+        errors_confirmed=errors_confirmed(tried.windows, slo),
         n_invalid=len(tried.trials) - len(tried.usable),
         trial_ids=[t.result.trial_id for t in tried.usable],
     )
@@ -243,9 +261,8 @@ def _certain_with_the_doubtful(
     if not all(t.result.only_drifted for t in doubtful):
         return False
     rows = [*samples, *(t.sample for t in doubtful if t.sample)]
-    outcome = pooled_outcome(rows, slo)
-    n_requests = sum(sample.n_offered for sample in rows)
-    return not doubtful or (outcome.met and certified(n_requests, outcome.n_over, slo.percentile))
+    outcomes = [pooled_outcome([sample], slo) for sample in rows]
+    return not doubtful or (pooled_outcome(rows, slo).met and certified(outcomes, slo))
 
 
 def _status(

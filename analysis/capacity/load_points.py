@@ -1,20 +1,29 @@
-"""Trials become points: one contender at one load level, all repeats together."""
+"""Trials become points: one contender at one load level, all its slices together."""
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import TypeVar
 
+import numpy as np
 from pydantic import Field
 
 from analysis.read.value import Value
 from analysis.steady.metrics import LengthMetrics, Metrics, measure, measure_by_length
-from analysis.validity.certificate import Check, certify_repeats, certify_sample_size
+from analysis.steady.sample import Sample
+from analysis.validity.certificate import Check, certify_measured, certify_sample_size
 from analysis.validity.reasons import Effect, Reason
 from analysis.validity.trials import JudgedTrial
 from loadtests.records.experiment import Experiment, Slo
 from loadtests.records.manifest import Manifest
-from loadtests.records.percentiles import least_successes
-from loadtests.records.slo import SloOutcome, certified, pooled_outcome
+from loadtests.records.percentiles import interval_ms, least_successes
+from loadtests.records.slo import (
+    SloOutcome,
+    certified,
+    design_effect,
+    errors_confirmed,
+    mostly_saturated,
+    pooled_outcome,
+)
 from loadtests.records.trials import Level, Mode
 
 K = TypeVar("K", bound=Hashable)
@@ -40,22 +49,36 @@ class Point(Value):
         description="True: the experiment names this level. False: the capacity search chose it."
     )
     metrics: Metrics | None = Field(
-        description="Rows of the usable repeats merged; of all repeats where none is usable; "
+        description="Rows of the usable slices merged; of all slices where none is usable; "
         "null: none completed."
     )
     by_length: list[LengthMetrics] = Field(
         description="The same latencies by length of the text; empty: saturated, or not known."
     )
+    p99_low_ms: float | None = Field(
+        description="Lower end of the 95 % interval of latency_p99_ms; null: P99 is not stated."
+    )
+    p99_high_ms: float | None = Field(
+        description="Upper end; null: not stated, or so few requests that the interval is open."
+    )
     slo_verdict: SloVerdict | None = Field(description="null in the closed loop: not judged.")
     certified: bool = Field(
-        description="True: the SLO is met, and the binomial bound says so with 95 % confidence."
+        description="True: the SLO is met, and its percentile of latency lies within the bound "
+        "with 95 % confidence."
     )
-    certificate: list[Check] = Field(description="Checks of all repeats together.")
-    findings: list[Check] = Field(description="Failed checks of its trials and of the whole.")
+    errors_confirmed: bool = Field(
+        description="True: the SLO's bound on errors holds with 95 % confidence as well."
+    )
+    certificate: list[Check] = Field(description="Checks of all slices together.")
+    findings: list[Check] = Field(
+        description="Failed checks of the slices behind metrics and of the whole, and what rules "
+        "the contender out in any slice."
+    )
     saturated: bool = Field(
-        description="True: in one of the trials behind metrics the server did not keep up."
+        description="True: in half or more of the slices behind metrics the server did not keep up."
     )
-    trial_ids: list[str] = Field(description="The trials behind it.")
+    trial_ids: list[str] = Field(description="The trials behind metrics.")
+    n_unused: int = Field(description="Further trials of this point that were not usable.")
 
     @property
     def reasons(self) -> frozenset[Reason]:
@@ -63,7 +86,7 @@ class Point(Value):
 
     @property
     def usable(self) -> bool:
-        """True where every planned repeat was measured and none is invalid."""
+        """True where a slice is usable, and no slice rules the contender out."""
         return self.metrics is not None and not any(
             finding.reason.unusable for finding in self.findings
         )
@@ -89,11 +112,10 @@ def points(
     for name in experiment.contenders:
         extra = {t.result.level: _level(t) for t in of_study if t.result.contender == name}
         for label, level in _ascending({**extra, **planned}):
-            group = _deciding(trials.get((name, label), []))
             checks = [noise_checks[label]] if label in noise_checks else []
+            group = trials.get((name, label), [])
             if label in planned:
-                n_repeats = sum(t.result.purpose == "measurement" for t in group)
-                checks.append(certify_repeats(n_repeats, manifest.planned_repeats(name)))
+                checks.append(certify_measured(len(group)))
             found.append(_point(name, level, group, experiment, checks, label in planned))
     return found
 
@@ -112,12 +134,6 @@ def grouped(items: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
     for item in items:
         groups.setdefault(key(item), []).append(item)
     return groups
-
-
-def _deciding(trials: Sequence[JudgedTrial]) -> list[JudgedTrial]:
-    """The repeats; only where there is none, the probes of the capacity search."""
-    repeats = [t for t in trials if t.result.purpose == "measurement"]
-    return sorted(repeats or trials, key=lambda t: (t.result.repeat, t.result.order))
 
 
 def _level(trial: JudgedTrial) -> Level:
@@ -145,17 +161,20 @@ def _point(
 ) -> Point:
     slo = experiment.slo
     measured = [t for t in trials if t.sample]
-    behind = [t for t in measured if t.result.usable] or measured
-    merged = [t.sample for t in behind if t.sample]
-    metrics = measure(merged, slo) if merged else None
+    behind = [t for t in measured if t.result.usable] or measured or trials
+    samples = [t.sample for t in behind if t.sample]
+    metrics = measure(samples, slo) if samples else None
     certificate = list(checks)
     if metrics:
         certificate.append(certify_sample_size(metrics.n_ok, slo.percentile))
-    findings = [finding for t in trials for finding in t.result.findings]
-    findings += [check for check in certificate if check.failed]
-    outcome = pooled_outcome(merged, slo) if merged and level.mode == "open" else None
-    verdict = slo_verdict(metrics, outcome, findings, slo) if level.mode == "open" else None
-    saturated = any(t.result.saturated for t in behind)
+    findings = [*_findings(trials, behind), *(check for check in certificate if check.failed)]
+    outcomes = [pooled_outcome([sample], slo) for sample in samples]
+    pooled = pooled_outcome(samples, slo) if samples else None
+    in_open_loop = level.mode == "open"
+    verdict = slo_verdict(outcomes, pooled, findings, slo) if in_open_loop else None
+    saturated = in_open_loop and mostly_saturated(outcomes)
+    metrics = metrics.without_latency() if metrics and saturated else metrics
+    low_ms, high_ms = _p99_interval(metrics, samples, pooled)
     return Point(
         contender=contender,
         level=level.label,
@@ -163,37 +182,57 @@ def _point(
         rate_rps=level.rate_rps,
         concurrency=level.concurrency,
         planned=planned,
-        metrics=metrics.without_latency() if metrics and saturated else metrics,
-        by_length=[] if saturated or not merged else measure_by_length(merged),
+        metrics=metrics,
+        by_length=[] if saturated or not samples else measure_by_length(samples),
+        p99_low_ms=low_ms,
+        p99_high_ms=high_ms,
         slo_verdict=verdict,
-        certified=verdict is SloVerdict.MET and _certified(metrics, outcome, slo),
+        certified=verdict is SloVerdict.MET and certified(outcomes, slo),
+        errors_confirmed=errors_confirmed(outcomes, slo),
         certificate=certificate,
         findings=findings,
         saturated=saturated,
-        trial_ids=[t.result.trial_id for t in trials],
+        trial_ids=[t.result.trial_id for t in behind],
+        n_unused=len(trials) - len(behind),
     )
 
 
+def _findings(trials: Sequence[JudgedTrial], behind: Sequence[JudgedTrial]) -> list[Check]:
+    """What the slices behind a point limit, and what excludes its contender in any slice."""
+    return [
+        finding
+        for trial in trials
+        for finding in trial.result.findings
+        if trial in behind or finding.reason.effect is Effect.EXCLUDES
+    ]
+
+
+def _p99_interval(
+    metrics: Metrics | None, samples: Sequence[Sample], pooled: SloOutcome | None
+) -> tuple[float | None, float | None]:
+    if pooled is None or metrics is None or metrics.latency_p99_ms is None:
+        return None, None
+    latency_s = np.concatenate([sample.latency_s for sample in samples])
+    return interval_ms(latency_s, 99, design_effect(pooled.blocks))
+
+
 def slo_verdict(
-    metrics: Metrics | None, outcome: SloOutcome | None, findings: Sequence[Check], slo: Slo
+    outcomes: Sequence[SloOutcome],
+    pooled: SloOutcome | None,
+    findings: Sequence[Check],
+    slo: Slo,
 ) -> SloVerdict:
-    """Whether a point meets the SLO; only valid evidence decides."""
+    """Whether a point meets the SLO; only valid evidence decides. outcomes: slice by slice; pooled:
+    of their merged requests."""
     effects = {finding.reason.effect for finding in findings}
-    reasons = {finding.reason for finding in findings}
     if Effect.EXCLUDES in effects:
         return SloVerdict.EXCLUDED
-    if Effect.INVALIDATES in effects or metrics is None or outcome is None:
+    if Effect.INVALIDATES in effects or pooled is None:
         return SloVerdict.UNDECIDED
-    if reasons & {Reason.SATURATED, Reason.ERRORS}:
+    if mostly_saturated(outcomes) or pooled.error_ratio > slo.max_error_ratio:
         return SloVerdict.NOT_MET
-    if _certified(metrics, outcome, slo):
+    if certified(outcomes, slo):
         return SloVerdict.MET
-    if metrics.n_ok < least_successes(slo.percentile):
+    if pooled.n_offered - pooled.n_failed < least_successes(slo.percentile):
         return SloVerdict.UNDECIDED
-    return SloVerdict.MET if outcome.met else SloVerdict.NOT_MET
-
-
-def _certified(metrics: Metrics | None, outcome: SloOutcome | None, slo: Slo) -> bool:
-    if metrics is None or outcome is None or not outcome.met:
-        return False
-    return certified(metrics.n_offered, outcome.n_over, slo.percentile)
+    return SloVerdict.MET if pooled.met else SloVerdict.NOT_MET

@@ -27,7 +27,7 @@ from analysis.claims.pairs import (
     same_but,
     same_engine,
 )
-from analysis.compare.bootstrap import Metric
+from analysis.compare.intervals import Metric
 from analysis.compare.verdicts import Repeats
 from analysis.read.contenders import ContenderFacts
 from analysis.read.value import over

@@ -10,10 +10,9 @@ import pandas as pd
 
 from analysis.colocation.gpu import GpuUse, gpu_uses, throttled
 from analysis.colocation.record import read_colocation
-from analysis.compare.bootstrap import Interval, Metric, Sliced, cut, intervals
+from analysis.compare.intervals import Interval, Metric, intervals, slice_figures
 from analysis.read.value import Value, over
 from analysis.steady.row_checks import EARLY_S
-from analysis.steady.sample import slices
 from loadtests.records.percentiles import FloatArray, percentile_ms
 from loadtests.records.steady_state import SteadyState, is_steady, is_success, merged, steady_state
 from loadtests.records.stored import RecordError
@@ -68,11 +67,6 @@ class _Window:
     steady: SteadyState
     client_busy: float | None
 
-    def sliced(self) -> Sliced:
-        s = self.steady
-        n_slices = slices(s.window_s)
-        return cut(s.scheduled_s, s.service_time_s, s.done_s, s.window_s, n_slices, None)
-
 
 def colocation(folder: Path) -> Colocation:
     """Every figure of a folder of `study colocate`; RecordError where it is not one."""
@@ -84,9 +78,7 @@ def colocation(folder: Path) -> Colocation:
         for key, blocks in windows.items()
     }
     losses = tuple(
-        _loss(loads, windows, model, group, record["settings"]["seed"])
-        for model, group in windows
-        if len(group) > 1
+        _loss(loads, windows, model, group) for model, group in windows if len(group) > 1
     )
     gpu = gpu_uses(folder, record["measured"])
     of_loads = (warning for load in loads.values() for warning in _warnings(load, tolerance))
@@ -181,11 +173,10 @@ def _loss(
     windows: _Windows,
     model: str,
     group: tuple[str, ...],
-    seed: int,
 ) -> Loss:
     alone, together = loads[model, (model,)], loads[model, group]
     kept = over(together.rate_rps, alone.rate_rps)
-    interval = _kept_interval(windows[model, (model,)], windows[model, group], seed)
+    interval = _kept_interval(windows[model, (model,)], windows[model, group])
     return Loss(
         alone=alone,
         together=together,
@@ -196,14 +187,12 @@ def _loss(
 
 
 def _kept_interval(
-    alone: Mapping[int, _Window], together: Mapping[int, _Window], seed: int
+    alone: Mapping[int, _Window], together: Mapping[int, _Window]
 ) -> Interval | None:
     """Of the ratio of the two rates, from the windows of the same blocks; None below two blocks."""
     common = sorted(alone.keys() & together.keys())
-    pairs = [(alone[k].sliced(), together[k].sliced()) for k in common]
-    if any(first.n_slices != second.n_slices for first, second in pairs):
-        return None  # a shared window that was cut short; the rates stand without an interval
-    return intervals(pairs, seed).get(Metric.THROUGHPUT)
+    figures = [[slice_figures(w.steady, None) for w in (alone[k], together[k])] for k in common]
+    return intervals([(before, after) for before, after in figures]).get(Metric.THROUGHPUT)
 
 
 def _warnings(load: ModelLoad, tolerance: float) -> list[str]:

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 
 from pydantic import Field
 
-from analysis.compare.bootstrap import Metric
-from analysis.compare.verdicts import MetricRatio, Repeats
+from analysis.compare.intervals import Metric
+from analysis.compare.verdicts import MetricRatio, Ratio, Repeats
 from analysis.read.value import Value
 from analysis.validity.certificate import Check, as_check
 from analysis.validity.found import CheckMeasurement, Found
@@ -23,27 +23,33 @@ class NoiseLevel(MetricRatio):
 class NoiseFloor(Value):
     """What the method finds between two runs of the same thing."""
 
-    contender: str = Field(description="The contender that was run twice in each block.")
+    contender: str = Field(description="The contender that was run twice in each round.")
     aa_copy: str = Field(description="Name of its second run.")
     levels: list[NoiseLevel] = Field(description="What differed, by load level.")
 
     def margins(self, level: str, least: float) -> dict[Metric, float]:
-        """The least difference that matters at a level: least, or the spread there if larger.
+        """The least difference that is claimed at a level: least, or the proven spread if larger.
 
-        Where a figure is not known twice at a level, its largest spread at the others stands in.
+        Where a figure is not known twice at a level, its largest at the others stands in.
         """
-        return {metric: max(least, self.spread_at(level, metric) or 0.0) for metric in Metric}
+        return {metric: max(least, self.proven_at(level, metric) or 0.0) for metric in Metric}
 
-    def spread_at(self, level: str, metric: Metric) -> float | None:
-        """How far the contender differed from itself in a figure at a level, or at the others where
-        it is not known there; None: nowhere."""
+    def proven_at(self, level: str, metric: Metric) -> float | None:
+        """How far the contender certainly differed from itself in a figure at a level, or at the
+        others where that is not known there; None: nowhere.
+
+        Of a spread that its interval allows to be none, rounds account already.
+        """
         here = [found for found in self.levels if found.level == level]
-        spreads = _spreads(here, metric) or _spreads(self.levels, metric)
-        return max(spreads, default=None)
+        known = _proven(here, metric) or _proven(self.levels, metric)
+        return max(known, default=None)
 
     def largest(self) -> dict[Metric, float]:
         """How far the contender differed from itself at most, over all levels, by known figure."""
-        spreads = {metric: _spreads(self.levels, metric) for metric in Metric}
+        spreads = {
+            metric: [k for r in _ratios(self.levels, metric) if (k := spread(r.ratio)) is not None]
+            for metric in Metric
+        }
         return {metric: max(known) for metric, known in spreads.items() if known}
 
 
@@ -52,9 +58,17 @@ def spread(ratio: float | None) -> float | None:
     return max(ratio, 1 / ratio) - 1 if ratio else None
 
 
-def _spreads(levels: Iterable[NoiseLevel], metric: Metric) -> list[float]:
-    ratios = [ratio for level in levels for ratio in level.ratios if ratio.metric is metric]
-    return [known for ratio in ratios if (known := spread(ratio.ratio)) is not None]
+def _proven(levels: Iterable[NoiseLevel], metric: Metric) -> list[float]:
+    known = [r for r in _ratios(levels, metric) if r.low is not None and r.high is not None]
+    return [spread(r.ratio) or 0.0 if _excludes_one(r) else 0.0 for r in known]
+
+
+def _excludes_one(ratio: Ratio) -> bool:
+    return ratio.low is not None and ratio.high is not None and not ratio.low <= 1 <= ratio.high
+
+
+def _ratios(levels: Iterable[NoiseLevel], metric: Metric) -> list[Ratio]:
+    return [ratio for level in levels for ratio in level.ratios if ratio.metric is metric]
 
 
 def noise_floor(repeats: Repeats, experiment: Experiment) -> NoiseFloor | None:
@@ -79,7 +93,7 @@ def margins(floor: NoiseFloor | None, level: str, least: float) -> Mapping[Metri
 def noise_checks(
     floor: NoiseFloor | None, levels: Iterable[str], experiment: Experiment
 ) -> dict[str, Check]:
-    """Machine noise by load level: is the spread of P99 above the least difference that matters?"""
+    """Machine noise by load level: did P99 certainly differ by more than what matters?"""
     return {
         level: as_check(Reason.MACHINE_NOISE, _noise(floor, level, experiment)) for level in levels
     }
@@ -91,7 +105,7 @@ def _noise(floor: NoiseFloor | None, level: str, experiment: Experiment) -> Chec
         return CheckMeasurement(None, Found.NO_AA_TEST)
     if floor is None:
         return CheckMeasurement(None, Found.AA_TEST_INVALID, text=contender)
-    found = floor.spread_at(level, Metric.P99)
+    found = floor.proven_at(level, Metric.P99)
     if found is None:
         return CheckMeasurement(None, Found.P99_NOT_KNOWN_TWICE, text=contender)
     return CheckMeasurement(found > least, Found.P99_SPREAD, found, least, "ratio", text=contender)

@@ -10,7 +10,7 @@ from analysis.capacity.certified import Capacity, ratio_of
 from analysis.capacity.load_points import Point
 from analysis.compare.aa_test import NoiseFloor, margins
 from analysis.compare.ablation import AblationStep, Change, steps
-from analysis.compare.bootstrap import Metric
+from analysis.compare.intervals import Metric
 from analysis.compare.verdicts import MetricRatio, Repeats
 from analysis.overload.beyond import Load, least_beyond, most_answered
 from analysis.read.contenders import ContenderFacts

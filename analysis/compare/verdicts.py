@@ -6,18 +6,19 @@ from enum import StrEnum
 from pydantic import Field
 
 from analysis.capacity.load_points import grouped
-from analysis.compare.bootstrap import Interval, Metric, Sliced, cut, intervals
+from analysis.compare.intervals import Figures, Interval, Metric, intervals, slice_figures
 from analysis.read.value import Value, over
 from analysis.steady.metrics import Metrics, measure
 from analysis.validity.trials import JudgedTrial
-from loadtests.records.experiment import Slo
+from loadtests.records.experiment import Experiment
+from loadtests.records.slo import mostly_saturated, pooled_outcome
 
-MIN_BLOCKS = 3
-"""Blocks below which nothing is claimed: two cannot show how far repeats differ."""
+MIN_ROUNDS = 3
+"""Rounds below which nothing is claimed: two cannot show how far rounds differ."""
 
 
 _Found = tuple[Metric, float | None, Interval | None, int]
-"""A figure, its ratio, the interval of that and the number of blocks behind it."""
+"""A figure, its ratio, the interval of that and the number of rounds behind it."""
 
 
 class Verdict(StrEnum):
@@ -32,13 +33,15 @@ class Ratio(Value):
 
     metric: Metric = Field(description="The figure. Of throughput more is better, else less.")
     ratio: float | None = Field(
-        description="Of the merged usable repeats that both have; null: one states no figure."
+        description="Of the merged slices of the rounds that are usable of both; null: one states "
+        "no figure."
     )
     low: float | None = Field(description="Lower end of its 95 % interval; null: no interval.")
     high: float | None = Field(description="Upper end.")
-    n_blocks: int = Field(description="Repeats that are usable of both: the pairs behind it.")
+    n_blocks: int = Field(description="Rounds that are usable of both: the pairs behind it.")
     margin: float = Field(
-        description="Least difference that matters: the experiment's, or the noise floor if larger."
+        description="Least difference that is claimed: the experiment's, or the noise floor if "
+        "larger."
     )
     verdict: Verdict = Field(description="What the interval and the margin allow one to claim.")
 
@@ -54,42 +57,47 @@ class MetricRatio(Value):
 
 
 def decide(
-    metric: Metric, ratio: float | None, interval: Interval | None, n_blocks: int, margin: float
+    metric: Metric,
+    ratio: float | None,
+    interval: Interval | None,
+    n_rounds: int,
+    margin: float,
+    least: float,
 ) -> Verdict:
     """The verdict on a contender whose figure is ratio times the other's.
 
-    The whole interval must lie beyond the margin, or the whole within it.
+    The whole interval must lie beyond the margin, or the whole within the least difference that
+    matters. A noisy machine widens the first, and not the second: it makes nothing equal.
     """
-    if ratio is None or interval is None or n_blocks < MIN_BLOCKS:
+    if ratio is None or interval is None or n_rounds < MIN_ROUNDS:
         return Verdict.NOT_ENOUGH_EVIDENCE
-    least, most = 1 / (1 + margin), 1 + margin
-    if least <= interval.low and interval.high <= most:
+    if 1 / (1 + least) <= interval.low and interval.high <= 1 + least:
         return Verdict.NO_MATERIAL_DIFFERENCE
-    if interval.low > most:
+    if interval.low > 1 + margin:
         return Verdict.BETTER if metric is Metric.THROUGHPUT else Verdict.WORSE
-    if interval.high < least:
+    if interval.high < 1 / (1 + margin):
         return Verdict.WORSE if metric is Metric.THROUGHPUT else Verdict.BETTER
     return Verdict.NOT_ENOUGH_EVIDENCE
 
 
 class Repeats:
-    """The usable repeats of every contender and level, cut into slices once and compared often."""
+    """The usable slices of every contender and level, paired by round."""
 
-    def __init__(self, judged: Sequence[JudgedTrial], slo: Slo, seed: int) -> None:
+    def __init__(self, judged: Sequence[JudgedTrial], experiment: Experiment) -> None:
         usable = [
             trial
             for trial in judged
             if trial.result.purpose in ("measurement", "noise")
             and trial.result.mode == "open"
             and trial.result.usable
+            and trial.sample
         ]
-        self._slo, self._seed = slo, seed
+        self._slo, self._least = experiment.slo, experiment.min_difference
         self._trials = grouped(usable, lambda t: (t.result.contender, t.result.level))
-        self._slices: dict[str, Sliced] = {}
         self._found: dict[tuple[str, str, str], list[_Found]] = {}
 
     def common_levels(self, before: str, after: str) -> dict[float, str]:
-        """Names of the load levels at which both have a usable repeat in common, by rate."""
+        """Names of the load levels at which both have a usable round in common, by rate."""
         return {
             trials[0].result.rate_rps: level
             for (name, level), trials in sorted(self._trials.items())
@@ -101,20 +109,21 @@ class Repeats:
     def compare(
         self, before: str, after: str, level: str, margins: Mapping[Metric, float]
     ) -> list[Ratio]:
-        """Every ratio after over before at a level, paired by repeat; empty: no common repeat."""
+        """Every ratio after over before at a level, paired by round; empty: no common round.
+        margins: the experiment's least difference where a figure has none."""
         key = (before, after, level)
         if key not in self._found:
             self._found[key] = self._compare(*key)
         return [
-            _ratio(metric, ratio, interval, n_blocks, margins.get(metric, 0.0))
-            for metric, ratio, interval, n_blocks in self._found[key]
+            _ratio(found, margins.get(found[0], self._least), self._least)
+            for found in self._found[key]
         ]
 
     def _compare(self, before: str, after: str, level: str) -> list[_Found]:
         pairs = self._pairs(before, after, level)
         if not pairs:
             return []
-        found = intervals([(self._cut(a), self._cut(b)) for a, b in pairs], self._seed)
+        found = intervals([(_figures(before), _figures(after)) for before, after in pairs])
         first, second = (self._merged([pair[i] for pair in pairs]) for i in (0, 1))
         ratios = {metric: over(figure(second, metric), figure(first, metric)) for metric in Metric}
         return [(metric, ratio, found.get(metric), len(pairs)) for metric, ratio in ratios.items()]
@@ -124,19 +133,16 @@ class Repeats:
         others = {t.result.repeat: t for t in self._trials.get((after, level), [])}
         return [(by_repeat[k], others[k]) for k in sorted(by_repeat.keys() & others.keys())]
 
-    def _cut(self, trial: JudgedTrial) -> Sliced:
-        name = trial.result.trial_id
-        if name not in self._slices and trial.sample:
-            s = trial.sample
-            self._slices[name] = cut(
-                s.scheduled_s, s.latency_s, s.done_s, s.window_s, s.n_slices, s.server_cpu_s
-            )
-        return self._slices[name]
-
     def _merged(self, trials: Sequence[JudgedTrial]) -> Metrics:
-        metrics = measure([t.sample for t in trials if t.sample], self._slo)
-        saturated = any(t.result.saturated for t in trials)
-        return metrics.without_latency() if saturated else metrics
+        samples = [t.sample for t in trials if t.sample]
+        metrics = measure(samples, self._slo)
+        outcomes = [pooled_outcome([sample], self._slo) for sample in samples]
+        return metrics.without_latency() if mostly_saturated(outcomes) else metrics
+
+
+def _figures(trial: JudgedTrial) -> Figures:
+    assert trial.sample is not None  # Repeats keeps no others
+    return slice_figures(trial.sample, trial.sample.usage.server_cpu.per_s)
 
 
 def figure(metrics: Metrics, metric: Metric) -> float | None:
@@ -150,20 +156,19 @@ def figure(metrics: Metrics, metric: Metric) -> float | None:
     }[metric]
 
 
-def _ratio(
-    metric: Metric, ratio: float | None, interval: Interval | None, n_blocks: int, margin: float
-) -> Ratio:
-    if ratio is None or interval is None:
+def _ratio(found: _Found, margin: float, least: float) -> Ratio:
+    metric, ratio, interval, n_rounds = found
+    if ratio is None:
         interval = None
-    else:
-        # The draws count latencies in bins; the ratio itself comes from the rows.
+    elif interval is not None:
+        # The interval is that of rounds, the ratio that of their merged requests.
         interval = Interval(min(interval.low, ratio), max(interval.high, ratio))
     return Ratio(
         metric=metric,
         ratio=ratio,
         low=interval.low if interval else None,
         high=interval.high if interval else None,
-        n_blocks=n_blocks,
+        n_blocks=n_rounds,
         margin=margin,
-        verdict=decide(metric, ratio, interval, n_blocks, margin),
+        verdict=decide(metric, ratio, interval, n_rounds, margin, least),
     )

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from analysis.capacity.certified import Capacity
 from analysis.compare.aa_test import NoiseFloor, margins
-from analysis.compare.bootstrap import Metric
+from analysis.compare.intervals import Metric
 from analysis.compare.verdicts import Repeats, Verdict
 from analysis.decide.asked import Asked
 from analysis.decide.at_rate import Decision, decide_at, rate_to_decide

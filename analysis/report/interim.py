@@ -32,7 +32,7 @@ def interim_of(run: Run) -> Interim:
     experiment = run.manifest.experiment
     one_slo = experiment.model_copy(update={"more_slos": ()})
     judged = judge_trials(run, ceilings(run))
-    repeats = Repeats(judged, experiment.slo, experiment.seed)
+    repeats = Repeats(judged, experiment)
     return Interim(
         experiment=experiment,
         points=points(judged, run.manifest, {}),

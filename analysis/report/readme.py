@@ -7,7 +7,7 @@ compares.
 import sys
 from pathlib import Path
 
-from analysis.compare.bootstrap import Metric
+from analysis.compare.intervals import Metric
 from analysis.read.run import load_run
 from analysis.report.summary import Summary, summarise
 from analysis.report.words import decision

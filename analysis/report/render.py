@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from analysis.capacity.engine_efficiency import EFFICIENCY_BUDGET
 from analysis.claims.catalogue import BY_ID
-from analysis.compare.bootstrap import Metric
+from analysis.compare.intervals import Metric
 from analysis.report import tables
 from analysis.report.figures.catalogue import figures
 from analysis.report.summary import Summary

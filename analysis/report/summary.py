@@ -119,7 +119,7 @@ def summarise(run: Run, asked: Asked = NOTHING_ASKED) -> Summary:
     least = experiment.min_difference
     found_ceilings = ceilings(run)
     judged = judge_trials(run, found_ceilings)
-    repeats = Repeats(judged, experiment.slo, experiment.seed)
+    repeats = Repeats(judged, experiment)
     floor = noise_floor(repeats, experiment)
     levels = {trial.result.level for trial in judged if trial.result.mode == "open"}
     found_points = points(judged, run.manifest, noise_checks(floor, levels, experiment))

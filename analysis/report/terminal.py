@@ -5,7 +5,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from analysis.capacity.certified import Capacity
-from analysis.compare.bootstrap import Metric
+from analysis.compare.intervals import Metric
 from analysis.compare.ratios import Comparison
 from analysis.compare.verdicts import figure
 from analysis.report.interim import Interim

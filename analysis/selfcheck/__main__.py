@@ -12,8 +12,8 @@ import numpy as np
 
 from analysis.capacity.certified import capacities
 from analysis.capacity.load_points import grouped
-from analysis.compare.bootstrap import Interval, Metric
-from analysis.compare.verdicts import MIN_BLOCKS, Ratio, Repeats, decide
+from analysis.compare.intervals import Interval, Metric
+from analysis.compare.verdicts import MIN_ROUNDS, Ratio, Repeats, decide
 from analysis.read.run import Run, Trial, load_run
 from analysis.selfcheck.capacity import check_capacity
 from analysis.selfcheck.findings import CapacityCheck, Comparison, Detection, SelfCheck
@@ -59,7 +59,7 @@ def self_check(run: Run) -> SelfCheck:
         (j for j in judged if j.result.purpose == "measurement"),
         lambda j: (j.result.contender, j.result.level),
     )
-    repeats = Repeats(judged, experiment.slo, experiment.seed)
+    repeats = Repeats(judged, experiment)
     return SelfCheck(
         run_id=run.manifest.run_id,
         machine=str(run.manifest.machine),
@@ -108,7 +108,9 @@ def _comparison(
     truth_ms = [p99_ms(np.concatenate([r.truth_s for r in side])) for side in (base, others)]
     true_ratio = truth_ms[1] / truth_ms[0]
     # An interval without width around the truth: what unlimited evidence would say.
-    expected = decide(Metric.P99, true_ratio, Interval(true_ratio, true_ratio), MIN_BLOCKS, margin)
+    expected = decide(
+        Metric.P99, true_ratio, Interval(true_ratio, true_ratio), MIN_ROUNDS, margin, margin
+    )
     return Comparison(
         contender=others[0].judged.result.contender,
         reference=reference,

@@ -1,103 +1,275 @@
-"""How often is the truth within the intervals, and how often is a certificate wrong? By simulation.
+"""How often is the truth within the intervals, a verdict false and a certificate wrong? Simulated.
 
-`python -m analysis.selfcheck.coverage --runs 200` compares simulated contenders (one queue served
-in order, service times within half of their mean) through the same slices and bootstrap as a real
-run, and prints how many of the 95 % intervals hold the ratio known from far more simulated
-requests. It then prints how often an SLO is certified that the contender misses by a known factor.
+`python -m analysis.selfcheck.coverage --runs 300` simulates servers with one queue on a machine
+whose speed drifts and that stalls now and then, and judges them with the study's own functions:
+certificates of slices at one rate, verdicts of two contenders over some rounds, and capacities. It
+prints how often each is right.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.compare.bootstrap import Metric, Sliced, cut, intervals
-from analysis.steady.sample import SLICE_S
+from analysis.compare.intervals import Figures, Metric, intervals, slice_figures
+from analysis.compare.verdicts import Verdict, decide
+from loadtests.records.experiment import Slo
 from loadtests.records.percentiles import FloatArray
-from loadtests.records.slo import certified
+from loadtests.records.slo import certified, judge_slo
+from loadtests.records.steady_state import SteadyState
 
-SERVICE_S, WARMUP_S, STEADY_S = 0.005, 1.0, 6.0
-N_TRUTH = 400
-EXCESSES = (1.0, 1.1, 1.25, 1.5, 2.0)
-FIGURES = (Metric.P99, Metric.P50, Metric.MEAN)
+SERVICE_S = 0.003
+SETTLE_S = 0.4
+MARGIN = 0.05
+SAME = Verdict.NO_MATERIAL_DIFFERENCE
+FIGURES = (Metric.P99, Metric.P50, Metric.MEAN, Metric.CPU)
 
 
-def latencies(
-    rng: np.random.Generator, arrived_s: FloatArray, service_s: float, factor: float
-) -> FloatArray:
+def fixed(rng: np.random.Generator, n: int) -> FloatArray:
+    """Every request takes as long: M/D/1."""
+    return np.ones(n)
+
+
+def by_length(rng: np.random.Generator, n: int) -> FloatArray:
+    """Texts of three lengths, one in ten of them long: M/G/1 with a mean of 0.9."""
+    return rng.choice([0.5, 1.0, 2.5], n, p=[0.5, 0.4, 0.1])
+
+
+LAWS = {"M/D/1": fixed, "M/G/1": by_length}
+ServiceLaw = Callable[[np.random.Generator, int], FloatArray]
+
+
+def latencies(arrived_s: FloatArray, taken_s: FloatArray) -> FloatArray:
     """Seconds from arrival to the end of service, one server, in order (Lindley's recursion)."""
-    taken_s = rng.uniform(0.5, 1.5, len(arrived_s)) * service_s * factor
-    served_s = np.cumsum(taken_s)
-    free_s = np.maximum.accumulate(arrived_s - (served_s - taken_s))
+    served_s = np.cumsum(taken_s, axis=-1)
+    free_s = np.maximum.accumulate(arrived_s - (served_s - taken_s), axis=-1)
     done: FloatArray = free_s + served_s - arrived_s
     return done
 
 
-def block(
-    rng: np.random.Generator, utilisation: float, between: float
-) -> tuple[FloatArray, list[FloatArray]]:
-    """Arrivals of one steady state and the latencies of two equal contenders. between: standard
-    deviation of the logarithm of what each trial adds to the service time of all its requests."""
+# Certificates
+
+
+def queue_slices(
+    rng: np.random.Generator,
+    law: ServiceLaw,
+    utilisation: float,
+    n: int,
+    n_slices: int,
+    settle_s: float | None = None,
+) -> FloatArray:
+    """Latencies of slices of n requests, float64[n_slices, n]: of a queue in its steady state; or,
+    with settle_s, of one that was empty so long before the slice."""
+    service_s = SERVICE_S / float(law(rng, 100_000).mean())
     rate_rps = utilisation / SERVICE_S
-    n = int(rate_rps * (WARMUP_S + STEADY_S) * 1.3) + 50
-    arrived_s = np.cumsum(rng.exponential(1 / rate_rps, n))
-    arrived_s = arrived_s[arrived_s < WARMUP_S + STEADY_S]
-    steady = arrived_s >= WARMUP_S
-    factors = np.exp(rng.normal(0, between, 2))
-    found = [latencies(rng, arrived_s, SERVICE_S, float(factor))[steady] for factor in factors]
-    return arrived_s[steady] - WARMUP_S, found
+    if settle_s is None:
+        gap = 500 + int(10 / (1 - utilisation) ** 2)
+        shape: tuple[int, ...] = ((n + gap) * (n_slices + 2),)
+    else:
+        gap = int(settle_s * rate_rps)
+        shape = (n_slices, n + gap)
+    arrived_s = np.cumsum(rng.exponential(1 / rate_rps, shape), axis=-1)
+    taken_s = law(rng, int(np.prod(shape))).reshape(shape) * service_s
+    waited_s = latencies(arrived_s, taken_s).reshape(-1, n + gap)
+    return waited_s[-n_slices:, gap:]
 
 
-def pair(arrived_s: FloatArray, found: Sequence[FloatArray]) -> tuple[Sliced, Sliced]:
-    n_slices = int(STEADY_S / SLICE_S)
-    first, second = (cut(arrived_s, each, arrived_s, STEADY_S, n_slices, None) for each in found)
-    return first, second
+@dataclass(frozen=True)
+class Certified:
+    """Shares of runs: certified by exactly so many slices (index 0: one), and by then at last
+    where a run looks after every slice."""
+
+    at: FloatArray
+    by: FloatArray
 
 
-def coverage(n_runs: int, n_blocks: int, utilisation: float, between: float) -> dict[Metric, float]:
-    """Share of intervals that hold 1, the ratio of two contenders with the same law."""
+def certificates(
+    law: ServiceLaw,
+    utilisation: float,
+    n: int,
+    most_slices: int,
+    n_runs: int,
+    margin: float = 1.0,
+    settle_s: float | None = None,
+) -> Certified:
+    """How often runs of slices of n requests certify a server whose P99 is the bound over margin
+    (1: exactly at the bound, so that every certificate is wrong)."""
+    rng = np.random.default_rng(2)
+    truth_s = queue_slices(rng, law, utilisation, 20_000, 100)
+    slo = Slo(latency_ms=float(np.quantile(truth_s, 0.99)) * 1000 * margin)
+    waited_s = queue_slices(rng, law, utilisation, n, n_runs * most_slices, settle_s)
+    outcomes = [judge_slo(slo, each, n, n) for each in waited_s]
+    found = np.zeros((n_runs, most_slices), bool)
+    for run in range(n_runs):
+        own = outcomes[run * most_slices : (run + 1) * most_slices]
+        found[run] = [certified(own[: k + 1], slo) for k in range(most_slices)]
+    return Certified(found.mean(axis=0), np.maximum.accumulate(found, axis=1).mean(axis=0))
+
+
+# Verdicts
+
+
+@dataclass(frozen=True)
+class Machine:
+    """drift: standard deviation of the logarithm of its slowness, which forgets itself within
+    memory_s; stall_share: share of the slices in which it stops once, for 30 to 150 ms."""
+
+    drift: float = 0.05
+    memory_s: float = 60.0
+    stall_share: float = 0.05
+
+    def slowness(self, rng: np.random.Generator, n: int, step_s: float) -> FloatArray:
+        kept = np.exp(-step_s / self.memory_s)
+        noise = rng.normal(0, self.drift * np.sqrt(1 - kept**2), n)
+        noise[0] = rng.normal(0, self.drift)
+        found = np.zeros(n)
+        for k in range(n):
+            found[k] = noise[k] + (kept * found[k - 1] if k else 0)
+        return np.exp(found)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Two contenders among n_residents visited in random order each round, at one common rate."""
+
+    rate_rps: float = 75.0
+    steady_s: float = 2.5
+    service_s: float = 0.005
+    overhead_s: float = 0.002
+    n_residents: int = 7
+    machine: Machine = Machine()
+
+
+def slice_of(
+    rng: np.random.Generator, setting: Setting, arrived_s: FloatArray, slowness: float, ratio: float
+) -> Figures:
+    """One slice of a contender whose service and overhead are ratio times those of the setting."""
+    taken_s = rng.uniform(0.5, 1.5, len(arrived_s)) * setting.service_s * ratio * slowness
+    cpu_s = taken_s.sum()
+    if rng.random() < setting.machine.stall_share:
+        taken_s[rng.integers(len(taken_s))] += rng.uniform(0.03, 0.15)
+    latency_s = latencies(arrived_s, taken_s) + setting.overhead_s * ratio * slowness
+    steady = arrived_s >= SETTLE_S
+    done_s = (arrived_s + latency_s)[steady]
+    whole_s = SETTLE_S + setting.steady_s
+    state = steady_state_of(latency_s[steady], done_s[done_s < whole_s], setting.steady_s)
+    return slice_figures(state, float(cpu_s) / whole_s)
+
+
+def steady_state_of(latency_s: FloatArray, done_s: FloatArray, window_s: float) -> SteadyState:
+    none = np.zeros(0)
+    return SteadyState(
+        window_s=window_s,
+        n_offered=len(latency_s),
+        n_failed=0,
+        scheduled_s=np.arange(len(latency_s), dtype=float),
+        latency_s=latency_s,
+        service_time_s=latency_s,
+        padded_tokens=np.zeros(len(latency_s), np.int16),
+        send_lag_s=none,
+        done_s=done_s,
+        done_in_window_latency_s=none,
+    )
+
+
+def rounds(
+    rng: np.random.Generator, setting: Setting, n_rounds: int, ratio: float
+) -> list[tuple[Figures, Figures]]:
+    """The slices of two contenders in each round, with the same arrivals: the second one takes
+    ratio times as long."""
+    slice_s = SETTLE_S + setting.steady_s
+    slowness = setting.machine.slowness(rng, n_rounds * setting.n_residents, slice_s + 1.0)
+    found = []
+    for k in range(n_rounds):
+        n = int(setting.rate_rps * slice_s * 1.5) + 50
+        arrived_s = np.cumsum(rng.exponential(1 / setting.rate_rps, n))
+        arrived_s = arrived_s[arrived_s < slice_s]
+        places = k * setting.n_residents + rng.choice(setting.n_residents, 2, replace=False)
+        before, after = (
+            slice_of(rng, setting, arrived_s, float(slowness[place]), own)
+            for place, own in zip(places, (1.0, ratio), strict=True)
+        )
+        found.append((before, after))
+    return found
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """Shares of comparisons: whose interval holds the ratio, and by verdict."""
+
+    held: float
+    shares: dict[Verdict, float]
+
+    @property
+    def different(self) -> float:
+        return self.shares[Verdict.BETTER] + self.shares[Verdict.WORSE]
+
+
+def verdicts(setting: Setting, n_rounds: int, n_runs: int, ratio: float) -> dict[Metric, Verdicts]:
+    """The verdicts on a contender that takes ratio times as long as the one it is compared with."""
     rng = np.random.default_rng(1)
     held = dict.fromkeys(FIGURES, 0)
-    for run in range(n_runs):
-        pairs = [pair(*block(rng, utilisation, between)) for _ in range(n_blocks)]
-        found = intervals(pairs, seed=run, n_draws=400)
-        for metric in FIGURES:
-            held[metric] += found[metric].low <= 1 <= found[metric].high
-    return {metric: count / n_runs for metric, count in held.items()}
-
-
-def false_certificates(n_runs: int, utilisation: float, excess: float) -> float:
-    """Share of runs of 3 blocks certified although P99 is excess times the bound.
-
-    The bound takes requests as independent, and waits in a queue are not: long ones come together.
-    """
-    rng = np.random.default_rng(2)
-    many = [block(rng, utilisation, 0.0)[1][0] for _ in range(N_TRUTH)]
-    bound_s = float(np.quantile(np.concatenate(many), 0.99)) / excess
-    wrong = 0
+    counts = {metric: dict.fromkeys(Verdict, 0) for metric in FIGURES}
     for _ in range(n_runs):
-        latency_s = np.concatenate([block(rng, utilisation, 0.0)[1][0] for _ in range(3)])
-        wrong += certified(len(latency_s), int((latency_s > bound_s).sum()), 99)
-    return wrong / n_runs
+        found = intervals(rounds(rng, setting, n_rounds, ratio))
+        for metric in FIGURES:
+            interval = found[metric]
+            held[metric] += interval.low <= ratio <= interval.high
+            verdict = decide(metric, ratio, interval, n_rounds, MARGIN, MARGIN)
+            counts[metric][verdict] += 1
+    return {
+        metric: Verdicts(held[metric] / n_runs, {v: n / n_runs for v, n in counts[metric].items()})
+        for metric in FIGURES
+    }
+
+
+def _certificates_table(n_runs: int) -> None:
+    print("certified although P99 is exactly the bound (at most 5.0% is right)")
+    print("law    load  requests  from    1 slice  4 slices  12 slices  by then, looking each time")
+    for name, law in LAWS.items():
+        for utilisation in (0.5, 0.8, 0.9, 0.95):
+            for steady_s in (2.5, 8.0):
+                n = int(steady_s * utilisation / SERVICE_S)
+                for settle_s in (None, SETTLE_S):
+                    found = certificates(law, utilisation, n, 12, n_runs, settle_s=settle_s)
+                    shares = "  ".join(f"{found.at[k]:8.1%}" for k in (0, 3, 11))
+                    begun = "steady" if settle_s is None else "empty"
+                    print(
+                        f"{name}  {utilisation:4.0%}  {n:8}  {begun}  {shares}  {found.by[-1]:.1%}",
+                        flush=True,
+                    )
+    print("certified where P99 is half of the bound, by slices of 750 requests, looking each time")
+    for name, law in LAWS.items():
+        for utilisation in (0.3, 0.5, 0.6, 0.7, 0.8):
+            by = certificates(law, utilisation, 750, 12, n_runs, margin=2.0).by
+            print(f"{name}  {utilisation:4.0%}  " + "  ".join(f"{share:4.0%}" for share in by))
+
+
+def _verdicts_table(n_runs: int) -> None:
+    print("verdicts: interval holds the ratio / called different / no material difference")
+    print("rounds  rate  drift  ratio  " + "  ".join(f"{metric:>16}" for metric in FIGURES))
+    for n_rounds in (4, 6, 8, 15):
+        for rate_rps, drift in ((75.0, 0.02), (75.0, 0.05), (120.0, 0.05), (150.0, 0.1)):
+            setting = Setting(rate_rps=rate_rps, machine=Machine(drift=drift))
+            for ratio in (1.0, 1.25):
+                found = verdicts(setting, n_rounds, n_runs, ratio)
+                shares = "  ".join(
+                    f"{v.held:4.0%} {v.different:5.1%} {v.shares[SAME]:5.1%}"
+                    for v in found.values()
+                )
+                print(
+                    f"{n_rounds:6}  {rate_rps:4g}  {drift:5.0%}  {ratio:5g}  {shares}", flush=True
+                )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=200)
+    parser.add_argument("--runs", type=int, default=300)
     n_runs = parser.parse_args().runs
-    print(f"simulated, {n_runs} runs a line, blocks of {STEADY_S:g} s")
-    print("blocks  utilisation  between  " + "  ".join(FIGURES))
-    for n_blocks in (3, 5):
-        for utilisation in (0.5, 0.8):
-            for between in (0.0, 0.05):
-                held = coverage(n_runs, n_blocks, utilisation, between)
-                shares = "  ".join(f"{share:{len(m)}.1%}" for m, share in held.items())
-                print(f"{n_blocks:6}  {utilisation:11.0%}  {between:7.0%}  {shares}", flush=True)
-    print("certified although P99 is so many times the bound:")
-    print("utilisation  " + "  ".join(f"{excess:5.2f}" for excess in EXCESSES))
-    for utilisation in (0.3, 0.5, 0.8):
-        wrong = [false_certificates(3 * n_runs, utilisation, excess) for excess in EXCESSES]
-        print(f"{utilisation:11.0%}  " + "  ".join(f"{share:5.1%}" for share in wrong), flush=True)
+    print(f"simulated, {n_runs} runs a line")
+    _certificates_table(n_runs)
+    _verdicts_table(n_runs)
 
 
 if __name__ == "__main__":

@@ -3,50 +3,30 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from analysis.read.run import Trial
 from analysis.steady.row_checks import Rows, inspect
 from analysis.steady.usage import Usage, take_usage
-from loadtests.records.percentiles import FloatArray
-from loadtests.records.running_totals import growth
 from loadtests.records.steady_state import SteadyState, is_success, steady_state
 from loadtests.records.trials import CLIENT_LIMIT
 
 UNANSWERED = ("timeout", "connection", CLIENT_LIMIT)
 """Statuses of requests that the server may have answered although the client saw no reply."""
 
-SLICE_S = 0.5
-MAX_SLICES = 60
-"""The steady state is cut into slices of half a second, or longer ones where it is long: queues
-remember, so that neighbouring requests are no independent draws, but such slices nearly are."""
-
 
 @dataclass(frozen=True)
 class Sample(SteadyState):
     """One trial's steady state beside what its server used and counted.
 
-    server_cpu_s holds CPU seconds by slice (None: not measured). counters holds differences over
-    the whole trial, as do n_ok_in_trial, n_unanswered_in_trial and n_client_limit_in_trial, which
-    are the client's side of them.
+    counters holds differences over the whole trial, as do n_ok_in_trial, n_unanswered_in_trial and
+    n_client_limit_in_trial, which are the client's side of them.
     """
 
-    server_cpu_s: FloatArray | None
     usage: Usage
     rows: Rows
     counters: dict[str, int | None]
     n_ok_in_trial: int
     n_unanswered_in_trial: int
     n_client_limit_in_trial: int = 0
-
-    @property
-    def n_slices(self) -> int:
-        return slices(self.window_s)
-
-
-def slices(window_s: float) -> int:
-    """Number of slices that a window is cut into."""
-    return int(min(max(window_s // SLICE_S, 1), MAX_SLICES))
 
 
 def take_sample(trial: Trial) -> Sample:
@@ -56,10 +36,8 @@ def take_sample(trial: Trial) -> Sample:
         raise ValueError(f"{trial.record.trial_id} did not complete: it has no steady state.")
     start_s, end_s = phases.warmup_s, phases.warmup_s + phases.steady_s
     requests, telemetry = trial.requests, trial.telemetry
-    edges_s = np.linspace(start_s, end_s, slices(phases.steady_s) + 1)
     return Sample(
         **vars(steady_state(requests, phases)),
-        server_cpu_s=growth(telemetry, "server_cpu_s", edges_s),
         usage=take_usage(telemetry, trial.record.cores, start_s, end_s),
         rows=inspect(requests, start_s, end_s),
         counters=_differences(trial),

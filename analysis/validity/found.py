@@ -32,7 +32,7 @@ class Found(StrEnum):
     CEILING = "ceiling"
     NO_CEILING = "no_ceiling"
     SUCCESSES_NEEDED = "successes_needed"
-    REPEATS = "repeats"
+    SLICES = "slices"
     P99_SPREAD = "p99_spread"
     NOT_A_MODEL = "not_a_model"
     CLOSED_LOOP = "closed_loop"

@@ -3,6 +3,7 @@ percentile needs before it is stated."""
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import betaincinv
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -37,6 +38,24 @@ def percentile_ms(values_s: FloatArray, percentile: float) -> float | None:
     if len(values_s) < least_successes(percentile):
         return None
     return in_ms(nearest_rank(values_s, percentile))
+
+
+def interval_ms(
+    values_s: FloatArray, percentile: float, design_effect: float
+) -> tuple[float | None, float | None]:
+    """The 95 % interval of a percentile in ms, by order statistics: the values at the shares that
+    an exact binomial interval (Clopper-Pearson) allows. design_effect values count as one. None: so
+    few values that this end is open."""
+    n, share = len(values_s), percentile / 100
+    n_independent = n / design_effect
+    n_within = n_independent * share
+    low = float(betaincinv(n_within, n_independent - n_within + 1, 0.025))
+    high = float(betaincinv(n_within + 1, n_independent - n_within, 0.975))
+    known_low, known_high = low * n >= 1, high * n <= n - 1
+    return (
+        in_ms(nearest_rank(values_s, 100 * low)) if known_low else None,
+        in_ms(nearest_rank(values_s, 100 * high)) if known_high else None,
+    )
 
 
 def in_ms(value_s: float | None) -> float | None:

@@ -120,7 +120,7 @@ def build_searched_run(folder: Path) -> Path:
         [contender.name for contender in contenders],
         rates_rps=[100.0, 400.0],
         repeats=3,
-        steady_s=8.0,
+        steady_s=24.0,
         aa_test=first.name,
         more_slos=[{"percentile": 95, "latency_ms": 30, "max_error_ratio": 0.001}],
     )

@@ -43,7 +43,7 @@ GPU_CONTENDERS = (
     ),
     SyntheticContender(
         "fastapi-tuned",
-        0.0022,
+        0.0018,
         server="fastapi_service",
         engine="torch",
         options=FP16,
@@ -71,7 +71,7 @@ GPU_CONTENDERS = (
     ),
     SyntheticContender(
         "triton-x2",
-        0.0003,
+        0.00028,
         protocol="kserve-grpc",
         mean_batch=14,
         components=7,
@@ -143,7 +143,8 @@ def build_gpu_run(folder: Path) -> Path:
         folder,
         [contender.name for contender in GPU_CONTENDERS],
         rates_rps=[100.0, 400.0, 1600.0, 3200.0],
-        steady_s=3.5,
+        steady_s=6.5,
+        repeats=3,
         cores={"server": list(range(8)), "load": [8, 9]},
     )
     run.manifest["machine"]["gpu"] = {"name": "Synthetic GPU", "driver": "0.0"}

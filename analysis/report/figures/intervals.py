@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
 from analysis.capacity.certified import Capacity
-from analysis.compare.bootstrap import Metric
+from analysis.compare.intervals import Metric
 from analysis.compare.ratios import Comparison
 from analysis.compare.verdicts import Ratio
 from analysis.report.figures.style import MUTED, PAGE, SETTINGS, look

@@ -6,7 +6,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.compare.bootstrap import Metric
+from analysis.compare.intervals import Metric
 from analysis.compare.ratios import Step
 from analysis.compare.verdicts import Verdict
 from analysis.report.figures.intervals import beside, name_rows, stack

@@ -26,7 +26,7 @@ import pandas as pd
 from IPython.display import SVG, Markdown, display
 
 from analysis.claims.catalogue import BY_ID
-from analysis.compare.bootstrap import Metric
+from analysis.compare.intervals import Metric
 from analysis.read.run import load_run
 from analysis.report.figures.catalogue import figures
 from analysis.report.summary import summarise

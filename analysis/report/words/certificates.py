@@ -115,7 +115,7 @@ _SENTENCES: Mapping[Found, str] = {
     Found.CEILING: "ceiling {measured} rps for {text}",
     Found.NO_CEILING: "no calibration for {text}",
     Found.SUCCESSES_NEEDED: "{measured:count} successes, P{percentile:g} needs {bound:count}",
-    Found.REPEATS: "{measured:count} of {bound:count} repeats",
+    Found.SLICES: "{measured:count} slices, at least {bound:count} needed",
     Found.P99_SPREAD: "P99 of {text} in the A/A test differs by {measured:percent}, bound "
     "{bound:set percent}",
     Found.NOT_A_MODEL: "a calibration server runs no model",

@@ -4,7 +4,7 @@ it is confirmed and when to look again."""
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from analysis.compare.bootstrap import Metric
+from analysis.compare.intervals import Metric
 from analysis.compare.ratios import Comparison
 from analysis.compare.verdicts import Verdict
 from analysis.decide.at_rate import Decision, Needs

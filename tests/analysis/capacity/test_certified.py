@@ -19,9 +19,9 @@ SLO = Slo(percentile=99, latency_ms=100, max_error_ratio=0.001)
 
 
 def trial(rate_rps, n_over, n=1000, n_failed=0, saturated=False, **invalid):
-    """A judged trial of n requests of which n_over took 200 ms and the others 10 ms."""
+    """A judged slice of n requests of which n_over, evenly spread, took 200 ms, the others 10."""
     latency_s = np.full(n - n_failed, 0.01)
-    latency_s[:n_over] = 0.2
+    latency_s[np.linspace(0, len(latency_s) - 1, n_over).astype(int)] = 0.2
     result = SimpleNamespace(
         trial_id=f"t{rate_rps:g}",
         rate_rps=rate_rps,
@@ -45,10 +45,9 @@ def judged(*trials) -> list[Judgement]:
     return [rate.judgement for rate in capacity("a", SLO, trials).rates]
 
 
-def test_four_overruns_of_a_thousand_certify_p99_and_five_do_not():
-    # P(at most 4 of 1,000 | 1 %) = 0.029, P(at most 5) = 0.066.
-    assert judged(trial(100, 4)) == [Judgement.CERTIFIED]
-    assert judged(trial(100, 5)) == [Judgement.MET]
+def test_few_overruns_certify_p99_and_more_do_not():
+    assert judged(trial(100, 5, n=2000)) == [Judgement.CERTIFIED]
+    assert judged(trial(100, 15, n=2000)) == [Judgement.MET]
 
 
 def test_more_than_one_percent_over_is_not_met():
@@ -70,12 +69,12 @@ def test_a_window_that_missed_at_a_lower_rate_is_evidence_at_a_higher_one():
 
 
 def test_trials_of_one_rate_are_judged_together():
-    assert judged(trial(100, 5), trial(100, 3)) == [Judgement.CERTIFIED]  # 8 of 2,000
+    assert judged(trial(100, 5), trial(100, 3)) == [Judgement.CERTIFIED]  # 8 where 20 are expected
 
 
 def test_few_requests_decide_nothing_unless_the_bound_does():
-    assert judged(trial(100, 0, n=298)) == [Judgement.MET]
-    assert judged(trial(100, 0, n=299)) == [Judgement.CERTIFIED]
+    assert judged(trial(100, 0, n=580)) == [Judgement.MET]
+    assert judged(trial(100, 0, n=581)) == [Judgement.CERTIFIED]
     assert judged(trial(100, 3, n=150), trial(100, 2, n=150)) == [Judgement.UNDECIDED]
     assert judged(trial(100, 25, n=150), trial(100, 25, n=150)) == [Judgement.NOT_MET]
 
@@ -110,7 +109,7 @@ def test_a_trial_that_drifted_must_agree_with_the_others_of_its_rate():
 
 
 def test_the_capacity_is_the_highest_certified_rate_and_its_interval_ends_where_it_is_missed():
-    found = capacity("a", SLO, [trial(50, 0), trial(100, 2), trial(119, 7), trial(142, 600)])
+    found = capacity("a", SLO, [trial(50, 0), trial(100, 0), trial(119, 7), trial(142, 600)])
     assert (found.certified_rps, found.met_rps, found.not_met_rps) == (100, 119, 142)
     assert (found.n_requests, found.trial_ids) == (1000, ["t100"])
     assert found.status is CapacityStatus.MET_ABOVE
@@ -158,7 +157,7 @@ def test_how_well_a_capacity_is_known_follows_from_its_rates(trials, status):
     ],
 )
 def test_a_capacity_judges_every_rate(rate_rps, judgement):
-    found = capacity("a", SLO, [trial(100, 2), trial(119, 7), trial(142, 600)])
+    found = capacity("a", SLO, [trial(100, 0), trial(119, 7), trial(142, 600)])
     assert found.judged(rate_rps) is judgement
 
 
@@ -178,7 +177,7 @@ def test_missed_is_the_other_side_of_certified():
 
 def test_several_objectives_are_judged_from_the_same_trials(new_run, contender):
     strict = {"percentile": 50, "latency_ms": 3.5, "max_error_ratio": 0.001}
-    run = new_run(["a"], rates_rps=[50.0, 400.0], steady_s=12.0, more_slos=[strict])
+    run = new_run(["a"], rates_rps=[50.0, 400.0], steady_s=40.0, more_slos=[strict])
     run.calibrate("null-http", "http-json", 4000)
     run.simulate([contender("a", 0.002)], purpose="search")
     main, other = summarise(load_run(run.folder)).capacities

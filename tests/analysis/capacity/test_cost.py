@@ -39,7 +39,7 @@ def test_what_has_no_certified_capacity_has_no_cost(searched_summary):
 
 
 def test_a_price_given_by_hand_takes_the_place_of_the_experiment_s(new_run, contender):
-    run = new_run(["a"], rates_rps=[100.0])
+    run = new_run(["a"], rates_rps=[100.0], steady_s=24.0)
     run.manifest["experiment"]["price"] = {"server_per_hour": 1, "currency": "EUR", "source": "x"}
     run.save()
     run.simulate([contender("a", 0.001)])

@@ -3,22 +3,21 @@ import pytest
 from analysis.capacity.load_points import SloVerdict
 from analysis.read.run import load_run
 from analysis.report.summary import Summary, summarise
-from analysis.validity.reasons import Reason
 
 
 @pytest.fixture
 def summarised(new_run, contender):
     """Contender a at 100 rps, one trial for each purpose and repeat named."""
 
-    def build(*trials: tuple[str, int], repeats: int = 2, **changes) -> Summary:
-        run = new_run(["a"], rates_rps=[100.0], repeats=repeats, steady_s=12.0, **changes)
+    def build(*trials: tuple[str, int], own: float = 120.0, steady_s: float = 12.0) -> Summary:
+        run = new_run(["a"], rates_rps=[100.0], repeats=2, steady_s=steady_s)
         run.calibrate("null-http", "http-json", 4000)
         run.simulate([contender("a", 0.003)])
         for folder in (run.folder / "trials").glob("a-*"):
             if ("measurement", int(folder.name[-1])) not in trials:
                 folder.rename(folder.with_name(f".{folder.name}"))
         if ("search", 0) in trials:
-            run.manifest["experiment"]["load"]["rates_rps"] = [120.0]
+            run.manifest["experiment"]["load"]["rates_rps"] = [own]
             run.manifest["experiment"]["repeats"] = 1
             run.simulate([contender("a", 0.003)], purpose="search")
             run.manifest["experiment"]["load"]["rates_rps"] = [100.0]
@@ -35,16 +34,31 @@ def test_a_rate_that_only_the_search_probed_is_a_point_that_was_not_planned(summ
     assert probed.slo_verdict is SloVerdict.MET
 
 
-def test_a_missing_repeat_decides_nothing(summarised):
-    (point,) = summarised(("measurement", 1)).points
-    assert point.reasons == {Reason.NOT_MEASURED}
+def test_slices_at_common_rates_and_at_rates_of_their_own_are_merged(summarised):
+    (point,) = summarised(("measurement", 1), ("measurement", 2), ("search", 0), own=100.0).points
+    assert sorted(point.trial_ids) == ["a-100rps-1", "a-100rps-2", "search-a-100rps-1"]
+    assert point.metrics.window_s == 36.0
 
 
-def test_a_repeat_that_the_time_budget_dropped_is_not_missing(summarised):
-    entry = {"purpose": "measurement", "repeat": 2, "contender": None, "detail": "no time left"}
-    (point,) = summarised(("measurement", 1), dropped=[entry]).points
-    assert point.reasons == set()
-    assert point.slo_verdict is SloVerdict.MET
+def test_a_stated_p99_has_an_interval_that_holds_it(summarised):
+    (point,) = summarised(("measurement", 1), ("measurement", 2)).points
+    assert point.p99_low_ms < point.metrics.latency_p99_ms < point.p99_high_ms
+
+
+def test_a_p99_that_is_not_stated_has_no_interval(summarised):
+    (point,) = summarised(("measurement", 1), steady_s=6.0).points
+    assert point.metrics.latency_p99_ms is None
+    assert (point.p99_low_ms, point.p99_high_ms) == (None, None)
+
+
+def test_whether_errors_are_confirmed_is_said_apart(summarised):
+    (few,) = summarised(("measurement", 1), ("measurement", 2), steady_s=12.0).points
+    assert (few.certified, few.errors_confirmed) == (True, False)
+
+
+def test_a_bound_on_errors_is_confirmed_by_many_requests(summarised):
+    (many,) = summarised(("measurement", 1), ("measurement", 2), steady_s=32.0).points
+    assert (many.certified, many.errors_confirmed) == (True, True)
 
 
 def test_a_point_says_the_latency_of_each_length_of_text(summarised):

@@ -1,7 +1,7 @@
 import pytest
 
 from analysis.compare.aa_test import noise_checks, spread
-from analysis.compare.bootstrap import Metric
+from analysis.compare.intervals import Metric
 from analysis.compare.verdicts import Verdict
 from analysis.read.run import load_run
 from analysis.report.render import render_decision, render_report
@@ -52,11 +52,20 @@ def test_a_difference_below_the_noise_floor_is_not_claimed(summarised):
     assert (quiet.margin, quiet.verdict) == (0.05, Verdict.BETTER)
 
 
-def test_the_same_difference_below_the_noise_floor_is_none(summarised):
+def test_the_same_difference_below_the_noise_floor_is_left_open(summarised):
     noisy = summarised(copy_service_s=0.0036, other_service_s=0.0027)
     ratio = noisy.comparison[0].of(Metric.CPU)
     assert ratio.margin == pytest.approx(0.2, abs=0.01)
-    assert ratio.verdict is Verdict.NO_MATERIAL_DIFFERENCE
+    assert ratio.verdict is Verdict.NOT_ENOUGH_EVIDENCE
+
+
+def test_a_spread_that_may_be_chance_raises_no_margin(summarised):
+    floor = summarised(copy_service_s=0.0036).noise_floor
+    (level,) = floor.levels
+    open_ended = [ratio.model_copy(update={"low": 0.9}) for ratio in level.ratios]
+    unsure = floor.model_copy(update={"levels": [level.model_copy(update={"ratios": open_ended})]})
+    assert floor.margins("100rps", 0.05)[Metric.CPU] > 0.15
+    assert unsure.margins("100rps", 0.05)[Metric.CPU] == 0.05
 
 
 def test_without_a_aa_copy_nothing_is_known_of_noise(summarised):
@@ -89,7 +98,9 @@ def test_a_p99_that_is_not_known_twice_leaves_machine_noise_unjudged(summarised)
     floor = summary.noise_floor
     level = floor.levels[0]
     ratios = [
-        ratio.model_copy(update={"ratio": None}) if ratio.metric is Metric.P99 else ratio
+        ratio.model_copy(update={"ratio": None, "low": None, "high": None})
+        if ratio.metric is Metric.P99
+        else ratio
         for ratio in level.ratios
     ]
     unknown = floor.model_copy(update={"levels": [level.model_copy(update={"ratios": ratios})]})

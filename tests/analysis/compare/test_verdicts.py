@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from analysis.compare.bootstrap import Interval, Metric
+from analysis.compare.intervals import Interval, Metric
 from analysis.compare.verdicts import Verdict, decide
 from analysis.read.run import load_run
 from analysis.report.summary import summarise
@@ -20,22 +20,29 @@ from analysis.report.summary import summarise
     ],
 )
 def test_the_whole_interval_must_lie_beyond_the_margin_or_within_it(low, high, verdict):
-    assert decide(Metric.P99, 1.0, Interval(low, high), n_blocks=3, margin=0.05) is verdict
+    assert decide(Metric.P99, 1.0, Interval(low, high), 3, margin=0.05, least=0.05) is verdict
 
 
 def test_more_throughput_is_better():
-    assert decide(Metric.THROUGHPUT, 2.0, Interval(1.8, 2.2), 3, 0.05) is Verdict.BETTER
-    assert decide(Metric.THROUGHPUT, 0.5, Interval(0.4, 0.6), 3, 0.05) is Verdict.WORSE
+    assert decide(Metric.THROUGHPUT, 2.0, Interval(1.8, 2.2), 3, 0.05, 0.05) is Verdict.BETTER
+    assert decide(Metric.THROUGHPUT, 0.5, Interval(0.4, 0.6), 3, 0.05, 0.05) is Verdict.WORSE
 
 
-def test_fewer_than_three_blocks_decide_nothing():
-    assert decide(Metric.P99, 0.1, Interval(0.09, 0.11), 2, 0.05) is Verdict.NOT_ENOUGH_EVIDENCE
-    assert decide(Metric.P99, 0.1, Interval(0.09, 0.11), 3, 0.05) is Verdict.BETTER
+def test_fewer_than_three_rounds_decide_nothing():
+    sure = Interval(0.09, 0.11)
+    assert decide(Metric.P99, 0.1, sure, 2, 0.05, 0.05) is Verdict.NOT_ENOUGH_EVIDENCE
+    assert decide(Metric.P99, 0.1, sure, 3, 0.05, 0.05) is Verdict.BETTER
 
 
 def test_a_larger_noise_floor_takes_a_verdict_back():
-    assert decide(Metric.P99, 0.85, Interval(0.8, 0.9), 3, 0.05) is Verdict.BETTER
-    assert decide(Metric.P99, 0.85, Interval(0.8, 0.9), 3, 0.30) is Verdict.NO_MATERIAL_DIFFERENCE
+    quicker = Interval(0.8, 0.9)
+    assert decide(Metric.P99, 0.85, quicker, 3, 0.05, 0.05) is Verdict.BETTER
+    assert decide(Metric.P99, 0.85, quicker, 3, 0.30, 0.05) is Verdict.NOT_ENOUGH_EVIDENCE
+
+
+def test_a_larger_noise_floor_leaves_what_is_equal_equal():
+    equal = Interval(0.98, 1.02)
+    assert decide(Metric.CPU, 1.0, equal, 3, 0.30, 0.05) is Verdict.NO_MATERIAL_DIFFERENCE
 
 
 @pytest.fixture
@@ -73,7 +80,7 @@ def test_too_many_invalid_repeats_leave_no_verdict(compared):
     assert {r.verdict for r in found.ratios} == {Verdict.NOT_ENOUGH_EVIDENCE}
 
 
-def test_probes_of_the_search_are_no_blocks(new_run, contender):
+def test_slices_at_rates_of_their_own_are_no_pairs(new_run, contender):
     run = new_run(["a", "b"], rates_rps=[100.0], repeats=3, steady_s=12.0)
     run.simulate([contender("a", 0.006), contender("b", 0.003)], purpose="search")
     assert summarise(load_run(run.folder)).comparison == []

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from analysis.compare.bootstrap import Metric
+from analysis.compare.intervals import Metric
 from analysis.report.figures.catalogue import DRAWN, figures
 from analysis.report.figures.coordinated_omission import omission_figure
 from analysis.report.figures.engines import engine_figure

@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from analysis.compare.bootstrap import Metric
+from analysis.compare.intervals import Metric
 from analysis.report.readme import BEGIN, END, numbers, with_numbers
 from analysis.report.words.codes import said
 from analysis.report.words.decision import objective

@@ -4,7 +4,7 @@ import pytest
 from rich.console import Console
 
 from analysis.capacity.cost import price_given
-from analysis.compare.bootstrap import Metric
+from analysis.compare.intervals import Metric
 from analysis.decide.asked import Asked
 from analysis.read.run import load_run
 from analysis.report.interim import interim_of, read_interim

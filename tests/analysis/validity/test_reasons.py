@@ -165,19 +165,17 @@ def test_a_contender_that_failed_to_start_is_out_with_its_reason(new_run, conten
     assert failed.findings[0].text == "port 8000 is taken"
 
 
-def test_a_missing_repeat_decides_nothing(new_run, contender, make_rows):
-    run = new_run(["one"], rates_rps=[100.0], steady_s=12.0, repeats=2)
+def test_a_level_that_was_not_measured_decides_nothing(new_run, contender, make_rows):
+    run = new_run(["one"], rates_rps=[100.0, 200.0], steady_s=12.0)
     run.calibrate("null-http", "http-json", 4000)
     rows = make_rows(SCHEDULED_S, SCHEDULED_S, SCHEDULED_S + 0.002)
     run.add(contender("one", 0.002), rows, AT_100, repeat=1)
-    found = summarise(load_run(run.folder)).points[0]
+    found = summarise(load_run(run.folder)).points[1]
     assert found.reasons == {Reason.NOT_MEASURED}
     assert found.slo_verdict is SloVerdict.UNDECIDED
 
 
-def test_one_invalid_repeat_is_left_out_of_the_figures_and_decides_nothing(
-    new_run, contender, make_rows
-):
+def test_one_invalid_slice_is_left_out_and_the_others_decide(new_run, contender, make_rows):
     run = new_run(["one"], rates_rps=[100.0], steady_s=12.0, repeats=2)
     run.calibrate("null-http", "http-json", 4000)
     server = contender("one", 0.002)
@@ -185,7 +183,10 @@ def test_one_invalid_repeat_is_left_out_of_the_figures_and_decides_nothing(
     late = make_rows(SCHEDULED_S, SCHEDULED_S + 0.02, SCHEDULED_S + 0.022)
     run.add(replace(server), late, AT_100, repeat=2)
     found = summarise(load_run(run.folder)).points[0]
-    assert found.slo_verdict is SloVerdict.UNDECIDED
+    assert found.usable
+    assert found.slo_verdict is SloVerdict.MET
+    assert (found.trial_ids, found.n_unused) == (["one-100rps-1"], 1)
+    assert Reason.SEND_LAG not in found.reasons
     assert found.metrics.n_ok == 1200
     assert found.metrics.latency_max_ms == pytest.approx(2.0)
 

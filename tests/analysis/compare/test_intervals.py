@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+from scipy import stats
+
+from analysis.compare.intervals import Metric, intervals, slice_figures, t_interval
+from analysis.selfcheck.coverage import steady_state_of
+
+
+def figures(seed: int, factor: float = 1.0, cpu_per_s: float | None = 0.2):
+    """One slice of 200 requests in 2 s, latencies around 10 ms."""
+    latency_s = factor * 0.01 * np.random.default_rng(seed).lognormal(0, 0.4, 200)
+    return slice_figures(steady_state_of(latency_s, np.linspace(0, 2, 200), 2.0), cpu_per_s)
+
+
+def test_a_slice_has_a_figure_of_each_kind():
+    found = figures(1)
+    assert found[Metric.THROUGHPUT] == 100
+    assert found[Metric.CPU] == pytest.approx(0.2 / 100)
+    assert found[Metric.P50] < found[Metric.MEAN] < found[Metric.P99]
+
+
+def test_the_interval_is_that_of_student_on_the_logarithms():
+    logs = np.log([1.1, 1.3, 1.2, 1.25])
+    low, high = stats.t.interval(0.95, 3, logs.mean(), stats.sem(logs))
+    found = t_interval(logs)
+    assert (np.log(found.low), np.log(found.high)) == (pytest.approx(low), pytest.approx(high))
+
+
+def test_a_contender_twice_as_slow_in_every_round_has_the_ratio_two_and_no_width():
+    pairs = [(figures(seed), figures(seed, 2.0, 0.6)) for seed in range(3)]
+    found = intervals(pairs)
+    for metric in (Metric.P99, Metric.P50, Metric.MEAN):
+        assert (found[metric].low, found[metric].high) == (pytest.approx(2), pytest.approx(2))
+    assert found[Metric.CPU].low == pytest.approx(3)
+    assert found[Metric.THROUGHPUT].low == pytest.approx(1)
+
+
+def test_rounds_that_disagree_widen_the_interval():
+    agree = [(figures(seed), figures(seed + 10)) for seed in range(4)]
+    factors = (0.6, 0.8, 1.25, 1.6)
+    differ = [(figures(seed), figures(seed + 10, factors[seed])) for seed in range(4)]
+    narrow, wide = (intervals(pairs)[Metric.P50] for pairs in (agree, differ))
+    assert wide.low < narrow.low < 1 < narrow.high < wide.high
+
+
+def test_one_round_has_no_interval():
+    assert intervals([(figures(1), figures(2))]) == {}
+
+
+def test_a_figure_that_is_not_known_in_every_round_has_no_interval():
+    pairs = [(figures(1), figures(2)), (figures(3), figures(4, cpu_per_s=None))]
+    assert Metric.CPU not in intervals(pairs)
+    assert Metric.P99 in intervals(pairs)
+
+
+def test_a_round_in_which_nothing_succeeded_leaves_latency_without_an_interval():
+    nothing = slice_figures(steady_state_of(np.zeros(0), np.zeros(0), 2.0), 0.2)
+    assert intervals([(figures(1), figures(2)), (figures(3), nothing)]) == {}
