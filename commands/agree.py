@@ -11,19 +11,14 @@ from commands.common import console, say
 def agree(
     run_dirs: Annotated[
         list[Path],
-        typer.Argument(metavar="RUN RUN [RUN...]", help="Folders of two finished runs or more."),
+        typer.Argument(metavar="RUN", help="Folders of two finished runs or more."),
     ],
     out: Annotated[Path | None, typer.Option(help="Markdown file to write the tables to.")] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON in place of the tables.")
     ] = False,
 ) -> None:
-    """Say whether runs agree: exit code 1 where two verdicts exclude each other.
-
-    Of every step of the ablation, every comparison with the reference and every capacity ratio
-    that two runs have in common: each run's verdict, and whether they agree, contradict or leave it
-    open.
-    """
+    """Say whether runs agree; exit code 1 where two of their verdicts exclude each other."""
     from analysis.agreement.agree import agreement
     from analysis.agreement.findings import read_findings
     from analysis.agreement.page import agreement_table, markdown

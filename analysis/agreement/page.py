@@ -13,7 +13,7 @@ from analysis.report.words.numbers import NONE, interval, level, times
 from loadtests.records.markdown import inline, table
 
 WITHIN = (
-    "Both ratios scatter: where nothing differs, about 5 of 6 lie within the other run's 95 % "
+    "Both ratios scatter: where nothing differs, about 5 of 6 lie within another run's 95 % "
     "interval."
 )
 _STYLES = {Outcome.CONTRADICT: "bold red", Outcome.OPEN: "yellow", Outcome.AGREE: "green"}
@@ -22,24 +22,22 @@ _RUN_HEAD = ("", "run", "made", "commit", "contenders were up", "machine")
 
 def agreement_table(found: Agreement) -> RenderableType:
     """The runs, the A/A pair of each, every row with contradictions first, and a count."""
-    runs = Table(*_RUN_HEAD, title="Runs", title_justify="left")
-    for i, run in enumerate(found.runs, start=1):
-        runs.add_row(str(i), *_described(run))
+    runs = [Text(f"{i}  {', '.join(_described(run))}") for i, run in _numbered(found)]
     noise = Table(*_aa_head(), title="A/A: a contender against itself", title_justify="left")
-    for cells in _aa_rows(found):
+    for cells in _aa_rows(found, "\n"):
         noise.add_row(*cells)
-    columns = (Column("later over earlier"), "figure", Column("runs", no_wrap=True))
+    columns = ("later over earlier", Column("runs", no_wrap=True))
     rows = Table(*columns, *_numbers(found), title="Findings", title_justify="left")
     for row in found.rows:
         outcome = Text(row.outcome, style=_STYLES[row.outcome])
-        rows.add_row(_pair(row), _figure(row), outcome, *(_cell(each, "\n") for each in row.found))
-    notes = [Text(each) for each in (*_machines(found), *summed_up(found))]
-    return Group(runs, noise, rows, *notes)
+        cells = [_cell(each, "\n") for each in row.found]
+        rows.add_row(f"{_pair(row)}\n{_figure(row)}", outcome, *cells)
+    return Group(*runs, *map(Text, _machines(found)), noise, rows, *map(Text, summed_up(found)))
 
 
 def markdown(found: Agreement) -> str:
     """The same as a page."""
-    runs = [(str(i), *map(inline, _described(run))) for i, run in enumerate(found.runs, start=1)]
+    runs = [(i, *map(inline, _described(run))) for i, run in _numbered(found)]
     rows = [
         (_pair(row), _figure(row), row.outcome, *(_cell(each, ": ") for each in row.found))
         for row in found.rows
@@ -49,7 +47,7 @@ def markdown(found: Agreement) -> str:
         *("# Do these runs agree?", "", *summed_up(found), ""),
         *(table(_RUN_HEAD, runs), ""),
         *(line for each in _machines(found) for line in (each, "")),
-        *("## A/A: a contender against itself", "", table(_aa_head(), _aa_rows(found)), ""),
+        *("## A/A: a contender against itself", "", table(_aa_head(), _aa_rows(found, ": ")), ""),
         *("## Findings", "", table(head, rows)),
     ]
     return "\n".join(lines) + "\n"
@@ -72,8 +70,8 @@ def summed_up(found: Agreement) -> list[str]:
     named = f" Outside: {'; '.join(outside)}." if outside else ""
     return [
         rows,
-        f"{found.n_within} of {found.n_ratios} capacity ratios lie within the interval of another "
-        f"run.{named} {WITHIN}",
+        f"{found.n_within} of {found.n_ratios} times a run's capacity ratio lies within the "
+        f"interval of another run.{named} {WITHIN}",
     ]
 
 
@@ -86,8 +84,12 @@ def _machines(found: Agreement) -> list[str]:
     ]
 
 
+def _numbered(found: Agreement) -> list[tuple[str, RunShown]]:
+    return [(str(i), run) for i, run in enumerate(found.runs, start=1)]
+
+
 def _numbers(found: Agreement) -> list[str]:
-    return [str(i) for i in range(1, len(found.runs) + 1)]
+    return [i for i, _ in _numbered(found)]
 
 
 def _described(run: RunShown) -> Sequence[str]:
@@ -115,22 +117,23 @@ def _cell(found: Found | None, between: str) -> str:
         return NONE
     if found.ratio is None:
         return said(found.verdict)
-    within = f"{times(found.ratio)} ({interval(found.low, found.high)})"
-    return f"{said(found.verdict)}{between}{within}"
+    bounds = interval(found.low, found.high)
+    within = "" if bounds == NONE else f" ({bounds})"
+    return f"{said(found.verdict)}{between}{times(found.ratio)}{within}"
 
 
 def _aa_head() -> Sequence[str]:
     return ("", "contender", "at", *(said(figure) for figure in AT_A_LEVEL))
 
 
-def _aa_rows(found: Agreement) -> list[Sequence[str]]:
+def _aa_rows(found: Agreement, between: str) -> list[Sequence[str]]:
     rows: list[Sequence[str]] = []
-    for i, run in enumerate(found.runs, start=1):
+    for i, run in _numbered(found):
         cells = [
-            (level(each.level), *(_cell(each.found.get(figure), ": ") for figure in AT_A_LEVEL))
+            (level(each.level), *(_cell(each.found.get(figure), between) for figure in AT_A_LEVEL))
             for each in run.aa_levels
         ]
         name = run.aa_contender or "not measured"
         nothing = (NONE,) * (1 + len(AT_A_LEVEL))
-        rows += [(str(i), name, *each) for each in cells or [nothing]]
+        rows += [(i, name, *each) for each in cells or [nothing]]
     return rows
