@@ -25,10 +25,6 @@ class ContenderFacts(Value):
         default=[],
         description="Their names; empty: recorded before they were named.",
     )
-    blocks_health: bool = Field(
-        default=False,
-        description="Whether its health endpoint does not answer while it computes.",
-    )
     form: str = Field(
         description="What the study started: all of it (embedded), the gateway alone, or nothing "
         "(external)."

@@ -16,11 +16,6 @@ class Grid:
     lowest: int
     highest: int
 
-    @property
-    def doubling(self) -> int:
-        """The number of steps that comes nearest to twice the rate."""
-        return max(1, round(math.log(2, self.resolution)))
-
     def rate_rps(self, index: int) -> float:
         """Rounded to three digits, which name the rate in ids, tables and figures."""
         if index == 0:
@@ -30,9 +25,6 @@ class Grid:
     def rates_rps(self) -> list[float]:
         """All of them, ascending."""
         return [self.rate_rps(index) for index in range(self.lowest, self.highest + 1)]
-
-    def indexes(self) -> dict[float, int]:
-        return {self.rate_rps(index): index for index in range(self.lowest, self.highest + 1)}
 
 
 def grid_of(spec: CapacitySpec, highest_valid_rps: float = math.inf) -> Grid:

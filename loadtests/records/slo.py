@@ -65,8 +65,8 @@ class SloOutcome:
     error_ratio: float
     n_over: int
     n_offered: int
-    n_over_half: int
-    blocks: tuple[Block, ...]
+    n_over_half: int = 0
+    blocks: tuple[Block, ...] = ()
 
     @property
     def n_failed(self) -> int:

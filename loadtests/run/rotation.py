@@ -146,9 +146,7 @@ class Rotation:
             self._up(group),
             number,
             {name: history.seen(name) for name in group},
-            certified=lambda o, slo: certified(
-                sum(x.n_offered for x in o), sum(x.n_over for x in o), slo.percentile
-            ),
+            certified=certified,
             n_server_cores=len(self._context.cores["server"]),
             highest_valid_rps={each: history.highest_valid_rps(each) for each in protocols},
         )
