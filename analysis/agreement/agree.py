@@ -121,12 +121,12 @@ def outcome(found: Sequence[Found | None]) -> Outcome:
 
 
 def within(run_ids: Sequence[str], found: Sequence[Found | None]) -> list[Within]:
-    """Every run's ratio against the interval of every other run that has one."""
+    """Every run's ratio against the interval of every other, where both have them."""
     known = [(run_id, each) for run_id, each in zip(run_ids, found, strict=True) if each]
     return [
-        Within(run_id=run_id, other_id=other_id, within=other.holds(own.ratio))
+        Within(run_id=run_id, other_id=other_id, within=other.low <= own.ratio <= other.high)
         for (run_id, own), (other_id, other) in permutations(known, 2)
-        if own.ratio is not None and (other.low, other.high) != (None, None)
+        if own.ratio is not None and other.low is not None and other.high is not None
     ]
 
 

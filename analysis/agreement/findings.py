@@ -1,6 +1,5 @@
 """What one run says of two contenders, whichever two they are."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,11 +8,12 @@ from typing import NamedTuple
 
 from pydantic import Field
 
-from analysis.capacity.certified import Capacity, ratio_of
+from analysis.capacity.certified import Capacity
 from analysis.compare.aa_test import NoiseFloor, margins
 from analysis.compare.ablation import Change
-from analysis.compare.intervals import Interval, Metric
-from analysis.compare.verdicts import MIN_ROUNDS, Ratio, Repeats, Verdict, decide
+from analysis.compare.intervals import Metric
+from analysis.compare.ratios import CapacityRatio, capacity_ratio
+from analysis.compare.verdicts import Ratio, Repeats, Verdict
 from analysis.read.contenders import ContenderFacts
 from analysis.read.run import load_run
 from analysis.read.value import Value
@@ -38,17 +38,13 @@ class Found(Value):
     """One contender over another in one figure, as one run has it."""
 
     ratio: float | None = Field(description="The later contender over the earlier; null: unknown.")
-    low: float | None = Field(description="Lower end of its 95 % interval; null: open.")
-    high: float | None = Field(description="Upper end; null: open.")
+    low: float | None = Field(description="Lower end of its 95 % interval; null: no interval.")
+    high: float | None = Field(description="Upper end; null: no interval.")
     verdict: Verdict = Field(description="What this run claims of it.")
 
     @property
     def reached(self) -> bool:
         return self.verdict is not Verdict.NOT_ENOUGH_EVIDENCE
-
-    def holds(self, ratio: float) -> bool:
-        """Whether another ratio lies within this interval."""
-        return (self.low or 0.0) <= ratio <= (math.inf if self.high is None else self.high)
 
 
 class Pair(NamedTuple):
@@ -83,27 +79,25 @@ class Findings:
         return figures(self._repeats.compare(*pair, level, least))
 
     def capacity(self, pair: Pair) -> Found | None:
-        """Capacity under the main SLO; None where a contender has none."""
+        """Estimated capacity under the main SLO; None where one of the two had a single rate, which
+        is no search for it."""
         before, after = (self._capacities.get(name) for name in pair)
-        if before is None or after is None:
+        if before is None or after is None or min(len(before.rates), len(after.rates)) < 2:
             return None
-        low, ratio, high = ratio_of(after, before)
-        if ratio is None:
-            return None
-        interval = Interval(low or 0.0, math.inf if high is None else high)
         least = self.manifest.experiment.min_difference
-        verdict = decide(Metric.THROUGHPUT, ratio, interval, MIN_ROUNDS, least, least)
-        return Found(ratio=ratio, low=low, high=high, verdict=verdict)
+        return _found(capacity_ratio(after, before, least))
 
 
 def figures(ratios: list[Ratio]) -> dict[Figure, Found]:
     """Of the ratios at one load level, those that runs are asked to agree on."""
     by_metric = {ratio.metric.value: ratio for ratio in ratios}
     return {
-        figure: Found(ratio=found.ratio, low=found.low, high=found.high, verdict=found.verdict)
-        for figure in AT_A_LEVEL
-        if (found := by_metric.get(figure.value))
+        figure: _found(found) for figure in AT_A_LEVEL if (found := by_metric.get(figure.value))
     }
+
+
+def _found(ratio: Ratio | CapacityRatio) -> Found:
+    return Found(ratio=ratio.ratio, low=ratio.low, high=ratio.high, verdict=ratio.verdict)
 
 
 def read_findings(folder: Path) -> Findings:

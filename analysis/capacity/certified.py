@@ -7,6 +7,7 @@ from enum import StrEnum
 from pydantic import Field
 from scipy.special import bdtrc
 
+from analysis.capacity.estimate import Estimate, estimate
 from analysis.capacity.load_points import grouped
 from analysis.read.value import Value, over
 from analysis.steady.sample import Sample
@@ -84,6 +85,15 @@ class Capacity(Value):
     certified_above_rps: float | None = Field(
         description="Highest rate certified above not_met_rps, which does not count; null: none."
     )
+    estimate_rps: float | None = Field(
+        default=None,
+        description="Rate at which just the SLO's share of requests is over its latency, "
+        "interpolated between rates tried; null: too few slices, or none beyond it.",
+    )
+    estimate_low_rps: float | None = Field(
+        default=None, description="Lower end of its 95 % interval (bootstrap over slices)."
+    )
+    estimate_high_rps: float | None = Field(default=None, description="Upper end.")
     status: CapacityStatus = Field(description="How well it is known.")
     n_requests: int = Field(description="Requests behind certified_rps.")
     trial_ids: list[str] = Field(description="Trials behind certified_rps.")
@@ -97,6 +107,14 @@ class Capacity(Value):
         default=None, description="Largest ratio that the two intervals allow; null: open."
     )
     rates: list[CapacityRate] = Field(description="Every rate tried, ascending.")
+
+    @property
+    def estimate(self) -> Estimate | None:
+        known = self.estimate_rps, self.estimate_low_rps, self.estimate_high_rps
+        middle, low, high = known
+        if middle is None or low is None or high is None:
+            return None
+        return Estimate(middle, low, high)
 
     def judged(self, rate_rps: float) -> Judgement:
         """What this says of any rate: a rate below one that met the SLO meets it too."""
@@ -124,15 +142,22 @@ def capacities(judged: Sequence[JudgedTrial], experiment: Experiment) -> list[Ca
     found = []
     for slo in experiment.slos:
         each = {
-            name: capacity(name, slo, by_contender.get(name, [])) for name in experiment.contenders
+            name: capacity(name, slo, by_contender.get(name, []), experiment.seed)
+            for name in experiment.contenders
         }
         found += [with_ratio(own, each.get(experiment.reference)) for own in each.values()]
     return found
 
 
-def capacity(contender: str, slo: Slo, trials: Sequence[JudgedTrial]) -> Capacity:
+def capacity(contender: str, slo: Slo, trials: Sequence[JudgedTrial], seed: int = 0) -> Capacity:
     """The capacity of one contender; trials: its open-loop trials."""
     rates = _judge_all(trials, slo)
+    slices = [
+        (t.result.rate_rps or 0.0, pooled_outcome([t.sample], slo))
+        for t in trials
+        if t.result.usable and t.sample
+    ]
+    crossing = estimate(slices, slo.percentile, seed)
     not_met = next((r for r in rates if r.judgement is Judgement.NOT_MET), None)
     below = [r for r in rates if not_met is None or r.rate_rps < not_met.rate_rps]
     sure = _last(below, Judgement.CERTIFIED)
@@ -145,6 +170,9 @@ def capacity(contender: str, slo: Slo, trials: Sequence[JudgedTrial]) -> Capacit
         met_rps=met.rate_rps if met else None,
         not_met_rps=not_met.rate_rps if not_met else None,
         certified_above_rps=above.rate_rps if above else None,
+        estimate_rps=crossing.rps if crossing else None,
+        estimate_low_rps=crossing.low_rps if crossing else None,
+        estimate_high_rps=crossing.high_rps if crossing else None,
         status=CapacityStatus.NOT_MONOTONE if above else _status(rates, below, sure, met),
         errors_confirmed=sure.errors_confirmed if sure else False,
         n_requests=sure.n_requests if sure else 0,

@@ -7,11 +7,12 @@ from enum import StrEnum
 from pydantic import Field
 
 from analysis.capacity.certified import Capacity, ratio_of
+from analysis.capacity.estimate import ratio
 from analysis.capacity.load_points import Point
 from analysis.compare.aa_test import NoiseFloor, margins
 from analysis.compare.ablation import AblationStep, Change, steps
-from analysis.compare.intervals import Metric
-from analysis.compare.verdicts import MetricRatio, Repeats
+from analysis.compare.intervals import Interval, Metric
+from analysis.compare.verdicts import MIN_ROUNDS, MetricRatio, Repeats, Verdict, decide
 from analysis.overload.beyond import Load, least_beyond, most_answered
 from analysis.read.contenders import ContenderFacts
 from analysis.read.value import Value, over
@@ -60,6 +61,17 @@ class Comparison(MetricRatio):
     rate_rps: float = Field(description="Arrival rate.")
 
 
+class CapacityRatio(Value):
+    """One contender's estimated capacity over another's, under the main SLO."""
+
+    contender: str = Field(description="Name of the contender.")
+    over: str = Field(description="The contender it is compared with.")
+    ratio: float | None = Field(description="Of the two estimates; null: one is not known.")
+    low: float | None = Field(description="Lower end of its 95 % interval.")
+    high: float | None = Field(description="Upper end.")
+    verdict: Verdict = Field(description="What the interval and the margin allow one to claim.")
+
+
 class Step(MetricRatio):
     """What one change did: a contender of the ablation over the one without that change."""
 
@@ -75,6 +87,9 @@ class Step(MetricRatio):
     )
     capacity_high: float | None = Field(
         description="Largest ratio that the intervals of both capacities allow; null: open."
+    )
+    capacity: CapacityRatio | None = Field(
+        default=None, description="The two estimated capacities; null: of an earlier version."
     )
     throughput_ratio: float | None = Field(description="Throughput at saturation, after/before.")
     throughput_bound: Bound | None = Field(description="How exactly that is known.")
@@ -128,6 +143,30 @@ def comparisons(
     return found
 
 
+def capacity_ratio(after: Capacity, before: Capacity, least: float) -> CapacityRatio:
+    """The verdict on the capacity of one contender over that of another; more is better."""
+    low, middle, high = ratio(after.estimate, before.estimate)
+    interval = None if low is None or high is None else Interval(low, high)
+    return CapacityRatio(
+        contender=after.contender,
+        over=before.contender,
+        ratio=middle,
+        low=low,
+        high=high,
+        # How many slices it needs, the estimate knows.
+        verdict=decide(Metric.THROUGHPUT, middle, interval, MIN_ROUNDS, least, least),
+    )
+
+
+def capacity_ratios(
+    capacities: Sequence[Capacity], reference: str, least: float
+) -> list[CapacityRatio]:
+    """Every contender's capacity over the reference's; capacities: those under the main SLO."""
+    base = next((c for c in capacities if c.contender == reference), None)
+    others = [c for c in capacities if c.contender != reference]
+    return [capacity_ratio(other, base, least) for other in others] if base else []
+
+
 def ablation(
     contenders: Sequence[ContenderFacts],
     loads: Sequence[Load],
@@ -171,6 +210,7 @@ def _step(
         capacity_ratio=middle,
         capacity_low=low,
         capacity_high=high,
+        capacity=capacity_ratio(capacities[after], capacities[before], least_difference),
         throughput_ratio=_throughput_ratio(_best(loads, before), _best(loads, after)),
         throughput_bound=_bound(_best(loads, before), _best(loads, after)),
         rate_rps=rate_rps,

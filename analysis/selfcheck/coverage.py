@@ -7,72 +7,30 @@ prints how often each is right.
 """
 
 import argparse
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from analysis.compare.intervals import Figures, Metric, intervals, slice_figures
 from analysis.compare.verdicts import Verdict, decide
+from analysis.selfcheck.edges import print_edges
+from analysis.selfcheck.queues import (
+    LAWS,
+    SERVICE_S,
+    SETTLE_S,
+    Machine,
+    ServiceLaw,
+    latencies,
+    queue_slices,
+)
 from loadtests.records.experiment import Slo
 from loadtests.records.percentiles import FloatArray
 from loadtests.records.slo import certified, judge_slo
 from loadtests.records.steady_state import SteadyState
 
-SERVICE_S = 0.003
-SETTLE_S = 0.4
 MARGIN = 0.05
 SAME = Verdict.NO_MATERIAL_DIFFERENCE
 FIGURES = (Metric.P99, Metric.P50, Metric.MEAN, Metric.CPU)
-
-
-def fixed(rng: np.random.Generator, n: int) -> FloatArray:
-    """Every request takes as long: M/D/1."""
-    return np.ones(n)
-
-
-def by_length(rng: np.random.Generator, n: int) -> FloatArray:
-    """Texts of three lengths, one in ten of them long: M/G/1 with a mean of 0.9."""
-    return rng.choice([0.5, 1.0, 2.5], n, p=[0.5, 0.4, 0.1])
-
-
-LAWS = {"M/D/1": fixed, "M/G/1": by_length}
-ServiceLaw = Callable[[np.random.Generator, int], FloatArray]
-
-
-def latencies(arrived_s: FloatArray, taken_s: FloatArray) -> FloatArray:
-    """Seconds from arrival to the end of service, one server, in order (Lindley's recursion)."""
-    served_s = np.cumsum(taken_s, axis=-1)
-    free_s = np.maximum.accumulate(arrived_s - (served_s - taken_s), axis=-1)
-    done: FloatArray = free_s + served_s - arrived_s
-    return done
-
-
-# Certificates
-
-
-def queue_slices(
-    rng: np.random.Generator,
-    law: ServiceLaw,
-    utilisation: float,
-    n: int,
-    n_slices: int,
-    settle_s: float | None = None,
-) -> FloatArray:
-    """Latencies of slices of n requests, float64[n_slices, n]: of a queue in its steady state; or,
-    with settle_s, of one that was empty so long before the slice."""
-    service_s = SERVICE_S / float(law(rng, 100_000).mean())
-    rate_rps = utilisation / SERVICE_S
-    if settle_s is None:
-        gap = 500 + int(10 / (1 - utilisation) ** 2)
-        shape: tuple[int, ...] = ((n + gap) * (n_slices + 2),)
-    else:
-        gap = int(settle_s * rate_rps)
-        shape = (n_slices, n + gap)
-    arrived_s = np.cumsum(rng.exponential(1 / rate_rps, shape), axis=-1)
-    taken_s = law(rng, int(np.prod(shape))).reshape(shape) * service_s
-    waited_s = latencies(arrived_s, taken_s).reshape(-1, n + gap)
-    return waited_s[-n_slices:, gap:]
 
 
 @dataclass(frozen=True)
@@ -105,28 +63,6 @@ def certificates(
         own = outcomes[run * most_slices : (run + 1) * most_slices]
         found[run] = [certified(own[: k + 1], slo) for k in range(most_slices)]
     return Certified(found.mean(axis=0), np.maximum.accumulate(found, axis=1).mean(axis=0))
-
-
-# Verdicts
-
-
-@dataclass(frozen=True)
-class Machine:
-    """drift: standard deviation of the logarithm of its slowness, which forgets itself within
-    memory_s; stall_share: share of the slices in which it stops once, for 30 to 150 ms."""
-
-    drift: float = 0.05
-    memory_s: float = 60.0
-    stall_share: float = 0.05
-
-    def slowness(self, rng: np.random.Generator, n: int, step_s: float) -> FloatArray:
-        kept = np.exp(-step_s / self.memory_s)
-        noise = rng.normal(0, self.drift * np.sqrt(1 - kept**2), n)
-        noise[0] = rng.normal(0, self.drift)
-        found = np.zeros(n)
-        for k in range(n):
-            found[k] = noise[k] + (kept * found[k - 1] if k else 0)
-        return np.exp(found)
 
 
 @dataclass(frozen=True)
@@ -270,6 +206,7 @@ def main() -> None:
     print(f"simulated, {n_runs} runs a line")
     _certificates_table(n_runs)
     _verdicts_table(n_runs)
+    print_edges(n_runs)
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ GPU_CONTENDERS = (
     ),
     SyntheticContender(
         "litserve",
-        0.00028,
+        0.000292,
         mean_batch=12,
         components=4,
         server="litserve_service",
@@ -71,7 +71,7 @@ GPU_CONTENDERS = (
     ),
     SyntheticContender(
         "triton-x2",
-        0.00028,
+        0.000292,
         protocol="kserve-grpc",
         mean_batch=14,
         components=7,
@@ -143,7 +143,7 @@ def build_gpu_run(folder: Path) -> Path:
         folder,
         [contender.name for contender in GPU_CONTENDERS],
         rates_rps=[100.0, 400.0, 1600.0, 3200.0],
-        steady_s=6.5,
+        steady_s=5.0,
         repeats=3,
         cores={"server": list(range(8)), "load": [8, 9]},
     )

@@ -123,20 +123,20 @@ def test_each_capacity_ratio_is_held_against_the_interval_of_every_other_run():
     ]
 
 
-def test_an_open_end_of_an_interval_bounds_nothing():
-    bounded, open_ended = found(BETTER, 9.0, 8.0, 10.0), found(BETTER, 2.0, 1.5, None)
-    (first, second) = within("ab", [bounded, open_ended])
-    assert (first.within, second.within) == (True, False)
-    unbounded = found(NOTHING, 1.0, None, None)
-    assert [each.other_id for each in within("ab", [bounded, unbounded])] == ["a"]
+def test_a_run_without_a_ratio_or_an_interval_bounds_nothing():
+    unknown = found(NOTHING, None, None, None)
+    assert within("ab", [found(BETTER, 2.0, 1.8, 2.2), unknown]) == []
+
+
+def test_runs_with_a_single_rate_searched_no_capacity_and_are_not_asked_for_one(first, second):
+    assert not [row for row in agreement([first, second]).rows if row.figure is Figure.CAPACITY]
 
 
 def test_capacities_of_the_same_services_lie_within_each_other_s_intervals(found_in, tmp_path):
-    rates_rps = (50.0, 100.0, 400.0)
-    one = found_in(rates_rps=rates_rps)
-    other = read_findings(finished_run(tmp_path / "other", rates_rps=rates_rps, seed=1).folder)
+    searched = {"fastapi": 6.0, "fastapi-onnx": 2.0}, (100.0, 200.0, 400.0, 800.0)
+    one = found_in(*searched)
+    other = read_findings(finished_run(tmp_path / "other", *searched, seed=1).folder)
     both = agreement([one, other])
-    rows = [row for row in both.rows if row.figure is Figure.CAPACITY]
-    assert ("fastapi", "fastapi-onnx") in {(row.before, row.after) for row in rows}
-    assert both.n_ratios > 0
-    assert both.n_within == both.n_ratios
+    (row,) = (row for row in both.rows if row.figure is Figure.CAPACITY)
+    assert [each.verdict for each in row.found] == [BETTER, BETTER]
+    assert (both.n_within, both.n_ratios) == (2, 2)

@@ -3,15 +3,9 @@ import pytest
 
 from analysis.compare.intervals import Metric
 from analysis.compare.verdicts import Verdict
-from analysis.selfcheck.coverage import (
-    Machine,
-    Setting,
-    certificates,
-    fixed,
-    latencies,
-    queue_slices,
-    verdicts,
-)
+from analysis.selfcheck.coverage import Setting, certificates, verdicts
+from analysis.selfcheck.edges import edges
+from analysis.selfcheck.queues import Machine, fixed, latencies, queue_slices
 
 
 def test_a_queue_is_served_in_order():
@@ -54,3 +48,14 @@ def test_equal_contenders_are_called_equal_on_a_quiet_machine():
     found = verdicts(quiet, n_rounds=8, n_runs=30, ratio=1.0)
     assert found[Metric.CPU].shares[Verdict.NO_MATERIAL_DIFFERENCE] > 0.9
     assert found[Metric.P50].shares[Verdict.NO_MATERIAL_DIFFERENCE] > 0.5
+
+
+def test_the_capacity_lies_within_its_interval_and_equal_ones_are_not_called_different():
+    found = edges(resolution=1.1, n_slices=12, machine=Machine(drift=0.03), n_runs=25)
+    assert found.held >= 0.8
+    assert found.shares[Verdict.BETTER] + found.shares[Verdict.WORSE] <= 0.1
+
+
+def test_twice_the_capacity_is_found():
+    found = edges(1.1, n_slices=12, machine=Machine(drift=0.03), n_runs=10, quicker=2.0)
+    assert found.shares[Verdict.BETTER] >= 0.9

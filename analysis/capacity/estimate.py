@@ -1,0 +1,114 @@
+"""The rate at which a contender would just meet an SLO, with an interval: between rates tried."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import stdtrit
+
+from loadtests.records.percentiles import FloatArray
+from loadtests.records.slo import SloOutcome
+
+LEAST_SLICES = 4
+N_DRAWS = 300
+CLIP = (-3.0, 5.0)
+"""Log odds of a request over the bound, relative to those at the edge. Beyond these the server is
+far from it on either side: how far depends on how long one watches, and decides nothing."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    rps: float
+    low_rps: float
+    high_rps: float
+
+
+@dataclass(frozen=True)
+class _Crossing:
+    """The logarithm of the rate at the edge, and of the rates next to it on either side."""
+
+    at: float
+    below: float
+    above: float
+
+
+def estimate(
+    slices: Sequence[tuple[float, SloOutcome]], percentile: float, seed: int
+) -> Estimate | None:
+    """Where the share of requests over the bound crosses 1 - percentile, from slices at all rates;
+    None: too few slices, or none on one side of the edge.
+
+    The log odds of the merged slices of each rate are made to rise with the rate, and interpolated
+    in the logarithm of the rate between the last rate below the edge and the first above. The
+    interval adds three errors: chance (a Bayesian bootstrap over slices: what the machine does to a
+    slice it does to all its requests), interpolation (half of the step), and the step itself over
+    the root of how often its ends were tried: a single slice at a wrong moment moves the edge by a
+    step. It never leaves the rates that were tried, and holds the truth in about 95 of 100
+    simulated runs (analysis.selfcheck.coverage).
+    """
+    if len(slices) < LEAST_SLICES:
+        return None
+    rates_rps = [rate_rps for rate_rps, _ in slices]
+    log_rates = np.log(rates_rps)
+    over = np.array([outcome.n_over for _, outcome in slices], dtype=float)
+    offered = np.array([outcome.n_offered for _, outcome in slices], dtype=float)
+    share = 1 - percentile / 100
+    found = _crossing(log_rates, over, offered, share)
+    if found is None:
+        return None
+    weights = np.random.default_rng(seed).exponential(1, (N_DRAWS, len(slices)))
+    draws = [_crossing(log_rates, over * each, offered * each, share) for each in weights]
+    n_near = int(((log_rates >= found.below) & (log_rates <= found.above)).sum())
+    chance = np.std([draw.at for draw in draws if draw]) * stdtrit(max(3, n_near - 1), 0.975)
+    step = found.above - found.below
+    half = float(np.sqrt(chance**2 + (step / 2) ** 2 + step**2 * 2 / n_near))
+    return Estimate(
+        rps=float(np.exp(found.at)),
+        low_rps=max(min(rates_rps), float(np.exp(found.at - half))),
+        high_rps=min(max(rates_rps), float(np.exp(found.at + half))),
+    )
+
+
+def ratio(
+    after: Estimate | None, before: Estimate | None
+) -> tuple[float | None, float | None, float | None]:
+    """Least, middle and largest ratio of two independent estimates: on the logarithms, distances of
+    both intervals are added as variances are (MOVER, Zou and Donner 2008)."""
+    if after is None or before is None:
+        return None, None, None
+    a_low, a, a_high = np.log([after.low_rps, after.rps, after.high_rps])
+    b_low, b, b_high = np.log([before.low_rps, before.rps, before.high_rps])
+    down, up = np.hypot(a - a_low, b_high - b), np.hypot(a_high - a, b - b_low)
+    middle = a - b
+    return float(np.exp(middle - down)), float(np.exp(middle)), float(np.exp(middle + up))
+
+
+def _crossing(
+    log_rates: FloatArray, over: FloatArray, offered: FloatArray, share: float
+) -> _Crossing | None:
+    """Where the odds of the merged slices of each rate, made monotone, cross those at the edge."""
+    rates, of_slice = np.unique(log_rates, return_inverse=True)
+    n_over: FloatArray = np.bincount(of_slice, weights=over).astype(float)
+    n: FloatArray = np.bincount(of_slice, weights=offered).astype(float)
+    odds = np.log((n_over + 0.5) / (n - n_over + 0.5)) - np.log(share / (1 - share))
+    rising = _monotone(np.clip(odds, *CLIP), n)
+    k = int(np.searchsorted(rising, 0.0, side="right"))
+    if k in (0, len(rates)):
+        return None
+    below, above = float(rates[k - 1]), float(rates[k])
+    part = -rising[k - 1] / (rising[k] - rising[k - 1])
+    return _Crossing(float(below + (above - below) * part), below, above)
+
+
+def _monotone(values: FloatArray, weights: FloatArray) -> FloatArray:
+    """The nearest values that never fall (pool adjacent violators)."""
+    pools: list[tuple[float, float, int]] = []
+    for value, weight in zip(values, weights, strict=True):
+        pool = (float(value), float(weight), 1)
+        while pools and pools[-1][0] > pool[0]:
+            before = pools.pop()
+            total = before[1] + pool[1]
+            mean = (before[0] * before[1] + pool[0] * pool[1]) / total
+            pool = (mean, total, before[2] + pool[2])
+        pools.append(pool)
+    return np.concatenate([np.full(n, value) for value, _, n in pools])
