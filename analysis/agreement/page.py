@@ -13,7 +13,7 @@ from analysis.report.words.numbers import NONE, interval, level, times
 from loadtests.records.markdown import inline, table
 
 WITHIN = (
-    "Both ratios scatter: where nothing differs, about 5 of 6 lie within another run's 95 % "
+    "Both ratios scatter: where nothing differs, expect 5 of 6 or more within another run's 95 % "
     "interval."
 )
 _STYLES = {Outcome.CONTRADICT: "bold red", Outcome.OPEN: "yellow", Outcome.AGREE: "green"}
