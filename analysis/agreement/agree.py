@@ -94,8 +94,9 @@ def agreement(runs: Sequence[Findings]) -> Agreement:
     found = [row for pair in _pairs(runs) for row in _rows(runs, pair)]
     if not found:
         raise AgreementError(
-            "expected runs that measured two contenders at a load level that they share, found "
-            f"none in {' and '.join(run.run_id for run in runs)}: name others."
+            "expected two contenders with usable slices at a load level that the runs share, found "
+            f"none in {' and '.join(run.run_id for run in runs)}: their reports say what was not "
+            "usable; name others."
         )
     first = list(Outcome)
     n = Counter(row.outcome for row in found)

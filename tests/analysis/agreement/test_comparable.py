@@ -68,8 +68,8 @@ def test_runs_with_fewer_than_two_common_contenders_have_nothing_to_compare(firs
 def test_runs_without_a_common_level_or_capacity_have_nothing_to_compare(first, another):
     run = another(rates_rps=(800.0,))
     assert refused(first, read_findings(run.folder)) == (
-        "expected runs that measured two contenders at a load level that they share, found none in "
-        "first and another: name others."
+        "expected two contenders with usable slices at a load level that the runs share, found "
+        "none in first and another: their reports say what was not usable; name others."
     )
 
 
