@@ -1,10 +1,8 @@
 """When requests arrive and which text each one carries: seeded, the same for every contender."""
 
 import hashlib
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,16 +25,6 @@ class Schedule:
     def digest(self) -> str:
         content = self.times_s.tobytes() + self.text_ids.tobytes()
         return hashlib.sha256(content).hexdigest()[:16]
-
-    def save(self, path: Path) -> None:
-        content = io.BytesIO()  # a zip file cut short by a full disk would complain once more later
-        np.savez(content, times_s=self.times_s, text_ids=self.text_ids)
-        path.write_bytes(content.getvalue())
-
-    @classmethod
-    def load(cls, path: Path) -> "Schedule":
-        with np.load(path) as stored:
-            return cls(stored["times_s"], stored["text_ids"])
 
 
 def open_schedule(

@@ -132,7 +132,6 @@ class SyntheticRun:
             "concurrency": changes.pop("concurrency", []),
             "warmup_s": WARMUP_S,
             "steady_s": self.steady_s,
-            "min_requests": 1000,
             "request_timeout_s": 10.0,
             "workers": 1,
             "arrivals": changes.pop("arrivals", {"kind": "poisson"}),
@@ -147,7 +146,8 @@ class SyntheticRun:
                 "name": "synthetic",
                 "description": "Synthetic rows of simulated servers: nothing was measured.",
                 "seed": 7,
-                "repeats": changes.pop("repeats", 1),
+                "rounds": changes.pop("repeats", 1),
+                "time_budget_s": 540.0,
                 "reference": contenders[0],
                 "contenders": list(contenders),
                 "slo": {"percentile": 99, "latency_ms": 100, "max_error_ratio": 0.001},
@@ -242,7 +242,7 @@ class SyntheticRun:
         experiment = self.manifest["experiment"]
         for contender in contenders:
             for rate_rps in experiment["load"]["rates_rps"]:
-                for repeat in range(1, experiment["repeats"] + 1):
+                for repeat in range(1, experiment["rounds"] + 1):
                     seed = int(rate_rps) * 10 + repeat
                     requests = open_loop_rows(contender, rate_rps, self.steady_s, seed)
                     self.add(

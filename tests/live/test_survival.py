@@ -25,7 +25,7 @@ EXPERIMENT = """
 name = "null-only"
 reference = "null-http"
 contenders = ["null-http"]
-repeats = 1
+rounds = 1
 [load]
 rates_rps = [20, 30, 40]
 warmup_s = 0.2

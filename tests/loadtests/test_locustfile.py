@@ -88,17 +88,18 @@ def test_the_calibrations_classes_run_only_where_they_are_asked_for() -> None:
 
 def test_each_contender_has_rows_of_its_own(foreign: Any, tmp_path: Path) -> None:
     """Also: a target that does not say who it is may be loaded."""
-    classes = ("Fastapi", "Litserve", "TritonHttp")
-    hosts = at(tmp_path, **dict.fromkeys(classes, foreign.url))
+    hosts = at(tmp_path, Fastapi=foreign.url, Litserve=foreign.url)
 
-    found = rows(tmp_path, *classes, hosts)
+    found = rows(tmp_path, "Fastapi", "Litserve", hosts)
 
-    assert set(found) == {
-        "fastapi /predict",
-        "litserve /predict",
-        "triton-http /v2/models/text_classifier/infer",
-    }
+    assert set(found) == {"fastapi /predict", "litserve /predict"}
     assert all(row["num_requests"] for row in found.values())
+
+
+def test_a_class_asks_as_its_contender_is_asked_in_a_study(foreign: Any, tmp_path: Path) -> None:
+    found = rows(tmp_path, "TritonHttp", f"--host={foreign.url}")
+
+    assert set(found) == {"triton-http /v2/models/text_classifier/infer"}
 
 
 @pytest.mark.parametrize(

@@ -113,8 +113,15 @@ class SimulatedRun:
 
 def manifest(contenders: Sequence[str]) -> Manifest:
     load = {"rates_rps": [RATE_RPS], "concurrency": [], "warmup_s": WARMUP_S, "steady_s": STEADY_S}
-    load |= {"min_requests": 0, "request_timeout_s": 3.0, "workers": 1}
-    experiment = {"name": "simulated", "description": "", "seed": 1, "repeats": 3, "load": load}
+    load |= {"request_timeout_s": 3.0, "workers": 1}
+    experiment = {
+        "name": "simulated",
+        "description": "",
+        "seed": 1,
+        "rounds": 3,
+        "time_budget_s": 540,
+        "load": load,
+    }
     experiment |= {"reference": contenders[0], "contenders": list(contenders)}
     experiment |= {"slo": {"percentile": 99, "latency_ms": 50, "max_error_ratio": 0.001}}
     machine = {"platform": "none", "cpu_model": "simulated", "cpu_count": 1, "memory_bytes": 2**30}

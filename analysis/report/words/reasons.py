@@ -85,7 +85,7 @@ MEANINGS: Mapping[Reason, tuple[str, str]] = {
     Reason.TOO_FEW_REQUESTS: (
         "There are too few successes to state the SLO's percentile. They may still be enough to "
         "tell whether the SLO is met.",
-        "Lengthen the steady state, raise min_requests or add repeats.",
+        "Give the run more time, so that it makes more rounds.",
     ),
     Reason.CLIENT_UNCALIBRATED: (
         "The client's ceiling for this protocol was not measured.",

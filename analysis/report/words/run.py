@@ -28,3 +28,14 @@ def rounds(summary: Summary) -> str:
     """How many rounds the run made."""
     n = len({t.repeat for t in summary.trials if t.purpose in ("measurement", "search")})
     return f"{n} round{'' if n == 1 else 's'}"
+
+
+def resident(summary: Summary) -> str:
+    """Which contenders were up at the same time."""
+    groups = summary.manifest.groups
+    if not groups:
+        return "each contender was started for its slices, and was up alone"
+    if len(groups) == 1:
+        return "all contenders were up during every slice"
+    told = "; ".join(", ".join(group) for group in groups)
+    return f"the memory did not hold all contenders at once, so they were up in groups: {told}"

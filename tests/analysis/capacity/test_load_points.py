@@ -18,7 +18,7 @@ def summarised(new_run, contender):
                 folder.rename(folder.with_name(f".{folder.name}"))
         if ("search", 0) in trials:
             run.manifest["experiment"]["load"]["rates_rps"] = [own]
-            run.manifest["experiment"]["repeats"] = 1
+            run.manifest["experiment"]["rounds"] = 1
             run.simulate([contender("a", 0.003)], purpose="search")
             run.manifest["experiment"]["load"]["rates_rps"] = [100.0]
         return summarise(load_run(run.folder))

@@ -87,7 +87,12 @@ def build_overload_run(folder: Path) -> Path:
         rates_rps=[100.0, 200.0, 300.0, 400.0],
         repeats=2,
         steady_s=6.0,
-        overload={"factors": [1.0, 1.5, 2.0], "overload_s": OVERLOAD_S, "recover_s": RECOVER_S},
+        overload={
+            "factors": [1.0, 1.5, 2.0],
+            "overload_s": OVERLOAD_S,
+            "recover_s": RECOVER_S,
+            "repeats": 3,
+        },
     )
     run.manifest["experiment"]["overload"] = run.manifest.pop("overload")
     run.save()

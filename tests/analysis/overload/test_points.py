@@ -6,7 +6,7 @@ from analysis.read.run import load_run
 from analysis.report.summary import summarise
 from analysis.validity.certificate import CheckOutcome
 from analysis.validity.reasons import Reason
-from loadtests.records.disturbance import bound_share
+from loadtests.records.disturbance import FOREIGN_SHARE
 
 
 def test_every_factor_of_every_contender_is_one_point_over_all_repeats(overload_summary):
@@ -90,7 +90,7 @@ def test_an_overload_may_have_other_arrivals_than_the_experiment(new_overload_ru
 def test_a_disturbed_overload_is_left_out(new_overload_run):
     run, contender = new_overload_run()
     run.overload(contender, 2.0, 1)
-    others = {"server": 3 * bound_share(1), "load": 0.0}
+    others = {"server": 3 * FOREIGN_SHARE, "load": 0.0}
     run.overload(contender, 2.0, 2, attempts_foreign_share=(others,))
     (point,) = summarise(load_run(run.folder)).overloads
     assert point.trial_ids == ["overload-a-800rps-1"]

@@ -1,11 +1,9 @@
 """Schedules: Poisson, seeded, and the same for everybody."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from loadtests.generator.schedule import Schedule, closed_schedule, open_schedule
+from loadtests.generator.schedule import open_schedule
 from loadtests.records.arrivals import Poisson
 
 
@@ -43,9 +41,3 @@ def test_the_last_arrivals_are_not_cut_off() -> None:
 def test_every_text_can_be_drawn_and_none_beyond() -> None:
     texts = open_schedule(Poisson(), 1000, 10, 20, (5,)).text_ids
     assert set(texts.tolist()) == set(range(20))
-
-
-def test_a_saved_schedule_is_read_back_unchanged(tmp_path: Path) -> None:
-    schedule = closed_schedule(30, (1, 1))
-    schedule.save(tmp_path / "schedule.npz")
-    assert Schedule.load(tmp_path / "schedule.npz").digest == schedule.digest
