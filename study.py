@@ -24,6 +24,7 @@ sys.excepthook = _say_stopped  # for Ctrl-C while what follows is imported
 
 import typer
 
+from commands.agree import agree
 from commands.bundle import bundle_up
 from commands.check import check
 from commands.colocate import colocate_models
@@ -44,6 +45,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "crosscheck": crosscheck_clients,
     "colocate": colocate_models,
     "report": report,
+    "agree": agree,
     "list": list_all,
     "bundle": bundle_up,
 }

@@ -27,7 +27,7 @@ ROOMS = {
             "claims",
             "colocation",
         ),
-        *("report", "selfcheck"),
+        *("report", "agreement", "selfcheck"),
     ),
 }
 """The rooms of a package in the order of the flow: each imports only from those before it."""

@@ -71,6 +71,11 @@ def test_confirmation_asks_for_ratios_within_their_intervals_and_no_rates(asked)
     assert any(each.startswith("server CPU of ") for each in told)
 
 
+def test_confirmation_passes_where_study_agree_finds_no_contradiction(text):
+    assert "\nstudy agree THIS_RUN NEW_RUN\n" in text
+    assert "It passes where `study agree` finds no contradiction." in text
+
+
 def test_the_date_to_look_again_is_half_a_year_after_the_run(asked, text):
     assert asked.manifest.created_at.startswith("2026-11-21")
     assert record.look_again(asked) == "2027-05-22"
