@@ -1,7 +1,7 @@
 """The trials that offer a contender more than it can answer."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 from loadtests.plan.rounds import PlannedTrial
 from loadtests.records.overload import Overload
@@ -9,7 +9,7 @@ from loadtests.records.trials import Level, Phases
 from loadtests.spec.experiment import Experiment
 from servers.discovery import Contender
 
-AROUND_OVERLOAD_S = 2.0
+AROUND_OVERLOAD_S = 1.0
 """What an overload takes beside its load: the server works off what it was sent."""
 
 NO_CAPACITY = "no overload: no rate is known at which it meets the SLO."
@@ -64,10 +64,11 @@ def not_overloaded(
     return {name: NO_CAPACITY for name in experiment.contenders if name not in known}
 
 
-def overload_s(experiment: Experiment, n_contenders: int) -> float:
-    """How long the overload trials of so many contenders take at most."""
+def overload_s(experiment: Experiment, names: Container[str]) -> float:
+    """How long the overload trials of the contenders in names take, about."""
     spec = experiment.overload
     if spec is None:
         return 0.0
     each_s = experiment.load.warmup_s + spec.overload_s + spec.recover_s + AROUND_OVERLOAD_S
+    n_contenders = sum(name in names for name in experiment.contenders)
     return spec.repeats * len(spec.factors) * n_contenders * each_s

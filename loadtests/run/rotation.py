@@ -81,7 +81,7 @@ class Rotation:
         """Every round of a group, each planned when the one before is saved."""
         group = set(self.groups[-1])
         share = len(group) / (len(group) + len(self.waiting))
-        kept_s = overload_s(self._experiment, len(group))
+        kept_s = overload_s(self._experiment, group)
         until_s = self._context.tools.clock() + share * self.left_s() - kept_s
         last = self.history.last_round
         # A run that was stopped completes its last round; a further group begins one of its own.
