@@ -30,6 +30,9 @@ TimeBudgetOption = Annotated[
 ]
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from loadtests.measure.locust_process import Listen
     from loadtests.spec.experiment import Experiment
 
 
@@ -60,12 +63,20 @@ def run(
             "--isolated", help="Start each contender for its slice alone; by default all stay up."
         ),
     ] = False,
+    load_from: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="Wait here for the experiment's load workers on other hosts; for external "
+            "contenders, which those can reach. The command that joins one is printed.",
+        ),
+    ] = None,
 ) -> None:
     """Run an experiment against real servers and write its report."""
     from loadtests.run.options import experiment_of
 
     read = partial(experiment_of, experiment, resume, model, texts)
-    _study(read, results, resume, time_budget, report, isolated=isolated)
+    _study(read, results, resume, time_budget, report, isolated=isolated, load_from=load_from)
 
 
 def capacity(
@@ -115,6 +126,7 @@ def _study(
     report: bool = True,
     smoke: bool = False,
     isolated: bool = False,
+    load_from: str | None = None,
 ) -> None:
     """Runs the flow of a study on this machine."""
     import psutil
@@ -127,7 +139,7 @@ def _study(
     from servers.confine import raise_open_files
 
     def watch(run: RunContext) -> RunProgress:
-        return RunProgress(console, partial(trial_line, run))
+        return RunProgress(console, partial(trial_line, run), partial(_so_far, run.folder))
 
     def write(folder: Path) -> None:
         from commands.reporting import write_report
@@ -149,6 +161,34 @@ def _study(
         return experiment
 
     options = RunOptions(
-        *(checked, results, command_line(), resume, began_s, budget_s, closing_s, isolated)
+        *(checked, results, command_line(), resume, began_s, budget_s, closing_s, isolated),
+        listen=_listen(load_from),
     )
     run_study(options, tools, write if report else partial(tell_measured, say=say))
+
+
+def _so_far(folder: Path) -> "RenderableType":
+    """A first table of a run in progress; nothing where no slice can be used yet."""
+    from analysis.report.interim import read_interim
+    from analysis.report.terminal import interim_table
+    from loadtests.records.stored import RecordError
+
+    try:
+        return interim_table(read_interim(folder))
+    except RecordError:
+        return ""
+
+
+def _listen(text: str | None) -> "Listen | None":
+    from loadtests.measure.locust_process import Listen
+    from loadtests.spec.file import SpecError
+
+    if text is None:
+        return None
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise SpecError(
+            f"expected --load-from as HOST:PORT, such as 192.0.2.7:5557, found {text!r}; give an "
+            "address of this machine that the other hosts reach."
+        )
+    return Listen(host, int(port))

@@ -84,7 +84,7 @@ class Findings:
         before, after = (self._capacities.get(name) for name in pair)
         if before is None or after is None or min(len(before.rates), len(after.rates)) < 2:
             return None
-        least = self.manifest.experiment.min_difference
+        least = self.manifest.experiment.least_capacity_difference
         return _found(capacity_ratio(after, before, least))
 
 

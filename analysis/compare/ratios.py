@@ -173,7 +173,7 @@ def ablation(
     capacities: Sequence[Capacity],
     repeats: Repeats,
     floor: NoiseFloor | None,
-    least_difference: float,
+    experiment: Experiment,
 ) -> list[Step]:
     """The steps between contenders that have valid points; a missing stage merges two steps.
 
@@ -182,7 +182,7 @@ def ablation(
     measured = {load.contender for load in loads if isinstance(load, Point) and load.usable}
     known = {capacity.contender: capacity for capacity in capacities}
     return [
-        _step(loads, known, repeats, floor, least_difference, step)
+        _step(loads, known, repeats, floor, experiment, step)
         for step in steps(contenders, measured)
     ]
 
@@ -192,14 +192,16 @@ def _step(
     capacities: Mapping[str, Capacity],
     repeats: Repeats,
     floor: NoiseFloor | None,
-    least_difference: float,
+    experiment: Experiment,
     step: AblationStep,
 ) -> Step:
     before, after = step.before.name, step.after.name
     low, middle, high = ratio_of(capacities[after], capacities[before])
     rate_rps, ratios = None, []
     for tried_rps, level in sorted(repeats.common_levels(before, after).items()):
-        found = repeats.compare(before, after, level, margins(floor, level, least_difference))
+        found = repeats.compare(
+            before, after, level, margins(floor, level, experiment.min_difference)
+        )
         if any(ratio.metric is Metric.P99 and ratio.ratio is not None for ratio in found):
             rate_rps, ratios = tried_rps, found
     return Step(
@@ -210,7 +212,9 @@ def _step(
         capacity_ratio=middle,
         capacity_low=low,
         capacity_high=high,
-        capacity=capacity_ratio(capacities[after], capacities[before], least_difference),
+        capacity=capacity_ratio(
+            capacities[after], capacities[before], experiment.least_capacity_difference
+        ),
         throughput_ratio=_throughput_ratio(_best(loads, before), _best(loads, after)),
         throughput_bound=_bound(_best(loads, before), _best(loads, after)),
         rate_rps=rate_rps,

@@ -159,7 +159,9 @@ def summarise(run: Run, asked: Asked = NOTHING_ASKED) -> Summary:
         beyond_capacity=beyond_capacity(contenders, found_points, overloads, main),
         comparison=comparisons(repeats, floor, experiment),
         noise_floor=floor,
-        ablation=ablation(contenders, [*found_points, *overloads], main, repeats, floor, least),
+        ablation=ablation(
+            contenders, [*found_points, *overloads], main, repeats, floor, experiment
+        ),
         trials=trials,
         contenders=contenders,
         failures=_failures(run),

@@ -82,6 +82,28 @@ class LoadSpec(Strict):
         return open_loop + closed_loop
 
 
+class CapacitySpec(Strict):
+    """The search for the highest rate that meets the SLO, on one grid for all contenders."""
+
+    start_rps: PositiveRate = Field(
+        default=50, description="Where a contender of unknown capacity begins."
+    )
+    min_rps: PositiveRate = Field(default=5, description="Lowest rate of the grid, about.")
+    max_rps: PositiveRate = Field(default=5000, description="Highest rate of the grid, about.")
+    resolution: Number = Field(
+        default=1.1, ge=1.02, le=2, description="Ratio of neighbouring rates of the grid."
+    )
+
+    @model_validator(mode="after")
+    def _starts_within_its_range(self) -> "CapacitySpec":
+        if not self.min_rps <= self.start_rps <= self.max_rps:
+            raise ValueError(
+                f"expected start_rps between min_rps and max_rps ({self.min_rps:g} to "
+                f"{self.max_rps:g}), found {self.start_rps:g}"
+            )
+        return self
+
+
 class CalibrationSpec(Strict):
     """Closed-loop runs against the null server: the client's own ceiling on this machine."""
 
@@ -141,6 +163,9 @@ class Experiment(Strict):
     overload: OverloadSpec | None = Field(
         default=None, description="Load beyond capacity, after the rounds; null: none."
     )
+    capacity: CapacitySpec | None = Field(
+        default=None, description="How capacity was searched for; null: it was not."
+    )
     calibration: CalibrationSpec | None = Field(
         default=CalibrationSpec(), description="How the client's ceiling was measured."
     )
@@ -154,6 +179,13 @@ class Experiment(Strict):
         if twice:
             raise ValueError(f"expected each contender once, found {twice[0]!r} twice")
         return self
+
+    @property
+    def least_capacity_difference(self) -> float:
+        """min_difference, or a step of the grid where that is larger: between two rates of it no
+        capacity was tried."""
+        step = self.capacity.resolution - 1 if self.capacity else 0.0
+        return max(self.min_difference, step)
 
     @property
     def slos(self) -> tuple[Slo, ...]:

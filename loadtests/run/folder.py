@@ -56,7 +56,10 @@ def opened(
         remove_unfinished(folder)
         keep_inputs(experiment, folder)
         load = artefacts.traffic_path, cores["load"], experiment.load.workers
-        generator = stack.enter_context(load_generator(*load, folder / LOCUST_LOG))
+        if options.listen:
+            tools.say(f"On each load generator's host: {options.listen.join_command}")
+        log, listen = folder / LOCUST_LOG, options.listen
+        generator = stack.enter_context(load_generator(*load, log, listen))
         run_id = run_id if options.resumed else folder.name
         yield RunContext(folder, experiment, artefacts, cores, Gpu.find(), run_id, tools, generator)
 

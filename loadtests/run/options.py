@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from loadtests.host.locks import writing
+from loadtests.measure.locust_process import Listen
 from loadtests.plan.rounds import AROUND_SLICE_S
 from loadtests.plan.time_budget import TimeBudget
 from loadtests.records.run_trials import read_trials
@@ -20,7 +21,8 @@ from loadtests.spec.overrides import with_overrides
 class RunOptions:
     """read: gives the experiment, or a SpecError. resumed: the run to continue; otherwise a new
     one is begun under results. began_s: when the command did, on the clock of its tools; budget_s
-    None: the experiment's own. one_at_a_time: contenders are started for each slice, alone."""
+    None: the experiment's own. one_at_a_time: contenders are started for each slice, alone.
+    listen: where load workers on other hosts join; None: they are started here."""
 
     read: Callable[[], Experiment]
     results: Path
@@ -30,6 +32,7 @@ class RunOptions:
     budget_s: float | None = None
     report_s: float = 0.0
     one_at_a_time: bool = False
+    listen: Listen | None = None
 
     def budget(self, experiment: Experiment) -> TimeBudget:
         """The one given, or the experiment's, of which a run that is continued has used some."""

@@ -10,7 +10,8 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from loadtests.records import experiment as recorded
 from loadtests.records.arrivals import Trace
-from loadtests.records.experiment import LoadSpec, Name, PositiveCount, PositiveRate
+from loadtests.records.experiment import CapacitySpec as CapacitySpec
+from loadtests.records.experiment import LoadSpec, Name, PositiveCount
 from loadtests.records.strict import Count, Number, Strict
 from loadtests.spec.external import ExternalSpec
 from servers.contract import (
@@ -27,27 +28,6 @@ BatchSize = Annotated[Count, Field(ge=1, le=MAX_BATCH_TEXTS)]
 
 BUILT_MODELS = ("small", "base")
 TRACE_RATE_TOLERANCE = 0.02
-
-
-class CapacitySpec(Strict):
-    """The search for the highest rate that meets the SLO, on one grid of rates for all contenders.
-
-    resolution is the ratio of neighbouring grid rates.
-    """
-
-    start_rps: PositiveRate = 50
-    min_rps: PositiveRate = 5
-    max_rps: PositiveRate = 5000
-    resolution: Annotated[Number, Field(ge=1.02, le=2)] = 1.1
-
-    @model_validator(mode="after")
-    def _starts_within_its_range(self) -> "CapacitySpec":
-        if not self.min_rps <= self.start_rps <= self.max_rps:
-            raise ValueError(
-                f"expected start_rps between min_rps and max_rps ({self.min_rps:g} to "
-                f"{self.max_rps:g}), found {self.start_rps:g}"
-            )
-        return self
 
 
 class EnginesSpec(Strict):
@@ -84,7 +64,6 @@ class Experiment(recorded.Experiment):
     model: Place = "small"
     texts: Place | None = None
     parity_tolerance: Annotated[Number, Field(gt=0, le=1)] = 0.001
-    capacity: CapacitySpec | None = None
     variants: tuple[VariantSpec, ...] = ()
     external: tuple[ExternalSpec, ...] = ()
     engines: EnginesSpec | None = None
