@@ -94,7 +94,8 @@ class Step(MetricRatio):
     throughput_ratio: float | None = Field(description="Throughput at saturation, after/before.")
     throughput_bound: Bound | None = Field(description="How exactly that is known.")
     rate_rps: float | None = Field(
-        description="Highest arrival rate at which both state a P99; the ratios are there."
+        description="Highest arrival rate at which both state a P99, else the lowest that both "
+        "have; the ratios are there."
     )
 
 
@@ -202,7 +203,8 @@ def _step(
         found = repeats.compare(
             before, after, level, margins(floor, level, experiment.min_difference)
         )
-        if any(ratio.metric is Metric.P99 and ratio.ratio is not None for ratio in found):
+        states_p99 = any(r.metric is Metric.P99 and r.ratio is not None for r in found)
+        if found and (states_p99 or not ratios):
             rate_rps, ratios = tried_rps, found
     return Step(
         before=before,
