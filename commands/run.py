@@ -30,6 +30,8 @@ TimeBudgetOption = Annotated[
 ]
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from loadtests.spec.experiment import Experiment
 
 
@@ -127,7 +129,12 @@ def _study(
     from servers.confine import raise_open_files
 
     def watch(run: RunContext) -> RunProgress:
-        return RunProgress(console, partial(trial_line, run))
+        return RunProgress(console, partial(trial_line, run), lambda: interim(run.folder))
+
+    def interim(folder: Path) -> "RenderableType":
+        from commands.reporting import so_far
+
+        return so_far(folder)
 
     def write(folder: Path) -> None:
         from commands.reporting import write_report
