@@ -139,7 +139,12 @@ def _study(
     from servers.confine import raise_open_files
 
     def watch(run: RunContext) -> RunProgress:
-        return RunProgress(console, partial(trial_line, run), partial(_so_far, run.folder))
+        return RunProgress(console, partial(trial_line, run), lambda: interim(run.folder))
+
+    def interim(folder: Path) -> "RenderableType":
+        from commands.reporting import so_far
+
+        return so_far(folder)
 
     def write(folder: Path) -> None:
         from commands.reporting import write_report
@@ -165,18 +170,6 @@ def _study(
         listen=_listen(load_from),
     )
     run_study(options, tools, write if report else partial(tell_measured, say=say))
-
-
-def _so_far(folder: Path) -> "RenderableType":
-    """A first table of a run in progress; nothing where no slice can be used yet."""
-    from analysis.report.interim import read_interim
-    from analysis.report.terminal import interim_table
-    from loadtests.records.stored import RecordError
-
-    try:
-        return interim_table(read_interim(folder))
-    except RecordError:
-        return ""
 
 
 def _listen(text: str | None) -> "Listen | None":

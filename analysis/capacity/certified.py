@@ -103,15 +103,6 @@ class Capacity(Value):
     status: CapacityStatus = Field(description="How well it is known.")
     n_requests: int = Field(description="Requests behind certified_rps.")
     trial_ids: list[str] = Field(description="Trials behind certified_rps.")
-    ratio: float | None = Field(
-        default=None, description="certified_rps over the reference's; null: one has none."
-    )
-    ratio_low: float | None = Field(
-        default=None, description="Least ratio that the two intervals allow; null: unknown."
-    )
-    ratio_high: float | None = Field(
-        default=None, description="Largest ratio that the two intervals allow; null: open."
-    )
     rates: list[CapacityRate] = Field(description="Every rate tried, ascending.")
 
     @property
@@ -145,13 +136,12 @@ def capacities(judged: Sequence[JudgedTrial], experiment: Experiment) -> list[Ca
         if t.result.purpose in ("measurement", "search") and t.result.mode == "open"
     ]
     by_contender = grouped(trials, lambda t: t.result.contender)
-    found = []
+    found: list[Capacity] = []
     for slo in experiment.slos:
-        each = {
-            name: capacity(name, slo, by_contender.get(name, []), experiment.seed)
+        found += [
+            capacity(name, slo, by_contender.get(name, []), experiment.seed)
             for name in experiment.contenders
-        }
-        found += [with_ratio(own, each.get(experiment.reference)) for own in each.values()]
+        ]
     return found
 
 
@@ -198,12 +188,6 @@ def _far_below(rate: CapacityRate, edge: Estimate | None) -> CapacityRate:
 
 def _last(rates: Sequence[CapacityRate], *judgements: Judgement) -> CapacityRate | None:
     return next((r for r in reversed(rates) if r.judgement in judgements), None)
-
-
-def with_ratio(own: Capacity, reference: Capacity | None) -> Capacity:
-    """The capacity with its ratio to another's, as exactly as both intervals allow."""
-    low, middle, high = ratio_of(own, reference)
-    return own.model_copy(update={"ratio": middle, "ratio_low": low, "ratio_high": high})
 
 
 def ratio_of(

@@ -6,17 +6,17 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from analysis.capacity.certified import Capacity, ratio_of
+from analysis.capacity.certified import Capacity
 from analysis.capacity.estimate import ratio
 from analysis.capacity.load_points import Point
 from analysis.compare.aa_test import NoiseFloor, margins
 from analysis.compare.ablation import AblationStep, Change, steps
 from analysis.compare.intervals import Interval, Metric
-from analysis.compare.verdicts import MIN_ROUNDS, MetricRatio, Repeats, Verdict, decide
+from analysis.compare.verdicts import MIN_ROUNDS, MetricRatio, Ratio, Repeats, Verdict, decide
 from analysis.overload.beyond import Load, least_beyond, most_answered
 from analysis.read.contenders import ContenderFacts
 from analysis.read.value import Value, over
-from loadtests.records.experiment import Experiment
+from loadtests.records.experiment import Experiment, Slo
 
 
 class Bound(StrEnum):
@@ -53,7 +53,7 @@ class Saturation(Value):
 
 
 class Comparison(MetricRatio):
-    """A contender against the reference at one load level, paired by repeat."""
+    """A contender against the reference at one load level, paired by round."""
 
     contender: str = Field(description="Name of the contender.")
     reference: str = Field(description="The contender it is compared with.")
@@ -62,8 +62,9 @@ class Comparison(MetricRatio):
 
 
 class CapacityRatio(Value):
-    """One contender's estimated capacity over another's, under the main SLO."""
+    """One contender's estimated capacity over another's, under one SLO."""
 
+    slo: Slo = Field(description="The objective.")
     contender: str = Field(description="Name of the contender.")
     over: str = Field(description="The contender it is compared with.")
     ratio: float | None = Field(description="Of the two estimates; null: one is not known.")
@@ -79,18 +80,7 @@ class Step(MetricRatio):
     after: str = Field(description="Contender with it.")
     changes: list[Change] = Field(description="What differs; several where stages are missing.")
     not_measured: list[str] = Field(description="Contenders missing between the two.")
-    capacity_ratio: float | None = Field(
-        description="Certified capacity under the main SLO, after/before; null: one has none."
-    )
-    capacity_low: float | None = Field(
-        description="Least ratio that the intervals of both capacities allow; null: unknown."
-    )
-    capacity_high: float | None = Field(
-        description="Largest ratio that the intervals of both capacities allow; null: open."
-    )
-    capacity: CapacityRatio | None = Field(
-        default=None, description="The two estimated capacities; null: of an earlier version."
-    )
+    capacity: CapacityRatio = Field(description="The two capacities, under the main SLO.")
     throughput_ratio: float | None = Field(description="Throughput at saturation, after/before.")
     throughput_bound: Bound | None = Field(description="How exactly that is known.")
     rate_rps: float | None = Field(
@@ -149,6 +139,7 @@ def capacity_ratio(after: Capacity, before: Capacity, least: float) -> CapacityR
     low, middle, high = ratio(after.estimate, before.estimate)
     interval = None if low is None or high is None else Interval(low, high)
     return CapacityRatio(
+        slo=after.slo,
         contender=after.contender,
         over=before.contender,
         ratio=middle,
@@ -162,10 +153,14 @@ def capacity_ratio(after: Capacity, before: Capacity, least: float) -> CapacityR
 def capacity_ratios(
     capacities: Sequence[Capacity], reference: str, least: float
 ) -> list[CapacityRatio]:
-    """Every contender's capacity over the reference's; capacities: those under the main SLO."""
-    base = next((c for c in capacities if c.contender == reference), None)
-    others = [c for c in capacities if c.contender != reference]
-    return [capacity_ratio(other, base, least) for other in others] if base else []
+    """Every contender's capacity over the reference's, SLO by SLO."""
+    of_reference = [c for c in capacities if c.contender == reference]
+    return [
+        capacity_ratio(own, base, least)
+        for base in of_reference
+        for own in capacities
+        if own.slo == base.slo and own.contender != reference
+    ]
 
 
 def ablation(
@@ -197,8 +192,7 @@ def _step(
     step: AblationStep,
 ) -> Step:
     before, after = step.before.name, step.after.name
-    low, middle, high = ratio_of(capacities[after], capacities[before])
-    rate_rps, ratios = None, []
+    rate_rps, ratios = None, list[Ratio]()
     for tried_rps, level in sorted(repeats.common_levels(before, after).items()):
         found = repeats.compare(
             before, after, level, margins(floor, level, experiment.min_difference)
@@ -211,9 +205,6 @@ def _step(
         after=after,
         changes=list(step.changes),
         not_measured=list(step.missing),
-        capacity_ratio=middle,
-        capacity_low=low,
-        capacity_high=high,
         capacity=capacity_ratio(
             capacities[after], capacities[before], experiment.least_capacity_difference
         ),

@@ -38,7 +38,7 @@ class Ratio(Value):
     )
     low: float | None = Field(description="Lower end of its 95 % interval; null: no interval.")
     high: float | None = Field(description="Upper end.")
-    n_blocks: int = Field(description="Rounds that are usable of both: the pairs behind it.")
+    n_rounds: int = Field(description="Rounds that are usable of both: the pairs behind it.")
     margin: float = Field(
         description="Least difference that is claimed: the experiment's, or the noise floor if "
         "larger."
@@ -52,7 +52,7 @@ class MetricRatio(Value):
     ratios: list[Ratio] = Field(description="The later named over the earlier, figure by figure.")
 
     def of(self, metric: Metric) -> Ratio | None:
-        """The ratio in one figure; None where the two have no common repeat."""
+        """The ratio in one figure; None where the two have no common round."""
         return next((ratio for ratio in self.ratios if ratio.metric == metric), None)
 
 
@@ -168,7 +168,7 @@ def _ratio(found: _Found, margin: float, least: float) -> Ratio:
         ratio=ratio,
         low=interval.low if interval else None,
         high=interval.high if interval else None,
-        n_blocks=n_rounds,
+        n_rounds=n_rounds,
         margin=margin,
         verdict=decide(metric, ratio, interval, n_rounds, margin, least),
     )

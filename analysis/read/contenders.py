@@ -74,7 +74,6 @@ def facts_of(declared: Mapping[str, Any]) -> ContenderFacts:
     return ContenderFacts.model_validate(
         fields
         | {"n_components": len(named) or parts, "components": named}
-        | {"blocks_health": bool(declared.get("blocks_health"))}
         | {"form": _form(declared), "options": texts}
         | {"blocks_health": declared.get("blocks_health", False)}
     )

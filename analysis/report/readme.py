@@ -10,9 +10,10 @@ from pathlib import Path
 from analysis.compare.intervals import Metric
 from analysis.read.run import load_run
 from analysis.report.summary import Summary, summarise
+from analysis.report.tables import over_reference
 from analysis.report.words import decision
 from analysis.report.words.codes import said
-from analysis.report.words.numbers import count, percent, rate, times_within, verdict
+from analysis.report.words.numbers import count, percent, rate, verdict
 from analysis.report.words.run import rounds
 from loadtests.records.markdown import code, inline, table
 
@@ -37,7 +38,8 @@ def numbers(summary: Summary, run_path: str) -> str:
             ),
             f"![The arrival rate that each contender sustains]({run_path}/capacity.png)",
             "What each contender sustains. Certified: the SLO is met at this rate with 95 % "
-            "confidence (binomial bound); the capacity lies in the interval.",
+            "confidence (binomial bound). Capacity: estimated between the rates tried, with its "
+            "95 % interval.",
             table(*_capacity_table(summary)),
             "Where the gain comes from, one change at a time (P99 latency with its 95 % interval):",
             table(*_ablation_table(summary)),
@@ -62,7 +64,7 @@ def _capacity_table(summary: Summary) -> tuple[list[str], list[list[str]]]:
     header = [
         "contender",
         "certified at",
-        "interval, rps",
+        "capacity, rps",
         "requests",
         f"over {inline(experiment.reference)}",
     ]
@@ -70,11 +72,11 @@ def _capacity_table(summary: Summary) -> tuple[list[str], list[list[str]]]:
         [
             code(c.contender),
             f"**{rate(c.certified_rps)}**" if c.certified_rps else "not certified",
-            decision.capacity_interval(c),
+            decision.capacity_estimate(c),
             count(c.n_requests),
             "reference"
             if c.contender == experiment.reference
-            else times_within(c.ratio, c.ratio_low, c.ratio_high),
+            else verdict(over_reference(summary, c)),
         ]
         for c in main
     ]
@@ -86,7 +88,7 @@ def _ablation_table(summary: Summary) -> tuple[list[str], list[list[str]]]:
             inline(" and ".join(map(said, step.changes))),
             code(step.before),
             code(step.after),
-            times_within(step.capacity_ratio, step.capacity_low, step.capacity_high),
+            verdict(step.capacity),
             f"{verdict(step.of(Metric.P99))}{f', {rate(step.rate_rps)}' if step.rate_rps else ''}",
         ]
         for step in summary.ablation

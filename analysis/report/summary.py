@@ -17,7 +17,16 @@ from analysis.capacity.load_points import Point, points
 from analysis.claims.judge import ClaimFound
 from analysis.claims.measures import Findings, judge_claims
 from analysis.compare.aa_test import NoiseFloor, noise_checks, noise_floor
-from analysis.compare.ratios import Comparison, Saturation, Step, ablation, comparisons, saturations
+from analysis.compare.ratios import (
+    CapacityRatio,
+    Comparison,
+    Saturation,
+    Step,
+    ablation,
+    capacity_ratios,
+    comparisons,
+    saturations,
+)
 from analysis.compare.verdicts import Repeats
 from analysis.decide.asked import NOTHING_ASKED, Asked
 from analysis.decide.bottleneck import BottleneckFound, LoadFacts, find_bottlenecks, load_facts
@@ -64,6 +73,9 @@ class Summary(Value):
     capacities: list[Capacity] = Field(
         description="What each contender sustains under each SLO, the main one first."
     )
+    capacity_ratios: list[CapacityRatio] = Field(
+        description="Each contender's estimated capacity over the reference's, in the same order."
+    )
     points: list[Point] = Field(description="Every contender at every load level.")
     price: Price | None = Field(
         description="What an hour of the server's machine costs; null: not given."
@@ -95,7 +107,7 @@ class Summary(Value):
         description="What the two documents claim of GPUs and batching, and what was measured."
     )
     comparison: list[Comparison] = Field(
-        description="Ratios to the reference by arrival rate that both repeated, paired by repeat."
+        description="Ratios to the reference by common arrival rate, paired by round."
     )
     noise_floor: NoiseFloor | None = Field(
         description="The A/A test: one contender against itself; null: not measured."
@@ -144,6 +156,9 @@ def summarise(run: Run, asked: Asked = NOTHING_ASKED) -> Summary:
         slos=list(experiment.slos),
         recommendation=recommend(candidates, cpu, experiment, asked),
         capacities=found_capacities,
+        capacity_ratios=capacity_ratios(
+            found_capacities, experiment.reference, experiment.least_capacity_difference
+        ),
         points=found_points,
         price=asked.price,
         costs=costs(main, found_points, asked.price),

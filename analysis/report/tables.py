@@ -6,7 +6,7 @@ from itertools import groupby
 
 from analysis.capacity.certified import Capacity
 from analysis.capacity.load_points import Point
-from analysis.compare.ratios import Comparison, Saturation
+from analysis.compare.ratios import CapacityRatio, Comparison, Saturation
 from analysis.decide.at_rate import Needs
 from analysis.report.summary import Summary
 from analysis.report.words import certificates, numbers
@@ -147,6 +147,12 @@ def _group(points: list[Point]) -> Group:
 def capacities_by_slo(capacities: Sequence[Capacity]) -> list[SloCapacities]:
     """Capacities grouped by their SLO, in the order given (the main SLO first)."""
     return [SloCapacities(slo, list(same)) for slo, same in groupby(capacities, lambda c: c.slo)]
+
+
+def over_reference(summary: Summary, capacity: Capacity) -> CapacityRatio | None:
+    """Its ratio to the reference's; None: it is the reference's, or that has none."""
+    same = (r for r in summary.capacity_ratios if r.contender == capacity.contender)
+    return next((ratio for ratio in same if ratio.slo == capacity.slo), None)
 
 
 def issues(points: Sequence[Point]) -> list[Issue]:

@@ -10,9 +10,9 @@ from analysis.compare.ratios import Comparison
 from analysis.compare.verdicts import figure
 from analysis.report.interim import Interim
 from analysis.report.summary import Summary
-from analysis.report.tables import SloCapacities, capacities_by_slo, common_rate
+from analysis.report.tables import SloCapacities, capacities_by_slo, common_rate, over_reference
 from analysis.report.words import answer, certificates, decision, record
-from analysis.report.words.numbers import interval, number, plain, rate, times, times_within
+from analysis.report.words.numbers import interval, number, plain, rate, times, verdict
 from analysis.report.words.run import warnings
 
 
@@ -20,8 +20,7 @@ def recommendation_table(summary: Summary) -> RenderableType:
     """What to choose at which arrival rate, and what each contender sustains for each SLO."""
     slo = summary.manifest.experiment.slo
     cautions = [Text(text, style="bold yellow") for text in warnings(summary)]
-    reference = summary.manifest.experiment.reference
-    tables = [_capacities(p, reference) for p in capacities_by_slo(summary.capacities)]
+    tables = [_capacities(p, summary) for p in capacities_by_slo(summary.capacities)]
     choices = _choices(summary, f"Recommendation for {decision.objective(slo)}")
     return Group(*cautions, choices, *tables, *_decided(summary))
 
@@ -54,7 +53,8 @@ def interim_table(so_far: Interim) -> RenderableType:
     reference = so_far.experiment.reference
     rate_rps = common_rate(so_far.points, so_far.experiment)
     columns = (Column("contender", no_wrap=True), "P50, ms", "P99, ms", "CPU s per 1,000")
-    title = f"So far, at {rate(rate_rps)}; ratios to {reference} with their 95 % intervals"
+    at = f", at {rate(rate_rps)}" if rate_rps else ""
+    title = f"So far{at}; ratios to {reference} with their 95 % intervals"
     table = Table(*columns, "capacity, rps", title=title, title_justify="left")
     at_rate = {point.contender: point for point in so_far.points if point.rate_rps == rate_rps}
     compared = {each.contender: each for each in so_far.comparison if each.rate_rps == rate_rps}
@@ -106,18 +106,19 @@ def _choices(summary: Summary, title: str) -> Table:
     return table
 
 
-def _capacities(panel: SloCapacities, reference: str) -> Table:
-    columns = ("contender", "certified at", "interval, rps", f"over {reference}")
+def _capacities(panel: SloCapacities, summary: Summary) -> Table:
+    reference = summary.manifest.experiment.reference
+    columns = ("contender", "certified at", "capacity, rps", f"over {reference}")
     table = Table(
         *columns, title=f"Capacity for {decision.objective(panel.slo)}", title_justify="left"
     )
     for capacity in panel.capacities:
-        ratio = times_within(capacity.ratio, capacity.ratio_low, capacity.ratio_high)
+        ratio = verdict(over_reference(summary, capacity))
         certified_rps = capacity.certified_rps
         table.add_row(
             capacity.contender,
             Text("not certified", style="yellow") if certified_rps is None else rate(certified_rps),
-            decision.capacity_interval(capacity),
+            decision.capacity_estimate(capacity),
             "reference" if capacity.contender == reference else ratio,
         )
     return table

@@ -61,7 +61,7 @@ def certify_failure(record: TrialRecord) -> list[Check]:
 
 
 def certify_sample_size(n_ok: int, percentile: float) -> Check:
-    """Whether the merged repeats are enough for the SLO's percentile."""
+    """Whether the merged slices are enough for the SLO's percentile."""
     needed = least_successes(percentile)
     found = CheckMeasurement(
         *(n_ok < needed, Found.SUCCESSES_NEEDED, n_ok, needed, "successes"),

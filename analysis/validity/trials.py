@@ -35,7 +35,7 @@ class TrialResult(Value):
 
     trial_id: str = Field(description="Name of the trial.")
     purpose: Purpose = Field(
-        description="measurement (a planned repeat), search (a probe for the capacity), noise "
+        description="measurement (at a rate common to all), search (at one of its own), noise "
         "(the second run of the A/A test), overload (its steady state is beyond capacity) or "
         "calibration."
     )
@@ -44,7 +44,7 @@ class TrialResult(Value):
     mode: Mode = Field(description="open (arrival rate) or closed (callers).")
     rate_rps: float | None = Field(description="Arrival rate; null in the closed loop.")
     concurrency: int | None = Field(description="Callers; null in the open loop.")
-    repeat: int = Field(description="Which repeat, and so which block, it is; 0: a probe.")
+    repeat: int = Field(description="Number of its round, from 1.")
     order: int = Field(description="Position in the run.")
     completed: bool = Field(description="False: it failed, and its certificate says why.")
     startup_s: float | None = Field(description="Time from start to the first right answer.")

@@ -12,8 +12,6 @@ from servers.discovery import Contender
 AROUND_OVERLOAD_S = 1.0
 """What an overload takes beside its load: the server works off what it was sent."""
 
-NO_CAPACITY = "no overload: no rate is known at which it meets the SLO."
-
 
 def overload_slices(
     experiment: Experiment,
@@ -52,16 +50,6 @@ def overload_slices(
                 )
             )
     return found
-
-
-def not_overloaded(
-    experiment: Experiment, capacity_rps_by_contender: Mapping[str, float | None]
-) -> dict[str, str]:
-    """The contenders that get no overload, each with the reason."""
-    if experiment.overload is None:
-        return {}
-    known = {name for name, rps in capacity_rps_by_contender.items() if rps is not None}
-    return {name: NO_CAPACITY for name in experiment.contenders if name not in known}
 
 
 def overload_s(experiment: Experiment, names: Container[str]) -> float:

@@ -50,10 +50,6 @@ class Overload:
     factor: Positive
     recover_s: LengthS
 
-    @property
-    def recover_rps(self) -> float:
-        return RECOVER_SHARE * self.capacity_rps
-
     def arrivals(self, warmup_s: float, overload_s: float) -> tuple[Steps, float]:
         """The arrivals of the whole trial, and their mean rate."""
         lengths_s = (warmup_s, overload_s, self.recover_s)

@@ -87,9 +87,7 @@ class Rotation:
         # A run that was stopped completes its last round; a further group begins one of its own.
         for number in count(max(1, last + (len(self.groups) > 1))):
             planned = self._missing(number, group)
-            if number > last and not (
-                planned and self._has_room(number, planned, until_s - kept_s)
-            ):
+            if number > last and not (planned and self._has_room(number, planned, until_s)):
                 break
             yield from self._round(planned)
             if planned:

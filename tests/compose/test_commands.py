@@ -26,8 +26,9 @@ CONTENDERS = {name: found for name, found in discover().items() if name in SERVE
 HTTP_PORT, GRPC_PORT = 8000, 8001
 """Inside a container, where nothing else listens."""
 
-# Compose runs Triton's own image for this one instead of the folder's launcher.
-LAUNCHED = [contender for contender in CONTENDERS.values() if contender.name != "triton"]
+# Compose runs Triton's own image for these instead of the folder's launcher.
+TRITONS = {name for name, contender in CONTENDERS.items() if contender.server == "triton_service"}
+LAUNCHED = [contender for name, contender in CONTENDERS.items() if name not in TRITONS]
 Merge = Callable[..., dict[str, Any]]
 each_launched = pytest.mark.parametrize("contender", LAUNCHED, ids=lambda contender: contender.name)
 
@@ -107,7 +108,7 @@ def test_a_probe_asks_the_port_that_the_service_listens_on(services: dict[str, A
     probed = {name: service for name, service in services.items() if "healthcheck" in service}
     assert set(probed) == set(CONTENDERS) - {"null-grpc"}  # gRPC only: there is nothing to GET
     for name, service in probed.items():
-        path = "/v2/health/ready" if name == "triton" else "/health/ready"
+        path = "/v2/health/ready" if name in TRITONS else "/health/ready"
         assert f'"http://127.0.0.1:8000{path}"' in service["healthcheck"]["test"][-1]
         compile(service["healthcheck"]["test"][-1], name, "exec")
 

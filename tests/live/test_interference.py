@@ -1,19 +1,27 @@
-"""A real service beside a program that uses its core: the trial says so and is not used."""
+"""Real services beside a program that uses their core: the slices say so and are not used."""
 
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from analysis.compare.intervals import Metric
+from analysis.compare.verdicts import Verdict
 from analysis.read.run import load_run
 from analysis.report.summary import summarise
 from analysis.validity.reasons import Reason
 from loadtests.host.cores import available_cores, split_cores
 from loadtests.launch.artefacts import Artefacts
+from loadtests.measure.replay import Attempt, replay
+from loadtests.plan.rounds import PlannedTrial
 from loadtests.records.experiment import LoadSpec
-from loadtests.spec.experiment import Experiment
+from loadtests.records.trials import MachineState
+from loadtests.spec.experiment import Experiment, VariantSpec
 from servers.confine import confined
 
 pytestmark = [
@@ -24,36 +32,60 @@ pytestmark = [
 
 CORES = split_cores(available_cores(), 1)
 BUSY = "import time; end = time.monotonic() + 60\nwhile time.monotonic() < end: pass"
+ROUNDS, DISTURBED_ROUNDS = 6, (2, 3, 4)
 
 
-@pytest.fixture
+@contextmanager
 def busy_loops() -> Iterator[None]:
-    """One program on every core of the server; each ends with this process, or after a minute."""
-    loops = [
-        subprocess.Popen(confined([sys.executable, "-c", BUSY], [core])) for core in CORES["server"]
-    ]
-    yield
-    for loop in loops:
-        loop.kill()
-        loop.wait()
+    """Two programs on every core of the server; each ends with this block, or after a minute."""
+    command = [sys.executable, "-c", BUSY]
+    loops = [subprocess.Popen(confined(command, [core])) for core in CORES["server"] * 2]
+    try:
+        yield
+    finally:
+        for loop in loops:
+            loop.kill()
+            loop.wait()
 
 
-@pytest.mark.usefixtures("busy_loops")
-def test_a_busy_program_on_the_server_s_cores_makes_a_trial_unusable_and_the_report_loud(
-    artefacts: Artefacts,
-    run_unheard: Callable[..., Path],
-    tmp_path: Path,
+def beside_busy_loops(trial: PlannedTrial, *edges: Any) -> Attempt:
+    """The faster contender has the loops beside it in some rounds, until its slice is made again.
+    What else runs on this machine, such as the suite's other worker, is not seen."""
+    if trial.contender.name == "faster" and trial.repeat in DISTURBED_ROUNDS and trial.attempt == 1:
+        with busy_loops():
+            attempt = replay(trial, *edges)
+        return replace(attempt, lag_p99_ms=0.1, machine=MachineState())
+    quiet = {"foreign_share": {"server": 0.0, "load": 0.0}, "machine": MachineState()}
+    return replace(replay(trial, *edges), lag_p99_ms=0.1, **quiet)
+
+
+def test_two_busy_loops_on_the_server_s_core_are_named_and_change_no_verdict(
+    artefacts: Artefacts, run_unheard: Callable[..., Path], tmp_path: Path
 ) -> None:
     experiment = Experiment(
         name="t",
+        rounds=ROUNDS,
         reference="simulated",
-        contenders=("simulated",),
-        load=LoadSpec(rates_rps=(50,), warmup_s=0.3, steady_s=1.5),
+        contenders=("simulated", "faster"),
+        variants=(VariantSpec(name="faster", base="simulated", options={"service_ms": 2.0}),),
+        load=LoadSpec(rates_rps=(50,), warmup_s=0.2, steady_s=0.8),
         calibration=None,
     )
-    summary = summarise(load_run(run_unheard(experiment, artefacts, tmp_path)))
-    (trial,) = summary.trials
-    (check,) = (c for c in trial.certificate if c.reason is Reason.MACHINE_DISTURBED)
-    assert check.failed, check
-    assert not trial.usable
-    assert summary.disturbed.trial_ids == [trial.trial_id]
+    folder = run_unheard(experiment, artefacts, tmp_path, replay=beside_busy_loops)
+    summary = summarise(load_run(folder))
+    beside = {f"r{number}-faster-50rps" for number in DISTURBED_ROUNDS}
+    named = {
+        trial.trial_id
+        for trial in summary.trials
+        for check in trial.certificate
+        if check.reason is Reason.MACHINE_DISTURBED and check.failed
+    }
+    assert named == set(summary.disturbed.trial_ids) == beside
+    assert not any(trial.usable for trial in summary.trials if trial.trial_id in beside)
+    assert {f"{trial_id}-2" for trial_id in beside} <= {trial.trial_id for trial in summary.trials}
+
+    (compared,) = summary.comparison
+    median = compared.of(Metric.P50)
+    assert median is not None
+    assert median.verdict is Verdict.BETTER
+    assert median.ratio == pytest.approx(2 / 5, rel=0.25)

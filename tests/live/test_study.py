@@ -25,6 +25,7 @@ NULL_ONLY = """
 name = "null-only"
 reference = "null-http"
 contenders = ["null-http"]
+rounds = 2
 [load]
 rates_rps = [20, 30]
 warmup_s = 0.2
@@ -37,6 +38,7 @@ NULL_CAPACITY = """
 name = "null"
 reference = "null-http"
 contenders = ["null-http"]
+rounds = 2
 [load]
 warmup_s = 0.2
 steady_s = 0.5
@@ -44,8 +46,6 @@ steady_s = 0.5
 start_rps = 20
 max_rps = 40
 resolution = 2
-warmup_s = 0.2
-steady_s = 0.5
 [calibration]
 contenders = []
 """
@@ -115,7 +115,7 @@ def test_a_killed_run_leaves_nothing_running_and_resumes_where_it_was(
 
 
 @pytest.mark.usefixtures("machine_left_alone")
-def test_a_capacity_study_searches_certifies_and_reports(
+def test_a_capacity_study_gives_every_round_to_the_search_and_reports(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reporting, "execute_notebook", lambda *_: None)  # as in test_whole_study
@@ -126,12 +126,9 @@ def test_a_capacity_study_searches_certifies_and_reports(
     assert done.exit_code == 0, done.output
     folder = the_run(tmp_path / "r")
     found = {name: trial.purpose for name, trial in read_trials(folder).items()}
-    assert found == {
-        "search-null-http-20rps": "search",
-        "search-null-http-40rps": "search",
-        "r1-null-http-40rps": "measurement",
-    }
+    assert found == {"r1-null-http-20rps": "search", "r2-null-http-40rps": "search"}
     assert (folder / "report.html").exists()
+    assert "So far; ratios to null-http" in done.output
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ WITH_ONNX = ("litserve", "triton", "hybrid")
 NAMES = ("fastapi", *WITH_ONNX)
 CHANGES = {
     r"(?m)^contenders = \[[^]]*\]": f"contenders = {json.dumps(NAMES)}",
+    "rounds = 2": "rounds = 1",
     "workers = 2": "workers = 1",  # two are started in test_locust_process
     r"\[calibration\]": '[calibration]\ncontenders = ["null-http"]',
     r"lengths_tokens = \[16, 64\]": "lengths_tokens = [16]",

@@ -12,7 +12,6 @@ from analysis.compare.verdicts import Verdict
 from analysis.report.figures.intervals import beside, name_rows, stack
 from analysis.report.figures.style import MUTED, SETTINGS, look
 from analysis.report.summary import Summary
-from analysis.report.words.answer import capacity_verdict
 from analysis.report.words.codes import said
 from analysis.report.words.numbers import times
 
@@ -21,7 +20,8 @@ Ends = tuple[float | None, float | None, float | None, Verdict | None]
 
 
 def _capacity(step: Step) -> Ends:
-    return step.capacity_ratio, step.capacity_low, step.capacity_high, capacity_verdict(step)
+    found = step.capacity
+    return found.ratio, found.low, found.high, found.verdict
 
 
 def _metric(metric: Metric) -> Callable[[Step], Ends]:

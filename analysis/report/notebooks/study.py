@@ -30,6 +30,7 @@ from analysis.compare.intervals import Metric
 from analysis.read.run import load_run
 from analysis.report.figures.catalogue import figures
 from analysis.report.summary import summarise
+from analysis.report.tables import over_reference
 from analysis.report.words import answer, bottlenecks, certificates, claims, decision, record
 from analysis.report.words.codes import said
 from analysis.report.words.numbers import interval, level, rate, times_within, verdict
@@ -99,8 +100,8 @@ pd.DataFrame(
         "SLO": decision.objective(capacity.slo),
         "contender": capacity.contender,
         "certified at": rate(capacity.certified_rps),
-        "interval, rps": decision.capacity_interval(capacity),
-        "over the reference": times_within(capacity.ratio, capacity.ratio_low, capacity.ratio_high),
+        "capacity, rps": decision.capacity_estimate(capacity),
+        "over the reference": verdict(over_reference(summary, capacity)),
         "confidence": decision.capacity_status(capacity),
     }
     for capacity in summary.capacities
@@ -258,7 +259,7 @@ pd.DataFrame(
         "change": " and ".join(map(said, step.changes)),
         "from": step.before,
         "to": step.after,
-        "capacity": times_within(step.capacity_ratio, step.capacity_low, step.capacity_high),
+        "capacity": verdict(step.capacity),
         "at": rate(step.rate_rps),
         **{said(metric): verdict(step.of(metric)) for metric in Metric},
     }

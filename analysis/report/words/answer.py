@@ -2,7 +2,6 @@
 happens beyond capacity."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import groupby
 
 from analysis.compare.ratios import Step
@@ -10,16 +9,17 @@ from analysis.compare.verdicts import Verdict
 from analysis.decide.at_rate import Decision
 from analysis.decide.choose import Answer, Choice
 from analysis.report.summary import Summary
+from analysis.report.words import overload
 from analysis.report.words.codes import listed, said
 from analysis.report.words.decision import rates
-from analysis.report.words.numbers import exact_percent, interval, number, plain, rate
+from analysis.report.words.numbers import exact_percent, interval, number, rate
 
-KEEPS = 0.8
-"""Share of its most answers a second below which a contender that is asked for more collapses."""
+NONE_ASKED_FOR_MORE = "No contender was asked for more than it can answer."
 
 
 def sentences(summary: Summary) -> list[str]:
-    return [what_to_use(summary), where_from(summary.ablation), beyond_capacity(summary)]
+    beyond = overload.at_the_top(summary) or NONE_ASKED_FOR_MORE
+    return [what_to_use(summary), where_from(summary.ablation), beyond]
 
 
 def what_to_use(summary: Summary) -> str:
@@ -77,18 +77,6 @@ def to_measure(decision: Decision) -> str:
     return listed([f"{listed(names)} at {number(rps)} rps" for rps, names in by_rate.items()])
 
 
-def capacity_verdict(step: Step) -> Verdict:
-    """Whether a change raised capacity: what the step says, else by the interval of the ratio."""
-    known = getattr(step, "capacity_verdict", None)
-    if known is not None:
-        return Verdict(known)
-    if step.capacity_low and step.capacity_low > 1:
-        return Verdict.BETTER
-    if step.capacity_high and step.capacity_high < 1:
-        return Verdict.WORSE
-    return Verdict.NOT_ENOUGH_EVIDENCE
-
-
 def chain(steps: Sequence[Step]) -> list[Step]:
     """The steps that follow each other, without the pairs beside them."""
     found: list[Step] = []
@@ -103,9 +91,9 @@ def where_from(steps: Sequence[Step]) -> str:
     if not steps:
         return "Fewer than two contenders of the ablation have valid points: no gain is attributed."
     steps = chain(steps)
-    by_gain = sorted(steps, key=lambda step: -(step.capacity_ratio or 0.0))
-    raised = [step for step in by_gain if capacity_verdict(step) is Verdict.BETTER]
-    lowered = [step for step in by_gain if capacity_verdict(step) is Verdict.WORSE]
+    by_gain = sorted(steps, key=lambda step: -(step.capacity.ratio or 0.0))
+    raised = [step for step in by_gain if step.capacity.verdict is Verdict.BETTER]
+    lowered = [step for step in by_gain if step.capacity.verdict is Verdict.WORSE]
     if not raised:
         text = "No single change is shown to raise capacity"
     else:
@@ -130,56 +118,5 @@ def _change(step: Step) -> str:
 
 
 def _times(step: Step) -> str:
-    known = interval(step.capacity_low, step.capacity_high)
-    return f"{number(step.capacity_ratio)} times ({known})"
-
-
-@dataclass(frozen=True)
-class Pushed:
-    """A contender that was asked for more than it can answer: the most it answered a second, and
-    the least at a rate above that."""
-
-    contender: str
-    most_rps: float
-    then_rps: float
-    offered_rps: float
-
-    @property
-    def collapsed(self) -> bool:
-        return self.then_rps < KEEPS * self.most_rps
-
-
-def pushed(summary: Summary) -> list[Pushed]:
-    """Every contender that saturated, those that keep least of their answers first."""
-    found = []
-    for name in summary.manifest.experiment.contenders:
-        own = [
-            (p.metrics.throughput_rps, p.rate_rps, p.saturated)
-            for p in summary.points
-            if p.contender == name and p.usable and p.metrics and p.rate_rps
-        ]
-        if not any(saturated for _, _, saturated in own):
-            continue
-        most_rps, at_rps, _ = max(own)
-        then_rps, offered_rps, _ = min(each for each in own if each[1] >= at_rps)
-        found.append(Pushed(name, most_rps, then_rps, offered_rps))
-    return sorted(found, key=lambda each: each.then_rps / each.most_rps)
-
-
-def beyond_capacity(summary: Summary) -> str:
-    """Who keeps answering and who collapses where more is asked than can be answered."""
-    found = pushed(summary)
-    if not found:
-        return "No contender was asked for more than it can answer."
-    fell = [
-        f"{each.contender} falls from {number(each.most_rps)} answers a second to "
-        f"{number(each.then_rps)} (at {plain(each.offered_rps)} rps)"
-        for each in found
-        if each.collapsed
-    ]
-    kept = [
-        f"{each.contender} still answers {number(each.then_rps)} (of {plain(each.offered_rps)})"
-        for each in found
-        if not each.collapsed
-    ]
-    return f"Asked for more than it can answer, {listed([*fell, *kept])}."
+    found = step.capacity
+    return f"{number(found.ratio)} times ({interval(found.low, found.high)})"

@@ -11,6 +11,7 @@ from analysis.report.words.numbers import (
     count,
     exact_percent,
     interval,
+    number,
     plain,
     rate,
 )
@@ -94,9 +95,13 @@ def _where(measured: MeasuredAt, choice: Choice) -> str:
     return "measured here" if len(choice.rates_rps) == 1 else "measured at each of these rates"
 
 
-def capacity_interval(capacity: Capacity) -> str:
-    """Where the capacity lies: from the certified rate to the lowest rate found not met."""
-    return interval(capacity.certified_rps, capacity.not_met_rps, plain)
+def capacity_estimate(capacity: Capacity) -> str:
+    """Where the capacity lies: the estimate with its interval, else from the certified rate to the
+    lowest rate found not met."""
+    found = capacity.estimate
+    if found is None:
+        return interval(capacity.certified_rps, capacity.not_met_rps, plain)
+    return f"{number(found.rps)} ({interval(found.low_rps, found.high_rps)})"
 
 
 def capacity_status(capacity: Capacity) -> str:

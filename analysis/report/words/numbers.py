@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from analysis.compare.ratios import Bound
+from analysis.compare.ratios import Bound, CapacityRatio
 from analysis.compare.verdicts import Ratio
 from analysis.report.words.codes import said
 
@@ -98,7 +98,7 @@ def times_within(ratio: float | None, low: float | None, high: float | None) -> 
     return f"{times(ratio)} ({interval(low, high)})"
 
 
-def verdict(ratio: Ratio | None) -> str:
+def verdict(ratio: Ratio | CapacityRatio | None) -> str:
     """What was found, with the ratio and its interval: better: 0.420× (0.380 to 0.470)."""
     if ratio is None:
         return NONE

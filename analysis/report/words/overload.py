@@ -28,10 +28,15 @@ def of_contender(found: BeyondCapacity) -> str:
     long it takes to recover."""
     if found.outcome is Outcome.NOT_TRIED:
         return f"Nothing usable was measured beyond its capacity. {_bounds(found)}"
-    load = f"At {_multiple(found)} times its capacity ({number(found.offered_rps)} rps offered)"
     failed = _failed(found.overload) if found.overload else ""
     recovered = f" {recovery(found.overload)}" if found.overload else ""
-    return f"{load} it {_answers(found)}{failed}. {_bounds(found)}{recovered}"
+    return f"A{answers(found)[1:]}{failed}. {_bounds(found)}{recovered}"
+
+
+def answers(found: BeyondCapacity) -> str:
+    """What one contender answers beyond its capacity."""
+    load = f"at {_multiple(found)} times its capacity ({number(found.offered_rps)} rps offered)"
+    return f"{load} it {_answers(found)}"
 
 
 def recovery(overload: OverloadPoint) -> str:

@@ -14,7 +14,7 @@ MEANINGS: Mapping[Reason, tuple[str, str]] = {
         "Look at the text given as example and fix the contender: its speed means nothing yet.",
     ),
     Reason.NOT_MEASURED: (
-        "A planned repeat is missing from the run.",
+        "A planned slice is missing from the run.",
         "Resume it: study run --resume RUN.",
     ),
     Reason.SEND_LAG: (
@@ -94,7 +94,7 @@ MEANINGS: Mapping[Reason, tuple[str, str]] = {
     Reason.MACHINE_NOISE: (
         "In the A/A test a contender differs from itself by more than the least difference that "
         "matters, so smaller differences than this are not claimed.",
-        "Quiet the machine, lengthen the steady state or add repeats.",
+        "Quiet the machine, lengthen the steady state or give more time.",
     ),
 }
 """Of each reason: the cause and the remedy."""

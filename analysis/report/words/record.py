@@ -9,9 +9,10 @@ from analysis.compare.ratios import Comparison
 from analysis.compare.verdicts import Verdict
 from analysis.decide.at_rate import Decision, Needs
 from analysis.decide.complexity import items
+from analysis.overload.beyond import Outcome
 from analysis.read.contenders import ContenderFacts
 from analysis.report.summary import Summary
-from analysis.report.words.answer import pushed, replicas, to_measure
+from analysis.report.words.answer import replicas, to_measure
 from analysis.report.words.codes import listed, said
 from analysis.report.words.decision import because
 from analysis.report.words.numbers import (
@@ -22,6 +23,7 @@ from analysis.report.words.numbers import (
     rate,
     times_within,
 )
+from analysis.report.words.overload import answers
 
 LOOK_AGAIN_DAYS = 182
 """Half a year: within it the engines, servers and libraries compared have new releases."""
@@ -141,15 +143,16 @@ _TONES = {
 
 
 def _by_overload(contender: ContenderFacts, summary: Summary) -> Iterator[tuple[str, str]]:
-    for each in pushed(summary):
-        if each.contender != contender.name:
-            continue
-        asked = f"{plain(each.offered_rps)} are asked for"
-        most, then = number(each.most_rps), number(each.then_rps)
-        if each.collapsed:
-            yield "Bad", f"it falls from {most} answers a second to {then} when {asked}"
-        else:
-            yield "Good", f"it keeps answering {then} a second when {asked}"
+    for found in summary.beyond_capacity:
+        if found.contender == contender.name and found.outcome in _BEYOND:
+            yield _BEYOND[found.outcome], answers(found)
+
+
+_BEYOND = {
+    Outcome.KEEPS_GOODPUT: "Good",
+    Outcome.ANSWERS_LATE: "Neutral",
+    Outcome.ANSWERS_FEWER: "Bad",
+}
 
 
 def _by_capacity(contender: ContenderFacts, summary: Summary) -> list[tuple[str, str]]:
@@ -187,13 +190,9 @@ def confirmation(summary: Summary) -> list[str]:
     chosen = decision.choice.contender if decision else None
     names = [chosen] if chosen and chosen != experiment.reference else experiment.contenders
     found = [
-        f"capacity of {c.contender} over {experiment.reference}: "
-        f"{interval(c.ratio_low, c.ratio_high)}"
-        for c in summary.capacities
-        if c.contender in names
-        and c.slo == experiment.slo
-        and c.contender != experiment.reference
-        and (c.ratio_low or c.ratio_high)
+        f"capacity of {c.contender} over {experiment.reference}: {interval(c.low, c.high)}"
+        for c in summary.capacity_ratios
+        if c.contender in names and c.slo == experiment.slo and c.low is not None
     ]
     for name in names:
         compared = _nearest(summary, name)

@@ -75,7 +75,7 @@ def test_three_blocks_tell_a_faster_contender_from_a_slower_one(summarised):
     for figure in (Metric.P99, Metric.P50, Metric.MEAN, Metric.CPU):
         ratio = found.of(figure)
         assert ratio.low <= ratio.ratio <= ratio.high < 1
-        assert (ratio.n_blocks, ratio.verdict) == (3, Verdict.BETTER)
+        assert (ratio.n_rounds, ratio.verdict) == (3, Verdict.BETTER)
     assert found.of("throughput").verdict is Verdict.NO_MATERIAL_DIFFERENCE
 
 
@@ -96,12 +96,14 @@ def test_each_step_of_the_ablation_names_its_one_change(summarised):
     assert steps[1].rate_rps == 100.0
 
 
-def test_a_step_s_gain_in_capacity_has_the_interval_of_both_capacities(summarised):
+def test_a_step_s_gain_in_capacity_is_that_of_the_estimates(summarised):
     service_ms = {"fastapi": 4, "fastapi-onnx": 1}
-    (step,) = summarised(service_ms, [50.0, 100.0, 400.0, 1600.0], 3).ablation
-    # fastapi: certified at 100, not met at 400; fastapi-onnx: certified at 400, not met at 1600.
-    assert step.capacity_ratio == 4.0
-    assert (step.capacity_low, step.capacity_high) == (1.0, 16.0)
+    summary = summarised(service_ms, [50.0, 100.0, 400.0, 1600.0], 3)
+    (step,), (over_reference,) = summary.ablation, summary.capacity_ratios
+    before, after = (capacity.estimate_rps for capacity in summary.capacities)
+    assert step.capacity.ratio == pytest.approx(after / before)
+    assert step.capacity.low < step.capacity.ratio < step.capacity.high
+    assert step.capacity == over_reference
 
 
 def test_a_missing_contender_merges_two_steps_and_says_so(summarised):

@@ -9,6 +9,7 @@ from analysis.compare.ratios import capacity_ratio
 from analysis.compare.verdicts import Verdict, decide
 from analysis.selfcheck.coverage import Setting, rounds
 from analysis.selfcheck.queues import Machine
+from loadtests.records.experiment import Slo
 
 N_ROUNDS = 8
 QUIET = Setting(rate_rps=75.0, steady_s=4.0, machine=Machine(drift=0.004, stall_share=0.0))
@@ -54,7 +55,7 @@ def test_every_verdict_can_be_reached_in_capacity(low, high, verdict):
         middle = None if low is None else (low * high) ** 0.5
         names = ("estimate_rps", "estimate_low_rps", "estimate_high_rps")
         return Capacity.model_construct(
-            contender=name, **dict(zip(names, (middle, low, high), strict=True))
+            contender=name, slo=Slo(), **dict(zip(names, (middle, low, high), strict=True))
         )
 
     assert capacity_ratio(known("b", low, high), known("a", 99, 101), 0.05).verdict is verdict

@@ -71,7 +71,7 @@ def spoil(path):
 
 def test_an_invalid_repeat_is_never_used_by_a_verdict(compared):
     (found,) = compared(late=(2,))
-    assert {r.n_blocks for r in found.ratios} == {3}
+    assert {r.n_rounds for r in found.ratios} == {3}
     assert found.of(Metric.P99).verdict is Verdict.BETTER
 
 

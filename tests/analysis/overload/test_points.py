@@ -91,6 +91,6 @@ def test_a_disturbed_overload_is_left_out(new_overload_run):
     run, contender = new_overload_run()
     run.overload(contender, 2.0, 1)
     others = {"server": 3 * FOREIGN_SHARE, "load": 0.0}
-    run.overload(contender, 2.0, 2, attempts_foreign_share=(others,))
+    run.overload(contender, 2.0, 2, foreign_share=others)
     (point,) = summarise(load_run(run.folder)).overloads
     assert point.trial_ids == ["overload-a-800rps-1"]

@@ -47,7 +47,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
         steady_s=2.0,
         aa_test="one",
         more_slos=[{"percentile": 95, "latency_ms": 30, "max_error_ratio": 0.001}],
-        dropped=[{"purpose": "measurement", "repeat": 1, "contender": None, "detail": "no time"}],
+        groups=[["one", "two"]],
     )
     price = {"server_per_hour": 1.0, "currency": "USD", "source": "a list"}
     run.manifest["experiment"]["price"] = price
@@ -270,7 +270,10 @@ def test_the_decision_shows_what_others_named_as_text(copy: Path) -> None:
     decision = render_decision(summarise(load_run(copy)))
     assert r"&lt;img src=x onerror=alert(1)&gt; \| \[click\](http://there)" in decision
     assert r"&lt;b&gt;\`base\`&lt;/b&gt;" in decision
-    assert "````\nstudy run\n```\n<script>alert(1)</script>\n````" in decision
+    assert (
+        "````\nstudy run\n```\n<script>alert(1)</script>\nstudy agree THIS_RUN NEW_RUN\n````"
+        in decision
+    )
 
 
 @pytest.mark.parametrize("name", ["summary.json", "decision.md"])

@@ -73,15 +73,15 @@ def test_the_latency_figure_names_the_slo_and_the_rate_each_contender_is_certifi
 def test_the_waterfall_names_each_change_with_its_ratio(summary, drawn):
     shown = words(drawn["waterfall"])
     for step in summary.ablation:
-        if step.capacity_ratio:
+        if step.capacity.ratio:
             change = " + ".join(map(said, step.changes))
-            assert f"{change} {times(step.capacity_ratio)}" in shown
+            assert f"{change} {times(step.capacity.ratio)}" in shown
 
 
 def test_each_bar_of_the_waterfall_begins_where_the_one_before_ended(summary):
     (step,) = summary.ablation[:1]
-    ends = {"capacity_low": 1.5, "capacity_ratio": 2.0, "capacity_high": 3.0}
-    twice = step.model_copy(update=ends)
+    ends = {"low": 1.5, "ratio": 2.0, "high": 3.0}
+    twice = step.model_copy(update={"capacity": step.capacity.model_copy(update=ends)})
     again = twice.model_copy(update={"before": twice.after, "after": "c"})
     apart = twice.model_copy(update={"before": "d", "after": "e"})
     figure = waterfall_figure(summary.model_copy(update={"ablation": [twice, again, apart]}))

@@ -14,7 +14,7 @@ from analysis.report.summary import Summary, fields_markdown
 from analysis.report.words import certificates, decision
 from analysis.report.words.answer import sentences
 from analysis.report.words.codes import said
-from analysis.report.words.numbers import level, times_within
+from analysis.report.words.numbers import level, times
 from analysis.report.words.reasons import MEANINGS
 from analysis.validity.reasons import Reason
 from loadtests.records.trials import Level
@@ -181,8 +181,10 @@ def test_each_slo_has_its_capacities_with_interval_and_ratio(outputs, html):
         assert f"<h3>{decision.objective(capacity.slo)}</h3>" in html
     row = row_of(html, 'data-capacity="fastapi-tuned"')
     found = next(c for c in outputs.summary.capacities if c.contender == "fastapi-tuned")
-    assert f"{found.certified_rps:g} to {found.not_met_rps:g}" in row
-    assert times_within(found.ratio, found.ratio_low, found.ratio_high) in row
+    assert decision.capacity_estimate(found) in row
+    over = tables.over_reference(outputs.summary, found)
+    assert times(over.ratio) in row
+    assert said(over.verdict) in row
     assert "not certified" in row_of(html, 'data-capacity="broken"')
 
 
@@ -215,7 +217,7 @@ def test_every_comparison_shows_its_verdicts_in_words_with_intervals(outputs, ht
 
 def test_the_noise_floor_is_said_in_one_sentence(html):
     assert re.search(
-        r"fastapi ran a second time in every block as fastapi-again; the two differed by at most "
+        r"fastapi ran a second time in every round as fastapi-again; the two differed by at most "
         r"\S+ % in P99 latency",
         text_of(html).replace("\N{NO-BREAK SPACE}", " "),
     )
@@ -244,15 +246,6 @@ def test_a_failed_contender_is_shown_with_its_reason_and_log(html):
 
 def test_seeded_weights_are_said_before_any_number(html):
     assert 0 < html.index("The weights are seeded") < html.index("<table")
-
-
-def test_what_was_dropped_for_lack_of_time_is_said(outputs):
-    dropped = {"purpose": "search", "repeat": 0, "contender": "triton", "detail": "141 to 200 rps"}
-    stored = json.loads(outputs.summary_path.read_text())
-    stored["manifest"]["dropped"] = [dropped]
-    summary = type(outputs.summary).model_validate(stored)
-    for text in (text_of(render_report(summary)), render_decision(summary)):
-        assert "search, triton: 141 to 200 rps" in text
 
 
 def test_gpu_columns_stand_there_only_for_a_run_that_has_them(outputs, html):

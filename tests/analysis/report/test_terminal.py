@@ -38,7 +38,7 @@ def test_the_terminal_shows_each_capacity_for_each_slo_with_its_interval(summary
     for slo in summary.slos:
         assert any(f"Capacity for {decision.objective(slo)}" in line for line in lines)
     found = next(c for c in summary.capacities if c.contender == "fastapi-tuned")
-    expected = f"{found.certified_rps:g} to {found.not_met_rps:g}"
+    expected = decision.capacity_estimate(found)
     assert any("fastapi-tuned" in line and expected in line for line in lines)
     assert any("broken" in line and "not certified" in line for line in lines)
 

@@ -7,7 +7,7 @@ import pytest
 
 from loadtests.generator.schedule import Schedule
 from loadtests.measure.trial import make_schedule
-from loadtests.plan.overload import NO_CAPACITY, not_overloaded, overload_slices
+from loadtests.plan.overload import overload_slices
 from loadtests.plan.rounds import PlannedTrial
 from loadtests.records.experiment import LoadSpec
 from loadtests.records.overload import OverloadSpec
@@ -58,13 +58,8 @@ def test_every_contender_with_a_capacity_gets_every_multiple_of_its_own_once() -
     assert len({t.trial_id for k in (1, 2) for t in planned(k)}) == 12
 
 
-def test_a_contender_without_a_capacity_gets_none_and_the_reason_is_said() -> None:
-    assert not_overloaded(experiment(), CAPACITY_RPS) == {"hybrid": NO_CAPACITY}
-
-
 def test_an_experiment_without_an_overload_plans_none() -> None:
     assert planned(overload=None) == []
-    assert not_overloaded(experiment(overload=None), CAPACITY_RPS) == {}
 
 
 def test_the_load_is_half_of_capacity_then_its_multiple_then_half_again() -> None:

@@ -14,12 +14,13 @@ from loadtests.launch.server import LaunchError
 from loadtests.measure.locust_process import DriveError
 from loadtests.plan.time_budget import BudgetError
 from loadtests.records.experiment import LoadSpec
+from loadtests.records.overload import OverloadSpec
 from loadtests.records.run_trials import read_trials
 from loadtests.records.stored import RecordError
 from loadtests.records.trials import TrialRecord, read_json
 from loadtests.run.flow import run_study
 from loadtests.run.options import experiment_of
-from loadtests.spec.experiment import EnginesSpec, Experiment
+from loadtests.spec.experiment import CapacitySpec, EnginesSpec, Experiment
 from loadtests.wire.probe import ProbeError
 
 EXPERIMENT = """
@@ -323,3 +324,77 @@ def test_a_report_that_is_stopped_says_how_to_write_it(run: Any, heard_until: An
 
     with pytest.raises(KeyboardInterrupt, match="Every trial is kept: study report "):
         run("null-http", heard=heard_until(None, reported=Stopped()))
+
+
+SEARCH = CapacitySpec(start_rps=30, min_rps=10, max_rps=1000, resolution=1.25)
+OVERLOAD = OverloadSpec(factors=(1.5, 2.0), overload_s=2, recover_s=3)
+
+
+def test_rounds_at_common_rates_and_at_rates_of_their_own_alternate(
+    run: Any, machine: Any, trials: Any
+) -> None:
+    run("null-http", "null-grpc", rounds=5, capacity=SEARCH, aa_test="null-http")
+    purposes = {
+        number: {trial.purpose for trial in trials().values() if trial.repeat == number}
+        for number in range(1, 6)
+    }
+    common, own = {"measurement", "noise"}, {"search"}
+    assert purposes == {1: common, 2: own, 3: common, 4: own, 5: common}
+
+
+def test_each_contender_is_searched_at_rates_that_follow_from_its_own_slices(
+    run: Any, machine: Any, trials: Any
+) -> None:
+    on = machine(capacity_rps={"null-http": 60.0, "null-grpc": 300.0})
+    run("null-http", "null-grpc", on=on, rounds=24, capacity=SEARCH)
+    tried: dict[str, list[float]] = {"null-http": [], "null-grpc": []}
+    for trial in sorted(trials().values(), key=lambda each: each.order):
+        if trial.purpose == "search":
+            tried[trial.contender_name].append(trial.level.rate_rps)
+    for name, capacity_rps in on.capacity_rps.items():
+        below = max(rate for rate in tried[name] if rate <= capacity_rps)
+        above = min(rate for rate in tried[name] if rate > capacity_rps)
+        assert above / below == pytest.approx(SEARCH.resolution)  # neighbours on the grid
+    assert max(tried["null-http"]) < 300
+
+
+def test_overloads_come_after_the_last_round_once_for_each_contender_and_factor(
+    run: Any, machine: Any
+) -> None:
+    on = machine(capacity_rps={"null-http": 60.0, "null-grpc": 60.0})
+    heard = run("null-http", "null-grpc", on=on, rounds=2, overload=OVERLOAD)
+    purposes = [record.purpose for record in heard.records]
+    assert purposes == ["measurement"] * 4 + ["overload"] * 4
+    offered = {(r.contender_name, r.overload.factor): r.level.rate_rps for r in heard.records[4:]}
+    names = ("null-http", "null-grpc")
+    assert offered == {(name, factor): factor * 30 for name in names for factor in (1.5, 2.0)}
+
+
+def test_a_contender_that_meets_the_slo_nowhere_gets_no_overload(run: Any, machine: Any) -> None:
+    on = machine(capacity_rps={"null-http": 60.0, "null-grpc": 1.0})
+    heard = run("null-http", "null-grpc", on=on, overload=OVERLOAD)
+    overloaded = [r.contender_name for r in heard.records if r.purpose == "overload"]
+    assert overloaded == ["null-http"] * 2
+
+
+def test_time_for_the_overloads_is_reserved_and_the_rest_goes_to_rounds(
+    run: Any, machine: Any
+) -> None:
+    on = machine(usual_start_s=1)
+    heard = run("null-http", on=on, rounds=None, time_budget_s=60, overload=OVERLOAD)
+    rounds = [record for record in heard.records if record.purpose == "measurement"]
+    assert len(heard.records) - len(rounds) == len(OVERLOAD.factors)
+    # 60 s without a start, two overloads of 6.5 s and the end are 14 rounds of 3 s.
+    assert 12 <= len(rounds) <= 14
+    assert on.now_s <= 60
+
+
+def test_a_resumed_run_makes_no_overload_again(run: Any, machine: Any) -> None:
+    for finished in (3, 0):
+        heard = run("null-http", overload=OVERLOAD)
+        assert len(heard.finished) == finished
+
+
+def test_the_progress_is_told_of_every_finished_round(run: Any) -> None:
+    heard = run("null-http", "null-grpc", rounds=3)
+    assert heard.rounds == [1, 2, 3]

@@ -1,8 +1,17 @@
 import pytest
 
+from analysis.compare.intervals import Interval, Metric
+from analysis.compare.verdicts import MIN_ROUNDS, decide
 from analysis.decide.at_rate import Decision, ToMeasure
 from analysis.decide.choose import Answer, Because, Choice, Why
-from analysis.report.words.answer import beyond_capacity, decided, pushed, what_to_use, where_from
+from analysis.report.words.answer import (
+    NONE_ASKED_FOR_MORE,
+    decided,
+    sentences,
+    what_to_use,
+    where_from,
+)
+from analysis.report.words.overload import at_the_top
 
 
 def choice(from_rps: float, to_rps: float, contender: str | None, **changes) -> Choice:
@@ -48,8 +57,12 @@ def test_a_choice_that_blocks_its_health_endpoint_is_never_named_without_it(with
 @pytest.fixture
 def step(searched_summary):
     def build(low: float, high: float, **changes):
-        ends = {"capacity_low": low, "capacity_ratio": (low * high) ** 0.5, "capacity_high": high}
-        return searched_summary.ablation[0].model_copy(update=ends | changes)
+        some = searched_summary.ablation[0]
+        middle = (low * high) ** 0.5
+        found = decide(Metric.THROUGHPUT, middle, Interval(low, high), MIN_ROUNDS, 0.05, 0.05)
+        ends = {"ratio": middle, "low": low, "high": high, "verdict": found}
+        capacity = some.capacity.model_copy(update=ends)
+        return some.model_copy(update={"capacity": capacity} | changes)
 
     return build
 
@@ -76,22 +89,13 @@ def test_a_gain_that_no_interval_shows_is_not_claimed(step):
     assert "no gain is attributed" in where_from([])
 
 
-def test_the_third_sentence_tells_who_collapses_from_who_keeps_answering(collapsing):
+def test_the_third_sentence_tells_what_happens_beyond_capacity(collapsing):
     summary = collapsing()
-    (found,) = pushed(summary)
-    assert found.collapsed
-    assert (round(found.most_rps), round(found.then_rps)) == (203, 50)
-    assert "a falls from 203 answers a second to" in beyond_capacity(summary)
-
-
-def test_who_keeps_answering_beyond_capacity_is_said_too(collapsing):
-    told = beyond_capacity(collapsing({200.0: (0.001, 0.001), 400.0: (0.003, 0.003)}))
-    assert "a still answers" in told
+    assert sentences(summary)[2] == at_the_top(summary)
 
 
 def test_that_nobody_was_asked_for_too_much_is_said(collapsing):
-    told = beyond_capacity(collapsing({200.0: (0.001, 0.001)}))
-    assert told == "No contender was asked for more than it can answer."
+    assert sentences(collapsing({200.0: (0.001, 0.001)}))[2] == NONE_ASKED_FOR_MORE
 
 
 def test_a_decision_says_how_many_replicas_or_what_to_measure():

@@ -122,9 +122,9 @@ def test_a_capacity_says_how_well_it_is_known(searched_summary, status, sentence
 def summarised(new_run):
     """The summary of simulated contenders at some arrival rates."""
 
-    def simulate(contenders, rates_rps, steady_s=24.0) -> Summary:
+    def simulate(contenders, rates_rps, steady_s=24.0, repeats=1) -> Summary:
         names = [contender.name for contender in contenders]
-        run = new_run(names, rates_rps=rates_rps, steady_s=steady_s)
+        run = new_run(names, rates_rps=rates_rps, steady_s=steady_s, repeats=repeats)
         run.calibrate("null-http", "http-json", 4000)
         run.simulate(contenders)
         return summarise(load_run(run.folder))
@@ -152,7 +152,7 @@ def test_what_would_reverse_the_answer_names_the_threshold_once_and_each_standin
     summarised, contender
 ):
     rivals = [contender("a", 0.006, components=1), contender("b", 0.001, components=5)]
-    told = decision.reversals(summarised(rivals, [50.0, 400.0]))
+    told = decision.reversals(summarised(rivals, [50.0, 400.0], repeats=3))
     assert sum("P99 of a chosen contender above 100 ms" in text for text in told) == 1
     assert "a is certified at 50 rps and misses the SLO at 400 rps." in told
     assert "b is certified at 400 rps; no higher rate was found to miss the SLO." in told

@@ -63,10 +63,10 @@ def test_a_blocked_health_endpoint_speaks_against_an_option(asked):
 
 def test_confirmation_asks_for_ratios_within_their_intervals_and_no_rates(asked):
     chosen = asked.recommendation.decision.choice.contender
-    capacity = next(c for c in asked.capacities if c.contender == chosen)
-    told = record.confirmation(asked)
-    ends = interval(capacity.ratio_low, capacity.ratio_high)
-    assert told[0] == f"capacity of {chosen} over fastapi: {ends}"
+    capacity = next(c for c in asked.capacity_ratios if c.contender == chosen)
+    known = capacity.model_copy(update={"low": 1.5, "ratio": 2.0, "high": 2.5})
+    told = record.confirmation(asked.model_copy(update={"capacity_ratios": [known]}))
+    assert told[0] == f"capacity of {chosen} over fastapi: {interval(1.5, 2.5)}"
     assert all(f"of {chosen} over fastapi" in each for each in told)
     assert any(each.startswith("server CPU of ") for each in told)
 
