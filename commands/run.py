@@ -47,7 +47,8 @@ def run(
     resume: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of a run to continue: keeps completed trials, repeats failed ones."
+            help="Folder of a run to continue: completes its last round and goes on with the next; "
+            "contenders that failed are tried again."
         ),
     ] = None,
     model: ModelOption = None,

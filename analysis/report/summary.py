@@ -1,5 +1,6 @@
 """summary.json: everything the report says, in one machine-readable value."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import is_dataclass, replace
 from enum import StrEnum
@@ -13,7 +14,7 @@ from pydantic.fields import FieldInfo
 from analysis.capacity.certified import Capacity, capacities
 from analysis.capacity.cost import Cost, costs
 from analysis.capacity.engine_efficiency import EngineEfficiency, engine_efficiencies, engine_share
-from analysis.capacity.load_points import Point, points
+from analysis.capacity.load_points import Point, SloVerdict, points
 from analysis.claims.judge import ClaimFound
 from analysis.claims.measures import Findings, judge_claims
 from analysis.compare.aa_test import NoiseFloor, noise_checks, noise_floor
@@ -146,6 +147,7 @@ def summarise(run: Run, asked: Asked = NOTHING_ASKED) -> Summary:
         found_points, run.engines, {c.name: c.batches for c in contenders}
     )
     by_name = {capacity.contender: capacity for capacity in main}
+    found_points = [_as_certified(point, by_name.get(point.contender)) for point in found_points]
     candidates = candidates_of(main, contenders, asked.weights, trials)
     cpu = cpu_verdicts(repeats, floor, least)
     disturbed = disturbed_trials(run)
@@ -183,6 +185,15 @@ def summarise(run: Run, asked: Asked = NOTHING_ASKED) -> Summary:
         ceilings=found_ceilings,
         validity_reasons=dict(EFFECTS),
     )
+
+
+def _as_certified(point: Point, capacity: Capacity | None) -> Point:
+    """The point, which its contender's capacity may certify where its own requests do not."""
+    highest_rps = capacity.certified_rps if capacity else None
+    sure = highest_rps is not None and (point.rate_rps or math.inf) <= highest_rps
+    if sure and point.slo_verdict is SloVerdict.MET:
+        return point.model_copy(update={"certified": True})
+    return point
 
 
 def write_summary(summary: Summary, path: Path) -> None:

@@ -108,8 +108,8 @@ def where_from(steps: Sequence[Step]) -> str:
         else:
             text += f"; no other change is shown to raise it, so change the {_change(first)} first"
     if lowered:
-        text += f". {listed([f'The {_change(step)} ({step.after})' for step in lowered])} "
-        text += f"lower{'s' if len(lowered) == 1 else ''} it"
+        losses = listed([f"the {_change(step)} ({step.after})" for step in lowered])
+        text += f". T{losses[1:]} lower{'s' if len(lowered) == 1 else ''} it"
     return f"{text}."
 
 

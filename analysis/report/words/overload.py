@@ -12,6 +12,10 @@ REFUSES = 0.01
 """Share of refusals from which a contender is said to refuse what it has too much of."""
 
 
+SEEN_S = 0.1
+"""A recovery sooner than that is one between two requests."""
+
+
 def at_the_top(summary: Summary) -> str | None:
     """One sentence, or two where recoveries were watched; None: nothing was tried."""
     tried = [b for b in summary.beyond_capacity if b.outcome is not Outcome.NOT_TRIED]
@@ -122,7 +126,7 @@ def _slowest(overloads: Sequence[OverloadPoint]) -> str:
 
 
 def _after(recovery_s: float) -> str:
-    return f"after {number(recovery_s)} s" if recovery_s else "at once"
+    return f"after {number(recovery_s)} s" if recovery_s >= SEEN_S else "at once"
 
 
 def _names(group: Sequence[BeyondCapacity]) -> str:
