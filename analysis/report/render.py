@@ -28,7 +28,7 @@ from analysis.report.words import (
 )
 from analysis.report.words.codes import said
 from analysis.report.words.reasons import meaning
-from analysis.report.words.run import resident, rounds, warnings
+from analysis.report.words.run import resident, rounds, time_spent, warnings
 from analysis.steady.metrics import STATED
 from loadtests.records.markdown import code, code_block, inline
 from loadtests.records.percentiles import least_successes
@@ -139,6 +139,7 @@ def _template(name: str) -> Template:
         meaning=meaning,
         resident=resident,
         rounds=rounds,
+        time_spent=time_spent,
         warnings=warnings,
         Metric=Metric,
         STATED=STATED,

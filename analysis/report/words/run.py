@@ -1,7 +1,10 @@
 """What a reader must know of a run before its numbers."""
 
+from datetime import datetime
+
 from analysis.report.cautions import Caution
 from analysis.report.summary import Summary
+from analysis.report.words.numbers import clock, percent
 from loadtests.records.disturbance import disturbances_told
 
 _SENTENCES = {
@@ -39,3 +42,25 @@ def resident(summary: Summary) -> str:
         return "all contenders were up during every slice"
     told = "; ".join(", ".join(group) for group in groups)
     return f"the memory did not hold all contenders at once, so they were up in groups: {told}"
+
+
+def time_spent(summary: Summary) -> str:
+    """How much of the measuring time was steady state: the rest is starts, settling and drains."""
+    steady_s = sum(t.metrics.window_s for t in summary.trials if t.metrics)
+    begun, ended = (_moment(when) for when in (summary.manifest.created_at, _end(summary)))
+    if begun is None or ended is None or ended <= begun:
+        return f"{clock(steady_s)} of steady state"
+    whole_s = (ended - begun).total_seconds()
+    share = percent(steady_s / whole_s)
+    return f"{clock(whole_s)} of measuring, of which {clock(steady_s)} ({share}) are steady state"
+
+
+def _end(summary: Summary) -> str:
+    return summary.manifest.finished_at or ""
+
+
+def _moment(when: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(when)
+    except ValueError:
+        return None
