@@ -28,6 +28,7 @@ from servers.contract import MODEL_NAME, ServerCounters
 from servers.grpc_channel import GRPC_CHANNEL_OPTIONS
 
 SETTLED_READINGS = 3
+SETTLED_EVERY_S = 0.03
 _PASSING_STATUS = (408, 429, 503)
 _DEFINITE_CODES = (
     grpc.StatusCode.INTERNAL,
@@ -194,7 +195,7 @@ def read_counters(address: Address, timeout_s: float = 10.0) -> dict[str, int | 
 
 def settled_counters(address: Address, within_s: float) -> dict[str, int | None] | None:
     """The counters once SETTLED_READINGS in a row agree: Triton counts a request after it has
-    answered it, on a busy machine a tenth of a second later.
+    answered it. What comes later still is within the tolerance of the check that uses them.
 
     None for a service that does not speak the study's contract: it has none that are known here.
     """
@@ -203,7 +204,7 @@ def settled_counters(address: Address, within_s: float) -> dict[str, int | None]
     deadline = time.monotonic() + within_s
     last, n_equal = read_counters(address, within_s), 1
     while n_equal < SETTLED_READINGS and time.monotonic() < deadline:
-        time.sleep(0.1)
+        time.sleep(SETTLED_EVERY_S)
         now = read_counters(address, within_s)
         last, n_equal = now, n_equal + 1 if now == last else 1
     return last
