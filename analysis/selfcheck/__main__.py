@@ -5,8 +5,9 @@ servers whose truth is known: their latency, which of two is quicker, and what i
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -18,12 +19,15 @@ from analysis.read.run import Run, Trial, load_run
 from analysis.selfcheck.capacity import check_capacity
 from analysis.selfcheck.findings import CapacityCheck, Comparison, Detection, SelfCheck
 from analysis.selfcheck.laws import Law, is_simulated, read_law
+from analysis.selfcheck.long_run import check_slices
 from analysis.selfcheck.replay import Replayed, latency, p99_ms, replay
 from analysis.selfcheck.tables import markdown
 from analysis.validity.reasons import OF_THE_MACHINE, Reason
 from analysis.validity.trials import JudgedTrial, ceilings, judge_trials
 from loadtests.records.experiment import Experiment
 from loadtests.records.stored import RecordError
+
+T = TypeVar("T")
 
 OF_CLIENT_OR_MACHINE = OF_THE_MACHINE | frozenset(
     {
@@ -59,11 +63,19 @@ def self_check(run: Run) -> SelfCheck:
         (j for j in judged if j.result.purpose == "measurement"),
         lambda j: (j.result.contender, j.result.level),
     )
+    common = {each.judged.result.level for each in planned}
+    long_runs = grouped(
+        (r for r in replays if _has_long_run(r) and r.judged.result.level in common), _point
+    )
     repeats = Repeats(judged, experiment)
     return SelfCheck(
         run_id=run.manifest.run_id,
         machine=str(run.manifest.machine),
-        latencies=[latency(group) for group in grouped(planned, _point).values()],
+        latencies=[
+            latency(undisturbed(group, lambda r: r.judged))
+            for group in grouped(planned, _point).values()
+        ],
+        slices=[check_slices(group) for group in long_runs.values() if len(group) >= MIN_ROUNDS],
         comparisons=compare(planned, repeats, experiment.reference, experiment.min_difference),
         detections=[detect(trials[p[0].result.trial_id], p) for p in points.values()],
         capacities=_capacities(judged, replays, experiment),
@@ -125,6 +137,7 @@ def _comparison(
 
 def detect(trial: Trial, judged: Sequence[JudgedTrial]) -> Detection:
     """Which reasons the trials of one simulated service at one rate raised; trial: one of them."""
+    judged = undisturbed(judged, lambda j: j)
     law = read_law(trial.record.contender)
     rate_rps = trial.record.level.rate_rps or 0.0
     planted = planted_reason(law, rate_rps)
@@ -143,6 +156,12 @@ def detect(trial: Trial, judged: Sequence[JudgedTrial]) -> Detection:
     )
 
 
+def undisturbed(slices: Sequence[T], judged: Callable[[T], JudgedTrial]) -> Sequence[T]:
+    """Without those that the machine disturbed, which were made again; all, where no other is
+    left."""
+    return [each for each in slices if not judged(each).result.disturbed] or slices
+
+
 def planted_reason(law: Law | None, rate_rps: float) -> Reason | None:
     """The reason that must be found at this rate; None: nothing is wrong with the service."""
     if law is None:
@@ -155,6 +174,15 @@ def planted_reason(law: Law | None, rate_rps: float) -> Reason | None:
         Reason.SATURATED: rate_rps > law.highest_rate_rps,
     }
     return next((reason for reason, present in planted.items() if present), None)
+
+
+def _has_long_run(replayed: Replayed) -> bool:
+    """Whether a slice can be compared with the long run of its law: nothing is planted, the machine
+    did not spoil it, and it is independent of others. An exponential law draws the same service
+    times in each."""
+    sound = planted_reason(replayed.law, _rate(replayed)) is None
+    independent = replayed.law.distribution == "fixed"
+    return sound and independent and not replayed.judged.result.disturbed
 
 
 def _point(replayed: Replayed) -> tuple[str, str]:

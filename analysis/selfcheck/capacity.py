@@ -6,16 +6,15 @@ import numpy as np
 
 from analysis.capacity.certified import Capacity, CapacityRate, Judgement
 from analysis.capacity.load_points import grouped
-from analysis.selfcheck.findings import CapacityCheck
+from analysis.selfcheck.findings import CAPACITY_STEP, CapacityCheck
 from analysis.selfcheck.laws import Law, true_capacity_rps
 from analysis.selfcheck.replay import Replayed, tolerance_ms
 from loadtests.records.experiment import Slo
 from loadtests.records.percentiles import nearest_rank
 
 LONG_RUN_REQUESTS = 50_000
-STEP = 1.02
-"""Requests simulated at each rate, and the ratio of neighbouring rates, to find the long-run
-capacity: up to a quarter above the highest rate that was tried."""
+"""Simulated at each rate to find the long-run capacity: up to a quarter above the highest rate that
+was tried."""
 
 
 def check_capacity(found: Capacity, replays: Sequence[Replayed]) -> CapacityCheck:
@@ -35,6 +34,9 @@ def check_capacity(found: Capacity, replays: Sequence[Replayed]) -> CapacityChec
         true_rps=_long_run_rps(law, found),
         certified_rps=found.certified_rps,
         not_met_rps=found.not_met_rps,
+        estimate_rps=found.estimate_rps,
+        estimate_low_rps=found.estimate_low_rps,
+        estimate_high_rps=found.estimate_high_rps,
         n_clear=len(judged),
         n_right=sum(judged),
     )
@@ -55,8 +57,8 @@ def _agrees(rate: CapacityRate, replays: Sequence[Replayed], slo: Slo) -> bool |
 
 def _long_run_rps(law: Law, found: Capacity) -> float | None:
     tried_rps = [rate.rate_rps for rate in found.rates]
-    n_rates = int(np.log(1.25 * max(tried_rps) / min(tried_rps)) / np.log(STEP)) + 1
-    rates_rps = min(tried_rps) * STEP ** np.arange(n_rates)
+    n_rates = int(np.log(1.25 * max(tried_rps) / min(tried_rps)) / np.log(CAPACITY_STEP)) + 1
+    rates_rps = min(tried_rps) * CAPACITY_STEP ** np.arange(n_rates)
     slo = found.slo
     return true_capacity_rps(
         law, slo.latency_ms, slo.percentile, rates_rps.tolist(), LONG_RUN_REQUESTS

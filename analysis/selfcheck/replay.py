@@ -58,7 +58,7 @@ def replay(trial: Trial, judged: JudgedTrial) -> Replayed | None:
 
 
 def latency(replays: Sequence[Replayed]) -> Latency:
-    """One law at one rate: P50 and P99 of the merged repeats in which the machine kept up."""
+    """One law at one rate: P50 and P99 of the merged slices in which the machine kept up."""
     first = replays[0]
     used = [r for r in replays if r.certified] or list(replays)
     truth_s = np.concatenate([r.truth_s for r in used])
@@ -69,7 +69,7 @@ def latency(replays: Sequence[Replayed]) -> Latency:
         law=str(first.law),
         rate_rps=first.judged.result.rate_rps or 0.0,
         n_requests=len(truth_s),
-        n_repeats=len(replays),
+        n_slices=len(replays),
         n_certified=sum(r.certified for r in replays),
         truth_p50_ms=p50_ms(truth_s),
         measured_p50_ms=p50_ms(measured_s),

@@ -10,10 +10,6 @@ import numpy as np
 from servers.contract import ServerCounters
 from servers.simulated_service.law import Law, Queue
 
-RESTART_AFTER_S = 0.5
-"""The law begins anew with the first request after a pause as long as this, so that each trial
-meets it from its start. Above 60 requests/s a Poisson stream pauses so long once in 10^12 gaps."""
-
 
 class ReplyOutcome(Enum):
     ANSWERED = "answered"
@@ -26,14 +22,19 @@ Reply = Callable[[ReplyOutcome], None]
 
 class SimulatedService:
     """One law on one event loop. Replies are timers: the processor stays idle, and a late timer
-    delays its own reply only, since the next departure is computed, not observed."""
+    delays its own reply only, since the next departure is computed, not observed.
+
+    The law begins anew with the first request after the counters were read, once nothing waits.
+    The study reads them before each slice and after it: so every slice meets the law from its
+    start, however soon it follows another one, and whatever was asked in between.
+    """
 
     def __init__(self, law: Law, loop: asyncio.AbstractEventLoop) -> None:
         self._law = law
         self._loop = loop
         self._n_ok = self._n_failed = self._n_batches = 0
-        self._last_arrival_s = float("-inf")
         self._begin(loop.time())
+        self._counted = True
 
     def _begin(self, now_s: float) -> None:
         self._queue: Queue[Reply] = Queue(self._law)
@@ -41,14 +42,13 @@ class SimulatedService:
         self._n_arrived = 0
         self._late_s: list[float] = []
         self._n_reported = 0
+        self._counted = False
 
     def arrive(self, reply: Reply) -> None:
         """Calls reply when the law says so, or at once where the request is to fail."""
         now_s = self._loop.time()
-        paused = now_s - self._last_arrival_s > RESTART_AFTER_S
-        if paused and self._queue.idle(now_s - self._origin_s):
+        if self._counted and self._queue.idle(now_s - self._origin_s):
             self._begin(now_s)
-        self._last_arrival_s = now_s
         number = self._n_arrived
         self._n_arrived += 1
         if self._law.fails(number) or self._law.drops(number):
@@ -73,6 +73,7 @@ class SimulatedService:
 
     def counters(self) -> ServerCounters:
         """The totals as /stats shows them, which a miscounting law falsifies."""
+        self._counted = True
         return ServerCounters(
             requests_ok=self._law.counted(self._n_ok),
             requests_failed=self._n_failed,

@@ -5,11 +5,13 @@ import pytest
 
 from analysis.compare.verdicts import Verdict
 from analysis.selfcheck.__main__ import OF_CLIENT_OR_MACHINE, main, planted_reason, self_check
+from analysis.selfcheck.findings import ShortSlices
 from analysis.selfcheck.laws import read_law
 from analysis.selfcheck.tables import markdown
 from analysis.validity.reasons import Reason
 from analysis.validity.trials import judge_trials
 from loadtests.records.stored import RecordError
+from loadtests.records.trials import MachineState
 from loadtests.spec.contenders import resolve_contenders
 from loadtests.spec.file import read_experiment
 
@@ -115,6 +117,24 @@ def test_each_planted_fault_raises_its_reason_in_every_trial(
     assert (found.n_found, found.n_trials) == (3, 3)
 
 
+def test_a_fault_need_not_be_found_in_a_slice_that_was_disturbed_and_made_again(
+    simulated_run, law_options
+) -> None:
+    errors = law_options(errors_from=200, errors_to=240)
+    simulated_run.add("errors", errors)
+    simulated_run.add(
+        "errors",
+        errors,
+        repeats=1,
+        spoil=lambda rows: rows.assign(status="ok"),
+        trial_id="r1-errors-disturbed",
+        machine=MachineState(idle_cpu_share=0.5),
+        cores={"server": (0,)},
+    )
+    (found,) = self_check(simulated_run.read()).detections
+    assert (found.n_found, found.n_trials) == (3, 3)
+
+
 def test_a_service_that_cannot_start_is_not_ready(simulated_run, law_options) -> None:
     simulated_run.add("broken", law_options(), status="failed", reason="exited with code 1")
     run = simulated_run.read()
@@ -153,6 +173,41 @@ def test_a_reason_that_is_not_found_is_told(simulated_run, law_options) -> None:
     assert self_check(simulated_run.read()).failures == ["fault of errors"]
 
 
+def slices_at(load: float, simulated_run, law_options, n: int = 30) -> ShortSlices:
+    simulated_run.add("fixed", law_options(service_ms=load * 10.0), repeats=n)
+    (row,) = self_check(simulated_run.read()).slices
+    return row
+
+
+def test_slices_in_which_a_queue_settles_flatter_nothing(simulated_run, law_options) -> None:
+    row = slices_at(0.5, simulated_run, law_options)
+    assert (row.n_slices, row.load) == (30, 0.5)
+    assert row.settled_low_share < row.over_share < row.settled_high_share
+    assert row.slices_p99_ms == pytest.approx(row.long_run_p99_ms, rel=0.1)
+    assert not row.certified
+
+
+def test_slices_that_end_before_their_queue_has_filled_are_told(simulated_run, law_options) -> None:
+    # At 97 % load it remembers for 20 s and more.
+    row = slices_at(0.97, simulated_run, law_options, n=150)
+    assert row.flattered
+    assert f"**{row.over_share:.2%}**" in markdown(self_check(simulated_run.read()))
+
+
+def test_a_certificate_at_the_bound_itself_is_a_failure(simulated_run, law_options) -> None:
+    row = slices_at(0.5, simulated_run, law_options)
+    check = self_check(simulated_run.read())
+    false = check.model_copy(update={"slices": [row.model_copy(update={"certified": True})]})
+    assert (check.failures, false.failures) == ([], ["certificate of fixed"])
+
+
+def test_slices_with_the_same_service_times_are_not_compared_with_the_long_run(
+    simulated_run, law_options
+) -> None:
+    simulated_run.add("exponential", law_options(distribution="exponential"))
+    assert self_check(simulated_run.read()).slices == []
+
+
 def search(simulated_run, options, **changes) -> None:
     for rate_rps in (40, 60, 80, 100, 120):
         trial = {"repeats": 2, "rate_rps": float(rate_rps), "purpose": "search"}
@@ -166,6 +221,14 @@ def test_a_capacity_found_on_exact_rows_is_judged_right(simulated_run, law_optio
     # M/D/1 with 7 ms reaches a P99 of 50 ms a little below 100/s.
     assert row.true_rps == pytest.approx(97, abs=3)
     assert row.not_met_rps is not None
+    assert row.estimate_rps == pytest.approx(row.true_rps, rel=0.15)
+    assert not row.wrong
+
+
+def test_a_certified_rate_that_the_law_does_not_sustain_is_told(simulated_run, law_options) -> None:
+    search(simulated_run, law_options(service_ms=7.0))
+    (row,) = self_check(simulated_run.read()).capacities
+    assert row.model_copy(update={"certified_rps": 1.05 * row.true_rps}).wrong
 
 
 def test_a_search_that_judges_rates_wrongly_is_told(simulated_run, law_options) -> None:
@@ -181,7 +244,7 @@ def test_every_table_says_that_its_services_are_simulated(simulated_run, law_opt
     simulated_run.add("equal", law_options())
     text = markdown(self_check(simulated_run.read()))
     headers = [line for line in text.splitlines() if line.startswith("| simulated")]
-    assert len(headers) == 3
+    assert len(headers) == 4
 
 
 def test_a_run_without_simulated_services_is_refused_in_one_sentence(

@@ -16,9 +16,9 @@ from loadtests.measure.simulated_replies import reply_lateness_p99_ms
             0.25,
         ),
     ],
-    ids=["no simulated service", "one trial", "several trials"],
+    ids=["no simulated service", "one slice", "several slices"],
 )
-def test_the_last_trial_in_the_log_says_how_late_its_replies_left(
+def test_the_last_slice_in_the_log_says_how_late_its_replies_left(
     log: str, late_ms: float | None, tmp_path: Path
 ) -> None:
     (tmp_path / "server.log").write_text(log)

@@ -70,12 +70,21 @@ def test_batches_are_counted_as_executions(simulate) -> None:
     assert (counters.inferences, counters.executions) == (3, 2)
 
 
-def test_the_law_begins_anew_after_a_pause(simulate) -> None:
+def latencies_ms(found) -> list[float]:
+    return [ms for _, ms in found]
+
+
+def test_the_law_begins_anew_where_the_counters_were_read(simulate) -> None:
     simulation = simulate(service_ms=10.0, leak_ms=1.0)
     first = ask(simulation, 3, 0.1)
-    simulation.loop.run(simulation.loop.now_s + 0.6)
-    again = ask(simulation, 3, 0.1)
-    assert [ms for _, ms in again] == pytest.approx([ms for _, ms in first])
+    simulation.service.counters()
+    simulation.loop.run(simulation.loop.now_s + 0.001)
+    assert latencies_ms(ask(simulation, 3, 0.1)) == pytest.approx(latencies_ms(first))
+
+
+def test_the_law_goes_on_over_a_pause_of_any_length(simulate) -> None:
+    simulation = simulate(service_ms=10.0, leak_ms=1.0)
+    assert latencies_ms(ask(simulation, 3, 60.0)) == pytest.approx([10, 11, 12])
 
 
 def test_the_law_goes_on_where_requests_still_wait(simulate) -> None:
@@ -83,6 +92,7 @@ def test_the_law_goes_on_where_requests_still_wait(simulate) -> None:
     simulation.service.arrive(lambda outcome: None)
     simulation.service.arrive(lambda outcome: None)
     simulation.loop.run(simulation.loop.now_s + 0.6)  # the second, of 500 ms, is done at 0.9 s
+    simulation.service.counters()
     ((_, ms),) = ask(simulation, 1, 0.0)
     assert ms == pytest.approx(300 + 600)
 
@@ -92,6 +102,16 @@ def test_lateness_is_told_once_and_is_zero_on_an_exact_clock(simulate) -> None:
     ask(simulation, 3, 0.1)
     assert json.loads(simulation.service.lateness()) == {"simulated_replies": 3, "late_p99_ms": 0.0}
     assert simulation.service.lateness() is None
+
+
+def test_lateness_is_that_of_the_replies_since_the_counters_were_read(simulate) -> None:
+    simulation = simulate()
+    for n in (5, 3):
+        ask(simulation, n, 0.1)
+        told = json.loads(simulation.service.lateness())
+        simulation.service.counters()
+        simulation.loop.run(simulation.loop.now_s + 0.001)
+        assert told["simulated_replies"] == n
 
 
 def test_a_request_split_at_any_byte_is_answered_once(simulate) -> None:
