@@ -200,7 +200,6 @@ class TrialRecord:
     repeat: Block
     order: Count
     status: TrialStatus
-    attempt: Count = 1
     reason: str | None = None
     log_tail: tuple[str, ...] = ()
     started_at: str = ""
@@ -219,6 +218,7 @@ class TrialRecord:
     client_failed: bool = False
     overload: Overload | None = None
     reply_lateness_p99_ms: Number | None = None
+    attempt: Count = 1
     resident: tuple[Name, ...] = ()
     clock_offsets: Mapping[str, ClockOffset] = field(default_factory=dict)
     run_id: Name | None = None
