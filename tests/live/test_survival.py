@@ -124,9 +124,9 @@ def test_a_process_killed_in_a_trial_costs_that_trial_only_and_resume_makes_it_a
     study.kill_in_the_middle_of_a_trial("servers.null_service")
     assert study.wait() == 0, study.stderr()
 
-    records = first_attempts(study.finished_trials())
-    reasons = sorted(str(record.reason) for record in records if record.status == "failed")
-    assert len(records) == 4
+    records = study.finished_trials()
+    reasons = sorted(str(r.reason) for r in records.values() if r.status == "failed")
+    assert len(first_attempts(records)) == 4
     assert len(reasons) == 2
     assert "Locust processes" in reasons[0]
     assert "the server exited during the trial" in reasons[1]
