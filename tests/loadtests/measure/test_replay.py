@@ -21,6 +21,7 @@ def run_dir(
     """A run of null-http and of a contender that does not start."""
     experiment = Experiment(
         name="t",
+        rounds=1,
         reference="null-http",
         contenders=("null-http", "broken"),
         load=LoadSpec(rates_rps=(30,), warmup_s=0.2, steady_s=0.5, request_timeout_s=2),

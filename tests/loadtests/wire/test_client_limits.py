@@ -200,7 +200,8 @@ def test_a_child_may_open_as_many_files_as_the_hard_limit_says() -> None:
 
 def test_a_load_generator_that_failed_takes_no_contender_out() -> None:
     failed = TrialRecord(
-        *("t", "measurement", {"name": "a"}, Level("open", 30), 1, 1, "failed", "no rows"),
+        *("t", "measurement", {"name": "a"}, Level("open", 30), 1, 1, "failed"),
+        reason="no rows",
         client_failed=True,
     )
     (check,) = certify_failure(failed)
