@@ -1,6 +1,7 @@
 """The contenders that are up: started, their answers compared, and kept until the end."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,10 +67,12 @@ class Residents:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        with ExitStack() as every:
-            for running in self._running.values():
-                every.push(running)
-            self._running.clear()
+        # All at once: some take seconds, and Ctrl-C should not take them one after the other.
+        with ThreadPoolExecutor(max(1, len(self._running))) as at_once:
+            stopped = [at_once.submit(running.close) for running in self._running.values()]
+        self._running.clear()
+        for each in stopped:
+            each.result()
 
     def start(self, contenders: Sequence[Contender]) -> Iterator[str]:
         """Starts as many as the memory holds, at least the first two; each by name once it is up,

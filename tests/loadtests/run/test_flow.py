@@ -3,7 +3,9 @@
 import errno
 import inspect
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -214,6 +216,20 @@ def test_all_contenders_are_up_during_every_slice_and_stopped_at_the_end(
     assert all(set(up) == everyone for up in on.up_during.values())
     assert sorted(on.started) == sorted(on.stopped) == sorted(everyone)
     assert [set(group) for group in manifest()["groups"]] == [everyone]
+
+
+def test_contenders_that_stay_up_are_stopped_all_at_once(study: Any, machine: Any) -> None:
+    on = machine()
+    all_stopping = threading.Barrier(2, timeout=10)
+
+    @contextmanager
+    def launch(contender: Any, **settings: Any) -> Iterator[Any]:
+        with on.launch(contender, **settings) as server:
+            yield server
+            all_stopping.wait()
+
+    study(on, asked("null-http", "null-grpc"), launch=launch)
+    assert sorted(on.stopped) == ["null-grpc", "null-http"]
 
 
 def test_one_at_a_time_each_slice_has_its_contender_alone(
