@@ -12,7 +12,9 @@ from loadtests.records.engines import PLACEMENT_OPTIONS, EngineFacts
 
 ContenderPair = tuple[ContenderFacts, ContenderFacts]
 
-BATCHING_OPTIONS = frozenset({"batcher", "max_batch_size", "batch_timeout_ms"})
+BATCHING_OPTIONS = frozenset({"batcher", "max_batch_size", "batch_timeout_ms", "threads_per_pass"})
+"""What may differ between a contender and the same one that batches: one that takes whole batches
+has all threads for each of them."""
 
 
 def pairs(contenders: Sequence[ContenderFacts]) -> Iterator[ContenderPair]:
@@ -37,10 +39,11 @@ def same_engine(before: ContenderFacts, after: ContenderFacts) -> bool:
 
 
 def batching_pairs(contenders: Sequence[ContenderFacts]) -> Iterator[ContenderPair]:
-    """One that does not batch and one that does: the same server with its batcher off and on, or
-    tuned FastAPI and LitServe, which is of its family."""
+    """One that does not batch and one that does, asked over the same protocol: the same server with
+    its batcher off and on, or tuned FastAPI and LitServe, which is of its family."""
     for before, after in pairs(contenders):
-        if before.batches or not after.batches or not same_engine(before, after):
+        comparable = same_engine(before, after) and before.protocol == after.protocol
+        if before.batches or not after.batches or not comparable:
             continue
         family = (before.server, before.setting, after.server)
         is_family = family == ("fastapi_service", "tuned", "litserve_service")

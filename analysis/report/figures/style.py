@@ -29,6 +29,7 @@ _LOOKS = {
     "hybrid": ("#CC79A7", "P"),
     # Those of the experiments on a GPU: a contender that stands in another's place looks like it.
     "fastapi-tuned-fp16": ("#E69F00", "s"),
+    "fastapi-batched-fp16": ("#4DA6A0", "p"),
     "litserve-fp16": ("#56B4E9", "D"),
     "triton-torch-fp16": ("#2F7FC1", "v"),
     "triton-torch-fp32": ("#7F8C8D", "h"),

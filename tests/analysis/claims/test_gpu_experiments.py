@@ -40,7 +40,7 @@ def test_every_contender_runs_on_the_gpu(gpu, instances):
 
 
 def test_batching_precision_tensorrt_and_engine_each_have_a_pair(gpu):
-    assert ("fastapi-tuned-fp16", "litserve-fp16") in names(batching_pairs(gpu))
+    assert ("fastapi-tuned-fp16", "fastapi-batched-fp16") in names(batching_pairs(gpu))
     assert names(differing(gpu, "precision", ("fp32", "fp16"))) == {
         ("triton-torch-fp32", "triton-torch-fp16")
     }
@@ -73,7 +73,8 @@ def test_the_ablation_goes_from_fastapi_to_the_gateway(gpu):
     found = steps(gpu, [c.name for c in gpu])
     assert [(step.after.name, *step.changes) for step in found] == [
         ("fastapi-tuned-fp16", "handler", "precision", "cuda_graphs"),
-        ("triton-torch-fp16", "batching", "server", "protocol"),
+        ("fastapi-batched-fp16", "batching"),
+        ("triton-torch-fp16", "server", "protocol"),
         ("hybrid-torch-fp16", "extra_hop"),
     ]
 
