@@ -104,11 +104,12 @@ def where_from(steps: Sequence[Step]) -> str:
         )
         if raised[1:]:
             others = [f"the {_change(step)} ({_times(step)})" for step in raised[1:]]
-            text += f"; then from {listed(others)}, so change the {_change(first)} first"
+            text += f"; then from {listed(others)}, so begin with the {_change(first)}"
         else:
-            text += f"; no other change is shown to raise it, so change the {_change(first)} first"
+            text += f"; no other change is shown to raise it, so begin with the {_change(first)}"
     if lowered:
-        text += f". {listed([f'The {_change(step)} ({step.after})' for step in lowered])} "
+        named = listed([f"the {_change(step)} ({step.after})" for step in lowered])
+        text += f". T{named[1:]} "
         text += f"lower{'s' if len(lowered) == 1 else ''} it"
     return f"{text}."
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 
 _NAMES = {
+    "compile": "compilation",
     "contender_out": "contender is out",
     "cuda_graphs": "CUDA graphs",
     "littles_law_violated": "Little's law violated",

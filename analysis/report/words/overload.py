@@ -11,6 +11,8 @@ from analysis.report.words.numbers import NONE, number, percent
 REFUSES = 0.01
 """Share of refusals from which a contender is said to refuse what it has too much of."""
 
+AT_ONCE_S = 0.05
+
 
 def at_the_top(summary: Summary) -> str | None:
     """One sentence, or two where recoveries were watched; None: nothing was tried."""
@@ -122,7 +124,7 @@ def _slowest(overloads: Sequence[OverloadPoint]) -> str:
 
 
 def _after(recovery_s: float) -> str:
-    return f"after {number(recovery_s)} s" if recovery_s else "at once"
+    return "at once" if recovery_s < AT_ONCE_S else f"after {number(recovery_s)} s"
 
 
 def _names(group: Sequence[BeyondCapacity]) -> str:
