@@ -84,8 +84,8 @@ class Step(MetricRatio):
     throughput_ratio: float | None = Field(description="Throughput at saturation, after/before.")
     throughput_bound: Bound | None = Field(description="How exactly that is known.")
     rate_rps: float | None = Field(
-        description="Highest arrival rate at which both state a P99, else the lowest that both "
-        "have; the ratios are there."
+        description="Highest arrival rate at which both state a P99, else a P50; the ratios are "
+        "there."
     )
 
 
@@ -192,14 +192,7 @@ def _step(
     step: AblationStep,
 ) -> Step:
     before, after = step.before.name, step.after.name
-    rate_rps, ratios = None, list[Ratio]()
-    for tried_rps, level in sorted(repeats.common_levels(before, after).items()):
-        found = repeats.compare(
-            before, after, level, margins(floor, level, experiment.min_difference)
-        )
-        states_p99 = any(r.metric is Metric.P99 and r.ratio is not None for r in found)
-        if found and (states_p99 or not ratios):
-            rate_rps, ratios = tried_rps, found
+    rate_rps, ratios = _at_equal_load(before, after, repeats, floor, experiment.min_difference)
     return Step(
         before=before,
         after=after,
@@ -213,6 +206,26 @@ def _step(
         rate_rps=rate_rps,
         ratios=ratios,
     )
+
+
+def _at_equal_load(
+    before: str, after: str, repeats: Repeats, floor: NoiseFloor | None, least: float
+) -> tuple[float | None, list[Ratio]]:
+    """The ratios at the highest common rate at which both state a P99, else at that at which both
+    state a P50."""
+    found = {
+        rate_rps: repeats.compare(before, after, level, margins(floor, level, least))
+        for rate_rps, level in repeats.common_levels(before, after).items()
+    }
+    for metric in (Metric.P99, Metric.P50):
+        stated = [
+            rate_rps
+            for rate_rps, ratios in found.items()
+            if any(each.metric is metric and each.ratio is not None for each in ratios)
+        ]
+        if stated:
+            return max(stated), found[max(stated)]
+    return None, []
 
 
 @dataclass(frozen=True)

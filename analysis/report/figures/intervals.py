@@ -19,7 +19,7 @@ from analysis.report.words.decision import objective
 from analysis.report.words.numbers import rate, times
 
 ROW_INCHES = 0.3
-_LEFT = 0.235
+_LEFT = 0.28
 _OUTSIDE = 1.03
 """Where words begin to the right of an axes, as a share of its width."""
 
@@ -78,7 +78,7 @@ def stack(n_rows: Sequence[int], right: float) -> tuple[Figure, list[Axes]]:
     """Axes above each other, each as high as its rows need."""
     heights = [ROW_INCHES * n + 0.1 for n in n_rows]
     total = sum(heights) + 0.72 * len(heights) + 0.15
-    figure = Figure(figsize=(5.6, total))
+    figure = Figure(figsize=(6.2, total))
     top, found = total, []
     for height in heights:
         top -= 0.36

@@ -13,7 +13,8 @@ from analysis.capacity.load_points import Point
 from analysis.report.figures.style import MUTED, PAGE, SETTINGS, EndLabel, label_ends, look
 from analysis.report.summary import Summary
 
-RIGHT_MARGIN = 0.7
+WIDTH_INCHES = 6.2
+RIGHT_MARGIN = 0.66
 """Share of the width that the axes may use; the rest holds the labels at the line ends."""
 
 MOST_TICKS = 6
@@ -146,7 +147,7 @@ def mark_unused(axes: Axes, points: Sequence[Point], value: Value, color: str) -
 def panels(titles: Sequence[str]) -> tuple[Figure, list[Axes]]:
     """Axes above each other, with room for labels to the right of the line ends."""
     n = len(titles)
-    figure = Figure(figsize=(5.6, (4.5 if n < 3 else 3.3) * n))
+    figure = Figure(figsize=(WIDTH_INCHES, (4.5 if n < 3 else 3.3) * n))
     found = figure.subplots(n, 1, squeeze=False)[:, 0]
     edge = 0.1 / n
     figure.subplots_adjust(

@@ -25,6 +25,7 @@ _LOOKS = {
     "triton-http-binary": ("#B07CC6", "*"),
     "triton-unbatched": ("#7F8C8D", "h"),
     "triton-one-model": ("#A0563B", ">"),
+    "triton-shedding": ("#3D8B6E", "H"),
     "triton": ("#2F7FC1", "v"),
     "hybrid": ("#CC79A7", "P"),
     # Those of the experiments on a GPU: a contender that stands in another's place looks like it.

@@ -12,6 +12,7 @@ from analysis.capacity.certified import Capacity
 from analysis.capacity.load_points import Point
 from analysis.report.figures.rate_curves import (
     RIGHT_MARGIN,
+    WIDTH_INCHES,
     mark_unused,
     open_points,
     rate_axis,
@@ -37,7 +38,7 @@ def latency_figure(summary: Summary) -> Figure:
     strip_inches = ROW_INCHES * (len(known) + 0.6)
     total = AROUND_INCHES + strip_inches + PLOT_INCHES
     with mpl.rc_context(SETTINGS):
-        figure = Figure(figsize=(5.6, total))
+        figure = Figure(figsize=(WIDTH_INCHES, total))
         strip, axes = figure.subplots(
             2, 1, sharex=True, height_ratios=[strip_inches, PLOT_INCHES], gridspec_kw={"hspace": 0}
         )

@@ -104,9 +104,9 @@ def where_from(steps: Sequence[Step]) -> str:
         )
         if raised[1:]:
             others = [f"the {_change(step)} ({_times(step)})" for step in raised[1:]]
-            text += f"; then from {listed(others)}, so change the {_change(first)} first"
+            text += f"; then from {listed(others)}, so begin with the {_change(first)}"
         else:
-            text += f"; no other change is shown to raise it, so change the {_change(first)} first"
+            text += f"; no other change is shown to raise it, so begin with the {_change(first)}"
     if lowered:
         losses = listed([f"the {_change(step)} ({step.after})" for step in lowered])
         text += f". T{losses[1:]} lower{'s' if len(lowered) == 1 else ''} it"

@@ -11,8 +11,7 @@ from analysis.report.words.numbers import NONE, number, percent
 REFUSES = 0.01
 """Share of refusals from which a contender is said to refuse what it has too much of."""
 
-
-SEEN_S = 0.1
+AT_ONCE_S = 0.05
 """A recovery sooner than that is one between two requests."""
 
 
@@ -126,7 +125,7 @@ def _slowest(overloads: Sequence[OverloadPoint]) -> str:
 
 
 def _after(recovery_s: float) -> str:
-    return f"after {number(recovery_s)} s" if recovery_s >= SEEN_S else "at once"
+    return "at once" if recovery_s < AT_ONCE_S else f"after {number(recovery_s)} s"
 
 
 def _names(group: Sequence[BeyondCapacity]) -> str:

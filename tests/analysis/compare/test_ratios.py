@@ -126,3 +126,12 @@ def test_a_contender_without_valid_points_is_no_stage(new_run, contender):
     (step,) = summarise(load_run(run.folder)).ablation
     assert (step.before, step.after) == ("fastapi", "fastapi-onnx")
     assert step.not_measured == ["fastapi-tuned"]
+
+
+def test_a_step_without_a_p99_still_compares_the_medians(new_run, contender):
+    run = new_run(["fastapi", "fastapi-tuned"], rates_rps=[50.0], steady_s=4.0, repeats=3)
+    run.calibrate("null-http", "http-json", 4000)
+    run.simulate([contender("fastapi", 0.004), contender("fastapi-tuned", 0.002)])
+    (step,) = summarise(load_run(run.folder)).ablation
+    assert step.of(Metric.P99).ratio is None  # of 600 requests
+    assert (step.rate_rps, step.of(Metric.P50).verdict) == (50.0, Verdict.BETTER)

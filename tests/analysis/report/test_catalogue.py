@@ -3,12 +3,16 @@ import re
 from types import SimpleNamespace
 
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
 
 from analysis.compare.intervals import Metric
 from analysis.report.figures.catalogue import DRAWN, figures
 from analysis.report.figures.coordinated_omission import omission_figure
 from analysis.report.figures.engines import engine_figure
 from analysis.report.figures.gpu import gpu_figure
+from analysis.report.figures.intervals import capacity_figure, forest_figure
+from analysis.report.figures.rate_curves import throughput_figure
 from analysis.report.figures.style import look, spread
 from analysis.report.figures.tail_latency import interval_ms, latency_figure
 from analysis.report.figures.waterfall import waterfall_figure
@@ -16,6 +20,7 @@ from analysis.report.summary import Summary
 from analysis.report.words.codes import said
 from analysis.report.words.decision import objective
 from analysis.report.words.numbers import times
+from servers.discovery import discover
 
 
 @pytest.fixture(scope="module")
@@ -192,3 +197,18 @@ def test_the_omission_figure_says_in_its_title_how_much_would_be_hidden(summary)
         == "Counting from sending would hide at most 25.0\N{NO-BREAK SPACE}% of P99"
     )
     assert "25.0\N{NO-BREAK SPACE}% at 100 rps" in [text.get_text() for text in axes.texts]
+
+
+def test_the_longest_name_of_a_contender_stands_within_each_figure(summary):
+    longest = max(discover(), key=len)
+    renamed = summary.model_dump_json().replace('"fastapi-tuned"', f'"{longest}"')
+    summary = type(summary).model_validate_json(renamed)
+    for draw in (latency_figure, throughput_figure, capacity_figure, forest_figure):
+        figure = draw(summary)
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        named = [text for text in figure.findobj(Text) if longest in text.get_text()]
+        assert named
+        for text in named:
+            extent = text.get_window_extent(canvas.get_renderer())
+            assert figure.bbox.x0 <= extent.x0 < extent.x1 <= figure.bbox.x1, draw

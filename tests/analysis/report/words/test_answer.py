@@ -79,8 +79,8 @@ def test_the_second_sentence_names_the_change_that_gains_most_first(step):
     )
     assert told == (
         "Most of the gain in capacity comes from the engine: onnx sustains 2.00 times (2.00 to "
-        "2.00) as much as tuned; then from the server (1.50 times (1.50 to 1.50)), so change the "
-        "engine first. The handler (tuned) lowers it."
+        "2.00) as much as tuned; then from the server (1.50 times (1.50 to 1.50)), so begin with "
+        "the engine. The handler (tuned) lowers it."
     )
 
 
