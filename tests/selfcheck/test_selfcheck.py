@@ -194,6 +194,13 @@ def test_slices_that_end_before_their_queue_has_filled_are_told(simulated_run, l
     assert f"**{row.over_share:.2%}**" in markdown(self_check(simulated_run.read()))
 
 
+def test_arrivals_that_were_sent_twice_count_once(simulated_run, law_options) -> None:
+    simulated_run.add("fixed", law_options(), repeats=2)
+    simulated_run.add("fixed", law_options(), repeats=1, trial_id="r1-fixed-100rps-2")
+    (row,) = self_check(simulated_run.read()).slices
+    assert row.n_slices == 2
+
+
 def test_a_certificate_at_the_bound_itself_is_a_failure(simulated_run, law_options) -> None:
     row = slices_at(0.5, simulated_run, law_options)
     check = self_check(simulated_run.read())
@@ -274,7 +281,7 @@ def test_the_proof_experiment_plants_every_reason_that_a_service_can_raise(root)
     assert planted == of_service | {None}
 
 
-@pytest.mark.parametrize("name", ["selfcheck", "selfcheck-capacity"])
+@pytest.mark.parametrize("name", ["selfcheck", "selfcheck-load", "selfcheck-capacity"])
 def test_the_experiments_of_the_proof_use_simulated_services_only(root, name: str) -> None:
     experiment = read_experiment(root / "loadtests" / "experiments" / f"{name}.toml")
     contenders = resolve_contenders(experiment)
