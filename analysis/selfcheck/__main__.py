@@ -75,7 +75,7 @@ def self_check(run: Run) -> SelfCheck:
             latency(undisturbed(group, lambda r: r.judged))
             for group in grouped(planned, _point).values()
         ],
-        slices=[check_slices(group) for group in long_runs.values() if len(group) >= MIN_ROUNDS],
+        slices=[check_slices(group) for group in long_runs.values()],
         comparisons=compare(planned, repeats, experiment.reference, experiment.min_difference),
         detections=[detect(trials[p[0].result.trial_id], p) for p in points.values()],
         capacities=_capacities(judged, replays, experiment),
@@ -177,12 +177,10 @@ def planted_reason(law: Law | None, rate_rps: float) -> Reason | None:
 
 
 def _has_long_run(replayed: Replayed) -> bool:
-    """Whether a slice can be compared with the long run of its law: nothing is planted, the machine
-    did not spoil it, and it is independent of others. An exponential law draws the same service
-    times in each."""
+    """Whether a slice can be compared with the long run of its law: nothing is planted, and it is
+    independent of others. An exponential law draws the same service times in each."""
     sound = planted_reason(replayed.law, _rate(replayed)) is None
-    independent = replayed.law.distribution == "fixed"
-    return sound and independent and not replayed.judged.result.disturbed
+    return sound and replayed.law.distribution == "fixed"
 
 
 def _point(replayed: Replayed) -> tuple[str, str]:

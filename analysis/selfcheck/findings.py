@@ -53,7 +53,7 @@ class ShortSlices(Value):
     law: str = Field(description="Its law.")
     load: float = Field(description="Arrival rate as a share of the highest that the law serves.")
     rate_rps: float = Field(description="Arrival rate.")
-    n_slices: int = Field(description="Slices at this rate that the machine did not disturb.")
+    n_slices: int = Field(description="Slices at this rate with arrivals of their own.")
     n_requests: int = Field(description="Their requests.")
     long_run_p99_ms: float = Field(description="P99 latency in the long run, by simulation.")
     slices_p99_ms: float = Field(description="P99 latency of the slices by the law, exact.")

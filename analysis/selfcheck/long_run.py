@@ -21,8 +21,10 @@ N_RESAMPLED = 2000
 def check_slices(replays: Sequence[Replayed]) -> ShortSlices:
     """One law at one rate; replays: all its slices there, at common rates and at rates of its own.
 
-    The law is replayed over their arrivals: what the machine adds would hide what they flatter.
+    The law is replayed over their arrivals: what the machine adds would hide what they flatter. A
+    slice that was made again had the same ones and counts once.
     """
+    replays = list({r.judged.result.repeat: r for r in replays}.values())
     first = replays[0]
     rate_rps = first.judged.result.rate_rps or 0.0
     truth_s = np.concatenate([r.truth_s for r in replays])

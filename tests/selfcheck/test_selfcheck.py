@@ -5,7 +5,7 @@ import pytest
 
 from analysis.compare.verdicts import Verdict
 from analysis.selfcheck.__main__ import OF_CLIENT_OR_MACHINE, main, planted_reason, self_check
-from analysis.selfcheck.findings import ShortSlices
+from analysis.selfcheck.findings import SelfCheck
 from analysis.selfcheck.laws import read_law
 from analysis.selfcheck.tables import markdown
 from analysis.validity.reasons import Reason
@@ -173,14 +173,13 @@ def test_a_reason_that_is_not_found_is_told(simulated_run, law_options) -> None:
     assert self_check(simulated_run.read()).failures == ["fault of errors"]
 
 
-def slices_at(load: float, simulated_run, law_options, n: int = 30) -> ShortSlices:
+def check_at(load: float, simulated_run, law_options, n: int = 30) -> SelfCheck:
     simulated_run.add("fixed", law_options(service_ms=load * 10.0), repeats=n)
-    (row,) = self_check(simulated_run.read()).slices
-    return row
+    return self_check(simulated_run.read())
 
 
 def test_slices_in_which_a_queue_settles_flatter_nothing(simulated_run, law_options) -> None:
-    row = slices_at(0.5, simulated_run, law_options)
+    (row,) = check_at(0.5, simulated_run, law_options).slices
     assert (row.n_slices, row.load) == (30, 0.5)
     assert row.settled_low_share < row.over_share < row.settled_high_share
     assert row.slices_p99_ms == pytest.approx(row.long_run_p99_ms, rel=0.1)
@@ -189,14 +188,22 @@ def test_slices_in_which_a_queue_settles_flatter_nothing(simulated_run, law_opti
 
 def test_slices_that_end_before_their_queue_has_filled_are_told(simulated_run, law_options) -> None:
     # At 97 % load it remembers for 20 s and more.
-    row = slices_at(0.97, simulated_run, law_options, n=150)
+    check = check_at(0.97, simulated_run, law_options, n=120)
+    (row,) = check.slices
     assert row.flattered
-    assert f"**{row.over_share:.2%}**" in markdown(self_check(simulated_run.read()))
+    assert f"**{row.over_share:.2%}**" in markdown(check)
+
+
+def test_arrivals_that_were_sent_twice_count_once(simulated_run, law_options) -> None:
+    simulated_run.add("fixed", law_options(), repeats=2)
+    simulated_run.add("fixed", law_options(), repeats=1, trial_id="r1-fixed-100rps-2")
+    (row,) = self_check(simulated_run.read()).slices
+    assert row.n_slices == 2
 
 
 def test_a_certificate_at_the_bound_itself_is_a_failure(simulated_run, law_options) -> None:
-    row = slices_at(0.5, simulated_run, law_options)
-    check = self_check(simulated_run.read())
+    check = check_at(0.5, simulated_run, law_options)
+    (row,) = check.slices
     false = check.model_copy(update={"slices": [row.model_copy(update={"certified": True})]})
     assert (check.failures, false.failures) == ([], ["certificate of fixed"])
 
@@ -274,7 +281,7 @@ def test_the_proof_experiment_plants_every_reason_that_a_service_can_raise(root)
     assert planted == of_service | {None}
 
 
-@pytest.mark.parametrize("name", ["selfcheck", "selfcheck-capacity"])
+@pytest.mark.parametrize("name", ["selfcheck", "selfcheck-load", "selfcheck-capacity"])
 def test_the_experiments_of_the_proof_use_simulated_services_only(root, name: str) -> None:
     experiment = read_experiment(root / "loadtests" / "experiments" / f"{name}.toml")
     contenders = resolve_contenders(experiment)
