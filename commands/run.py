@@ -137,6 +137,7 @@ def _study(
     from loadtests.run.flow import run_study
     from loadtests.run.options import RunOptions
     from loadtests.run.progress import RunProgress, tell_measured, trial_line
+    from loadtests.spec.file import SpecError
     from servers.confine import raise_open_files
 
     def watch(run: RunContext) -> RunProgress:
@@ -163,6 +164,12 @@ def _study(
 
     def checked() -> "Experiment":
         experiment = read()
+        if load_from and not experiment.external:
+            raise SpecError(
+                "expected an experiment with external contenders for --load-from, found none: what "
+                "the study starts listens on loopback, where no other host reaches it; add an "
+                "[[external]] table, or leave it out."
+            )
         writable(resume or results)
         return experiment
 

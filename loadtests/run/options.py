@@ -9,7 +9,7 @@ from pathlib import Path
 from loadtests.host.locks import writing
 from loadtests.measure.locust_process import Listen
 from loadtests.plan.rounds import AROUND_SLICE_S
-from loadtests.plan.time_budget import TimeBudget
+from loadtests.plan.time_budget import BudgetError, TimeBudget, clock
 from loadtests.records.run_trials import read_trials
 from loadtests.records.trials import read_begun
 from loadtests.spec.experiment import Experiment
@@ -35,11 +35,20 @@ class RunOptions:
     listen: Listen | None = None
 
     def budget(self, experiment: Experiment) -> TimeBudget:
-        """The one given, or the experiment's, of which a run that is continued has used some."""
+        """The one given, or the experiment's, of which a run that is continued has used some;
+        BudgetError where its end alone takes all of it."""
         length_s = self.budget_s
         if length_s is None:
             length_s = experiment.time_budget_s - (spent_s(self.resumed) if self.resumed else 0.0)
-        return TimeBudget(length_s, self.began_s, self.report_s)
+        budget = TimeBudget(max(0.0, length_s), self.began_s, self.report_s)
+        if budget.length_s <= budget.closing_s:
+            raise BudgetError(
+                f"expected a time budget of more than {clock(budget.closing_s)}, which the end and "
+                f"its report take, found {clock(budget.length_s)}"
+                f"{' left of the run' if self.budget_s is None and self.resumed else ''}; "
+                "give more time with --time-budget."
+            )
+        return budget
 
     def reserved(self) -> AbstractContextManager[None]:
         """Nobody else continues the run meanwhile; a new one is reserved where it begins."""

@@ -42,7 +42,7 @@ class Rotation:
         self._progress = progress
         self._until_s = until_s
         self._planned_s = self._taken_s = 0.0
-        self._rounds_left = 0
+        self._rounds_in_all = 0
         progress.begins(self.left_s())
 
     @contextmanager
@@ -100,7 +100,7 @@ class Rotation:
         if trial.purpose != "calibration":
             self._planned_s += trial.loaded_s + AROUND_SLICE_S
             self._taken_s += took_s
-        rounds = max(trial.repeat, self.history.last_round + self._rounds_left)
+        rounds = max(trial.repeat, self._rounds_in_all)
         self._progress.slice_finished(record, rounds, self.left_s())
 
     def expected_s(self, planned: Sequence[PlannedTrial]) -> float:
@@ -161,5 +161,5 @@ class Rotation:
         first one is made in any case."""
         most = self._experiment.rounds or math.inf
         round_s, left_s = self.expected_s(planned), until_s - self._context.tools.clock()
-        self._rounds_left = int(min(left_s / round_s, most - number + 1))
+        self._rounds_in_all = int(min(number - 1 + left_s / round_s, most))
         return number <= most and (number == 1 or round_s <= left_s)

@@ -160,6 +160,7 @@ class Heard:
     records: list[TrialRecord] = field(default_factory=list)
     left_s: list[float] = field(default_factory=list)
     rounds: list[int] = field(default_factory=list)
+    rounds_expected: list[int] = field(default_factory=list)
     order: list[str] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     reported: list[Path] = field(default_factory=list)
@@ -176,6 +177,7 @@ class Heard:
 
     def slice_finished(self, record: TrialRecord, rounds: int, left_s: float) -> None:
         self.finished.append(record.trial_id)
+        self.rounds_expected.append(rounds)
         self.order.append(record.trial_id)
         self.records.append(record)
         self.left_s.append(left_s)

@@ -370,7 +370,8 @@ def test_each_contender_is_searched_at_rates_that_follow_from_its_own_slices(
     for name, capacity_rps in on.capacity_rps.items():
         below = max(rate for rate in tried[name] if rate <= capacity_rps)
         above = min(rate for rate in tried[name] if rate > capacity_rps)
-        assert above / below == pytest.approx(SEARCH.resolution, rel=0.01)  # neighbours on the grid
+        # Neighbours on the grid, whose rates are rounded to three digits.
+        assert above / below == pytest.approx(SEARCH.resolution, rel=0.01)
     assert max(tried["null-http"]) < 300
 
 
@@ -414,3 +415,8 @@ def test_a_resumed_run_makes_no_overload_again(run: Any, machine: Any) -> None:
 def test_the_progress_is_told_of_every_finished_round(run: Any) -> None:
     heard = run("null-http", "null-grpc", rounds=3)
     assert heard.rounds == [1, 2, 3]
+
+
+def test_the_progress_expects_no_more_rounds_than_the_experiment_asks_for(run: Any) -> None:
+    heard = run("null-http", "null-grpc", rates_rps=(30, 40), rounds=3)
+    assert set(heard.rounds_expected) == {3}

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from loadtests.plan.rounds import AROUND_SLICE_S
-from loadtests.plan.time_budget import TimeBudget
+from loadtests.plan.time_budget import BudgetError, TimeBudget
 from loadtests.records.experiment import LoadSpec
 from loadtests.records.trials import Level, Phases, TrialRecord, write_trial
 from loadtests.run.options import RunOptions, experiment_of
@@ -45,6 +45,11 @@ def test_of_a_run_that_is_continued_what_its_slices_took_is_used(tmp_path: Path)
     left_s = options(resumed=tmp_path).budget(EXPERIMENT).length_s
     assert left_s == pytest.approx(300 - 3.0 - AROUND_SLICE_S)
     assert options(resumed=tmp_path, budget_s=60).budget(EXPERIMENT).length_s == 60
+
+
+def test_a_budget_that_the_end_alone_takes_is_refused_in_words() -> None:
+    with pytest.raises(BudgetError, match="more than 0:16, .* found 0:15; give more time"):
+        options(budget_s=15).budget(EXPERIMENT)
 
 
 @pytest.mark.parametrize("both", [(None, None), (Path("default"), Path("run"))])
