@@ -48,9 +48,15 @@ class History:
     @property
     def last_round(self) -> int:
         """0: none has begun."""
+        return max((r.repeat for r in self._of_rounds()), default=0)
+
+    def made_in(self, number: int) -> set[str]:
+        """The contenders that have had their slice of a round."""
+        return {r.contender_name for r in self._of_rounds() if r.repeat == number}
+
+    def _of_rounds(self) -> list[TrialRecord]:
         apart = ("calibration", "overload")
-        of_rounds = [r.repeat for r in self.records.values() if r.purpose not in apart]
-        return max(of_rounds, default=0)
+        return [r for r in self.records.values() if r.purpose not in apart]
 
     @property
     def next_order(self) -> int:

@@ -137,7 +137,8 @@ class Rotation:
 
     def _missing(self, number: int, group: set[str]) -> list[PlannedTrial]:
         """What is not on disk yet of a round of those that are up."""
-        history = self.history
+        # By contender: what it is planned to get now may follow from what it got in this round.
+        history, made = self.history, self.history.made_in(number)
         protocols = {each.protocol for each in self._contenders.values()}
         planned = slices_of(
             self._experiment,
@@ -152,7 +153,7 @@ class Rotation:
             trial
             for trial in planned
             if trial.contender.name in group
-            and trial.trial_id not in history.records
+            and trial.contender.name not in made
             and not history.is_out(trial.contender.name)
         ]
 

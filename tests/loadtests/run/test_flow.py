@@ -280,6 +280,17 @@ def test_a_resumed_run_completes_its_last_round_and_goes_on_with_the_next(
     assert [record.repeat for record in resumed.records] == [1, 2, 2]
 
 
+def test_a_resumed_search_gives_nobody_a_second_slice_in_the_same_round(
+    run: Any, machine: Any, trials: Any, heard_until: Any
+) -> None:
+    settings = {"rounds": 2, "capacity": SEARCH, "rates_rps": (30,)}
+    with pytest.raises(KeyboardInterrupt):
+        run("null-http", "null-grpc", on=machine(), heard=heard_until(3), **settings)
+    run("null-http", "null-grpc", on=machine(), **settings)
+    second = [r.contender_name for r in trials().values() if r.repeat == 2]
+    assert sorted(second) == ["null-grpc", "null-http"]
+
+
 def test_a_budget_too_short_for_one_round_is_refused_before_anything_is_written(
     run: Any, tmp_path: Path
 ) -> None:
