@@ -25,7 +25,7 @@ _OUTSIDE = 1.03
 
 
 def capacity_figure(summary: Summary) -> Figure | None:
-    """One panel an SLO: the certified rate of each contender with its interval.
+    """One panel an SLO: what each contender is certified at, and its capacity with its interval.
 
     None where no capacity was looked for, or no contender has any.
     """
@@ -103,8 +103,12 @@ def name_rows(axes: Axes, names: Sequence[str]) -> None:
 
 
 def _capacity(axes: Axes, row: int, capacity: Capacity) -> None:
-    style = look(capacity.contender)
-    _span(axes, row, capacity.certified_rps, capacity.not_met_rps, style.color)
+    style, estimate = look(capacity.contender), capacity.estimate
+    if estimate:
+        _span(axes, row, estimate.low_rps, estimate.high_rps, style.color)
+        axes.plot(estimate.rps, row, "|", color=style.color, markersize=13, markeredgewidth=2.6)
+    else:
+        _span(axes, row, capacity.certified_rps, capacity.not_met_rps, style.color)
     for rate_rps, marker, face in (
         (capacity.not_met_rps, "x", style.color),
         (capacity.met_rps, "o", PAGE),
@@ -145,7 +149,10 @@ def beside(axes: Axes, row: int, text: str) -> None:
 
 
 def _rates(capacity: Capacity) -> list[float]:
-    ends = (capacity.certified_rps, capacity.met_rps, capacity.not_met_rps)
+    ends = (
+        *(capacity.certified_rps, capacity.met_rps, capacity.not_met_rps),
+        *(capacity.estimate_low_rps, capacity.estimate_high_rps),
+    )
     return [end for end in ends if end]
 
 
