@@ -38,7 +38,7 @@ def numbers(summary: Summary, run_path: str) -> str:
             ),
             f"![The arrival rate that each contender sustains]({run_path}/capacity.png)",
             "What each contender sustains. Certified: the SLO is met at this rate with 95 % "
-            "confidence (binomial bound). Capacity: estimated between the rates tried, with its "
+            "confidence. Capacity: estimated between the rates tried, with its "
             "95 % interval.",
             table(*_capacity_table(summary)),
             "Where the gain comes from, one change at a time (P99 latency with its 95 % interval):",
