@@ -89,8 +89,9 @@ class History:
 
     def is_out(self, contender: str) -> bool:
         """Whether no further slice of it would be used: it gave wrong answers, was never up, or
-        failed twice in a row."""
-        own = [r for r in self.records.values() if r.contender_name == contender]
+        failed twice in a row. That the load generator failed is not its fault."""
+        made = (r for r in self.records.values() if r.contender_name == contender)
+        own = [r for r in made if not r.client_failed]
         wrong = any(r.parity is not None and r.parity.mismatches > 0 for r in own)
         failed = [r.status == "failed" for r in own]
         never_up = bool(own) and all(failed) and own[0].startup_s is None

@@ -307,6 +307,16 @@ def test_a_contender_that_fails_twice_in_a_row_is_left_out(
     assert sorted(record.repeat for record in trials().values()) == [1, 2]
 
 
+def test_a_load_generator_that_fails_twice_leaves_no_contender_out(
+    run: Any, machine: Any, trials: Any
+) -> None:
+    failures = [DriveError("it failed.", (), client_failed=True)] * 2
+    run("null-http", on=machine(slices=failures), rates_rps=(30, 40, 50, 60))
+    assert [trials()[name].status for name in sorted(trials())] == ["failed"] * 2 + [
+        "completed"
+    ] * 2
+
+
 def test_the_aa_copy_is_a_contender_of_its_own_in_the_same_round(run: Any, trials: Any) -> None:
     run("null-http", aa_test="null-http")
     found = trials()
