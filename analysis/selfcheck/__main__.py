@@ -117,7 +117,7 @@ def _comparison(
     measured: Ratio,
     margin: float,
 ) -> Comparison:
-    truth_ms = [p99_ms(np.concatenate([r.truth_s for r in side])) for side in (base, others)]
+    truth_ms = [p99_ms(np.concatenate([r.truth_s for r in side])) for side in paired(base, others)]
     true_ratio = truth_ms[1] / truth_ms[0]
     # An interval without width around the truth: what unlimited evidence would say.
     expected = decide(
@@ -133,6 +133,19 @@ def _comparison(
         high=measured.high,
         verdict=measured.verdict,
     )
+
+
+def paired(
+    base: Sequence[Replayed], others: Sequence[Replayed]
+) -> tuple[Sequence[Replayed], Sequence[Replayed]]:
+    """The slices that a verdict rests on: usable ones of the rounds in which both have one. All,
+    where there is no such round."""
+    sides = [[r for r in side if r.judged.result.usable] for side in (base, others)]
+    common = set.intersection(*({r.judged.result.repeat for r in side} for side in sides))
+    if not common:
+        return base, others
+    before, after = ([r for r in side if r.judged.result.repeat in common] for side in sides)
+    return before, after
 
 
 def detect(trial: Trial, judged: Sequence[JudgedTrial]) -> Detection:

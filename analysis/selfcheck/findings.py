@@ -83,7 +83,9 @@ class Comparison(Value):
 
     contender: str = Field(description="Name of the contender.")
     reference: str = Field(description="What it is compared with.")
-    true_ratio: float = Field(description="Ratio of the true P99s of all rounds.")
+    true_ratio: float = Field(
+        description="Ratio of the true P99s of the rounds in which both are usable."
+    )
     expected: Verdict = Field(description="The verdict that the true ratio asks for.")
     ratio: float | None = Field(description="Ratio measured; null: none was stated.")
     low: float | None = Field(description="Lower end of its 95 % interval.")

@@ -1,10 +1,19 @@
 """What a check says of runs whose rows follow their laws exactly, and of a harness that errs."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 
 from analysis.compare.verdicts import Verdict
-from analysis.selfcheck.__main__ import OF_CLIENT_OR_MACHINE, main, planted_reason, self_check
+from analysis.selfcheck.__main__ import (
+    OF_CLIENT_OR_MACHINE,
+    main,
+    paired,
+    planted_reason,
+    self_check,
+)
 from analysis.selfcheck.findings import SelfCheck
 from analysis.selfcheck.laws import read_law
 from analysis.selfcheck.tables import markdown
@@ -286,3 +295,16 @@ def test_the_experiments_of_the_proof_use_simulated_services_only(root, name: st
     experiment = read_experiment(root / "loadtests" / "experiments" / f"{name}.toml")
     contenders = resolve_contenders(experiment)
     assert {contenders[each].server for each in experiment.contenders} == {"simulated_service"}
+
+
+def test_the_true_ratio_is_that_of_the_rounds_in_which_both_are_usable() -> None:
+    def replayed(number: int, usable: bool = True) -> Any:
+        result = SimpleNamespace(repeat=number, usable=usable)
+        return SimpleNamespace(judged=SimpleNamespace(result=result))
+
+    base = [replayed(1), replayed(2, usable=False), replayed(3)]
+    others = [replayed(1), replayed(2), replayed(3, usable=False), replayed(3)]
+    before, after = paired(base, others)
+    assert before == [base[0], base[2]]
+    assert after == [others[0], others[3]]
+    assert paired(base[1:2], others) == (base[1:2], others)
