@@ -114,11 +114,6 @@ def bracket(windows: Windows) -> Bracket:
     return Bracket(edge_rps or None, missed_rps)
 
 
-def capacity_rps(seen: Sequence[SeenSlice]) -> float | None:
-    """The highest rate at which the main SLO is met, as things look; None: none."""
-    return bracket(_windows(seen, 0)).met_rps
-
-
 def _measurable(seen: Sequence[SeenSlice], grid: Grid) -> list[float]:
     """The rates of the grid, without those at which no slice of several could be used."""
     judged = {each.rate_rps for each in seen if each.outcomes}

@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass
 
+from loadtests.records.durations import clock
+
 CLOSING_S = 4.0
 """Kept free for stopping the last server and writing what there is."""
 
@@ -76,9 +78,3 @@ def plan_in_words(budget: TimeBudget, now_s: float, before_s: float, round_s: fl
         f"Time budget {clock(budget.length_s)}, of which {clock(used_s)} is used: about {rounds} "
         f"round{'s' if rounds > 1 else ''} of {clock(round_s)}, then {report}."
     )
-
-
-def clock(length_s: float) -> str:
-    """Minutes and seconds, as 8:05."""
-    minutes, rest_s = divmod(round(length_s), 60)
-    return f"{minutes}:{rest_s:02d}"

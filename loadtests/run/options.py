@@ -9,7 +9,8 @@ from pathlib import Path
 from loadtests.host.locks import writing
 from loadtests.measure.locust_process import Listen
 from loadtests.plan.rounds import AROUND_SLICE_S
-from loadtests.plan.time_budget import BudgetError, TimeBudget, clock
+from loadtests.plan.time_budget import BudgetError, TimeBudget
+from loadtests.records.durations import clock
 from loadtests.records.run_trials import read_trials
 from loadtests.records.trials import read_begun
 from loadtests.spec.experiment import Experiment

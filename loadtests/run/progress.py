@@ -10,12 +10,12 @@ from rich.text import Text
 
 from loadtests.measure.engines import in_words
 from loadtests.measure.tools import RunContext
-from loadtests.plan.time_budget import clock
 from loadtests.records.disturbance import (
     count_disturbances,
     disturbances_in_words,
     disturbances_told,
 )
+from loadtests.records.durations import clock
 from loadtests.records.engines import EngineFacts
 from loadtests.records.experiment import Slo
 from loadtests.records.run_trials import RunTables, read_trials

@@ -8,7 +8,7 @@ from itertools import count
 from loadtests.host.time_up import TimeUp, cut_off
 from loadtests.measure.residents import Residents
 from loadtests.measure.tools import Progress, RunContext
-from loadtests.plan.adapt import capacity_rps
+from loadtests.plan.adapt import edge_of
 from loadtests.plan.overload import overload_s, overload_slices
 from loadtests.plan.rotation import slices_of
 from loadtests.plan.rounds import AROUND_SLICE_S, PlannedTrial, calibration, residents_of
@@ -123,9 +123,8 @@ class Rotation:
         """Every contender of a group with multiples of its own capacity, once the rounds are over:
         what one leaves unanswered would disturb them."""
         experiment, history = self._experiment, self.history
-        spec, capacities_rps = experiment.overload, dict[str, float | None]()
-        for name in group:
-            capacities_rps[name] = capacity_rps(history.seen(name))
+        spec = experiment.overload
+        capacities_rps = {name: edge_of(history.seen(name)).met_rps for name in group}
         for number in range(1, (spec.repeats if spec else 0) + 1):
             for trial in overload_slices(experiment, self._up(group), capacities_rps, number):
                 done = trial.trial_id in history.records or history.is_out(trial.contender.name)

@@ -105,9 +105,3 @@ def verdict(ratio: Ratio | CapacityRatio | None) -> str:
     if ratio.ratio is None:
         return said(ratio.verdict)
     return f"{said(ratio.verdict)}: {times(ratio.ratio)} ({interval(ratio.low, ratio.high)})"
-
-
-def clock(length_s: float) -> str:
-    """Minutes and seconds, as 8:05."""
-    minutes, rest_s = divmod(round(length_s), 60)
-    return f"{minutes}:{rest_s:02d}"

@@ -4,8 +4,9 @@ from datetime import datetime
 
 from analysis.report.cautions import Caution
 from analysis.report.summary import Summary
-from analysis.report.words.numbers import clock, percent
+from analysis.report.words.numbers import percent
 from loadtests.records.disturbance import disturbances_told
+from loadtests.records.durations import clock
 
 _SENTENCES = {
     Caution.SIMULATED: "Simulated services: nothing here says how fast a real server is.",

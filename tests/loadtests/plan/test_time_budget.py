@@ -5,11 +5,11 @@ import pytest
 from loadtests.plan.time_budget import (
     BudgetError,
     TimeBudget,
-    clock,
     plan_in_words,
     report_s,
     seconds,
 )
+from loadtests.records.durations import clock
 
 
 @pytest.mark.parametrize(
