@@ -12,6 +12,7 @@ those of one slice.
 import os
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,21 @@ setattr(locust.stats, "bucket_response_time", lambda ms: round(ms, 1))  # noqa: 
 
 @events.init_command_line_parser.add_listener
 def add_arguments(parser: LocustArgumentParser) -> None:
-    parser.add_argument("--channel", type=int, help="descriptor of the socket to the study")
+    parser.add_argument("--channel", type=_channel, help="descriptor of the socket to the study")
     parser.add_argument("--traffic", help="traffic.jsonl of the study")
+
+
+def _channel(descriptor: str) -> int:
+    # The workers are forks of the leader, of which each would hold its socket: the study must see
+    # the leader end, also before they have joined it.
+    channel = int(descriptor)
+    os.register_at_fork(after_in_child=lambda: _closed(channel))
+    return channel
+
+
+def _closed(channel: int) -> None:
+    with suppress(OSError):
+        os.close(channel)
 
 
 @events.init.add_listener
@@ -42,10 +56,7 @@ def coordinate(environment: Environment, runner: Runner, **_: Any) -> None:
     """Each process gets its part: without workers the one that is there has both."""
     options = environment.parsed_options
     assert options is not None  # the command line was read
-    if isinstance(runner, WorkerRunner):
-        if options.channel is not None:  # a fork of the leader: the study must see the leader end
-            os.close(options.channel)
-    else:
+    if not isinstance(runner, WorkerRunner):
         channel = Channel(socket.socket(fileno=options.channel))
         texts = [entry.text for entry in read_traffic(Path(options.traffic))]
         leader = Leader(runner, channel, texts, options.num_users, _lost_by(runner))

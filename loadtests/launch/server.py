@@ -1,5 +1,6 @@
 """Starts one contender as a child process, knows when it is ready, and stops all of it."""
 
+import random
 import re
 import socket
 import subprocess
@@ -9,6 +10,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import psutil
@@ -48,16 +50,15 @@ class Ports:
     extra: Mapping[str, int]
 
 
+_PORTS = range(20_000, 32_768)
+"""Below those that systems give to outgoing connections (Linux from 32,768 on, others from 49,152
+on): a load client's connection could take a port of those before the server listens on it."""
+
+
 def free_ports(names: Sequence[str]) -> Ports:
     """Ports nobody listens on now, all different."""
-    sockets = [socket.socket() for _ in range(len(names) + 1)]
-    try:
-        for listener in sockets:
-            listener.bind((HOST, 0))
-        main, *extra = (listener.getsockname()[1] for listener in sockets)
-    finally:
-        for listener in sockets:
-            listener.close()
+    drawn = iter(random.sample(_PORTS, len(_PORTS)))
+    main, *extra = islice((p for p in drawn if busy_port(Ports(p, {})) is None), len(names) + 1)
     return Ports(main, dict(zip(names, extra, strict=True)))
 
 

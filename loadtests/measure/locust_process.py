@@ -46,6 +46,7 @@ class DriveError(RuntimeError):
         self, message: str, log_tail: tuple[str, ...], client_failed: bool = False
     ) -> None:
         super().__init__(message)
+        self.add_note("\n".join(log_tail))  # for a traceback; what is told to people has its own
         self.client_failed = client_failed
         self.log_tail = log_tail
 

@@ -1,5 +1,6 @@
 """The contenders that are up: started, their answers compared, and kept until the end."""
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -9,6 +10,9 @@ from types import TracebackType
 from typing import Self
 
 from loadtests.host.memory import Memory
+from loadtests.host.pausing import paused
+from loadtests.host.process_group import family_of
+from loadtests.host.process_trees import cpu_s_of_trees
 from loadtests.launch.parity import ParityComparison, expected_answers
 from loadtests.launch.server import LaunchError, RunningServer
 from loadtests.measure.tools import RunContext
@@ -19,6 +23,12 @@ from servers.launch_args import READY_WITHIN_S
 KEPT_FREE_SHARE = 0.1
 """Of the memory of host and GPU. Beyond it the kernel evicts pages or ends processes, and either
 would be measured."""
+
+RESTLESS_SHARE = 0.03
+"""Of a core, without load. LitServe as it comes polls, and had 0.13; each of thirteen others had at
+most 0.007. Two such would exceed IDLE_SHARE, and no slice could be used."""
+
+WATCH_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -49,14 +59,17 @@ class Residents:
     """Contenders by name, each in a process of its own; all are stopped when this block ends.
 
     one_at_a_time: each is started for its slice and stopped after it. ready_within_s bounds each
-    start.
+    start. restless: the share of a core that each of those took without load which are paused
+    between their slices.
     """
 
     context: RunContext
     one_at_a_time: bool = False
     ready_within_s: float = READY_WITHIN_S
+    restless: dict[str, float] = field(default_factory=dict)
     _started: dict[str, Started] = field(default_factory=dict)
     _running: dict[str, ExitStack] = field(default_factory=dict)
+    _paused: dict[str, ExitStack] = field(default_factory=dict)
 
     def __enter__(self) -> Self:
         return self
@@ -67,6 +80,8 @@ class Residents:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        for name in list(self._paused):
+            self._wake(name)
         # All at once: some take seconds, and Ctrl-C should not take them one after the other.
         with ThreadPoolExecutor(max(1, len(self._running))) as at_once:
             stopped = [at_once.submit(running.close) for running in self._running.values()]
@@ -87,10 +102,22 @@ class Residents:
                 largest = largest.largest(before.less(self.context.tools.memory(self.context.gpu)))
             yield contender.name
 
+    def pause_restless(self) -> None:
+        """Finds those that work without load: what they take, the others would be charged for."""
+        before, pids = self._cpu_s(), self.pids()
+        if pids:
+            time.sleep(WATCH_S)
+        for name, cpu_s in self._cpu_s().items():
+            share = (cpu_s - before.get(name, cpu_s)) / WATCH_S
+            if share > RESTLESS_SHARE:
+                self.restless[name] = share
+                self._pause(name)
+
     @contextmanager
     def serving(self, contender: Contender) -> Iterator[Started]:
         """The contender, for one slice; one that broke down is started again."""
         name = contender.name
+        self._wake(name)
         if name in self._running and self._started[name].broke_down():
             self._stop(name)
         if name not in self._running:
@@ -100,6 +127,8 @@ class Residents:
         finally:
             if self.one_at_a_time:
                 self._stop(name)
+            elif name in self.restless:
+                self._pause(name)
 
     def pids(self) -> Mapping[str, int]:
         """By contender: the root of its processes; external ones have none here."""
@@ -130,6 +159,19 @@ class Residents:
         except (LaunchError, ProbeError) as error:
             failed = error
         self._started[contender.name] = Started(log, server, answers, failed)
+
+    def _cpu_s(self) -> Mapping[str, float]:
+        return cpu_s_of_trees(self.pids())
+
+    def _pause(self, name: str) -> None:
+        server = self._started[name].server
+        if server and server.process:
+            self._paused[name] = pause = ExitStack()
+            family = {each.pid for each in family_of(server.process)}
+            pause.enter_context(paused({server.process.pid, *family}))
+
+    def _wake(self, name: str) -> None:
+        self._paused.pop(name, ExitStack()).close()
 
     def _stop(self, name: str) -> None:
         self._started.pop(name, None)

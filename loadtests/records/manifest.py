@@ -90,6 +90,11 @@ class Manifest(_Part):
         description="Contenders that were up at the same time, by group; each group holds the "
         "reference. Empty: each alone.",
     )
+    paused: dict[str, float] = Field(
+        default={},
+        description="Contenders that were paused between their slices, and the share of a core "
+        "that each had used without load.",
+    )
 
 
 def read_manifest(run_dir: Path) -> Manifest:

@@ -55,7 +55,7 @@ def run_study(options: RunOptions, tools: Tools, report: Callable[[Path], None])
                     rotation.begin(residents)
                     for trial in rotation.slices(residents):
                         _measure(trial, residents, rotation, run)
-            finish(run, [] if options.one_at_a_time else rotation.groups)
+            finish(run, [] if options.one_at_a_time else rotation.groups, rotation.restless)
         with says_how_to_report(run.folder):
             report(run.folder)
     return run.folder

@@ -76,11 +76,13 @@ def continued(folder: Path, manifest: Mapping[str, Any]) -> str | None:
     return read_begun(folder).run_id
 
 
-def finish(run: RunContext, groups: Sequence[Sequence[str]]) -> None:
-    """Every slice is recorded: so is the end of the run, and who was up with whom."""
+def finish(run: RunContext, groups: Sequence[Sequence[str]], restless: Mapping[str, float]) -> None:
+    """Every slice is recorded: so is the end of the run, who was up with whom, and who was paused
+    between its slices."""
     pack(run.folder)
     update_json(
         run.folder / "manifest.json",
         finished_at=run.tools.now().isoformat(timespec="seconds"),
         groups=[list(group) for group in groups],
+        paused=restless,
     )

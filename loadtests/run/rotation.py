@@ -22,7 +22,8 @@ class Rotation:
     """Rounds of slices until the time is over; slices that are on disk are not made again.
 
     waiting holds the contenders that have not been up yet: more than one group of them where the
-    memory does not hold all at once. groups are those that were.
+    memory does not hold all at once. groups are those that were; restless those of them that are
+    paused between their slices (Residents).
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class Rotation:
         self.history = History.read(context.folder, context.experiment, context.run_id)
         self.waiting = residents_of(context.experiment, contenders)
         self.groups: list[list[str]] = []
+        self.restless: dict[str, float] = {}
         self._reference = self.waiting[0]
         self._contenders = contenders
         self._context = context
@@ -76,6 +78,13 @@ class Rotation:
                 self._progress.starting(wanted[len(group)].name, self.left_s())
         self.waiting = [each for each in others if each.name not in group]
         self.groups.append(group)
+        residents.pause_restless()
+        for name, share in residents.restless.items():
+            self._context.tools.say(
+                f"{name} uses {100 * share:.0f} % of a core without load: it is paused between its "
+                "slices."
+            )
+        self.restless |= residents.restless
 
     def slices(self, residents: Residents) -> Iterator[PlannedTrial]:
         """Every round of a group, each planned when the one before is saved."""

@@ -36,13 +36,17 @@ def rounds(summary: Summary) -> str:
 
 def resident(summary: Summary) -> str:
     """Which contenders were up at the same time."""
-    groups = summary.manifest.groups
+    groups, paused = summary.manifest.groups, summary.manifest.paused
     if not groups:
         return "each contender was started for its slices, and was up alone"
-    if len(groups) == 1:
-        return "all contenders were up during every slice"
-    told = "; ".join(", ".join(group) for group in groups)
-    return f"the memory did not hold all contenders at once, so they were up in groups: {told}"
+    told = "all contenders were up during every slice"
+    if len(groups) > 1:
+        each = "; ".join(", ".join(group) for group in groups)
+        told = f"the memory did not hold all contenders at once, so they were up in groups: {each}"
+    if paused:
+        each = ", ".join(f"{name} ({percent(share)} of a core)" for name, share in paused.items())
+        told += f"; paused between their slices, for what they use without load: {each}"
+    return told
 
 
 def time_spent(summary: Summary) -> str:

@@ -8,7 +8,7 @@ from analysis.decide.choose import Answer, Because, Choice, MeasuredAt, Why
 from analysis.read.run import load_run
 from analysis.report.summary import Summary, summarise
 from analysis.report.words import decision
-from analysis.report.words.run import warnings
+from analysis.report.words.run import resident, warnings
 from loadtests.records.experiment import Slo
 
 SLO = Slo(percentile=99, latency_ms=100, max_error_ratio=0.001)
@@ -175,3 +175,11 @@ def test_the_sentences_above_all_others_come_from_codes(searched_summary):
     assert first == "a note"
     assert second.startswith("The weights are seeded")
     assert "in 1 trial, which is not used (r1-a-50rps), by a slow core (1)" in third
+
+
+def test_who_was_paused_between_its_slices_is_said(searched_summary):
+    stored = json.loads(searched_summary.model_dump_json())
+    stored["manifest"] |= {"groups": [["a", "b"]], "paused": {"b": 0.118}}
+    said = resident(Summary.model_validate(stored))
+    assert said.startswith("all contenders were up during every slice")
+    assert said.endswith("b (11.8 % of a core)")
