@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from servers.regular_file import read_regular
 
 CURVES_DIR = Path(__file__).parent / "classifier" / "curves"
-SUFFIX = ".toml"
+CURVE_SUFFIX = ".toml"
 MOST_BYTES = 2**20
 _POWERS_OF_TEN = {"s": 0, "ms": -3, "us": -6}
 
@@ -247,19 +247,19 @@ def read_curve(path: Path) -> DeviceCurve:
 
 def curve_names() -> tuple[str, ...]:
     """Those that come with the study."""
-    return tuple(sorted(path.stem for path in CURVES_DIR.glob(f"*{SUFFIX}")))
+    return tuple(sorted(path.stem for path in CURVES_DIR.glob(f"*{CURVE_SUFFIX}")))
 
 
 def curve_named(name_or_path: str) -> DeviceCurve:
     """The curve of that name, of those that come with the study, or in that file."""
-    if name_or_path.endswith(SUFFIX) or "/" in name_or_path:
+    if name_or_path.endswith(CURVE_SUFFIX) or "/" in name_or_path:
         return read_curve(Path(name_or_path))
     if name_or_path not in curve_names():
         raise CurveError(
-            f"expected a curve ({', '.join(curve_names())}) or the path of a {SUFFIX} file, found "
-            f"{name_or_path!r}: correct it."
+            f"expected a curve ({', '.join(curve_names())}) or the path of a {CURVE_SUFFIX} file, "
+            f"found {name_or_path!r}: correct it."
         )
-    return read_curve(CURVES_DIR / f"{name_or_path}{SUFFIX}")
+    return read_curve(CURVES_DIR / f"{name_or_path}{CURVE_SUFFIX}")
 
 
 def curve_toml(curve: DeviceCurve) -> str:

@@ -173,7 +173,11 @@ def test_points_are_put_in_order() -> None:
             "",
             "expected source in the curve {}, found none: add it.",
         ),
-        ('"a guess"', '" "', "expected host_share_source in the curve {}, found a blank: fill it in."),
+        (
+            '"a guess"',
+            '" "',
+            "expected host_share_source in the curve {}, found a blank: fill it in.",
+        ),
         (
             "batch_size = 1, latency = 2.0",
             "latency = 2.0",
