@@ -30,6 +30,7 @@ from commands.check import check
 from commands.colocate import colocate_models
 from commands.common import let_children_find_this_project, temporary_files
 from commands.errors import exits_with_a_sentence
+from commands.profile import profile
 from commands.report import list_all, report
 from commands.run import capacity, run, smoke
 from commands.serve import serve
@@ -41,6 +42,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "smoke": smoke,
     "check": check,
     "serve": serve,
+    "profile": profile,
     "calibrate": calibrate_clients,
     "crosscheck": crosscheck_clients,
     "colocate": colocate_models,
