@@ -109,7 +109,7 @@ class Found:
         began_s = max(each.began_s for each in self.callers)
         ended_s = min(each.ended_s for each in self.callers)
         ends = np.concatenate([each.began_s + np.cumsum(each.taken_s) for each in self.callers])
-        return float(((ends > began_s) & (ends <= ended_s)).sum() / (ended_s - began_s))
+        return float(((ends > began_s) & (ends <= ended_s + 1e-6)).sum() / (ended_s - began_s))
 
     @property
     def errors(self) -> tuple[float, float, float]:
