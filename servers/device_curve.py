@@ -15,7 +15,7 @@ from decimal import Decimal
 from functools import cached_property
 from itertools import groupby, pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -136,7 +136,7 @@ _Rows = Mapping[int, _Row]
 
 
 def _rows(points: Sequence[CurvePoint], of: Callable[[CurvePoint], float]) -> _Rows:
-    rows = {}
+    rows: dict[int, _Row] = {}
     for length, group in groupby(points, lambda point: point.length_tokens):
         of_length = list(group)
         rows[length] = [point.batch_size for point in of_length], [of(each) for each in of_length]
@@ -288,7 +288,7 @@ def _in_ms(seconds: float) -> str:
 
 
 def _sentence(path: Path, error: ValidationError) -> str:
-    first: Mapping[str, Any] = error.errors()[0]
+    first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
     if first["type"] == "missing":
         return f"expected {where} in the curve {path}, found none: add it."

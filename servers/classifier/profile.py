@@ -120,7 +120,7 @@ def profiled(what: Profile, name: str, command: str) -> DeviceCurve:
 def rising(latencies: dict[tuple[int, int], float]) -> dict[tuple[int, int], float]:
     """By length and batch, to a tenth of a microsecond: a larger batch that took less, by noise,
     gets the latency of the smaller one."""
-    found = {}
+    found: dict[tuple[int, int], float] = {}
     for _, group in groupby(sorted(latencies), key=lambda shape: shape[0]):
         shapes = list(group)
         highest = accumulate((round(latencies[shape], 7) for shape in shapes), max)
@@ -140,7 +140,7 @@ def _host_times(
         return {}, HOST_IS_DEVICE
     timer, source = host_timer(engine)
     rng = np.random.default_rng(0)
-    found = {}
+    found: dict[tuple[int, int], float] = {}
     for length, batch in tracked(shapes, "host time of a pass"):
         ids = rng.integers(0, vocabulary, (batch, length), dtype=np.int64)
         splits = [timer(ids) for _ in range(_HOST_PASSES)]

@@ -84,7 +84,7 @@ class Cuda:
     def synchronize(self) -> None:
         self.heard.append("synchronize")
 
-    def Event(self, enable_timing: bool) -> "Event":  # noqa: N802  # torch's name
+    def Event(self, enable_timing: bool) -> "Event":  # torch calls it so
         assert enable_timing
         return Event(self)
 
