@@ -37,7 +37,8 @@ class DeviceReading:
 
 @dataclass(frozen=True)
 class TimedPass:
-    """What a pass was to take by the curve, and what it took until its caller went on."""
+    """What a pass was to take, by the curve and by what its host was kept from running, and what it
+    took until its caller went on."""
 
     by_curve_s: float
     taken_s: float

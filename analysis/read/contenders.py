@@ -51,8 +51,8 @@ class ContenderFacts(Value):
 
     @property
     def placed_engine(self) -> str:
-        """Its engine and, on a GPU, where and in which precision that runs: torch, cuda fp16; or what
-        is simulated."""
+        """Its engine and, on a GPU, where and in which precision that runs: torch, cuda fp16; or
+        what is simulated."""
         if self.simulated_device:
             return self.simulated_device
         if self.device == "cpu":

@@ -11,8 +11,8 @@ class GpuFigure(Value):
 
     column: str = Field(description="Its column of telemetry.parquet.")
     source: str | None = Field(
-        description="Who reports it: nvml, nvml gpm (its counters on Hopper and newer), or the label "
-        "of a simulated device; null: nobody."
+        description="Who reports it: nvml, nvml gpm (its counters on Hopper and newer), or the "
+        "label of a simulated device; null: nobody."
     )
     refused: str | None = Field(
         default=None, description="Why the driver does not fill it, in its words; null: it does."

@@ -15,7 +15,6 @@ from servers.device_queue import DeviceQueue, shared_file
 from servers.engines import EngineName
 from servers.placement import CPU, EngineUnavailableError, Placement
 
-
 _NOTICED_S = 10e-6
 """What the clocks themselves take is no delay."""
 
@@ -48,7 +47,7 @@ class SimulatedDevice:
         if late_s:
             self._queue.delay(late_s)
         self._wait.until(begin_s + pass_s + late_s)
-        self._queue.finished(pass_s, time.monotonic() - begin_s)
+        self._queue.finished(pass_s + late_s, time.monotonic() - begin_s)
         return logits
 
     def _use_host(self, cpu_s: float) -> float:

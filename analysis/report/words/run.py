@@ -36,8 +36,8 @@ def _simulated_devices(summary: Summary) -> list[str]:
         if contender.simulated_device:
             behind.setdefault(contender.simulated_device, []).append(contender.name)
     return [
-        f"{label[0].upper()}{label[1:]}, behind {', '.join(names)}: passes take what its curve says, "
-        "nothing is computed, and all else is real."
+        f"{label[0].upper()}{label[1:]}, behind {', '.join(names)}: passes take what its curve "
+        "says, nothing is computed, and all else is real."
         for label, names in behind.items()
     ]
 

@@ -1,4 +1,4 @@
-"""Reference answers that are looked up: those of the traffic, and of what servers ask themselves."""
+"""Answers that are looked up: those of the traffic, and of what servers ask themselves."""
 
 import json
 from collections.abc import Sequence

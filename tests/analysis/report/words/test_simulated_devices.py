@@ -22,10 +22,10 @@ def summary(**simulated: str) -> Any:
 
 def test_each_simulated_device_is_named_with_who_stands_before_it() -> None:
     assert warnings(summary(a=T4, b="", c=A100, d=T4)) == [
-        "Simulated device: T4, behind a, d: passes take what its curve says, nothing is computed, and "
-        "all else is real.",
-        "Simulated device: A100, behind c: passes take what its curve says, nothing is computed, and "
-        "all else is real.",
+        "Simulated device: T4, behind a, d: passes take what its curve says, nothing is computed, "
+        "and all else is real.",
+        "Simulated device: A100, behind c: passes take what its curve says, nothing is computed, "
+        "and all else is real.",
     ]
 
 
