@@ -87,9 +87,7 @@ def read_answers(model_dir: Path) -> ReferenceAnswers:
     """All that are kept beside the model; NoAnswersError where there are none."""
     model_dir = model_dir.resolve()
     places = dict.fromkeys((model_dir.parent, writable_cache(model_dir.parent)))
-    kept = [
-        path for place in places for path in place.glob(f"{_prefix(model_dir)}*/{FILE_NAME}")
-    ]
+    kept = [path for place in places for path in place.glob(f"{_prefix(model_dir)}*/{FILE_NAME}")]
     if not kept:
         raise NoAnswersError(
             f"expected reference answers beside {model_dir}, found none: run an experiment, or "

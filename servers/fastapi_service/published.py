@@ -68,9 +68,7 @@ def create_app(args: LaunchArgs, counters: Counters) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        models["classifier"] = PublishedClassifier(
-            str(args.model_dir), device, counters, network
-        )
+        models["classifier"] = PublishedClassifier(str(args.model_dir), device, counters, network)
         yield
         models.clear()
 

@@ -1,6 +1,5 @@
 """The curve of an engine, measured and written; what of a pass is the host's work."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -101,12 +100,12 @@ class Event:
 
 
 @pytest.fixture
-def cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cuda]:
+def cuda(monkeypatch: pytest.MonkeyPatch) -> Cuda:
     fake = Cuda()
     for name in ("synchronize", "Event"):
         monkeypatch.setattr(torch.cuda, name, getattr(fake, name))
     monkeypatch.setattr(profiling.time, "perf_counter", lambda: fake.now_s)
-    yield fake
+    return fake
 
 
 def test_the_launches_of_a_pass_are_timed_apart_from_what_passes_between_its_events(
