@@ -130,7 +130,8 @@ def _logits(best: int, confidence: float, n_labels: int) -> _Logits:
     left = (1 - confidence) / max(1, n_labels - 1)
     probabilities = np.full(n_labels, max(left, _LEAST_PROBABILITY))
     probabilities[best] = max(confidence, _LEAST_PROBABILITY)
-    return np.log(probabilities).astype(np.float32)
+    logits: _Logits = np.log(probabilities).astype(np.float32)
+    return logits
 
 
 def _no_answer(n_labels: int) -> _Logits:

@@ -36,8 +36,8 @@ def test_a_pass_takes_its_time_and_the_host_its_part(device) -> None:
     assert time.thread_time() - cpu_before_s >= 0.005 - 3e-6
     assert logits.shape == (1, 3)
     (timed,) = queue.passes_since(DeviceQueue().reading())
-    assert timed.by_curve_s == pytest.approx(0.02)
-    assert timed.taken_s >= 0.02 - 1e-6
+    assert timed.taken_s >= timed.by_curve_s - 1e-6
+    assert timed.by_curve_s >= 0.02
 
 
 def test_a_larger_batch_takes_what_the_curve_says_of_it(device) -> None:
