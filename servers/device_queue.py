@@ -28,7 +28,8 @@ _BYTES = 8 * (_KEPT + 2 * N_KEPT)
 
 @dataclass(frozen=True)
 class DeviceReading:
-    """busy_s: with a pass on the device, of all time until at_s on the clock time.monotonic."""
+    """busy_s: with a pass on the device, of all time until at_s on the clock time.monotonic;
+    passes: that were reserved."""
 
     at_s: float
     busy_s: float
@@ -42,6 +43,14 @@ class TimedPass:
 
     by_curve_s: float
     taken_s: float
+
+
+@dataclass(frozen=True)
+class Reserved:
+    """A pass by its number, and when it begins."""
+
+    number: int
+    begin_s: float
 
 
 class DeviceQueue:
@@ -58,14 +67,17 @@ class DeviceQueue:
             self._map = mmap.mmap(self._descriptor, _BYTES)
         self._ns = memoryview(self._map).cast("q")
 
-    def reserve(self, from_s: float, pass_s: float) -> float:
-        """When a pass of that length begins, that may begin at from_s."""
+    def reserve(self, from_s: float, pass_s: float) -> Reserved:
+        """A pass of that length, that may begin at from_s."""
         from_ns, pass_ns = round(from_s * 1e9), round(pass_s * 1e9)
         with self._alone():
             begin_ns = max(from_ns, self._ns[_FREE])
             self._ns[_FREE] = begin_ns + pass_ns
             self._ns[_BUSY] += pass_ns
-        return begin_ns / 1e9
+            number = self._ns[_PASSES]
+            self._ns[_PASSES] = number + 1
+            self._ns[_took(number)] = 0
+        return Reserved(number, begin_ns / 1e9)
 
     def delay(self, by_s: float) -> None:
         """The pass that was reserved takes longer."""
@@ -74,11 +86,12 @@ class DeviceQueue:
             self._ns[_FREE] += by_ns
             self._ns[_BUSY] += by_ns
 
-    def finished(self, by_curve_s: float, taken_s: float) -> None:
-        with self._alone():
-            at = _KEPT + 2 * (self._ns[_PASSES] % N_KEPT)
-            self._ns[at], self._ns[at + 1] = round(by_curve_s * 1e9), round(taken_s * 1e9)
-            self._ns[_PASSES] += 1
+    def finished(self, number: int, by_curve_s: float, taken_s: float) -> None:
+        """Of a pass that was reserved. Without a lock, since its caller is late already: nobody
+        else writes here."""
+        at = _took(number)
+        self._ns[at + 1] = round(by_curve_s * 1e9)
+        self._ns[at] = round(taken_s * 1e9)
 
     def reading(self) -> DeviceReading:
         """As it is now; what is reserved for later is not busy yet."""
@@ -88,12 +101,12 @@ class DeviceQueue:
         return DeviceReading(now_s, busy_ns / 1e9 - max(0.0, free_ns / 1e9 - now_s), passes)
 
     def passes_since(self, earlier: DeviceReading) -> list[TimedPass]:
-        """Those that finished since then, the last N_KEPT of them."""
+        """Those of the last N_KEPT that were reserved since then, and have finished."""
         with self._alone():
-            passes, kept = self._ns[_PASSES], self._ns[_KEPT:].tolist()
+            passes, ns = self._ns[_PASSES], self._ns.tolist()
         numbers = range(max(earlier.passes, passes - N_KEPT), passes)
-        at = (2 * (number % N_KEPT) for number in numbers)
-        return [TimedPass(kept[k] / 1e9, kept[k + 1] / 1e9) for k in at]
+        at = (_took(number) for number in numbers)
+        return [TimedPass(ns[k + 1] / 1e9, ns[k] / 1e9) for k in at if ns[k]]
 
     def close(self) -> None:
         self._ns.release()
@@ -112,6 +125,11 @@ class DeviceQueue:
                 yield
             finally:
                 fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+
+
+def _took(number: int) -> int:
+    """Where the time that a pass took is kept; by the curve it stands after it."""
+    return _KEPT + 2 * (number % N_KEPT)
 
 
 def shared_file(environment: Mapping[str, str]) -> Path | None:

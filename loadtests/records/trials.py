@@ -154,7 +154,7 @@ class DeviceRecord:
     passes took over what the curve says, less one; null: there was no pass."""
 
     label: Annotated[str, Field(description="Card, precision, software and source of its curve.")]
-    passes: Annotated[Count, Field(description="Passes that ended.")]
+    passes: Annotated[Count, Field(description="Passes that began.")]
     busy_share: Annotated[Share, Field(description="Share of the time with a pass on the device.")]
     pass_error_p50: Annotated[Number | None, Field(description="Median error of a pass.")]
     pass_error_p99: Annotated[Number | None, Field(description="P99 of the errors.")]

@@ -7,7 +7,7 @@ import threading
 import time
 
 _PR_SET_TIMERSLACK = 29
-_MOST_AHEAD_S = 150e-6
+_MOST_AHEAD_S = 200e-6
 """Of the end of a wait, a sleep ends at most so early: what is left is spun."""
 _SMOOTHING = 1 / 16
 
@@ -20,8 +20,7 @@ class ExactWait:
     """Sleeps until shortly before a moment, and spins for the rest.
 
     How late this machine wakes a thread is learned as TCP learns a round trip (RFC 6298): the sleep
-    ends early by the mean lateness and twice its mean deviation, a few microseconds on an idle
-    core. The sleep holds no GIL.
+    ends early by the mean lateness and four times its mean deviation. It holds no GIL.
     """
 
     def __init__(self) -> None:
@@ -31,7 +30,7 @@ class ExactWait:
     def until(self, at_s: float) -> None:
         """Returns at at_s on the clock time.monotonic, or at once where that is over."""
         self._without_slack()
-        ahead_s = min(self._late_s + 2 * self._deviation_s, _MOST_AHEAD_S)
+        ahead_s = min(self._late_s + 4 * self._deviation_s, _MOST_AHEAD_S)
         wake_s = at_s - ahead_s
         left_s = wake_s - time.monotonic()
         if left_s > 0:

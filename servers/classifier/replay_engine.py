@@ -41,13 +41,14 @@ class SimulatedDevice:
         logits = self._answers.of(input_ids, attention_mask)
         looked_up_s = time.thread_time() - used_before_s
         pass_s, host_s = self._times_s(*input_ids.shape)
-        begin_s = self._queue.reserve(asked_s, pass_s)
+        reserved = self._queue.reserve(asked_s, pass_s)
+        begin_s = reserved.begin_s
         self._wait.until(begin_s)
         late_s = self._use_host(host_s - looked_up_s)
         if late_s:
             self._queue.delay(late_s)
         self._wait.until(begin_s + pass_s + late_s)
-        self._queue.finished(pass_s + late_s, time.monotonic() - begin_s)
+        self._queue.finished(reserved.number, pass_s + late_s, time.monotonic() - begin_s)
         return logits
 
     def _use_host(self, cpu_s: float) -> float:

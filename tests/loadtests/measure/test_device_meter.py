@@ -16,6 +16,10 @@ from servers.discovery import discover
 NULL = discover()["null-http"]
 
 
+def ended(queue: DeviceQueue, taken_s: float) -> None:
+    queue.finished(queue.reserve(0.0, 0.001).number, 0.001, taken_s)
+
+
 def test_a_device_with_a_pass_on_it_all_the_time_is_busy() -> None:
     queue = DeviceQueue()
     meter = DeviceMeter(queue, "simulated device: x")
@@ -33,10 +37,10 @@ def test_a_device_without_a_pass_is_not_busy() -> None:
 
 def test_the_errors_are_those_of_the_passes_since_it_was_made() -> None:
     queue = DeviceQueue()
-    queue.finished(0.001, 9.0)
+    ended(queue, 9.0)
     meter = DeviceMeter(queue, "simulated device: x")
     for taken_s in (0.00101, 0.00102, 0.00103):
-        queue.finished(0.001, taken_s)
+        ended(queue, taken_s)
     record = meter.record()
     assert record.label == "simulated device: x"
     assert record.passes == 3
@@ -67,7 +71,7 @@ def test_the_processes_of_a_contender_are_told_of_the_device_that_they_share(
         same = DeviceQueue(named)
         same.reserve(0.0, 1.0)
         assert server.device is not None
-        assert server.device.reserve(0.0, 1.0) == 1.0
+        assert server.device.reserve(0.0, 1.0).begin_s == 1.0
         same.close()
         meter = device_meter(server)
         assert meter is not None

@@ -75,7 +75,7 @@ def test_a_text_without_an_answer_leaves_the_device_alone(device) -> None:
     with pytest.raises(UnknownTextError):
         simulated.infer(ones, ones)
     assert queue.reading().passes == 0
-    assert queue.reserve(1.0, 1.0) == 1.0
+    assert queue.reserve(1.0, 1.0).begin_s == 1.0
 
 
 def test_the_engine_says_that_it_is_simulated(model_dir: Path, answers: Path) -> None:
