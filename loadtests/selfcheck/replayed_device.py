@@ -2,8 +2,9 @@
 
 `python -m loadtests.selfcheck.replayed_device --seconds 3` makes passes back to back on the cores
 that a server gets: alone, from two threads, and from two processes that share one device. The
-answers are not looked up from a model: nothing but time is checked. Exit code 1 where the median is
-off by more than 2 %, P99 by more than 5 %, or passes that share a device overlap.
+answers are not looked up from a model: nothing but time is checked. The first lines are no passes:
+they show how late the machine makes a loop that only reads the clock. Exit code 1 where the median
+is off by more than 2 %, P99 by more than 5 %, or passes that share a device overlap.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -27,7 +29,7 @@ from servers.device_curve import CurvePoint, DeviceCurve
 from servers.device_queue import DeviceQueue
 
 P50_BOUND, P99_BOUND, RATE_BOUND = 0.02, 0.05, 0.02
-LEAST_PASSES = 100
+LEAST_PASSES, N_LEARNED = 100, 20
 HEAD = (
     *("simulated pass", "callers", "passes", "passes/s", "P50 error", "P99 error"),
     *("most", "CPU beyond the host's", "device busy"),
@@ -36,14 +38,18 @@ HEAD = (
 
 @dataclass(frozen=True)
 class Case:
-    """A pass that takes pass_s, of which the host works host_s, from so many callers at a time."""
+    """A pass that takes pass_s, of which the host works host_s, from so many callers at a time.
+    control: no pass, but a loop that reads the clock for as long."""
 
     pass_s: float
     host_s: float
     callers: int = 1
     processes: bool = False
+    control: bool = False
 
     def __str__(self) -> str:
+        if self.control:
+            return f"none: {self.pass_s * 1000:g} ms by the clock"
         return f"{self.pass_s * 1000:g} ms, host {self.host_s * 1000:g} ms"
 
     @property
@@ -54,6 +60,7 @@ class Case:
 
 
 CASES = (
+    *(Case(0.0005, 0.0, control=True), Case(0.002, 0.0, control=True)),
     *(Case(0.0005, 0.0), Case(0.0005, 0.0001), Case(0.00067, 0.00025), Case(0.002, 0.0005)),
     *(Case(0.01, 0.001), Case(0.004, 0.004), Case(0.03, 0.03)),
     *(Case(0.001, 0.0, 2), Case(0.001, 0.0001, 2, True), Case(0.004, 0.0005, 2, True)),
@@ -80,17 +87,26 @@ def passes(case: Case, file: Path, seconds: float) -> Passes:
     )
     device = SimulatedDevice(curve, ReferenceAnswers([], 2), DeviceQueue(file))
     no_tokens = np.zeros((1, 16), dtype=np.int64)
-    for _ in range(20):  # so that it knows how late this machine wakes it
-        device.infer(no_tokens, no_tokens)
+    make = partial(device.infer, no_tokens, no_tokens)
+    for _ in range(N_LEARNED):  # so that it knows how late this machine wakes it
+        make()
+    if case.control:
+        make = partial(_by_the_clock, case.pass_s)
     taken_s: list[float] = []
     cpu_before_s, began_s = time.thread_time(), time.monotonic()
     ended_s = began_s
     while ended_s < began_s + seconds or len(taken_s) < LEAST_PASSES:
-        device.infer(no_tokens, no_tokens)
+        make()
         now_s = time.monotonic()
         taken_s.append(now_s - ended_s)
         ended_s = now_s
     return Passes(taken_s, time.thread_time() - cpu_before_s, began_s, ended_s)
+
+
+def _by_the_clock(length_s: float) -> None:
+    end_s = time.monotonic() + length_s
+    while time.monotonic() < end_s:
+        pass
 
 
 @dataclass(frozen=True)
@@ -129,6 +145,8 @@ class Found:
 
     @property
     def problem(self) -> str:
+        if self.case.control:
+            return ""
         p50, p99, _ = self.errors
         if self.rate * self.case.pass_s > 1 + RATE_BOUND:
             return "passes overlap"
@@ -155,7 +173,7 @@ def checked(case: Case, seconds: float) -> Found:
                 jobs = [at_once.submit(passes, case, file, seconds) for _ in range(case.callers)]
                 callers = [job.result() for job in jobs]
         began_s = min(each.began_s for each in callers)
-        busy_s = queue.reading().busy_s - case.callers * 20 * case.pass_s
+        busy_s = queue.reading().busy_s - case.callers * N_LEARNED * case.pass_s
         queue.close()
         ended_s = max(each.ended_s for each in callers)
     return Found(case, callers, min(1.0, busy_s / (ended_s - began_s)))
