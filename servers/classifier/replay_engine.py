@@ -2,6 +2,7 @@
 
 import os
 import time
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -16,7 +17,17 @@ from servers.engines import EngineName
 from servers.placement import CPU, EngineUnavailableError, Placement
 
 _NOTICED_S = 10e-6
-"""What the clocks themselves take is no delay."""
+"""What the clocks and their rounding take is no delay."""
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """When the host's part of a pass began, by the clock and by the CPU time of the thread, and how
+    much CPU time it is. What the engine itself uses, for look-ups, is part of it."""
+
+    at_s: float
+    cpu_s: float
+    host_s: float
 
 
 class SimulatedDevice:
@@ -36,29 +47,28 @@ class SimulatedDevice:
         self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64]
     ) -> NDArray[np.float32]:
         """UnknownTextError where an answer is not known: the device has done nothing then."""
-        asked_s, used_before_s = time.monotonic(), time.thread_time()
-        # Its CPU time is taken off the host's part.
+        asked_s, cpu_s = time.monotonic(), time.thread_time()
         logits = self._answers.of(input_ids, attention_mask)
-        looked_up_s = time.thread_time() - used_before_s
         pass_s, host_s = self._times_s(*input_ids.shape)
         reserved = self._queue.reserve(asked_s, pass_s)
-        begin_s = reserved.begin_s
-        self._wait.until(begin_s)
-        late_s = self._use_host(host_s - looked_up_s)
+        begun = _Begun(asked_s, cpu_s, host_s)
+        if reserved.begin_s > asked_s + _NOTICED_S:
+            used_s = time.thread_time() - cpu_s
+            self._wait.until(reserved.begin_s)
+            begun = _Begun(time.monotonic(), time.thread_time(), host_s - used_s)
+        late_s = self._use_host(begun) if host_s else 0.0
         if late_s:
             self._queue.delay(late_s)
-        self._wait.until(begin_s + pass_s + late_s)
-        self._queue.finished(reserved.number, pass_s + late_s, time.monotonic() - begin_s)
+        self._wait.until(reserved.begin_s + pass_s + late_s)
+        taken_s = time.monotonic() - reserved.begin_s
+        self._queue.finished(reserved.number, pass_s + late_s, taken_s)
         return logits
 
-    def _use_host(self, cpu_s: float) -> float:
-        """Uses so much CPU time; how long the thread was kept from it meanwhile."""
-        if cpu_s <= 0:
-            return 0.0
-        began_s, used_before_s = time.monotonic(), time.thread_time()
-        self._burner.until(used_before_s + cpu_s)
-        used_s = time.thread_time() - used_before_s
-        kept_s = time.monotonic() - began_s - used_s
+    def _use_host(self, begun: _Begun) -> float:
+        """Uses what is left of the host's part; how long the thread was kept from it in all."""
+        self._burner.until(begun.cpu_s + begun.host_s)
+        used_s = time.thread_time() - begun.cpu_s
+        kept_s = time.monotonic() - begun.at_s - used_s
         return kept_s if kept_s > _NOTICED_S else 0.0
 
     def _of_curve(self, batch_size: int, length_tokens: int) -> tuple[float, float]:
