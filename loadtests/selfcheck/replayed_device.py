@@ -87,7 +87,7 @@ def passes(case: Case, file: Path, seconds: float) -> Passes:
     )
     device = SimulatedDevice(curve, ReferenceAnswers([], 2), DeviceQueue(file))
     no_tokens = np.zeros((1, 16), dtype=np.int64)
-    make = partial(device.infer, no_tokens, no_tokens)
+    make: Callable[[], object] = partial(device.infer, no_tokens, no_tokens)
     for _ in range(N_LEARNED):  # so that it knows how late this machine wakes it
         make()
     if case.control:
