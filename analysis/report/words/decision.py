@@ -47,10 +47,20 @@ def chosen(choice: Choice) -> str:
 
 def because(choice: Choice, out: Sequence[str]) -> str:
     """Why an answer is given; out: contenders that are out of the choice."""
-    sentences = [_because(reason, choice, out) for reason in choice.because]
+    sentences = [_because(reason, choice, out) for reason in _together(choice.because)]
     if choice.blocks_health:
         sentences.append(f"but {choice.contender} blocks its own health endpoint while it computes")
     return "; ".join(dict.fromkeys(sentences))
+
+
+def _together(reasons: Sequence[Because]) -> list[Because]:
+    """Reasons that differ only in who might meet the SLO, as one."""
+    merged: dict[object, Because] = {}
+    for reason in reasons:
+        same = reason.why, reason.complexity, reason.certified
+        might = [*merged.get(same, reason).might, *reason.might]
+        merged[same] = reason.model_copy(update={"might": list(dict.fromkeys(might))})
+    return list(merged.values())
 
 
 def _because(reason: Because, choice: Choice, out: Sequence[str]) -> str:
