@@ -62,7 +62,9 @@ def _write_packed(path: Path, trial_ids: Sequence[str], tables: RunTables) -> No
     """One row group a trial: each can be read alone."""
     schema = PACKED_SCHEMAS[path.name].with_metadata({TRIAL_ID: json.dumps(trial_ids)})
     with replacing(path) as unfinished:
-        with pq.ParquetWriter(unfinished, schema, compression="zstd", **_encoding(schema)) as writer:
+        with pq.ParquetWriter(
+            unfinished, schema, compression="zstd", **_encoding(schema)
+        ) as writer:
             for trial_id in trial_ids:
                 rows = _rows(path, trial_id, tables)
                 writer.write_table(rows, row_group_size=max(rows.num_rows, 1))
