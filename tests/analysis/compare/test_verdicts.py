@@ -100,7 +100,7 @@ def test_how_slow_the_machine_was_in_either_slice_is_taken_out(new_run, contende
     run = new_run(["a", "b"], rates_rps=[100.0], repeats=4, steady_s=12.0)
     for name, repeat in itertools.product("ab", range(1, 5)):
         slow = SLOW.get((name, repeat), 1.0)
-        one = contender(name, 0.001 * slow)
+        one = contender(name, 0.001 * slow, overhead_s=0.002 * slow)
         requests = open_loop_rows(one, 100.0, run.steady_s, repeat)
         machine = {"work_us": {"json": 80 * slow, "copy": 110 * slow}} if watched else None
         run.add(one, requests, Level("open", rate_rps=100.0), repeat, machine=machine)
