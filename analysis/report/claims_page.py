@@ -111,7 +111,7 @@ def _item(judged: Judged) -> str:
     if evidence := words.evidence(judged):
         parts.append(f"Evidence: {inline(' '.join(evidence))}")
     if statement.corrected:
-        parts.append(f"Corrected: {inline(statement.corrected)}")
+        parts.append(f"{words.correction(judged).capitalize()}: {inline(statement.corrected)}")
     return "<br>".join(parts)
 
 

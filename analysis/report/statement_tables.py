@@ -40,7 +40,7 @@ def statement_whole(judged: Judged) -> RenderableType:
         ("judged by", words.WAYS[statement.judged_by]),
         ("verdict", words.verdict(judged)),
         ("evidence", "\n".join(words.evidence(judged))),
-        ("corrected", statement.corrected),
+        (words.correction(judged), statement.corrected),
     ]
     table = Table.grid(padding=(0, 2))
     for name, text in rows:

@@ -15,7 +15,7 @@ DOCUMENTS = {
     Document.BOTH: "both documents",
 }
 WAYS = {
-    JudgedBy.MEASUREMENT: "measured by this study",
+    JudgedBy.MEASUREMENT: "measurement by this study",
     JudgedBy.SERVER: "behaviour of the real server or its client",
     JudgedBy.DOCUMENTATION: "documentation",
     JudgedBy.OPINION: "opinion",
@@ -77,6 +77,11 @@ def evidence(judged: Judged) -> list[str]:
     if statement.source:
         found.append(f"Source: {statement.source}.")
     return found
+
+
+def correction(judged: Judged) -> str:
+    """What the corrected statement is called: of one that holds, it only says more."""
+    return "more exactly" if judged.verdict is StatementVerdict.HOLDS else "corrected"
 
 
 def _readings(run: str, claim: ClaimFound) -> str:

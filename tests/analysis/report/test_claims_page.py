@@ -58,7 +58,7 @@ def test_the_counts_come_first_and_add_up(page):
 
 
 def test_a_measured_statement_shows_the_readings_of_each_run(page):
-    assert re.search(r"\*\*holds\*\* \(measured .*on-gpu, .*1\.83×", item(page, 69))
+    assert re.search(r"\*\*holds\*\* \(measurement .*on-gpu, .*1\.83×", item(page, 69))
     assert "on-cpu, " in item(page, 26)
 
 
