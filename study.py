@@ -27,6 +27,7 @@ import typer
 from commands.agree import agree
 from commands.bundle import bundle_up
 from commands.check import check
+from commands.claims import claims
 from commands.colocate import colocate_models
 from commands.common import let_children_find_this_project, temporary_files
 from commands.errors import exits_with_a_sentence
@@ -46,6 +47,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "colocate": colocate_models,
     "report": report,
     "agree": agree,
+    "claims": claims,
     "list": list_all,
     "bundle": bundle_up,
 }
