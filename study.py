@@ -29,6 +29,7 @@ from commands.bundle import bundle_up
 from commands.check import check
 from commands.colocate import colocate_models
 from commands.common import let_children_find_this_project, temporary_files
+from commands.doctor import doctor
 from commands.errors import exits_with_a_sentence
 from commands.report import list_all, report
 from commands.run import capacity, run, smoke
@@ -46,6 +47,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "colocate": colocate_models,
     "report": report,
     "agree": agree,
+    "doctor": doctor,
     "list": list_all,
     "bundle": bundle_up,
 }
