@@ -30,6 +30,7 @@ from commands.check import check
 from commands.claims import claims
 from commands.colocate import colocate_models
 from commands.common import let_children_find_this_project, temporary_files
+from commands.doctor import doctor
 from commands.errors import exits_with_a_sentence
 from commands.report import list_all, report
 from commands.run import capacity, run, smoke
@@ -48,6 +49,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "report": report,
     "agree": agree,
     "claims": claims,
+    "doctor": doctor,
     "list": list_all,
     "bundle": bundle_up,
 }

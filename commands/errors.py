@@ -33,11 +33,13 @@ def expected_errors() -> tuple[type[Exception], ...]:
     from loadtests.spec.file import SpecError
     from loadtests.wire.probe import ProbeError
     from servers.discovery import ContenderError
+    from servers.triton_service.doctor.errors import DoctorError
 
     return (
         *(SpecError, BudgetError, ContenderError, ArtefactError, RecordError, ServeError),
         *(LaunchError, DriveError, LockError, ToolError, ProbeError, BundleError, FolderError),
         StatementError,
+        DoctorError,
     )
 
 
