@@ -314,4 +314,3 @@ def test_a_running_server_is_examined_and_a_dead_python_process_found(
     with urllib.request.urlopen(f"{triton.url}/v2/models/sound/ready") as answer:
         assert answer.status == 200
     assert until(lambda: ("dead-stub", "sound") in rules_broken(triton.url))
-
