@@ -58,5 +58,12 @@ def explanation_in_words(explanation: Explanation) -> Iterator[Text]:
 
 def _wrapped(text: str, label: str = "", indent: str = INDENT) -> Iterator[Text]:
     said = f"{label}: {text}" if label else text
-    for line in wrap(said, COLUMNS, initial_indent=indent, subsequent_indent=indent):
+    for line in wrap(
+        said,
+        COLUMNS,
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_on_hyphens=False,  # a flag or a file name must be there to be copied
+        break_long_words=False,
+    ):
         yield Text(line)

@@ -34,7 +34,9 @@ def trt_precision_mode(inspected: Inspected) -> Iterator[Found]:
                 model.place(*ACCELERATOR, f"parameters={PRECISION}"),
                 f"expected precision_mode FP32, FP16 or INT8, found {mode}"
                 + (f", which {early[0]} does not know." if mode in modes else "."),
-                _with_value(model, PRECISION, "FP16"),
+                model.config.with_value('"FP16"', *ACCELERATOR, f"parameters={PRECISION}", "value")
+                if model.config
+                else "",
             )
 
 
@@ -147,12 +149,6 @@ def _added(model: Model, *pairs: tuple[str, str]) -> str:
         return ""
     line = "\n".join(f'parameters {{ key: "{key}" value: "{value}" }}' for key, value in pairs)
     return model.config.with_added(line, *ACCELERATOR)
-
-
-def _with_value(model: Model, key: str, value: str) -> str:
-    if model.config is None:
-        return ""
-    return model.config.with_value(f'"{value}"', *ACCELERATOR, f"parameters={key}", "value")
 
 
 def trt_profile_shapes(inspected: Inspected) -> Iterator[Found]:

@@ -63,7 +63,7 @@ def with_batcher(said: str) -> str:
 
 
 NO_VERSION = "at least one version must be available under the version policy of model"
-REFUSED: Mapping[str, Faulty] = {
+REFUSED: dict[str, Faulty] = {
     "leading_zero": Faulty("version-folder", NO_VERSION, version="01"),
     "letter": Faulty("version-folder", NO_VERSION, version="v1"),
     "named_otherwise": Faulty(
@@ -103,12 +103,47 @@ REFUSED: Mapping[str, Faulty] = {
         ),
     ),
 }
+ENSEMBLE = """\
+platform: "ensemble"
+max_batch_size: 4
+input [ { name: "x" data_type: TYPE_INT64 dims: [ 2 ] } ]
+output [ { name: "y" data_type: TYPE_INT64 dims: [ 2 ] } ]
+ensemble_scheduling {
+  step [ { model_name: "gone" input_map { key: "x" value: "x" }
+           output_map { key: "y" value: "y" } } ]
+}
+"""
+WARM_UP = """\
+model_warmup {
+  name: "w" batch_size: 64
+  inputs { key: "x" value { data_type: TYPE_INT64 dims: [ 2 ] zero_data: true } }
+}
+"""
+REFUSED |= {
+    "gpu": Faulty(
+        "gpu-not-given",
+        "has kind KIND_GPU but no GPUs are available",
+        CONFIG.replace("KIND_CPU", "KIND_GPU"),
+    ),
+    "policy": Faulty(
+        "version-policy",
+        "but the version directory is not present",
+        CONFIG + "version_policy { specific { versions: [ 7 ] } }\n",
+    ),
+    "warm": Faulty("warm-up", "failed to run warmup sample", CONFIG + WARM_UP),
+    "steps": Faulty(
+        "ensemble-step",
+        "ensemble steps contains models that are not available or ambiguous",
+        ENSEMBLE,
+    ),
+}
 SILENT: Mapping[str, Faulty] = {
     "never_batches": Faulty(
         "batcher-without-batch", "", CONFIG.replace("max_batch_size: 4", "max_batch_size: 0")
     ),
     "two_names": Faulty("platform-mismatch", "", f'platform: "onnxruntime_onnx"\n{CONFIG}'),
     "cached": Faulty("response-cache", "", f"{CONFIG}response_cache {{ enable: true }}\n"),
+    ".ipynb_checkpoints": Faulty("stray-files", ""),
     "alone": Faulty("missing-batcher", "", with_batcher("")),
 }
 COMPOSE = """\
