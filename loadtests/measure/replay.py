@@ -64,7 +64,7 @@ def replay(
     idle = {name: pid for name, pid in context.residents.items() if pid != server.pid}
     device = device_meter(server)
     with (
-        MachineWatch(idle, cores, context.probes_ms) as watch,
+        MachineWatch(idle, cores, context.probes_ms, context.speed) as watch,
         Sampler(roles, context.gpu, cores, device) as sampler,
     ):
         replayed = context.generator.replay(order, schedule)
