@@ -43,7 +43,7 @@ class Contender:
     starts: all of it (embedded), the gateway alone, or nothing (external). blocks_health: requests
     that wait for the model keep its own health endpoint from answering. protocol says which client
     of the load generator asks it, and so whose ceiling counts; wire, what that client sends where
-    it is not what the contract says for the protocol.
+    it is not what the contract says for the protocol, and headers what it adds to each request.
     """
 
     name: str
@@ -62,6 +62,7 @@ class Contender:
     options: Mapping[str, OptionValue] = field(default_factory=dict)
     form: Form = "embedded"
     blocks_health: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def user_class(self) -> str:
@@ -73,8 +74,10 @@ class Contender:
         name: str,
         options: Mapping[str, OptionValue] = MappingProxyType({}),
         engine: ContenderEngine | None = None,
+        headers: Mapping[str, str] = MappingProxyType({}),
     ) -> "Contender":
-        """The same server with some options or its engine changed; its summary says which."""
+        """The same server with some options or its engine changed; its summary says which. headers:
+        what its callers then have to send."""
         unknown = sorted(set(options) - set(self.options))
         if unknown:
             raise ContenderError(
@@ -96,6 +99,7 @@ class Contender:
             components=self._components_with(engine),
             options={**self.options, **options},
             form="gateway" if options.get("triton_url") else self.form,
+            headers={**self.headers, **headers},
         )
 
     def _components_with(self, engine: ContenderEngine) -> tuple[str, ...]:

@@ -5,12 +5,17 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+
+from servers.classifier.encoding import read_labels
+from servers.hybrid_gateway.features import Features
+
+from .played import FakeTriton, Gateway, until
 
 COUNTED_DEADLINE_S = 20.0
 
@@ -24,11 +29,11 @@ class RunningHybrid:
         self.log: Path = started.log
         self.url = f"http://127.0.0.1:{started.ports.main}"
 
-    def send(self, path: str, value: object = None) -> tuple[int, Any]:
+    def send(self, path: str, value: object = None, **headers: str) -> tuple[int, Any]:
         """Status and decoded body; with a value a POST, without one a GET."""
         data = None if value is None else json.dumps(value).encode()
         request = urllib.request.Request(
-            self.url + path, data, headers={"content-type": "application/json"}
+            self.url + path, data, headers={"content-type": "application/json", **headers}
         )
         try:
             with urllib.request.urlopen(request, timeout=30) as response:
@@ -65,9 +70,9 @@ class RunningHybrid:
 
 
 @pytest.fixture
-def start_hybrid(start_contender: Callable[..., Any]) -> Callable[[], RunningHybrid]:
-    def start() -> RunningHybrid:
-        running = RunningHybrid(start_contender("hybrid"))
+def start_hybrid(start_contender: Callable[..., Any]) -> Callable[..., RunningHybrid]:
+    def start(**options: Any) -> RunningHybrid:
+        running = RunningHybrid(start_contender("hybrid", **options))
         running.wait_until_ready()
         return running
 
@@ -77,3 +82,44 @@ def start_hybrid(start_contender: Callable[..., Any]) -> Callable[[], RunningHyb
 @pytest.fixture
 def hybrid(shared_hybrid: Any) -> RunningHybrid:
     return RunningHybrid(shared_hybrid)
+
+
+@pytest.fixture(scope="module")
+def played_triton(model_dir: Path) -> Iterator[FakeTriton]:
+    triton = FakeTriton(len(read_labels(model_dir)))
+    yield triton
+    triton.stop()
+
+
+@pytest.fixture(scope="module")
+def serve_gateway(played_triton: FakeTriton, model_dir: Path) -> Iterator[Callable[..., Gateway]]:
+    """A gateway with these features before the played Triton; one for all that ask for the same."""
+    serving: dict[Features, Gateway] = {}
+
+    def serve(**features: Any) -> Gateway:
+        wanted = Features(**features)
+        if wanted not in serving:
+            serving[wanted] = Gateway(played_triton, model_dir, wanted)
+            until(lambda: hasattr(serving[wanted].app.state, "gateway"))
+            until(serving[wanted].is_ready)
+        return serving[wanted]
+
+    yield serve
+    played_triton.released.set()
+    for gateway in serving.values():
+        gateway.stop()
+
+
+@pytest.fixture
+def start_gateway(
+    start_contender: Callable[..., Any], played_triton: FakeTriton
+) -> Callable[..., RunningHybrid]:
+    """The program itself, before the played Triton: its signals, processes and log."""
+
+    def start(**options: Any) -> RunningHybrid:
+        url = f"127.0.0.1:{played_triton.port}"
+        running = RunningHybrid(start_contender("hybrid", triton_url=url, **options))
+        running.wait_until_ready()
+        return running
+
+    return start
