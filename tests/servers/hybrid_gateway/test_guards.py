@@ -91,9 +91,10 @@ def test_a_connection_outlives_the_body_of_a_stranger(guarded: Gateway) -> None:
     refused = connection.getresponse()
     refused.read()
     kept = connection.sock
-    connection.request("POST", "/predict", json.dumps(TEXT), {"x-api-key": SHOP})
+    headers = {"x-api-key": SHOP, "content-type": "application/json"}
+    connection.request("POST", "/predict", json.dumps(TEXT), headers)
     assert (refused.status, connection.getresponse().status) == (401, 200)
-    assert kept is not None
+    assert connection.sock is kept
 
 
 def test_a_known_client_with_too_large_a_body_gets_413(guarded: Gateway) -> None:
@@ -224,6 +225,7 @@ def test_those_beyond_the_turns_at_triton_wait_for_theirs(
     try:
         callers = [gateway.send(TEXT) for _ in range(3)]
         until(lambda: _sample(gateway, "gateway_requests_waiting") == 2.0)
+        until(lambda: played_triton.n_asked > 0)
         n_asked = played_triton.n_asked
     finally:
         played_triton.released.set()
