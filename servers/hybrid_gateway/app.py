@@ -36,7 +36,7 @@ from servers.hybrid_gateway.triton_model import RECONNECTION, Refused
 
 
 def create_app(settings: GatewaySettings, counters: Counters | None = None) -> FastAPI:
-    """counters: those that several processes share. FeatureError where a feature cannot be had."""
+    """counters: those that several processes share. FeatureError where a feature is not available."""
     counters = counters or Counters()
     equipment = equip(settings.features)
 

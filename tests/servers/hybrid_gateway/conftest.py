@@ -1,6 +1,8 @@
 """A built classifier, its traffic, and the contender `hybrid` started as the launcher would."""
 
 import json
+import shutil
+import socket
 import subprocess
 import time
 import urllib.error
@@ -123,3 +125,41 @@ def start_gateway(
         return running
 
     return start
+
+
+class RealRedis:
+    """A redis-server of its own on a port that it keeps."""
+
+    def __init__(self, program: str, folder: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self._port = free.getsockname()[1]
+        where = ["--port", str(self._port), "--bind", "127.0.0.1", "--dir", str(folder)]
+        self._command = [program, *where, "--save", ""]
+        self.url = f"redis://127.0.0.1:{self._port}/0"
+        self.start()
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
+        until(self._listens)
+
+    def stop(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def _listens(self) -> bool:
+        assert self._process.poll() is None
+        try:
+            socket.create_connection(("127.0.0.1", self._port), 1).close()
+        except OSError:
+            return False
+        return True
+
+
+@pytest.fixture
+def real_redis(tmp_path: Path) -> Iterator[RealRedis]:
+    program = shutil.which("redis-server")
+    if program is None:
+        pytest.skip("needs redis-server on the PATH")
+    redis = RealRedis(program, tmp_path)
+    yield redis
+    redis.stop()

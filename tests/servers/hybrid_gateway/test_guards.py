@@ -3,13 +3,19 @@
 import http.client
 import json
 import socket
+import time
 from collections.abc import Callable
 from typing import Any
 
 import jsonschema
+import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from prometheus_client.parser import text_string_to_metric_families
+from redis import Redis
 
 from servers.contract import MAX_BODY_BYTES
+from servers.hybrid_gateway import rate_limits
 from servers.hybrid_gateway.api_keys import digest_of
 
 from .played import SOON_S, TEXT, FakeTriton, Gateway, until
@@ -233,9 +239,46 @@ def test_those_beyond_the_turns_at_triton_wait_for_theirs(
     assert [caller.getresponse().status for caller in callers] == [200] * 3
 
 
-def _sample(gateway: Gateway, name: str) -> float | None:
-    from prometheus_client.parser import text_string_to_metric_families
+def test_without_redis_requests_go_on_until_it_is_back(
+    serve_gateway: Serve, real_redis: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rate_limits, "STORE_PAUSE_S", 0.05)
+    gateway = serve_gateway(rate_limits="999/hour", limits_storage=real_redis.url, metrics=True)
+    failures = "gateway_limit_store_failures_total"
+    with Redis.from_url(real_redis.url) as counts:
+        assert gateway.ask(TEXT)[0] == 200
+        assert counts.dbsize() > 0
+        assert _sample(gateway, failures) == 0.0
 
+        real_redis.stop()
+        assert [gateway.ask(TEXT)[0] for _ in range(5)] == [200] * 5
+        assert (_sample(gateway, failures) or 0.0) >= 1.0
+
+        real_redis.start()  # empty
+        until(lambda: gateway.ask(TEXT)[0] == 200 and counts.dbsize() > 0)
+
+
+def test_a_token_lets_its_client_in(serve_gateway: Serve) -> None:
+    private = ec.generate_private_key(ec.SECP256R1())
+    public = jwt.algorithms.ECAlgorithm.to_jwk(private.public_key(), as_dict=True)
+    gateway = serve_gateway(
+        auth="jwt", jwks=json.dumps({"keys": [public]}), jwt_issuer="i", jwt_audience="a"
+    )
+    claims = {"iss": "i", "aud": "a", "sub": "shop", "scope": "predict"}
+
+    def ask(exp_s: float, path: str = "/predict", value: object = TEXT) -> Any:
+        token = jwt.encode({**claims, "exp": exp_s}, private, "ES256")
+        return gateway.fetch(value, path, authorization=f"Bearer {token}")
+
+    assert ask(time.time() + 60).status == 200
+    assert ask(time.time() + 60, "/stats", None).status == 403
+    expired = ask(time.time() - 60)
+    assert expired.status == 401
+    assert expired.value["detail"].endswith("found a token that has expired.")
+    assert 'error="invalid_token"' in expired.headers["www-authenticate"]
+
+
+def _sample(gateway: Gateway, name: str) -> float | None:
     text = gateway.fetch(path="/metrics").body.decode()
     families: Any = text_string_to_metric_families(text)
     found = [

@@ -1,10 +1,8 @@
 """How much a client may ask for, how long he is told to wait, and what happens without Redis."""
 
 import asyncio
-import shutil
 import socket
-import subprocess
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -17,7 +15,6 @@ from servers.hybrid_gateway.features import FeatureError
 from servers.hybrid_gateway.rate_limits import Exceeded, Limiter, Shared, Store, in_redis, wait_s
 
 SOON_S = 20.0
-REDIS = shutil.which("redis-server")
 
 
 def run(scenario: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -185,40 +182,9 @@ def test_a_redis_that_hangs_costs_a_quarter_of_a_second_once(
     run(scenario)
 
 
-@pytest.fixture(scope="module")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real one, of its own."""
-    if REDIS is None:
-        pytest.skip("needs redis-server on the PATH")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    folder = tmp_path_factory.mktemp("redis")
-    process = subprocess.Popen(
-        [REDIS, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)],
-        stdout=subprocess.DEVNULL,
-    )
-    try:
-        _wait_for(port, process)
-        yield f"redis://127.0.0.1:{port}/0"
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:
-    for _ in range(1000):
-        assert process.poll() is None
-        try:
-            socket.create_connection(("127.0.0.1", port), 0.1).close()
-            return
-        except OSError:
-            pass
-    pytest.fail("redis-server does not listen")
-
-
-def test_two_workers_share_the_counts_of_a_real_redis(redis_url: str) -> None:
+def test_two_workers_share_the_counts_of_a_real_redis(real_redis: Any) -> None:
     async def scenario() -> None:
-        stores = [Store(in_redis(redis_url)) for _ in range(2)]
+        stores = [Store(in_redis(real_redis.url)) for _ in range(2)]
         workers = [Limiter("3/hour", "requests", store) for store in stores]
         answers = [await workers[k % 2].exceeded("shop") for k in range(4)]
         assert answers[:3] == [None] * 3
