@@ -36,7 +36,7 @@ from servers.hybrid_gateway.triton_model import RECONNECTION, Refused
 
 
 def create_app(settings: GatewaySettings, counters: Counters | None = None) -> FastAPI:
-    """counters: those that several processes share. FeatureError where a feature is not available."""
+    """counters: those that several processes share. FeatureError: a feature is unavailable."""
     counters = counters or Counters()
     equipment = equip(settings.features)
 
