@@ -36,8 +36,11 @@ from loadtests.records.tables import REQUESTS_FILE, SCHEMAS, TELEMETRY_FILE
 SORTED_BY = {REQUESTS_FILE: "scheduled_s", TELEMETRY_FILE: "t_s"}
 
 STEPS_PER_S = 2**20
-"""Times are packed to steps of about a microsecond: their further digits are noise that no
-compression makes smaller, and were half of a run's size."""
+"""Readings of the clock are packed to steps of about a microsecond, rounded up: their further
+digits are noise that no compression makes smaller. The schedule stays exact: its digest is that of
+its times."""
+
+_CLOCK_READINGS = ("sent_s", "done_s")
 
 
 def pack(run_dir: Path) -> None:
@@ -62,7 +65,9 @@ def _write_packed(path: Path, trial_ids: Sequence[str], tables: RunTables) -> No
     """One row group a trial: each can be read alone."""
     schema = PACKED_SCHEMAS[path.name].with_metadata({TRIAL_ID: json.dumps(trial_ids)})
     with replacing(path) as unfinished:
-        with pq.ParquetWriter(unfinished, schema, compression="zstd", **_encoding(schema)) as writer:
+        with pq.ParquetWriter(
+            unfinished, schema, compression="zstd", **_encoding(schema)
+        ) as writer:
             for trial_id in trial_ids:
                 rows = _rows(path, trial_id, tables)
                 writer.write_table(rows, row_group_size=max(rows.num_rows, 1))
@@ -84,7 +89,7 @@ def _encoding(schema: pa.Schema) -> dict[str, Any]:
 
 
 def _rounded(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    return pc.divide(pc.round(pc.multiply(column, STEPS_PER_S)), STEPS_PER_S)
+    return pc.divide(pc.ceil(pc.multiply(column, STEPS_PER_S)), STEPS_PER_S)
 
 
 def _rows(path: Path, trial_id: str, tables: RunTables) -> pa.Table:
@@ -94,7 +99,7 @@ def _rows(path: Path, trial_id: str, tables: RunTables) -> pa.Table:
     rows = rows.take(pc.sort_indices(rows[SORTED_BY[path.name]]))
     columns = {name: rows[name] for name in rows.column_names}
     if path.name == REQUESTS_FILE:
-        columns |= {name: _rounded(columns[name]) for name in columns if name.endswith("_s")}
+        columns |= {name: _rounded(columns[name]) for name in _CLOCK_READINGS}
     columns[TRIAL_ID] = pa.repeat(trial_id, rows.num_rows)
     try:
         return pa.table(

@@ -109,6 +109,8 @@ def capacity_estimate(capacity: Capacity) -> str:
     """Where the capacity lies: the estimate with its interval, else from the certified rate to the
     lowest rate found not met."""
     found = capacity.estimate
+    if found is not None and found.rps is None:
+        return interval(found.low_rps, None)
     if found is None:
         return interval(capacity.certified_rps, capacity.not_met_rps, plain)
     return f"{number(found.rps)} ({interval(found.low_rps, found.high_rps)})"

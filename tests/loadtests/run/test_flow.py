@@ -316,14 +316,6 @@ def test_a_load_generator_that_fails_again_and_again_leaves_no_contender_out(
     assert [record.status for record in in_order] == ["failed"] * 4 + ["completed"]
 
 
-def test_a_slice_of_a_contender_that_is_out_by_then_is_not_made_again(
-    run: Any, machine: Any
-) -> None:
-    spoilt = [LATE, DriveError("it failed.", ()), LATE, DriveError("it failed.", ())]
-    heard = run("null-http", on=machine(slices=spoilt), rates_rps=(30, 40, 50))
-    assert heard.finished == ["r1-null-http-30rps", "r1-null-http-30rps-2", "r2-null-http-40rps"]
-
-
 def test_the_aa_copy_is_a_contender_of_its_own_in_the_same_round(run: Any, trials: Any) -> None:
     run("null-http", aa_test="null-http")
     found = trials()

@@ -189,4 +189,4 @@ def test_who_was_paused_between_its_slices_is_said(searched_summary):
     stored["manifest"] |= {"groups": [["a", "b"]], "paused": {"b": 0.118}}
     said = resident(Summary.model_validate(stored))
     assert said.startswith("all contenders were up during every slice")
-    assert said.endswith("b (12\N{NO-BREAK SPACE}% of a core)")
+    assert said.endswith("b (11.8\N{NO-BREAK SPACE}% of a core)")
