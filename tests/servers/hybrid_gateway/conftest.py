@@ -29,6 +29,7 @@ class RunningHybrid:
         self._started = started
         self.process: subprocess.Popen[bytes] = started.process
         self.log: Path = started.log
+        self.grpc_url = f"127.0.0.1:{started.ports.extra.get('triton_grpc')}"
         self.url = f"http://127.0.0.1:{started.ports.main}"
 
     def send(self, path: str, value: object = None, **headers: str) -> tuple[int, Any]:
@@ -109,18 +110,21 @@ def serve_gateway(played_triton: FakeTriton, model_dir: Path) -> Iterator[Callab
     yield serve
     played_triton.released.set()
     for gateway in serving.values():
+        gateway.end()
+    for gateway in serving.values():
         gateway.stop()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def start_gateway(
     start_contender: Callable[..., Any], played_triton: FakeTriton
 ) -> Callable[..., RunningHybrid]:
-    """The program itself, before the played Triton: its signals, processes and log."""
+    """The program itself, before the played Triton or that of triton_url: its signals, processes
+    and log."""
 
     def start(**options: Any) -> RunningHybrid:
-        url = f"127.0.0.1:{played_triton.port}"
-        running = RunningHybrid(start_contender("hybrid", triton_url=url, **options))
+        options = {"triton_url": f"127.0.0.1:{played_triton.port}", **options}
+        running = RunningHybrid(start_contender("hybrid", **options))
         running.wait_until_ready()
         return running
 

@@ -146,8 +146,12 @@ class Gateway:
     def is_ready(self) -> bool:
         return self.ask(path="/health/ready")[0] == 200
 
-    def stop(self) -> None:
+    def end(self) -> None:
+        """Without waiting for it."""
         self._server.should_exit = True
+
+    def stop(self) -> None:
+        self.end()
         self._thread.join(SOON_S)
         self._server.force_exit = True
 

@@ -139,11 +139,12 @@ def test_an_interrupted_contender_leaves_no_process_and_no_traceback(
 
 
 def test_with_every_feature_on_triton_gives_the_same_answers(
-    start_hybrid: Any, traffic: list[dict[str, Any]]
+    hybrid: Any, start_gateway: Any, traffic: list[dict[str, Any]]
 ) -> None:
     """Triton takes the metadata, the request's id and the deadline that it gets then."""
     key, entry = new_key("shop", "predict,operations")
-    hybrid = start_hybrid(
+    equipped = start_gateway(
+        triton_url=hybrid.grpc_url,
         auth="keys",
         keys=entry,
         rate_limits="100000/second",
@@ -159,18 +160,18 @@ def test_with_every_feature_on_triton_gives_the_same_answers(
     texts = of_bucket(traffic, 16, 20)
 
     def ask(text: dict[str, Any]) -> tuple[int, Any]:
-        status, answer = hybrid.send("/predict", {"text": text["text"]}, **{"x-api-key": key})
+        status, answer = equipped.send("/predict", {"text": text["text"]}, **{"x-api-key": key})
         return status, answer
 
     with ThreadPoolExecutor(8) as callers:
         found = list(callers.map(ask, texts))
-    refused = hybrid.send("/predict", {"text": "a"})
+    refused = equipped.send("/predict", {"text": "a"})
 
     assert {status for status, _ in found} == {200}
     assert_reference_answers([answer for _, answer in found], texts)
     assert (refused[0], refused[1]["reason"]) == (401, "unauthenticated")
-    hybrid.process.send_signal(signal.SIGTERM)
-    assert hybrid.process.wait(30) == 0
-    log = hybrid.log.read_text(errors="replace")
+    equipped.process.send_signal(signal.SIGTERM)
+    assert equipped.process.wait(30) == 0
+    log = equipped.log.read_text(errors="replace")
     assert key not in log
     assert "Traceback" not in log
