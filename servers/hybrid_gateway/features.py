@@ -1,6 +1,7 @@
 """What the gateway does beside asking Triton, read once from its options; all of it is off."""
 
 import os
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -92,8 +93,21 @@ class Features:
             )
         if bool(self.tls_certificate) != bool(self.tls_key):
             raise FeatureError("expected both tls_certificate and tls_key, found only one of them.")
-        for path in filter(None, (self.tls_certificate, self.tls_key)):
-            _read("tls_certificate and tls_key", path)
+        if self.tls_certificate:
+            _fit_as_pair(self.tls_certificate, self.tls_key)
+
+
+def _fit_as_pair(certificate: str, key: str) -> None:
+    for path in (certificate, key):
+        _read("tls_certificate and tls_key", path)
+    try:
+        # With a password, or OpenSSL asks the terminal for that of an encrypted key.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
+    except ssl.SSLError as error:
+        raise FeatureError(
+            "expected tls_certificate and tls_key to be a PEM certificate and its key without a "
+            f"password, found {certificate!r} and {key!r}: {error.reason or 'they are unreadable'}."
+        ) from None
 
 
 def _count(name: str, options: Mapping[str, OptionValue]) -> int:

@@ -1,6 +1,9 @@
 """Which options of the gateway fit together, and what an operator is told of those that do not."""
 
+import json
 import os
+import re
+import tomllib
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -66,6 +69,13 @@ def test_secrets_come_from_the_environment_or_a_file(
     assert "the keys" not in repr(found)
 
 
+def test_a_certificate_that_is_none_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    nonsense = tmp_path / "nonsense.pem"
+    nonsense.write_text("nonsense")
+    with pytest.raises(FeatureError, match="expected tls_certificate and tls_key to be a PEM"):
+        features_of(tls_certificate=str(nonsense), tls_key=str(nonsense))
+
+
 def test_keys_are_not_looked_for_where_nobody_needs_any() -> None:
     assert "GATEWAY_KEYS" not in os.environ
     assert features_of(auth="off").keys == ""
@@ -92,6 +102,15 @@ def test_an_option_that_does_not_exist_is_named(capsys: pytest.CaptureFixture[st
 
 def test_whoever_starts_a_gateway_gives_only_what_he_changes() -> None:
     assert completed({"workers": 2}) == {**discover()["hybrid"].options, "workers": 2}
+
+
+def test_every_option_is_documented_with_its_default(root: Path) -> None:
+    page = (root / "docs" / "gateway.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([^|]+) \| `([^`]+)` \|", page, re.MULTILINE)
+    documented = {name: said for names, said in rows for name in re.findall(r"`(\w+)`", names)}
+    with (root / "servers" / "hybrid_gateway" / "server.toml").open("rb") as file:
+        options = tomllib.load(file)["contenders"]["hybrid"]["options"]
+    assert documented == {name: json.dumps(value) for name, value in options.items()}
 
 
 def test_every_gateway_of_the_experiment_on_features_can_be_had() -> None:
