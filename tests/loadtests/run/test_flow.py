@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from loadtests.launch.parity import ParityComparison
 from loadtests.launch.server import LaunchError
 from loadtests.measure.locust_process import DriveError
 from loadtests.plan.time_budget import CLOSING_S, BudgetError
@@ -23,6 +24,7 @@ from loadtests.records.trials import TrialRecord, read_json
 from loadtests.run.flow import run_study
 from loadtests.run.options import experiment_of
 from loadtests.spec.experiment import CapacitySpec, EnginesSpec, Experiment
+from loadtests.wire.formats import Answer
 from loadtests.wire.probe import ProbeError
 
 EXPERIMENT = """
@@ -305,6 +307,28 @@ def test_a_contender_that_fails_twice_in_a_row_is_left_out(
     failures = [DriveError("it failed.", ())] * 5
     run("null-http", on=machine(slices=failures), rates_rps=(30, 40, 50, 60))
     assert sorted(record.repeat for record in trials().values()) == [1, 2]
+
+
+def test_a_round_of_contenders_that_are_all_left_out_is_none(run: Any, machine: Any) -> None:
+    failures = [DriveError("it failed.", ())] * 5
+    heard = run("null-http", on=machine(slices=failures), rates_rps=(30, 40, 50, 60))
+    assert heard.rounds == [1, 2]
+
+
+def test_a_spoilt_slice_of_a_contender_with_wrong_answers_is_not_made_again(
+    study: Any, machine: Any
+) -> None:
+    def wrong(_: object, expected: Any) -> list[ParityComparison]:
+        return [ParityComparison(text, Answer("another", text.confidence)) for text in expected]
+
+    heard = study(machine(slices=[LATE]), asked("null-http"), ask=wrong)
+    assert heard.finished == ["r1-null-http-30rps"]
+
+
+def test_a_contender_that_is_left_out_gets_no_overload(run: Any, machine: Any) -> None:
+    slices = [{}, *[DriveError("it failed.", ())] * 2]
+    heard = run("null-http", on=machine(slices=slices), rates_rps=(30, 40, 50), overload=OVERLOAD)
+    assert [record.status for record in heard.records] == ["completed", "failed", "failed"]
 
 
 def test_a_load_generator_that_fails_again_and_again_leaves_no_contender_out(
