@@ -71,9 +71,12 @@ def intervals(pairs: Sequence[tuple[Figures, Figures]]) -> dict[Metric, Interval
     one was the best calibrated in simulation (analysis.selfcheck.coverage, docs/statistics.md), for
     P99 too.
     """
-    if len(pairs) < 2:
-        return {}
-    return {metric: t_interval(logs) for metric, logs in log_ratios(pairs).items()}
+    return t_intervals(log_ratios(pairs))
+
+
+def t_intervals(logs: Mapping[Metric, FloatArray]) -> dict[Metric, Interval]:
+    """Of each figure whose logarithms of ratios are at least two."""
+    return {metric: t_interval(each) for metric, each in logs.items() if len(each) >= 2}
 
 
 def t_interval(log_ratios: FloatArray) -> Interval:
