@@ -17,6 +17,7 @@ from threading import Event, Timer
 
 from loadtests.launch.server import cause_in
 from loadtests.records.engines import EngineFacts, engine_facts
+from loadtests.records.shares import percent
 from loadtests.spec.experiment import EnginesSpec
 from servers.confine import confined
 from servers.discovery import Contender
@@ -91,7 +92,7 @@ def in_words(facts: EngineFacts) -> str:
     check = facts.precision_check
     return (
         f"{head}: {facts.version} on {facts.device_name}, at best {best.rate_rps:.0f} texts/s "
-        f"({best.batch} of {best.length_tokens} tokens); {check.labels_agree_ratio:.1%} "
+        f"({best.batch} of {best.length_tokens} tokens); {percent(check.labels_agree_ratio, 1)} "
         f"of {check.n_texts} labels as in FP32, logits within "
         f"{check.max_abs_logit_difference:.2g}"
     )
