@@ -1,9 +1,13 @@
 import os
+import shutil
+import signal
 import subprocess
 import sys
+import time
 from html import unescape
 
 import nbformat
+import psutil
 import pytest
 
 from analysis.report.figures.catalogue import figures
@@ -68,3 +72,27 @@ def test_a_folder_for_temporary_files_may_have_a_long_name(searched_run, tmp_pat
     path = execute_notebook(searched_run.resolve(), tmp_path / "study.ipynb")
     assert path.exists()
     assert list(folder.iterdir()) == []
+
+
+def test_ctrl_c_while_it_runs_ends_the_command_with_a_word_and_leaves_no_kernel(
+    searched_run, tmp_path
+):
+    folder = tmp_path / "run"
+    shutil.copytree(searched_run, folder)
+    command = [sys.executable, "-m", "study", "report", str(folder)]
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as reporting:
+        kernels: list[psutil.Process] = []
+        deadline = time.monotonic() + 120
+        while not kernels:
+            assert reporting.poll() is None
+            assert time.monotonic() < deadline
+            family = psutil.Process(reporting.pid).children(recursive=True)
+            kernels = [each for each in family if "ipykernel_launcher" in " ".join(each.cmdline())]
+            time.sleep(0.02)
+        reporting.send_signal(signal.SIGINT)
+        _, said = reporting.communicate(timeout=60)
+    assert (reporting.returncode, said.strip()) == (130, "Stopped.")
+    _, alive = psutil.wait_procs(kernels, timeout=15)
+    assert alive == []
