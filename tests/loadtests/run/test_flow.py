@@ -282,6 +282,18 @@ def test_a_resumed_run_completes_its_last_round_and_goes_on_with_the_next(
     assert [record.repeat for record in resumed.records] == [1, 2, 2]
 
 
+def test_a_finished_run_goes_on_with_a_further_budget(run: Any, machine: Any, trials: Any) -> None:
+    numbers = []
+    for _ in range(2):
+        on = machine(usual_start_s=1)
+        run("null-http", on=on, rounds=None, time_budget_s=1000, budget_s=30)
+        assert on.now_s <= 30
+        numbers.append(sorted(record.repeat for record in trials().values()))
+    first, both = numbers
+    assert both == list(range(1, len(both) + 1))
+    assert len(both) > len(first) > 1
+
+
 def test_a_resumed_search_gives_nobody_a_second_slice_in_the_same_round(
     run: Any, machine: Any, trials: Any, heard_until: Any
 ) -> None:
