@@ -81,7 +81,7 @@ def measure(
                 VariantSpec(name=n, base="simulated", options=o) for n, o in laws.items()
             ),
             slo=Slo(latency_ms=200),
-            load=LoadSpec(rates_rps=(RATE_RPS,), warmup_s=0.3, steady_s=3.0),
+            load=LoadSpec(rates_rps=(RATE_RPS,), warmup_s=0.3, steady_s=2.0),
             calibration=None,
         )
         folder = run_unheard(
