@@ -35,7 +35,7 @@ pytestmark = [
 
 CORES = split_cores(available_cores(), 1)
 BUSY = "import time; end = time.monotonic() + 60\nwhile time.monotonic() < end: pass"
-ROUNDS, DISTURBED_ROUNDS = 5, (2, 3)
+ROUNDS, DISTURBED_ROUNDS = 4, (2, 3)
 
 
 @contextmanager
