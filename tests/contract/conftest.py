@@ -246,7 +246,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def server(request: pytest.FixtureRequest, started: RunningServer) -> RunningServer:
-    return replace(started, contender=CONTENDERS[request.param])
+    contender, up = CONTENDERS[request.param], started.contender
+    # What differs may be how it is asked, and no more: else it needs a start of its own.
+    for each in ("server", "engine", "options", "extra_ports", "protocol"):
+        assert getattr(contender, each) == getattr(up, each)
+    return replace(started, contender=contender)
 
 
 @pytest.fixture(scope="session")
