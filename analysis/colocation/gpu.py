@@ -7,6 +7,7 @@ from typing import Any
 from analysis.read.value import Value
 from analysis.steady.usage import Usage, mean_known, take_usage
 from analysis.validity.checks import THROTTLED_SHARE
+from loadtests.records.shares import percent
 from loadtests.records.tables import read_telemetry
 
 
@@ -54,6 +55,6 @@ def throttled(use: GpuUse) -> list[str]:
     if use.throttled_ratio is None or use.throttled_ratio <= THROTTLED_SHARE:
         return []
     return [
-        f"{' + '.join(use.group)}: the GPU lowered its clocks in {use.throttled_ratio:.0%} of "
-        f"the samples (bound {THROTTLED_SHARE:.0%}): its rates are too low."
+        f"{' + '.join(use.group)}: the GPU lowered its clocks in {percent(use.throttled_ratio)} of "
+        f"the samples (bound {percent(THROTTLED_SHARE)}): its rates are too low."
     ]

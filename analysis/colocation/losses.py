@@ -14,6 +14,7 @@ from analysis.compare.intervals import Interval, Metric, intervals, slice_figure
 from analysis.read.value import Value, over
 from analysis.steady.row_checks import EARLY_S
 from loadtests.records.percentiles import FloatArray, percentile_ms
+from loadtests.records.shares import percent
 from loadtests.records.steady_state import SteadyState, is_steady, is_success, merged, steady_state
 from loadtests.records.stored import RecordError
 from loadtests.records.tables import read_requests
@@ -207,11 +208,12 @@ def _warnings(load: ModelLoad, tolerance: float) -> list[str]:
     if load.n_wrong:
         found.append(
             f"{where}: {load.n_wrong} of {load.n_compared} sampled answers differ from those "
-            f"before the load by more than {tolerance:.1%}: its rate must not be used."
+            f"before the load by more than {percent(tolerance, 1)}: its rate must not be used."
         )
     if load.client_busy is not None and load.client_busy > CEILING_SHARE:
         found.append(
-            f"{where}: its client's core was busy for {load.client_busy:.0%} of the time (bound "
-            f"{CEILING_SHARE:.0%}): the client is near its ceiling, and the rate may be its own."
+            f"{where}: its client's core was busy for {percent(load.client_busy)} of the time "
+            f"(bound {percent(CEILING_SHARE)}): the client is near its ceiling, and the rate may "
+            "be its own."
         )
     return found

@@ -9,6 +9,7 @@ from analysis.colocation.losses import Colocation, Loss, colocation
 from analysis.colocation.record import read_colocation
 from loadtests.records.atomic import replacing
 from loadtests.records.markdown import inline, provenance, table
+from loadtests.records.shares import percent
 
 _HEAD = (
     *("model", "beside", "alone rps", "together rps", "loses", "95 % interval"),
@@ -88,10 +89,10 @@ def _row(loss: Loss) -> list[str]:
     beside = " + ".join(model for model in together.group if model != together.model)
     bounds = "not stated"
     if loss.low is not None and loss.high is not None:
-        bounds = f"{loss.low:.0%} to {loss.high:.0%}"
+        bounds = f"{percent(loss.low)} to {percent(loss.high)}"
     return [
         *(together.model, beside, f"{alone.rate_rps:,.1f}", f"{together.rate_rps:,.1f}"),
-        *("–" if loss.loss is None else f"{loss.loss:.0%}", bounds),
+        *("–" if loss.loss is None else percent(loss.loss), bounds),
         *(_ms(alone.service_p50_ms), _ms(together.service_p50_ms)),
         *(_ms(alone.service_p99_ms), _ms(together.service_p99_ms)),
     ]
@@ -105,9 +106,9 @@ def _gpu_row(use: GpuUse) -> list[str]:
     gib = None if use.memory_bytes is None else use.memory_bytes / 2**30
     return [
         " + ".join(use.group),
-        "–" if use.busy_ratio is None else f"{use.busy_ratio:.0%}",
-        "–" if use.sm_active_ratio is None else f"{use.sm_active_ratio:.0%}",
-        "–" if use.tensor_active_ratio is None else f"{use.tensor_active_ratio:.0%}",
+        "–" if use.busy_ratio is None else percent(use.busy_ratio),
+        "–" if use.sm_active_ratio is None else percent(use.sm_active_ratio),
+        "–" if use.tensor_active_ratio is None else percent(use.tensor_active_ratio),
         "–" if use.power_w is None else f"{use.power_w:.0f}",
         "–" if gib is None else f"{gib:.1f}",
     ]

@@ -73,9 +73,14 @@ def intervals(
     one was the best calibrated in simulation (analysis.selfcheck.coverage, docs/statistics.md), for
     P99 too.
     """
-    if len(pairs) < 2:
-        return {}
-    return {metric: t_interval(logs, starts) for metric, logs in log_ratios(pairs).items()}
+    return t_intervals(log_ratios(pairs), starts)
+
+
+def t_intervals(
+    logs: Mapping[Metric, FloatArray], starts: Sequence[tuple[Hashable, Hashable]] = ()
+) -> dict[Metric, Interval]:
+    """Of each figure whose logarithms of ratios are at least two."""
+    return {metric: t_interval(each, starts) for metric, each in logs.items() if len(each) >= 2}
 
 
 def t_interval(

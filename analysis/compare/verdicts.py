@@ -11,9 +11,9 @@ from analysis.compare.intervals import (
     Figures,
     Interval,
     Metric,
-    intervals,
     log_ratios,
     slice_figures,
+    t_intervals,
 )
 from analysis.read.value import Value
 from analysis.steady.metrics import Metrics, measure
@@ -133,10 +133,11 @@ class Repeats:
             return []
         # A machine that was slow in one of two slices is in their ratio; where it was watched in
         # all of them, that is taken out.
-        watched = all(_slowness(trial) for pair in pairs for trial in pair)
-        of_pairs = [(_figures(a, watched), _figures(b, watched)) for a, b in pairs]
+        watched = all(slowness_of(trial) for pair in pairs for trial in pair)
+        of_pairs = [(figures_of(a, watched), figures_of(b, watched)) for a, b in pairs]
         starts = [(a.result.startup_s, b.result.startup_s) for a, b in pairs]
-        found, logs = intervals(of_pairs, starts), log_ratios(of_pairs)
+        logs = log_ratios(of_pairs)
+        found = t_intervals(logs, starts)
         first, second = (self._merged([pair[i] for pair in pairs]) for i in (0, 1))
         stated = {m: None not in (figure(first, m), figure(second, m)) for m in Metric}
         return [
@@ -161,13 +162,14 @@ class Repeats:
         return metrics.without_latency() if mostly_saturated(outcomes) else metrics
 
 
-def _figures(trial: JudgedTrial, watched: bool) -> Figures:
-    assert trial.sample is not None  # Repeats keeps no others
-    slowness = _slowness(trial) if watched else None
+def figures_of(trial: JudgedTrial, watched: bool) -> Figures:
+    """What a slice measured; watched: with times divided by how slow the machine was in it."""
+    assert trial.sample is not None  # nobody compares others
+    slowness = slowness_of(trial) if watched else None
     return slice_figures(trial.sample, trial.sample.usage.server_cpu.per_s, slowness or 1.0)
 
 
-def _slowness(trial: JudgedTrial) -> float | None:
+def slowness_of(trial: JudgedTrial) -> float | None:
     """Geometric mean of what the fixed pieces of work took during a slice, in microseconds; None:
     the machine was not watched."""
     work_us = trial.result.machine.work_us if trial.result.machine else {}

@@ -17,6 +17,7 @@ from threading import Event, Timer
 
 from loadtests.launch.server import REFUSED, cause_in
 from loadtests.records.engines import EngineFacts, engine_facts
+from loadtests.records.shares import percent
 from loadtests.spec.experiment import EnginesSpec
 from servers.confine import confined
 from servers.device_curve import CurveError, curve_named
@@ -104,7 +105,7 @@ def in_words(facts: EngineFacts) -> str:
     check = facts.precision_check
     return (
         f"{head}: {facts.version} on {facts.device_name}, {_at_best(facts)}; "
-        f"{check.labels_agree_ratio:.1%} of {check.n_texts} labels as in FP32, logits within "
+        f"{percent(check.labels_agree_ratio, 1)} of {check.n_texts} labels as in FP32, logits within "
         f"{check.max_abs_logit_difference:.2g}"
     )
 

@@ -9,6 +9,7 @@ from statistics import median
 import pandas as pd
 
 from loadtests.records.running_totals import growth_per_s
+from loadtests.records.shares import percent
 from loadtests.records.trials import MachineState, TrialRecord
 
 FOREIGN_SHARE = 0.1
@@ -229,4 +230,4 @@ def disturbances_in_words(record: TrialRecord) -> str:
 
 
 def _amount(kind: Disturbance, value: float) -> str:
-    return f"{value:.3g} times" if kind is Disturbance.SLOW_CORE else f"{100 * value:.1f} %"
+    return f"{value:.3g} times" if kind is Disturbance.SLOW_CORE else percent(value, 1)

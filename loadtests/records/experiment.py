@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from loadtests.records.arrivals import Arrivals, Poisson
 from loadtests.records.overload import OverloadSpec
 from loadtests.records.seed import SEED
+from loadtests.records.shares import percent
 from loadtests.records.strict import Count, Number, Strict
 from loadtests.records.trials import Level
 
@@ -43,7 +44,7 @@ class Slo(Strict):
     def __str__(self) -> str:
         return (
             f"P{self.percentile:g} at most {self.latency_ms:g} ms and "
-            f"at most {self.max_error_ratio:.2%} of requests failed"
+            f"at most {percent(self.max_error_ratio, 2)} of requests failed"
         )
 
 

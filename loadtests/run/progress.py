@@ -19,6 +19,7 @@ from loadtests.records.durations import clock
 from loadtests.records.engines import EngineFacts
 from loadtests.records.experiment import Slo
 from loadtests.records.run_trials import RunTables, read_trials
+from loadtests.records.shares import percent
 from loadtests.records.trials import TrialRecord
 from loadtests.run.history import Trial, slo_outcome, steady_of
 
@@ -134,7 +135,7 @@ def seen_in_words(trial: Trial, slo: Slo) -> str:
     if found.latency_ms is not None:
         latency = f"P{slo.percentile:g} {_three_digits(found.latency_ms)} ms of"
     latency += f" {found.n_offered:,} requests"
-    failed = f", {100 * found.error_ratio:.1f} % failed" if found.error_ratio else ""
+    failed = f", {percent(found.error_ratio, 1)} failed" if found.error_ratio else ""
     if record.level.rate_rps is None:
         answered = f"{steady_of(trial).throughput_rps:,.0f} answers/s"
         return f"{record.level.concurrency} callers: {answered}, {latency}{failed}"

@@ -6,6 +6,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from loadtests.records.shares import percent
 from loadtests.selfcheck.calibration import Budget, Calibrated
 
 
@@ -31,8 +32,8 @@ def _figures(row: Calibrated) -> tuple[str, ...]:
     return (
         *(f"{row.throughput_rps:,.0f}", _shown(row.rps_per_core, ",.0f"), str(row.errors)),
         *(_shown(row.service_p50_ms, ".2f"), _shown(row.service_p99_ms, ".2f")),
-        *(_shown(row.send_lag_p99_ms, ".2f"), _shown(row.load_cpu, ".0%")),
-        _shown(row.server_cpu, ".0%"),
+        _shown(row.send_lag_p99_ms, ".2f"),
+        *("-" if each is None else percent(each) for each in (row.load_cpu, row.server_cpu)),
     )
 
 

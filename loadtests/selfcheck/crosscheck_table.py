@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from loadtests.records.markdown import provenance, table
+from loadtests.records.shares import percent
 from loadtests.records.slo import SATURATED_BELOW, is_saturated
 from loadtests.records.trials import Level
 from loadtests.selfcheck.outside_tools import ToolMeasurement
@@ -116,7 +117,7 @@ def _saturated(pairs: Sequence[ToolPair]) -> list[str]:
         if is_saturated(pair.own.throughput_rps, pair.level.rate_rps or 0.0)
     )
     return [
-        f"The server answered fewer than {SATURATED_BELOW:.0%} of the arrivals ({where}): its "
+        f"The server answered fewer than {percent(SATURATED_BELOW)} of the arrivals ({where}): its "
         "backlog grew, and latencies say how long it was watched, not how the clients differ."
         for where in beyond
     ]
@@ -124,7 +125,7 @@ def _saturated(pairs: Sequence[ToolPair]) -> list[str]:
 
 def _late(pairs: Sequence[ToolPair]) -> list[str]:
     return [
-        f"{pair.tool_name} says that it sent {pair.tool.late_ratio:.0%} of its requests late "
+        f"{pair.tool_name} says that it sent {percent(pair.tool.late_ratio)} of its requests late "
         f"({pair.contender}, round {pair.round})."
         for pair in pairs
         if pair.tool.late_ratio is not None and pair.tool.late_ratio >= 0.01

@@ -7,15 +7,24 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from loadtests.records.stored import SCHEMA_VERSION
 from servers.discovery import discover
+from study import app
 
 ROOT = Path(__file__).parents[2]
 LONG = "a-run-whose-name-is-as-long-as-those-that-the-study-itself-gives-20261121-120000-abcdef"
 
 
-def listed(results: Path, **environment: str) -> str:
+def listed(results: Path) -> str:
+    done = CliRunner().invoke(app, ["list", "--results", str(results)], env={"COLUMNS": "80"})
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def listed_apart(results: Path, **environment: str) -> str:
+    """By a process of its own: what its environment says of the terminal counts from the start."""
     done = subprocess.run(
         [sys.executable, "-m", "study", "list", "--results", str(results)],
         cwd=ROOT,
@@ -37,7 +46,7 @@ def run_in(results: Path, name: str, finished: str | None = "2026-11-21T12:00:00
 def test_a_path_is_printed_whole_however_narrow_the_terminal_is(tmp_path: Path) -> None:
     run = run_in(tmp_path, LONG)
 
-    lines = listed(tmp_path, COLUMNS="40").splitlines()
+    lines = listed_apart(tmp_path, COLUMNS="40").splitlines()
 
     (line,) = (line for line in lines if LONG in line)
     assert line.strip().startswith(str(run))
@@ -71,7 +80,7 @@ def test_a_folder_without_runs_says_so(tmp_path: Path) -> None:
 def test_what_an_ascii_terminal_does_not_have_is_escaped(tmp_path: Path) -> None:
     run_in(tmp_path, "réseau-张")
 
-    assert "r\\xe9seau-\\u5f20" in listed(tmp_path, PYTHONIOENCODING="ascii")
+    assert "r\\xe9seau-\\u5f20" in listed_apart(tmp_path, PYTHONIOENCODING="ascii")
 
 
 @pytest.mark.parametrize(

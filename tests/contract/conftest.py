@@ -9,7 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -30,11 +30,17 @@ INFER_PATH = f"/v2/models/{MODEL_NAME}/infer"
 COUNTED_DEADLINE_S = 10.0
 VARIANTS: dict[str, tuple[str, EngineName, dict[str, OptionValue]]] = {
     "litserve-torch": ("litserve-patched", "torch", {}),
-    "triton-torch-alone": ("triton", "torch", {"batcher": False, "instances": 2}),
+    "triton-torch-alone": ("triton", "torch", {"batcher": False}),
     # Patient: 64 at once are more than its own bound lets pass.
-    "triton-shedding": ("triton-shedding", "onnxruntime", {"queue_timeout_us": 20_000_000}),
+    "triton-shedding": (
+        *("triton-shedding", "onnxruntime"),
+        {"queue_timeout_us": 20_000_000, "instances": 2},
+    ),
 }
 """What contenders become in an experiment, as far as a CPU can show it."""
+
+STARTED_AS = {"triton-http-binary": "triton-http"}
+"""Contenders that are another one, asked in another way: one start serves both."""
 
 STOCK_LITSERVE = {
     "test_a_batch_is_answered_like_its_texts_alone",
@@ -215,12 +221,19 @@ class RunningServer:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Runs a test that uses `server` on the contenders its module's applies_to accepts."""
+
+    def id_of(name: str) -> str:
+        started = STARTED_AS.get(name, name)
+        return f"<server {started}>" if started == name else f"<server {started}> as {name}"
+
     if "server" in metafunc.fixturenames:
         applies_to: Callable[[Contender], bool] = metafunc.module.applies_to
         names = [name for name, contender in CONTENDERS.items() if applies_to(contender)]
         # By name, not by value: pytest keeps a server running between tests of equal parameters.
-        ids = [f"<server {name}>" for name in names]
-        metafunc.parametrize("server", names, indirect=True, scope="session", ids=ids)
+        ids = [id_of(name) for name in names]
+        both = [(STARTED_AS.get(name, name), name) for name in names]
+        what = ("started", "server")
+        metafunc.parametrize(what, both, indirect=True, scope="session", ids=ids)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -232,20 +245,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def server(
+def server(request: pytest.FixtureRequest, started: RunningServer) -> RunningServer:
+    contender, up = CONTENDERS[request.param], started.contender
+    # What differs may be how it is asked, and no more: else it needs a start of its own.
+    for each in ("server", "engine", "options", "extra_ports", "protocol"):
+        assert getattr(contender, each) == getattr(up, each)
+    return replace(started, contender=contender)
+
+
+@pytest.fixture(scope="session")
+def started(
     request: pytest.FixtureRequest, start_contender: Callable[..., Any], model_dir: Path
 ) -> Iterator[RunningServer]:
     if CONTENDERS[request.param].engine == "torch-compiled":
         compiled_network(model_dir)  # as prepare does it: before the start
     base, engine, options = VARIANTS.get(request.param, (request.param, None, {}))
-    started = start_contender(base, engine=engine, **options)
-    address = f"127.0.0.1:{started.ports.main}"
-    running = RunningServer(CONTENDERS[request.param], base, address, started.process)
+    contender = start_contender(base, engine=engine, **options)
+    address = f"127.0.0.1:{contender.ports.main}"
+    running = RunningServer(CONTENDERS[request.param], base, address, contender.process)
     try:
-        _wait_for_a_canary(running, started.log)
+        _wait_for_a_canary(running, contender.log)
         yield running
     finally:
-        _stop(running, started.log)
+        _stop(running, contender.log)
 
 
 def _wait_for_a_canary(running: RunningServer, log: Path) -> None:

@@ -1,10 +1,12 @@
-"""Real services beside a program that uses their core: the slices say so and are not used."""
+"""Real services on a machine that misbehaves: a program uses their core, the clock steps back."""
 
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,14 @@ import pytest
 from analysis.compare.intervals import Metric
 from analysis.compare.verdicts import Verdict
 from analysis.read.run import load_run
-from analysis.report.summary import summarise
+from analysis.report.summary import Summary, summarise
 from analysis.validity.reasons import Reason
 from loadtests.host.cores import available_cores, split_cores
 from loadtests.launch.artefacts import Artefacts
 from loadtests.measure.replay import Attempt, replay
 from loadtests.plan.rounds import PlannedTrial
 from loadtests.records.experiment import LoadSpec
+from loadtests.records.run_trials import RunTables, read_trials
 from loadtests.records.trials import MachineState
 from loadtests.spec.experiment import Experiment, VariantSpec
 from servers.confine import confined
@@ -32,7 +35,7 @@ pytestmark = [
 
 CORES = split_cores(available_cores(), 1)
 BUSY = "import time; end = time.monotonic() + 60\nwhile time.monotonic() < end: pass"
-ROUNDS, DISTURBED_ROUNDS = 5, (2, 3)
+ROUNDS, DISTURBED_ROUNDS = 4, (2, 3)
 
 
 @contextmanager
@@ -59,9 +62,24 @@ def beside_busy_loops(trial: PlannedTrial, *edges: Any) -> Attempt:
     return replace(replay(trial, *edges), lag_p99_ms=0.1, **quiet)
 
 
-def test_two_busy_loops_on_the_server_s_core_are_named_and_change_no_verdict(
-    artefacts: Artefacts, run_unheard: Callable[..., Path], tmp_path: Path
-) -> None:
+@dataclass(frozen=True)
+class Misbehaved:
+    folder: Path
+    summary: Summary
+
+
+@pytest.fixture(scope="module")
+def misbehaved(
+    artefacts: Artefacts,
+    run_unheard: Callable[..., Path],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Misbehaved:
+    hours = count(1)
+
+    def stepping_back() -> datetime:
+        """An hour earlier each time it is read."""
+        return datetime.now(UTC) - timedelta(hours=next(hours))
+
     experiment = Experiment(
         name="t",
         rounds=ROUNDS,
@@ -71,8 +89,20 @@ def test_two_busy_loops_on_the_server_s_core_are_named_and_change_no_verdict(
         load=LoadSpec(rates_rps=(50,), warmup_s=0.2, steady_s=0.8),
         calibration=None,
     )
-    folder = run_unheard(experiment, artefacts, tmp_path, replay=beside_busy_loops)
-    summary = summarise(load_run(folder))
+    folder = run_unheard(
+        experiment,
+        artefacts,
+        tmp_path_factory.mktemp("misbehaved"),
+        replay=beside_busy_loops,
+        now=stepping_back,
+    )
+    return Misbehaved(folder, summarise(load_run(folder)))
+
+
+def test_two_busy_loops_on_the_server_s_core_are_named_and_change_no_verdict(
+    misbehaved: Misbehaved,
+) -> None:
+    summary = misbehaved.summary
     beside = {f"r{number}-faster-50rps" for number in DISTURBED_ROUNDS}
     named = {
         trial.trial_id
@@ -89,3 +119,14 @@ def test_two_busy_loops_on_the_server_s_core_are_named_and_change_no_verdict(
     assert median is not None
     assert median.verdict is Verdict.BETTER
     assert median.ratio == pytest.approx(2 / 5, rel=0.25)
+
+
+def test_a_wall_clock_that_steps_back_changes_no_measurement(misbehaved: Misbehaved) -> None:
+    trials = list(read_trials(misbehaved.folder).values())
+    assert {trial.status for trial in trials} == {"completed"}
+    in_order = sorted(trials, key=lambda trial: trial.order)
+    assert in_order[1].started_at < in_order[0].started_at  # the clock did step back
+    for trial in trials:
+        rows = RunTables(misbehaved.folder).requests(trial)
+        assert (rows["sent_s"] >= rows["scheduled_s"]).all()
+        assert (rows["done_s"] >= rows["sent_s"]).all()

@@ -1,12 +1,9 @@
 """Ctrl-C ends a command with a word and no traceback, wherever it falls."""
 
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
-import psutil
 import pytest
 from typer.testing import CliRunner
 
@@ -45,26 +42,3 @@ def test_while_a_report_is_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     monkeypatch.setattr(reporting, "write_report", stop)
     done = CliRunner().invoke(app, ["report", str(tmp_path)])
     assert (done.exit_code, done.output.strip()) == (130, "Stopped.")
-
-
-@pytest.mark.live
-def test_while_the_notebook_runs(tmp_path: Path, root: Path) -> None:
-    folder = tmp_path / "run"
-    subprocess.run(["cp", "-r", str(root / "results/reference-cpu-2core"), str(folder)], check=True)
-    command = [sys.executable, "-m", "study", "report", str(folder)]
-    with subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    ) as reporting:
-        kernels: list[psutil.Process] = []
-        deadline = time.monotonic() + 120
-        while not kernels:
-            assert reporting.poll() is None
-            assert time.monotonic() < deadline
-            family = psutil.Process(reporting.pid).children(recursive=True)
-            kernels = [each for each in family if "ipykernel_launcher" in " ".join(each.cmdline())]
-            time.sleep(0.02)
-        reporting.send_signal(signal.SIGINT)
-        _, said = reporting.communicate(timeout=60)
-    assert (reporting.returncode, said.strip()) == (130, "Stopped.")
-    _, alive = psutil.wait_procs(kernels, timeout=15)
-    assert alive == []

@@ -28,7 +28,7 @@ def refused(*runs) -> str:
     [
         ("model", {"digest": "c" * 64}, f"the same model, found small with digest {'a' * 64} in "),
         ("traffic", {"digest": "d" * 64}, "the same texts, found synthetic with digest bbb"),
-        ("experiment", {"slo": SLO}, "the same SLO, found P99 at most 100 ms and at most 0.10% "),
+        ("experiment", {"slo": SLO}, "the same SLO, found P99 at most 100 ms and at most 0.10 % "),
         ("experiment", {"min_difference": 0.1}, "the same least difference, found 0.05 in "),
     ],
 )

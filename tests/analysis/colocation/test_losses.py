@@ -205,12 +205,12 @@ def test_gpu_figures_are_means_over_the_window(write: Write) -> None:
     assert together.group == BOTH
     assert (together.busy_ratio, together.sm_active_ratio) == pytest.approx((0.85, 0.3))
     assert together.power_w is None
-    assert [w for w in found.warnings if "the GPU lowered its clocks in 50% of the samples" in w]
+    assert [w for w in found.warnings if "the GPU lowered its clocks in 50 % of the samples" in w]
 
 
 def test_the_page_says_what_was_lost_and_that_the_weights_are_seeded(write: Write) -> None:
     page = write_page(write(blocks([1000, 1000], [400, 400]))).read_text(encoding="utf-8")
-    assert re.search(r"^\| vision \| recommender \| 49\d\.\d \| 19\d\.\d \| 60% \|", page, re.M)
+    assert re.search(r"^\| vision \| recommender \| 49\d\.\d \| 19\d\.\d \| 60 % \|", page, re.M)
     assert "25,557,032 weights" in page
     assert "Seeded weights: speed only, its answers mean nothing." in page
     assert "time busy" not in page  # there was no telemetry of a GPU

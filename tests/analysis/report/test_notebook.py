@@ -1,9 +1,13 @@
 import os
+import shutil
+import signal
 import subprocess
 import sys
+import time
 from html import unescape
 
 import nbformat
+import psutil
 import pytest
 
 from analysis.report.figures.catalogue import figures
@@ -12,12 +16,21 @@ from analysis.report.words import certificates, decision
 from loadtests.records.stored import RecordError
 
 
-def test_the_notebook_executes_on_a_run_and_shows_its_recommendation(
-    searched_run, searched_summary, tmp_path, monkeypatch
-):
-    (tmp_path / "analysis.py").write_text("raise RuntimeError('of the working directory')")
-    monkeypatch.chdir(tmp_path)
-    path = execute_notebook(searched_run, tmp_path / "study.ipynb")
+@pytest.fixture(scope="module")
+def executed(searched_run, tmp_path_factory):
+    """A notebook, and the folder for temporary files that it had: one with a long name."""
+    here = tmp_path_factory.mktemp("executed")
+    (here / "analysis.py").write_text("raise RuntimeError('of the working directory')")
+    temporary = here / ("a long é name " * 8)
+    temporary.mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(here)
+        patch.setattr("tempfile.tempdir", str(temporary))
+        return execute_notebook(searched_run, here / "study.ipynb"), temporary
+
+
+def test_the_notebook_executes_on_a_run_and_shows_its_recommendation(executed, searched_summary):
+    path, _ = executed
     notebook = nbformat.read(path, as_version=4)
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     assert not [output for output in outputs if output.output_type == "error"]
@@ -61,10 +74,31 @@ def test_the_notebook_needs_nothing_of_the_working_directory(searched_run, tmp_p
     assert "recommendation" in path.read_text(encoding="utf-8").lower()
 
 
-def test_a_folder_for_temporary_files_may_have_a_long_name(searched_run, tmp_path, monkeypatch):
-    folder = tmp_path / ("a long é name " * 8)
-    folder.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(folder))
-    path = execute_notebook(searched_run.resolve(), tmp_path / "study.ipynb")
+def test_a_folder_for_temporary_files_may_have_a_long_name(executed):
+    path, temporary = executed
     assert path.exists()
-    assert list(folder.iterdir()) == []
+    assert list(temporary.iterdir()) == []
+
+
+def test_ctrl_c_while_it_runs_ends_the_command_with_a_word_and_leaves_no_kernel(
+    searched_run, tmp_path
+):
+    folder = tmp_path / "run"
+    shutil.copytree(searched_run, folder)
+    command = [sys.executable, "-m", "study", "report", str(folder)]
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as reporting:
+        kernels: list[psutil.Process] = []
+        deadline = time.monotonic() + 120
+        while not kernels:
+            assert reporting.poll() is None
+            assert time.monotonic() < deadline
+            family = psutil.Process(reporting.pid).children(recursive=True)
+            kernels = [each for each in family if "ipykernel_launcher" in " ".join(each.cmdline())]
+            time.sleep(0.02)
+        reporting.send_signal(signal.SIGINT)
+        _, said = reporting.communicate(timeout=60)
+    assert (reporting.returncode, said.strip()) == (130, "Stopped.")
+    _, alive = psutil.wait_procs(kernels, timeout=15)
+    assert alive == []

@@ -183,7 +183,7 @@ def test_one_line_says_which_engine_runs_where_and_how_fast() -> None:
     facts = engine_facts({**FOUND, "used_by": ["litserve", "triton"]})
     assert in_words(facts) == (
         "torch on cpu, fp32 (for litserve, triton): torch 2.11.0 on NVIDIA H200, at best 8000 "
-        "texts/s (64 of 32 tokens); 99.9% of 1000 labels as in FP32, logits within 0.012"
+        "texts/s (64 of 32 tokens); 99.9 % of 1000 labels as in FP32, logits within 0.012"
     )
 
 

@@ -42,7 +42,7 @@ def run(
             reference=contenders[0],
             contenders=tuple(contenders),
             load=LoadSpec(
-                rates_rps=tuple(rates_rps), warmup_s=0.2, steady_s=1, request_timeout_s=2
+                rates_rps=tuple(rates_rps), warmup_s=0.2, steady_s=0.5, request_timeout_s=2
             ),
             calibration=CalibrationSpec(contenders=()),
             external=(service,),

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from loadtests.launch.parity import ParityComparison
 from loadtests.launch.server import LaunchError
 from loadtests.measure.locust_process import DriveError
 from loadtests.plan.time_budget import CLOSING_S, BudgetError
@@ -23,6 +24,7 @@ from loadtests.records.trials import TrialRecord, read_json
 from loadtests.run.flow import run_study
 from loadtests.run.options import experiment_of
 from loadtests.spec.experiment import CapacitySpec, EnginesSpec, Experiment
+from loadtests.wire.formats import Answer
 from loadtests.wire.probe import ProbeError
 
 EXPERIMENT = """
@@ -280,6 +282,18 @@ def test_a_resumed_run_completes_its_last_round_and_goes_on_with_the_next(
     assert [record.repeat for record in resumed.records] == [1, 2, 2]
 
 
+def test_a_finished_run_goes_on_with_a_further_budget(run: Any, machine: Any, trials: Any) -> None:
+    numbers = []
+    for _ in range(2):
+        on = machine(usual_start_s=1)
+        run("null-http", on=on, rounds=None, time_budget_s=1000, budget_s=30)
+        assert on.now_s <= 30
+        numbers.append(sorted(record.repeat for record in trials().values()))
+    first, both = numbers
+    assert both == list(range(1, len(both) + 1))
+    assert len(both) > len(first) > 1
+
+
 def test_a_resumed_search_gives_nobody_a_second_slice_in_the_same_round(
     run: Any, machine: Any, trials: Any, heard_until: Any
 ) -> None:
@@ -305,6 +319,28 @@ def test_a_contender_that_fails_twice_in_a_row_is_left_out(
     failures = [DriveError("it failed.", ())] * 5
     run("null-http", on=machine(slices=failures), rates_rps=(30, 40, 50, 60))
     assert sorted(record.repeat for record in trials().values()) == [1, 2]
+
+
+def test_a_round_of_contenders_that_are_all_left_out_is_none(run: Any, machine: Any) -> None:
+    failures = [DriveError("it failed.", ())] * 5
+    heard = run("null-http", on=machine(slices=failures), rates_rps=(30, 40, 50, 60))
+    assert heard.rounds == [1, 2]
+
+
+def test_a_spoilt_slice_of_a_contender_with_wrong_answers_is_not_made_again(
+    study: Any, machine: Any
+) -> None:
+    def wrong(_: object, expected: Any) -> list[ParityComparison]:
+        return [ParityComparison(text, Answer("another", text.confidence)) for text in expected]
+
+    heard = study(machine(slices=[LATE]), asked("null-http"), ask=wrong)
+    assert heard.finished == ["r1-null-http-30rps"]
+
+
+def test_a_contender_that_is_left_out_gets_no_overload(run: Any, machine: Any) -> None:
+    slices = [{}, *[DriveError("it failed.", ())] * 2]
+    heard = run("null-http", on=machine(slices=slices), rates_rps=(30, 40, 50), overload=OVERLOAD)
+    assert [record.status for record in heard.records] == ["completed", "failed", "failed"]
 
 
 def test_a_load_generator_that_fails_again_and_again_leaves_no_contender_out(

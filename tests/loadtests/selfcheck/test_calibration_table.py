@@ -21,5 +21,14 @@ def test_no_figure_and_no_client_is_cut_at_80_columns() -> None:
     assert isinstance(console.file, io.StringIO)
     printed = console.file.getvalue()
     assert "…" not in printed
-    for whole in ("tritonclient", "126,964", "138,739", "1234", "10.33", "105.19", "101.35", "97%"):
+    for whole in (
+        "tritonclient",
+        "126,964",
+        "138,739",
+        "1234",
+        "10.33",
+        "105.19",
+        "101.35",
+        "97 %",
+    ):
         assert whole in printed

@@ -357,7 +357,7 @@ def test_the_page_gives_the_range_of_ratios_over_the_rounds() -> None:
 def test_the_page_says_when_the_server_was_saturated() -> None:
     behind = ToolMeasurement(850, 0, 142.0, 900.0, None)  # of 150 a second
     page = markdown(RECORD, [make_pair(own=behind), make_pair(own=behind, tool_name="other")])
-    assert page.count("fewer than 95% of the arrivals (triton, round 1)") == 1
+    assert page.count("fewer than 95 % of the arrivals (triton, round 1)") == 1
     kept_up = ToolMeasurement(860, 0, 143.0, 10.0, None)
     assert "backlog" not in markdown(RECORD, [make_pair(own=kept_up)])
     assert "backlog" not in markdown(RECORD, [make_pair(own=behind, level=CLOSED)])
@@ -366,7 +366,7 @@ def test_the_page_says_when_the_server_was_saturated() -> None:
 def test_the_page_says_when_a_tool_sent_late() -> None:
     late = ToolMeasurement(1200, 0, 200.0, 10.0, 40.0, late_ratio=0.4722)
     page = markdown(RECORD, [make_pair(tool=late)])
-    assert "perf_analyzer says that it sent 47% of its requests late (triton, round 1)" in page
+    assert "perf_analyzer says that it sent 47 % of its requests late (triton, round 1)" in page
     assert "late (" not in markdown(RECORD, [make_pair()])
 
 
