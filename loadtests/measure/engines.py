@@ -105,8 +105,8 @@ def in_words(facts: EngineFacts) -> str:
     check = facts.precision_check
     return (
         f"{head}: {facts.version} on {facts.device_name}, {_at_best(facts)}; "
-        f"{percent(check.labels_agree_ratio, 1)} of {check.n_texts} labels as in FP32, logits within "
-        f"{check.max_abs_logit_difference:.2g}"
+        f"{percent(check.labels_agree_ratio, 1)} of {check.n_texts} labels as in FP32, "
+        f"logits within {check.max_abs_logit_difference:.2g}"
     )
 
 
