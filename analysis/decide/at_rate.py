@@ -5,7 +5,8 @@ from math import ceil
 
 from pydantic import Field
 
-from analysis.capacity.certified import Capacity, Judgement
+from analysis.capacity.certified import Capacity
+from analysis.capacity.rate_judgement import Judgement
 from analysis.decide.asked import Asked
 from analysis.decide.choose import (
     Answer,

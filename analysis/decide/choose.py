@@ -7,7 +7,8 @@ from itertools import groupby
 
 from pydantic import Field
 
-from analysis.capacity.certified import Capacity, Judgement
+from analysis.capacity.certified import Capacity
+from analysis.capacity.rate_judgement import Judgement
 from analysis.compare.verdicts import Verdict
 from analysis.read.value import Value
 

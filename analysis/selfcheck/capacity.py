@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from analysis.capacity.certified import Capacity, CapacityRate, Judgement
+from analysis.capacity.certified import Capacity
 from analysis.capacity.load_points import grouped
+from analysis.capacity.rate_judgement import CapacityRate, Judgement
 from analysis.selfcheck.findings import CAPACITY_STEP, CapacityCheck
 from analysis.selfcheck.laws import Law, true_capacity_rps
 from analysis.selfcheck.replay import Replayed, tolerance_ms

@@ -5,12 +5,11 @@ import pytest
 
 from analysis.capacity.certified import (
     CapacityStatus,
-    Judgement,
     capacities,
     capacity,
-    missed,
     ratio_of,
 )
+from analysis.capacity.rate_judgement import Judgement, missed
 from analysis.read.run import load_run
 from analysis.report.summary import summarise
 from loadtests.records.experiment import Slo

@@ -1,6 +1,7 @@
 import pytest
 
-from analysis.capacity.certified import CapacityRate, Judgement, capacity
+from analysis.capacity.certified import capacity
+from analysis.capacity.rate_judgement import CapacityRate, Judgement
 from analysis.compare.verdicts import Verdict
 from analysis.decide.choose import Answer, Because, Candidates, Why, choose
 from loadtests.records.experiment import Slo
