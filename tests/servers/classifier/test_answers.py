@@ -18,7 +18,7 @@ from servers.classifier.answers import (
 )
 from servers.contract import LENGTH_BUCKETS, MAX_LENGTH_TOKENS
 from servers.fastapi_service import tuned
-from servers.hybrid_gateway import app as gateway
+from servers.hybrid_gateway import gateway
 
 CANARIES = (server.CANARY_TEXT, gateway.CANARY_TEXT)
 TRAFFIC = [

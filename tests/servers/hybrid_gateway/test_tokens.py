@@ -127,7 +127,7 @@ def test_a_token_signed_with_the_public_key_as_a_secret_is_refused() -> None:
         ('{"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}', "found one for HS256"),
         (json.dumps({"keys": [jwk(EC, "ES256", "mine")]}), "found the private one 'mine'"),
     ],
-    ids=str,
+    ids=["nothing", "a list", "no keys", "a shared secret", "a private key"],
 )
 def test_a_set_of_other_keys_is_refused_in_words(jwks: str, said: str) -> None:
     with pytest.raises(FeatureError) as refused:
