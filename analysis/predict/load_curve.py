@@ -1,0 +1,160 @@
+"""Latency over arrival rate of one replica: simulated once, asked for many bounds."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from analysis.capacity.load_points import Point
+from analysis.predict.path import predict_at
+from analysis.predict.rates import Resource, prepare
+from analysis.predict.values import Device, Front, Predicted, PredictError, Traffic
+from loadtests.records.experiment import Slo
+from loadtests.records.percentiles import FloatArray
+
+LEVELS = (0.02, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.94, 0.97)
+"""Shares of the highest rate that are simulated."""
+
+N_AT_A_LEVEL = 40_000
+N_FINE = 400
+
+
+@dataclass(frozen=True)
+class LoadCurve:
+    """One replica of a contender over its range of rates.
+
+    predicted: in ascending order of rate, the last one below highest_rps, from which on no bound is
+    met. Between two of them every figure is linear in the rate, latency in its logarithm; below the
+    first one it is that of the first. measured_rps: between which rates the same contender was
+    measured; None: nowhere.
+    """
+
+    contender: str
+    predicted: tuple[Predicted, ...]
+    highest_rps: float
+    used_up_at_rps: Mapping[Resource, float]
+    measured_rps: tuple[float, float] | None = None
+
+    def latency_s(self, rate_rps: float, percentile: float) -> float:
+        """Infinite above the last rate simulated."""
+        if rate_rps > self._rates_rps[-1] * (1 + 1e-9):
+            return float("inf")
+        return float(np.exp(np.interp(rate_rps, self._rates_rps, self._log_s(percentile))))
+
+    def figure(self, rate_rps: float, name: str) -> float:
+        """A figure of Predicted, by its name, at a rate between those simulated."""
+        values = [getattr(each, name) for each in self.predicted]
+        return float(np.interp(rate_rps, self._rates_rps, values))
+
+    def capacity_rps(self, slo: Slo) -> float | None:
+        """The highest rate at which the SLO is met, by a grid of N_FINE; None: not at any."""
+        rates = np.linspace(self._rates_rps[0], self._rates_rps[-1], N_FINE)
+        log_s = np.interp(rates, self._rates_rps, self._log_s(slo.percentile))
+        refused = np.interp(rates, self._rates_rps, [each.refused_ratio for each in self.predicted])
+        fast = log_s <= np.log(slo.latency_ms / 1000)
+        met = np.flatnonzero(fast & (refused <= slo.max_error_ratio))
+        return float(rates[met[-1]]) if len(met) else None
+
+    def meets(self, rate_rps: float, slo: Slo) -> bool:
+        """Whether the SLO is met at a rate."""
+        # The capacity is a point of a grid: what is read back there may be a rounding above.
+        bound_s = slo.latency_ms / 1000 * (1 + 1e-9)
+        return (
+            self.latency_s(rate_rps, slo.percentile) <= bound_s
+            and self.figure(rate_rps, "refused_ratio") <= slo.max_error_ratio
+        )
+
+    def was_measured_at(self, rate_rps: float) -> bool:
+        return (
+            self.measured_rps is not None
+            and self.measured_rps[0] <= rate_rps <= self.measured_rps[1]
+        )
+
+    def faster(self, factor: float) -> "LoadCurve":
+        """The same server if every rate were this much higher: how far an error of that size in the
+        throughput goes."""
+        return replace(
+            self,
+            predicted=tuple(replace(p, rate_rps=p.rate_rps * factor) for p in self.predicted),
+            highest_rps=self.highest_rps * factor,
+        )
+
+    @cached_property
+    def _rates_rps(self) -> FloatArray:
+        return np.array([each.rate_rps for each in self.predicted])
+
+    def _log_s(self, percentile: float) -> FloatArray:
+        found: FloatArray = np.log([each.latency_s(percentile) for each in self.predicted])
+        return found
+
+
+def load_curve(
+    front: Front,
+    device: Device,
+    traffic: Traffic,
+    n_requests: int = N_AT_A_LEVEL,
+    seed: int = 1,
+    measured_rps: tuple[float, float] | None = None,
+) -> LoadCurve:
+    """Simulates a front at LEVELS of its highest rate. Levels that turn out saturated are left out;
+    PredictError where that is all of them."""
+    prepared = prepare(front, device, traffic)
+    highest_rps = prepared.highest_rate_rps
+    levels = [predict_at(prepared, highest_rps * u, n_requests, seed) for u in LEVELS]
+    steady = tuple(each for each in levels if not each.saturated)
+    if not steady:
+        raise PredictError(
+            f"expected {front.name} to keep up at {highest_rps * LEVELS[0]:g}/s, found that it "
+            "does not: check its costs and its device."
+        )
+    return LoadCurve(front.name, steady, highest_rps, prepared.highest_rps, measured_rps)
+
+
+def curve_of_measured(contender: str, measured: Sequence[Predicted]) -> LoadCurve:
+    """A load curve of measured points (by = "measurement"); above the last one nothing is known, so
+    it counts as the highest rate."""
+    steady = tuple(sorted((m for m in measured if not m.saturated), key=lambda m: m.rate_rps))
+    if not steady:
+        raise PredictError(
+            f"expected a measured rate at which {contender} kept up, found none: "
+            "measure lower ones."
+        )
+    rates = (steady[0].rate_rps, steady[-1].rate_rps)
+    return LoadCurve(contender, steady, rates[1], {}, rates)
+
+
+def measured_levels(points: Sequence[Point], contender: str) -> list[Predicted]:
+    """The usable open-loop points of a contender as levels of a curve (by = "measurement"). A
+    percentile that was not stated for want of requests is infinite: it meets nothing."""
+
+    def seconds(ms: float | None) -> float:
+        return float("inf") if ms is None else ms / 1000
+
+    found = []
+    for point in points:
+        metrics = point.metrics
+        if point.contender != contender or point.rate_rps is None or not point.usable:
+            continue
+        assert metrics is not None  # every usable point has them
+        found.append(
+            Predicted(
+                rate_rps=point.rate_rps,
+                throughput_rps=metrics.throughput_rps,
+                p50_s=seconds(metrics.latency_p50_ms),
+                p90_s=seconds(metrics.latency_p90_ms),
+                p95_s=seconds(metrics.latency_p95_ms),
+                p99_s=seconds(metrics.latency_p99_ms),
+                p99_9_s=seconds(metrics.latency_p99_9_ms),
+                mean_s=seconds(metrics.latency_mean_ms),
+                mean_batch=metrics.mean_batch or 1.0,
+                mean_pass=metrics.mean_batch or 1.0,
+                device_busy=metrics.gpu_busy_ratio or float("nan"),
+                device_share_of_best=float("nan"),
+                cpu_utilisation=metrics.server_cpu_utilisation or float("nan"),
+                refused_ratio=metrics.error_ratio,
+                saturated=point.saturated,
+                by="measurement",
+            )
+        )
+    return found

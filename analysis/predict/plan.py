@@ -1,0 +1,138 @@
+"""What a rate and a bound take: which contenders can, with how many replicas, at what cost."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
+
+import numpy as np
+
+from analysis.predict.load_curve import LoadCurve
+from analysis.predict.rates import Resource
+from analysis.predict.values import PredictError
+from loadtests.records.experiment import Slo
+
+HOURS_A_MONTH = 730.0
+FURTHER_REPLICAS = 50
+"""How many more than the fewest are tried: with a queue delay, latency falls as the rate grows."""
+
+
+@dataclass(frozen=True)
+class PlanQuestion:
+    """rate_rps x growth must meet the SLO with so many replicas down (survive). prices: an hour of
+    one replica, by contender; a contender without one is planned without cost.
+
+    Arrivals are spread over the replicas at random; a balancer that sees queues does better.
+    """
+
+    rate_rps: float
+    slo: Slo
+    growth: float = 1.0
+    survive: int = 0
+    prices: Mapping[str, float] | None = None
+
+    def __post_init__(self) -> None:
+        if self.rate_rps <= 0 or self.growth <= 0:
+            raise PredictError(
+                f"expected a rate and a growth above 0, found {self.rate_rps:g}/s and "
+                f"{self.growth:g}: give positive numbers."
+            )
+        if self.survive < 0:
+            raise PredictError(f"expected 0 or more replicas to survive, found {self.survive}.")
+
+    @property
+    def planned_rps(self) -> float:
+        return self.rate_rps * self.growth
+
+    def price_of(self, contender: str) -> float | None:
+        return (self.prices or {}).get(contender)
+
+
+@dataclass(frozen=True)
+class PlanAnswer:
+    """What one contender would take; everything after lowest_s is None where it cannot.
+
+    lowest_s: the percentile at the load at which it is lowest. replicas includes those that may
+    fail. utilisation, latency_s, mean_batch and device_busy: of one replica with all up, at the
+    planned rate. headroom: the highest rate that all of them take within the SLO over the planned
+    one. breaks_first: what is used up first beyond that; None: only measured, not modelled.
+    measured: the rate of one replica lies where the contender was measured, and one is enough.
+    """
+
+    contender: str
+    can: bool
+    lowest_s: float
+    replicas: int | None = None
+    utilisation: float | None = None
+    latency_s: float | None = None
+    mean_batch: float | None = None
+    device_busy: float | None = None
+    capacity_rps: float | None = None
+    headroom: float | None = None
+    cost_per_million: float | None = None
+    cost_per_month: float | None = None
+    breaks_first: Resource | None = None
+    measured: bool = False
+
+
+def plan(question: PlanQuestion, curves: Sequence[LoadCurve]) -> list[PlanAnswer]:
+    """Every contender's answer: those that can first, by cost, then by replicas; PredictError where
+    none can."""
+    answers = [_answer(question, curve) for curve in curves]
+    if not any(answer.can for answer in answers):
+        best = min(answers, key=lambda answer: answer.lowest_s, default=None)
+        nearest = (
+            f"{best.contender} reaches {best.lowest_s * 1000:.3g} ms" if best else "none is known"
+        )
+        raise PredictError(
+            f"expected a contender with a P{question.slo.percentile:g} of at most "
+            f"{question.slo.latency_ms:g} ms at some rate, found none ({nearest} at its best): "
+            "allow more time."
+        )
+    return sorted(answers, key=_cheapest_first)
+
+
+def replicas_needed(curve: LoadCurve, rate_rps: float, slo: Slo) -> int | None:
+    """The fewest replicas whose percentile is within the SLO at rate_rps over them; None: no number
+    of them is enough."""
+    capacity_rps = curve.capacity_rps(slo)
+    if capacity_rps is None:
+        return None
+    fewest = max(1, ceil(rate_rps / capacity_rps - 1e-9))
+    for replicas in range(fewest, fewest + FURTHER_REPLICAS):
+        if curve.meets(rate_rps / replicas, slo):
+            return replicas
+    return None
+
+
+def _answer(question: PlanQuestion, curve: LoadCurve) -> PlanAnswer:
+    slo, rate_rps = question.slo, question.planned_rps
+    lowest_s = min(each.latency_s(slo.percentile) for each in curve.predicted)
+    up = replicas_needed(curve, rate_rps, slo)
+    capacity_rps = curve.capacity_rps(slo)
+    if up is None or capacity_rps is None:
+        return PlanAnswer(curve.contender, can=False, lowest_s=lowest_s)
+    replicas = up + question.survive
+    each_rps = rate_rps / replicas
+    hour = question.price_of(curve.contender)
+    used_up = curve.used_up_at_rps
+    return PlanAnswer(
+        contender=curve.contender,
+        can=True,
+        lowest_s=lowest_s,
+        replicas=replicas,
+        utilisation=each_rps / curve.highest_rps,
+        latency_s=curve.latency_s(each_rps, slo.percentile),
+        mean_batch=curve.figure(each_rps, "mean_batch"),
+        device_busy=curve.figure(each_rps, "device_busy"),
+        capacity_rps=capacity_rps,
+        headroom=replicas * capacity_rps / rate_rps,
+        cost_per_million=None if hour is None else hour * replicas / (3600 * rate_rps) * 1e6,
+        cost_per_month=None if hour is None else hour * replicas * HOURS_A_MONTH,
+        breaks_first=min(used_up, key=lambda r: used_up[r]) if used_up else None,
+        measured=replicas == 1 and curve.was_measured_at(each_rps),
+    )
+
+
+def _cheapest_first(answer: PlanAnswer) -> tuple[bool, float, float]:
+    cost = answer.cost_per_million
+    return not answer.can, np.inf if cost is None else cost, answer.replicas or np.inf
