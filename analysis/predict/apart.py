@@ -15,14 +15,17 @@ from analysis.predict.cluster import (
     ANSWERED,
     BATCHER,
     BATCHES,
+    COLDNESS,
     CORES,
     DONE,
     END,
+    EXTRA,
     FRONT_IN,
     FRONT_OUT,
     GATEWAY_IN,
     GATEWAY_OUT,
     IDLE,
+    IDLE_SINCE,
     INSIDE,
     ON_CORES,
     ON_DEVICE,
@@ -36,7 +39,8 @@ from analysis.predict.cluster import (
     Instances,
 )
 from analysis.predict.compiled import compiled
-from analysis.predict.shares import FRONT, PASS, catch_up, cores_given, until_even_s
+from analysis.predict.shares import FRONT, PASS, RAN_S, cores_given, until_turn_s
+from analysis.predict.values import COLD_AFTER_S
 from loadtests.records.percentiles import FloatArray
 
 
@@ -60,12 +64,12 @@ def run_apart(
         hosts = _on_cores(cluster.instances)
         at = arrived_s[arrived] if arrived < n else np.inf
         given = cores_given(
-            totals.counts[RUNNING], hosts, setup.pass_cores, setup.n_cores, totals.used
+            totals.counts[RUNNING], hosts, setup.pass_cores, setup.n_cores, totals.turn
         )
-        until = min(at, look_again, _next_end(cluster, given, hosts, setup.pass_cores, t))
+        until = min(at, look_again, _next_end(setup, cluster, given, hosts, t))
         if until == np.inf:
             return False
-        _pass_time(cluster, given, hosts, setup.pass_cores, max(until - t, 0.0))
+        _pass_time(setup, cluster, given, hosts, max(until - t, 0.0))
         t = max(until, t)
         seconds[END] = t
         _finish_tasks(setup, cluster, done_s, t)
@@ -93,18 +97,18 @@ def _on_cores(instances: Instances) -> int:
 
 @compiled
 def _next_end(
-    cluster: Cluster, given: tuple[float, float], hosts: int, pass_cores: float, t: float
+    setup: Apart, cluster: Cluster, given: tuple[float, float], hosts: int, t: float
 ) -> float:
     """When the first thing under way ends."""
     stations, instances, totals = cluster.stations, cluster.instances, cluster.totals
     running = totals.counts[RUNNING]
-    nearest = t + until_even_s(running, hosts, given, totals.used)
+    nearest = t + until_turn_s(running, hosts, setup.n_cores, totals.turn)
     if given[FRONT] > 0:
         for k in range(running):
             nearest = min(nearest, t + stations.left_s[k] * running / given[FRONT])
     for k in range(len(instances.state)):
         if instances.state[k] == ON_CORES and given[PASS] > 0:
-            nearest = min(nearest, t + instances.left_s[k] * hosts * pass_cores / given[PASS])
+            nearest = min(nearest, t + instances.left_s[k] * hosts * setup.pass_cores / given[PASS])
         elif instances.state[k] == ON_DEVICE:
             nearest = min(nearest, instances.end_s[k])
     return float(nearest)
@@ -112,7 +116,7 @@ def _next_end(
 
 @compiled
 def _pass_time(
-    cluster: Cluster, given: tuple[float, float], hosts: int, pass_cores: float, elapsed_s: float
+    setup: Apart, cluster: Cluster, given: tuple[float, float], hosts: int, elapsed_s: float
 ) -> None:
     stations, instances, totals = cluster.stations, cluster.instances, cluster.totals
     running = totals.counts[RUNNING]
@@ -121,11 +125,11 @@ def _pass_time(
     passing = False
     for k in range(len(instances.state)):
         if instances.state[k] == ON_CORES:
-            instances.left_s[k] -= elapsed_s * given[PASS] / (hosts * pass_cores)
+            instances.left_s[k] -= elapsed_s * given[PASS] / (hosts * setup.pass_cores)
         passing = passing or instances.state[k] == ON_CORES or instances.state[k] == ON_DEVICE
-    for kind in range(2):
-        totals.used[kind] += elapsed_s * given[kind]
-        totals.seconds[CORES] += elapsed_s * given[kind]
+    if running > 0 or hosts > 0:
+        totals.turn[RAN_S] += elapsed_s
+    totals.seconds[CORES] += elapsed_s * (given[FRONT] + given[PASS])
     totals.seconds[REQUESTS] += elapsed_s * totals.counts[INSIDE]
     if passing:
         totals.seconds[PASSING] += elapsed_s
@@ -138,6 +142,11 @@ def _admit(setup: Apart, cluster: Cluster, done_s: FloatArray, request: int, t: 
         done_s[request] = np.nan
         counts[DONE] += 1
         return
+    if counts[INSIDE] == 0:
+        seconds = cluster.totals.seconds
+        cold = 1 - np.exp((seconds[IDLE_SINCE] - t) / COLD_AFTER_S)
+        seconds[COLDNESS] += cold
+        seconds[EXTRA] = cold * setup.cold_s
     counts[INSIDE] += 1
     _send(setup, cluster, done_s, request, GATEWAY_IN, t)
 
@@ -153,6 +162,8 @@ def _send(
         done_s[request] = t
         cluster.totals.counts[DONE] += 1
         cluster.totals.counts[INSIDE] -= 1
+        if cluster.totals.counts[INSIDE] == 0:
+            cluster.totals.seconds[IDLE_SINCE] = t
     elif stop == BATCHER:
         enqueue(cluster.batcher, request, t)
     else:
@@ -188,8 +199,7 @@ def _station_of(stop: int) -> int:
 def _start_tasks(setup: Apart, cluster: Cluster) -> None:
     """As many as the stations have cores for; replies first, or they would wait for all that an
     overloaded server has still to read."""
-    stations, counts = cluster.stations, cluster.totals.counts
-    idle = counts[RUNNING] == 0
+    stations, counts, seconds = cluster.stations, cluster.totals.counts, cluster.totals.seconds
     for stop in (GATEWAY_OUT, FRONT_OUT, FRONT_IN, GATEWAY_IN):
         station = _station_of(stop)
         while (
@@ -199,12 +209,11 @@ def _start_tasks(setup: Apart, cluster: Cluster) -> None:
             slot = counts[RUNNING]
             stations.request[slot] = stations.waiting[stop, stations.head[stop]]
             stations.stop[slot] = stop
-            stations.left_s[slot] = setup.stop_s[stop]
+            stations.left_s[slot] = setup.stop_s[stop] + seconds[EXTRA]
+            seconds[EXTRA] = 0.0
             stations.head[stop] += 1
             stations.running[station] += 1
             counts[RUNNING] += 1
-    if idle and counts[RUNNING] > 0:
-        catch_up(cluster.totals.used, FRONT)
 
 
 @compiled
@@ -248,8 +257,6 @@ def _start_pass(setup: Apart, cluster: Cluster) -> bool:
             chosen = k
     if chosen < 0:
         return False
-    if _on_cores(instances) == 0:
-        catch_up(cluster.totals.used, PASS)
     instances.state[chosen] = ON_CORES
     return True
 

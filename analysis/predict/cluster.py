@@ -32,12 +32,16 @@ CORES: Final = 0
 REQUESTS: Final = 1
 PASSING: Final = 2
 END: Final = 3
+IDLE_SINCE: Final = 4
+COLDNESS: Final = 5
+EXTRA: Final = 6
 
 
 class Apart(NamedTuple):
     """stop_s: CPU seconds at each stop. A pass takes pass_cores of n_cores while it computes;
     station_cores: how many tasks gateway and front run at once. one_pass: the device takes one
-    pass at a time, from the host part to the end. max_inside: 0: no bound."""
+    pass at a time, from the host part to the end. max_inside: 0: no bound. cold_s: CPU
+    seconds more of one who finds the server long idle."""
 
     n_cores: float
     pass_cores: float
@@ -45,6 +49,7 @@ class Apart(NamedTuple):
     stop_s: FloatArray
     one_pass: bool
     max_inside: int
+    cold_s: float
 
 
 class Stations(NamedTuple):
@@ -74,11 +79,12 @@ class Instances(NamedTuple):
 
 class Totals(NamedTuple):
     """counts: DONE, BATCHES, PASSES, INSIDE, RUNNING; seconds: core seconds used, requests x
-    seconds inside, seconds with a pass under way, the end. used: core seconds by who used them."""
+    seconds inside, seconds with a pass under way, the end; since when nobody is inside, how cold
+    those were who came then, and what the next task takes longer for it. turn: see shares.py."""
 
     counts: IntArray
     seconds: FloatArray
-    used: FloatArray
+    turn: FloatArray
 
 
 class Cluster(NamedTuple):
@@ -107,5 +113,5 @@ def new_cluster(n_requests: int, n_instances: int, n_slots: int) -> Cluster:
         *(zeros(n_instances), zeros(n_instances), zeros(n_instances)),
         *(np.zeros(n_instances), np.zeros(n_instances), np.full(n_instances, np.inf)),
     )
-    totals = Totals(zeros(5), np.zeros(4), np.zeros(2))
+    totals = Totals(zeros(5), np.zeros(7), np.zeros(2))
     return Cluster(stations, new_batcher(n_requests), instances, totals)

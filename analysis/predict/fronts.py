@@ -19,7 +19,8 @@ from loadtests.records.tables import BUCKETS_TOKENS
 N_FITTED = 20_000
 """Requests simulated for one load when costs are fitted."""
 
-ROUNDS = 3
+ROUNDS = 4
+COLDNESS_DIFFERS = 0.1
 BATCHES_DIFFER = 1.5
 """Ratio of the largest mean pass to the smallest from which a cost a pass is told from one a
 request."""
@@ -143,8 +144,9 @@ def fitted_front(
     """The shape with the costs that were measured at these loads.
 
     CPU: what the server used a request, less its gateway's, less the host work of the passes that
-    the simulation makes at that rate. Where passes differ in size from load to load, it is told
-    apart into a cost a request and one a pass (least squares, neither below 0). overhead_s: the
+    the simulation makes at that rate. Where passes differ in size, or idle times in length, from
+    load to load, a cost a pass and one of a cold start are told from it (least squares, none below
+    0). overhead_s: the
     measured median less the simulated one, at light loads; so the P50 there is no prediction.
     """
     if not loads:
@@ -181,14 +183,20 @@ def _with_costs(front: Front, loads: Sequence[MeasuredLoad], found: Sequence[Pre
         ]
     )
     passes = np.array([front.pass_cores / predicted.mean_pass for predicted in found])
-    if passes.max() < BATCHES_DIFFER * passes.min():
-        return replace(front, front_cpu_s=max(float(np.median(beside_s)), 0.0), batch_cpu_s=0.0)
-    columns = np.column_stack([np.ones(len(loads)), passes])
-    (request_s, pass_s), _ = nnls(columns, beside_s)
-    return replace(front, front_cpu_s=float(request_s), batch_cpu_s=float(pass_s))
+    coldness = np.array([predicted.coldness for predicted in found])
+    tell_passes = passes.max() > BATCHES_DIFFER * passes.min()
+    tell_cold = np.ptp(coldness) > COLDNESS_DIFFERS
+    columns = np.column_stack([np.ones(len(loads)), passes * tell_passes, coldness * tell_cold])
+    # The noise of a mean falls with the number of requests; what counts is its share.
+    weights = np.array([load.rate_rps**0.5 / load.cpu_s for load in loads])
+    (request_s, pass_s, cold_s), _ = nnls(columns * weights[:, None], beside_s * weights)
+    return replace(
+        front, front_cpu_s=float(request_s), batch_cpu_s=float(pass_s), cold_cpu_s=float(cold_s)
+    )
 
 
 def _network_cpu_s(front: Front, predicted: Predicted) -> float:
     """CPU seconds a request of the network alone, in a simulation of this front."""
     used_s = predicted.cpu_utilisation * front.n_cores / predicted.throughput_rps
-    return used_s - front.request_cpu_s - front.batch_cpu_s * front.pass_cores / predicted.mean_pass
+    beside_s = front.request_cpu_s + front.cold_cpu_s * predicted.coldness
+    return used_s - beside_s - front.batch_cpu_s * front.pass_cores / predicted.mean_pass

@@ -6,12 +6,14 @@ import numpy as np
 
 from analysis.predict.batch_cost import IntArray, cost_of, passes_of
 from analysis.predict.compiled import compiled
+from analysis.predict.values import COLD_AFTER_S
 from loadtests.records.percentiles import FloatArray
 
 
 class OneThread(NamedTuple):
     """before_s and after_s: CPU seconds of a request before and after its pass. in_handler: each
-    handler runs its own pass at once. max_in_progress: 0: no bound."""
+    handler runs its own pass at once. max_in_progress: 0: no bound. cold_s: CPU seconds more
+    of one who finds the server long idle."""
 
     before_s: float
     after_s: float
@@ -19,6 +21,7 @@ class OneThread(NamedTuple):
     max_batch: int
     rule: int
     max_in_progress: int
+    cold_s: float
 
 
 @compiled
@@ -29,9 +32,9 @@ def run_one_thread(
     pass_s: FloatArray,
     host_s: FloatArray,
     done_s: FloatArray,
-) -> tuple[int, int, int, float, float, float]:
-    """Fills done_s; batches, passes, texts in them, seconds of passes, of their host parts, and the
-    end.
+) -> tuple[int, int, int, float, float, float, float]:
+    """Fills done_s; batches, passes, texts in them, seconds of passes, of their host parts, how
+    cold those were who found it idle, and the end.
 
     The turns of an event loop: first the replies of the pass before, then, where a worker is at it,
     the next pass over what waits, then the handlers of what was read in the turn before; then the
@@ -46,10 +49,13 @@ def run_one_thread(
     working = False
     t = 0.0
     batches = passes = 0
-    pass_total = host_total = 0.0
+    pass_total = host_total = coldness = 0.0
     while read < n or first_new < read or begun < queued or replies > 0:
         if not working and first_new == read and replies == 0:
-            t = max(t, arrived_s[read])  # sleeps until something comes
+            idle_s = max(arrived_s[read] - t, 0.0)  # sleeps until something comes
+            cold = 1 - np.exp(-idle_s / COLD_AFTER_S)
+            coldness += cold
+            t += idle_s + cold * setup.cold_s
         for k in range(begun - replies, begun):
             t += setup.after_s
             done_s[order[k]] = t
@@ -87,4 +93,4 @@ def run_one_thread(
         first_new = read
         while read < n and arrived_s[read] <= t:
             read += 1
-    return batches, passes, queued, pass_total, host_total, t
+    return batches, passes, queued, pass_total, host_total, coldness, t

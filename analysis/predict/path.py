@@ -10,6 +10,7 @@ from analysis.predict.batch_cost import BatchCosts, IntArray
 from analysis.predict.batcher import BatchRule
 from analysis.predict.cluster import (
     BATCHES,
+    COLDNESS,
     CORES,
     END,
     PASSES,
@@ -29,8 +30,8 @@ SETTLING_SHARE = 0.1
 """Of the requests, from the first on: left out, because the simulation begins empty."""
 
 STEADY_FROM = 0.98
-"""Share of what came meanwhile that is answered in a steady state; below it a backlog grows. No noise
-of arrivals is in it: those that came are counted."""
+"""Share of what came meanwhile that is answered in a steady state; below it a backlog grows. Those
+that came are counted, so that no noise of arrivals is in it."""
 
 SATURATED_FROM = 0.995
 """Share of the highest rate from which no steady state is claimed: the wait a simulation finds so
@@ -93,11 +94,13 @@ def _one_thread(
         max_batch=front.max_batch_size,
         rule=costs.lengths_rule,
         max_in_progress=front.max_in_progress,
+        cold_s=front.cold_cpu_s,
     )
     done_s = np.empty(len(arrived_s))
-    batches, passes, batched, pass_s, host_s, end_s = run_one_thread(
+    batches, passes, batched, pass_s, host_s, coldness, end_s = run_one_thread(
         setup, arrived_s, lengths, costs.pass_s, costs.host_s, done_s
     )
+    beside_s = batched * cpu_s + coldness * front.cold_cpu_s
     inside_s = float(np.nansum(done_s - arrived_s))
     return Simulated(
         arrived_s=arrived_s,
@@ -105,9 +108,10 @@ def _one_thread(
         n_batches=batches,
         n_passes=passes,
         n_batched=batched,
-        cores_busy=(host_s * front.pass_cores + batched * cpu_s) / end_s,
+        cores_busy=(host_s * front.pass_cores + beside_s) / end_s,
         device_busy=pass_s / end_s,
         in_progress=inside_s / end_s,
+        coldness=coldness / batched,
     )
 
 
@@ -122,6 +126,7 @@ def _apart(front: Front, costs: BatchCosts, arrived_s: FloatArray, lengths: IntA
         stop_s=np.array([hop_s * before, own_s * before, 0.0, own_s * after, hop_s * after]),
         one_pass=not front.shared_cores,
         max_inside=front.max_in_progress,
+        cold_s=front.cold_cpu_s,
     )
     cluster = new_cluster(len(arrived_s), front.instances, int(stations.sum()))
     done_s = np.empty(len(arrived_s))
@@ -131,15 +136,17 @@ def _apart(front: Front, costs: BatchCosts, arrived_s: FloatArray, lengths: IntA
     assert ended  # each request inside is a task, in a queue, or in a pass, and all of these end
     counts, seconds = cluster.totals.counts, cluster.totals.seconds
     end_s = float(seconds[END])
+    answered = int(np.count_nonzero(~np.isnan(done_s)))
     return Simulated(
         arrived_s=arrived_s,
         done_s=done_s + front.overhead_s,
         n_batches=int(counts[BATCHES]),
         n_passes=int(counts[PASSES]),
-        n_batched=int(np.count_nonzero(~np.isnan(done_s))),
+        n_batched=answered,
         cores_busy=float(seconds[CORES]) / end_s,
         device_busy=float(seconds[PASSING]) / end_s,
         in_progress=float(seconds[REQUESTS]) / end_s,
+        coldness=float(seconds[COLDNESS]) / answered,
     )
 
 
@@ -188,4 +195,5 @@ def _summary(prepared: Prepared, found: Simulated, rate_rps: float) -> Predicted
         saturated=rate_rps >= SATURATED_FROM * prepared.highest_rate_rps
         or bool(throughput_rps < STEADY_FROM * offered_rps),
         by="simulation",
+        coldness=found.coldness,
     )

@@ -1,8 +1,8 @@
 """Kernel: how front and passes share cores that are too few for both.
 
-As Linux does with processes: whoever has had less goes first, one who slept is let in ahead by at
-most one slice, and two that have had as much get half each (I. Molnar's completely fair scheduler,
-Documentation/scheduler/sched-design-CFS.rst; EEVDF since 6.6 differs in the order within a slice).
+One core: turns of one slice, and who is woken waits for the end of the slice under way, as Linux
+does it since 6.6 (EEVDF; a process is not preempted before it had its slice). Several cores: half
+of them each at least, what one does not want goes to the other.
 """
 
 from typing import Final
@@ -15,46 +15,41 @@ from loadtests.records.percentiles import FloatArray
 FRONT: Final = 0
 PASS: Final = 1
 
-SLICE_S: Final = 0.003
-"""Linux: base_slice_ns, 3 ms on a machine of few cores."""
+WHO: Final = 0
+RAN_S: Final = 1
+"""Of turn: whose it is (FRONT or PASS), and the seconds it has had."""
 
-EVEN_S: Final = 1e-9
+SLICE_S: Final = 0.003
+"""Linux: base_slice_ns on a machine of few cores."""
+
+_NOW_S: Final = 1e-9
 
 
 @compiled
 def cores_given(
-    tasks: int, passes: int, pass_cores: float, n_cores: float, used_s: FloatArray
+    tasks: int, passes: int, pass_cores: float, n_cores: float, turn: FloatArray
 ) -> tuple[float, float]:
-    """Cores for the front's tasks, one each at most, and for passes, pass_cores each at most;
-    used_s: core seconds that either has had."""
+    """Cores for the front's tasks, one each at most, and for passes, pass_cores each at most.
+    Passes the turn on where its slice is over, or its owner has nothing to do."""
     wanted = min(float(tasks), n_cores)
     wanted_by_passes = min(passes * pass_cores, n_cores)
+    alone = tasks == 0 or passes == 0
+    owner = PASS if tasks == 0 else FRONT
+    if (alone and turn[WHO] != owner) or (not alone and turn[RAN_S] >= SLICE_S - _NOW_S):
+        turn[WHO] = 1 - turn[WHO]
+        turn[RAN_S] = 0.0
     if wanted + wanted_by_passes <= n_cores:
         return wanted, wanted_by_passes
-    ahead_s = used_s[FRONT] - used_s[PASS]
-    if ahead_s < -EVEN_S:
-        front = wanted
-    elif ahead_s > EVEN_S:
-        front = n_cores - wanted_by_passes
-    else:
+    if n_cores > 1:
         front = min(wanted, max(n_cores / 2, n_cores - wanted_by_passes))
+    else:
+        front = wanted if turn[WHO] == FRONT else n_cores - wanted_by_passes
     return front, n_cores - front
 
 
 @compiled
-def until_even_s(tasks: int, passes: int, given: tuple[float, float], used_s: FloatArray) -> float:
-    """Seconds until front and passes have had as much; infinite where they do not draw level."""
-    if tasks == 0 or passes == 0:
+def until_turn_s(tasks: int, passes: int, n_cores: float, turn: FloatArray) -> float:
+    """Seconds until the turn passes on; infinite where nobody else waits for it."""
+    if n_cores > 1 or tasks == 0 or passes == 0:
         return np.inf
-    ahead_s = used_s[FRONT] - used_s[PASS]
-    closing = given[PASS] - given[FRONT]
-    if abs(ahead_s) <= EVEN_S or ahead_s * closing <= 0:
-        return np.inf
-    return float(ahead_s / closing)
-
-
-@compiled
-def catch_up(used_s: FloatArray, kind: int) -> None:
-    """Of one that slept: what it did not use meanwhile is forgotten but for a slice."""
-    other = used_s[1 - kind]
-    used_s[kind] = max(used_s[kind], other - SLICE_S)
+    return float(SLICE_S - turn[RAN_S])

@@ -140,10 +140,17 @@ def test_costs_are_found_again_from_what_they_make_of_cpu_time():
 
 
 def test_a_cost_a_pass_is_told_from_a_cost_a_request():
-    true = replace(HYBRID, front_cpu_s=0.0004, batch_cpu_s=0.001)
-    found = fitted_front(HYBRID, DEVICE, TRAFFIC, measured(true, [20, 500, 700]))
-    assert found.front_cpu_s == pytest.approx(0.0004, rel=0.15)
+    true = replace(HYBRID, front_cpu_s=0.0002, batch_cpu_s=0.001)
+    found = fitted_front(HYBRID, DEVICE, TRAFFIC, measured(true, [20, 200, 450]))
+    assert found.front_cpu_s == pytest.approx(0.0002, abs=0.0001)
     assert found.batch_cpu_s == pytest.approx(0.001, rel=0.1)
+
+
+def test_a_cost_of_cold_starts_is_told_from_a_cost_a_request():
+    true = replace(HYBRID, front_cpu_s=0.0004, cold_cpu_s=0.001)
+    found = fitted_front(HYBRID, DEVICE, TRAFFIC, measured(true, [20, 100, 200]))
+    assert found.front_cpu_s == pytest.approx(0.0004, abs=0.0001)
+    assert found.cold_cpu_s == pytest.approx(0.001, rel=0.1)
 
 
 def test_a_server_that_used_less_than_its_passes_costs_nothing_beside_them():

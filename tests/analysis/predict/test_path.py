@@ -276,3 +276,19 @@ def test_traffic_needs_a_share_for_each_length():
         Traffic((10, 20), (1.0,))
     with pytest.raises(PredictError, match="expected shares that add up to 1, found 0.7"):
         Traffic((10, 20), (0.5, 0.2))
+
+
+@pytest.mark.parametrize("front", [TRITON, THREAD, PUBLISHED], ids=lambda front: front.name)
+def test_a_request_that_finds_the_server_long_idle_costs_more(front):
+    warm, cold = (
+        predict(f, GPU, ONE, 2, n_requests=2_000) for f in (front, replace(front, cold_cpu_s=0.001))
+    )
+    assert cold.p50_s - warm.p50_s == pytest.approx(0.001, rel=0.05)
+    assert cold.coldness == pytest.approx(0.5 / (0.5 + 0.01), rel=0.02)
+    more = (cold.cpu_utilisation - warm.cpu_utilisation) * front.n_cores / 2
+    assert more == pytest.approx(0.001 * cold.coldness, rel=0.05)
+
+
+def test_a_server_without_a_pause_is_never_cold():
+    front = replace(TRITON, cold_cpu_s=0.01)
+    assert predict(front, GPU, ONE, 10_000, n_requests=20_000).coldness < 0.001
