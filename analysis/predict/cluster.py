@@ -6,6 +6,7 @@ import numpy as np
 
 from analysis.predict.batch_cost import IntArray
 from analysis.predict.batcher import BatcherState, new_batcher
+from analysis.predict.shares import FRONT, SLICE_S
 from loadtests.records.percentiles import FloatArray
 
 GATEWAY_IN: Final = 0
@@ -96,7 +97,7 @@ class Cluster(NamedTuple):
     totals: Totals
 
 
-def new_cluster(n_requests: int, n_instances: int, n_slots: int) -> Cluster:
+def new_cluster(n_requests: int, n_instances: int, n_slots: int, n_processes: int) -> Cluster:
     def zeros(n: int) -> IntArray:
         return np.zeros(n, dtype=np.int64)
 
@@ -113,5 +114,5 @@ def new_cluster(n_requests: int, n_instances: int, n_slots: int) -> Cluster:
         *(zeros(n_instances), zeros(n_instances), zeros(n_instances)),
         *(np.zeros(n_instances), np.zeros(n_instances), np.full(n_instances, np.inf)),
     )
-    totals = Totals(zeros(5), np.zeros(7), np.zeros(2))
+    totals = Totals(zeros(5), np.zeros(7), np.array([FRONT, 0.0, n_processes * SLICE_S]))
     return Cluster(stations, new_batcher(n_requests), instances, totals)

@@ -21,9 +21,7 @@ N_FITTED = 20_000
 
 ROUNDS = 4
 COLDNESS_DIFFERS = 0.1
-BATCHES_DIFFER = 1.5
-"""Ratio of the largest mean pass to the smallest from which a cost a pass is told from one a
-request."""
+"""Range of coldness from which the cost of a cold start is told from that of any request."""
 
 LIGHT = 0.5
 """Utilisation up to which what a request waits beside queues is read off its median."""
@@ -77,16 +75,21 @@ def _triton(facts: ContenderFacts, front: Front) -> Front:
         max_batch_size=_number(facts, "max_batch_size", 1) if batches else 1,
         queue_delay_s=_number(facts, "max_queue_delay_us", 0) / 1e6,
         instances=_number(facts, "instances", 1),
+        front_processes=2,  # tritonserver and the stub of its tokenizer
         length_buckets=BUCKETS_TOKENS,
         max_in_progress=_number(facts, "max_in_progress", 0),
     )
+
+
+def _hybrid(facts: ContenderFacts, front: Front) -> Front:
+    return replace(_triton(facts, front), front_processes=3)
 
 
 _SHAPES = {
     "fastapi_service": _fastapi,
     "litserve_service": _litserve,
     "triton_service": _triton,
-    "hybrid_gateway": _triton,
+    "hybrid_gateway": _hybrid,
 }
 
 
@@ -144,9 +147,8 @@ def fitted_front(
     """The shape with the costs that were measured at these loads.
 
     CPU: what the server used a request, less its gateway's, less the host work of the passes that
-    the simulation makes at that rate. Where passes differ in size, or idle times in length, from
-    load to load, a cost a pass and one of a cold start are told from it (least squares, none below
-    0). overhead_s: the
+    the simulation makes at that rate. Where idle times differ in length from load to load, the
+    cost of a cold start is told from it (least squares, neither below 0). overhead_s: the
     measured median less the simulated one, at light loads; so the P50 there is no prediction.
     """
     if not loads:
@@ -182,21 +184,16 @@ def _with_costs(front: Front, loads: Sequence[MeasuredLoad], found: Sequence[Pre
             for load, predicted in zip(loads, found, strict=True)
         ]
     )
-    passes = np.array([front.pass_cores / predicted.mean_pass for predicted in found])
     coldness = np.array([predicted.coldness for predicted in found])
-    tell_passes = passes.max() > BATCHES_DIFFER * passes.min()
     tell_cold = np.ptp(coldness) > COLDNESS_DIFFERS
-    columns = np.column_stack([np.ones(len(loads)), passes * tell_passes, coldness * tell_cold])
+    columns = np.column_stack([np.ones(len(loads)), coldness * tell_cold])
     # The noise of a mean falls with the number of requests; what counts is its share.
     weights = np.array([load.rate_rps**0.5 / load.cpu_s for load in loads])
-    (request_s, pass_s, cold_s), _ = nnls(columns * weights[:, None], beside_s * weights)
-    return replace(
-        front, front_cpu_s=float(request_s), batch_cpu_s=float(pass_s), cold_cpu_s=float(cold_s)
-    )
+    (request_s, cold_s), _ = nnls(columns * weights[:, None], beside_s * weights)
+    return replace(front, front_cpu_s=float(request_s), cold_cpu_s=float(cold_s))
 
 
 def _network_cpu_s(front: Front, predicted: Predicted) -> float:
     """CPU seconds a request of the network alone, in a simulation of this front."""
     used_s = predicted.cpu_utilisation * front.n_cores / predicted.throughput_rps
-    beside_s = front.request_cpu_s + front.cold_cpu_s * predicted.coldness
-    return used_s - beside_s - front.batch_cpu_s * front.pass_cores / predicted.mean_pass
+    return used_s - front.request_cpu_s - front.cold_cpu_s * predicted.coldness

@@ -128,7 +128,9 @@ def _apart(front: Front, costs: BatchCosts, arrived_s: FloatArray, lengths: IntA
         max_inside=front.max_in_progress,
         cold_s=front.cold_cpu_s,
     )
-    cluster = new_cluster(len(arrived_s), front.instances, int(stations.sum()))
+    cluster = new_cluster(
+        len(arrived_s), front.instances, int(stations.sum()), front.front_processes
+    )
     done_s = np.empty(len(arrived_s))
     rule = batch_rule(front, costs.lengths_rule)
     tables = costs.pass_s, costs.host_s

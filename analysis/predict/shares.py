@@ -17,12 +17,19 @@ PASS: Final = 1
 
 WHO: Final = 0
 RAN_S: Final = 1
-"""Of turn: whose it is (FRONT or PASS), and the seconds it has had."""
+FRONT_SLICE_S: Final = 2
+"""Of turn: whose it is (FRONT or PASS), the seconds it has had, and how many the front may have:
+one slice for each of its processes."""
 
 SLICE_S: Final = 0.003
 """Linux: base_slice_ns on a machine of few cores."""
 
 _NOW_S: Final = 1e-9
+
+
+@compiled
+def _slice_s(turn: FloatArray) -> float:
+    return float(turn[FRONT_SLICE_S]) if turn[WHO] == FRONT else SLICE_S
 
 
 @compiled
@@ -35,7 +42,7 @@ def cores_given(
     wanted_by_passes = min(passes * pass_cores, n_cores)
     alone = tasks == 0 or passes == 0
     owner = PASS if tasks == 0 else FRONT
-    if (alone and turn[WHO] != owner) or (not alone and turn[RAN_S] >= SLICE_S - _NOW_S):
+    if (alone and turn[WHO] != owner) or (not alone and turn[RAN_S] >= _slice_s(turn) - _NOW_S):
         turn[WHO] = 1 - turn[WHO]
         turn[RAN_S] = 0.0
     if wanted + wanted_by_passes <= n_cores:
@@ -52,4 +59,4 @@ def until_turn_s(tasks: int, passes: int, n_cores: float, turn: FloatArray) -> f
     """Seconds until the turn passes on; infinite where nobody else waits for it."""
     if n_cores > 1 or tasks == 0 or passes == 0:
         return np.inf
-    return float(SLICE_S - turn[RAN_S])
+    return float(_slice_s(turn) - turn[RAN_S])

@@ -50,6 +50,7 @@ class Front:
     (mixed_batches) or ends where the length changes (Triton, where shapes must be equal).
 
     front_cores: how many cores the front can use at once (1: one Python interpreter; 0: all).
+    front_processes: on one core, each of them has its turn before the passes have theirs.
     shared_cores: the device is the server's own n_cores, so that a pass competes with the front.
     max_in_progress: one more request is refused; 0: never.
     """
@@ -66,6 +67,7 @@ class Front:
     mixed_batches: bool = True
     passes: Passes = "apart"
     front_cores: int = 0
+    front_processes: int = 1
     shared_cores: bool = False
     max_in_progress: int = 0
     reply_share: float = 0.3
@@ -104,6 +106,7 @@ def _problems(front: Front) -> Sequence[str]:
         f"expected times of 0 s or more, found {min(times_s):g}": min(times_s) < 0,
         f"expected at least one core, found n_cores = {front.n_cores}": front.n_cores < 1,
         f"expected at least one instance, found {front.instances}": front.instances < 1,
+        f"expected at least one process, found {front.front_processes}": front.front_processes < 1,
         f"expected a batch of 1 or more, found max_batch_size = {front.max_batch_size}": (
             front.max_batch_size < 1
         ),

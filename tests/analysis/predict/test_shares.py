@@ -7,7 +7,8 @@ from analysis.predict.shares import FRONT, PASS, RAN_S, SLICE_S, WHO, cores_give
 
 
 def turn_of(who, ran_s=0.0):
-    return np.array([who, ran_s])
+    """Of a front with two processes."""
+    return np.array([who, ran_s, 2 * SLICE_S])
 
 
 def test_who_fits_gets_what_it_wants():
@@ -20,9 +21,15 @@ def test_one_core_is_that_of_whose_turn_it_is(who, given):
 
 
 def test_after_its_slice_the_other_has_its_turn():
-    turn = turn_of(FRONT, SLICE_S)
-    assert cores_given(1, 1, 1.0, 1.0, turn) == (0.0, 1.0)
-    assert (turn[WHO], turn[RAN_S]) == (PASS, 0)
+    turn = turn_of(PASS, SLICE_S)
+    assert cores_given(1, 1, 1.0, 1.0, turn) == (1.0, 0.0)
+    assert (turn[WHO], turn[RAN_S]) == (FRONT, 0)
+
+
+def test_a_front_has_a_slice_for_each_of_its_processes():
+    turn = turn_of(FRONT, 1.5 * SLICE_S)
+    assert cores_given(1, 1, 1.0, 1.0, turn) == (1.0, 0.0)
+    assert until_turn_s(1, 1, 1.0, turn) == pytest.approx(SLICE_S / 2)
 
 
 def test_the_only_one_with_work_has_the_turn():
