@@ -1,8 +1,11 @@
 """The whole path of a request simulated event by event: front, batcher, device, reply."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
 
 import numpy as np
+import numpy.typing as npt
 
 from analysis.predict.apart import run_apart
 from analysis.predict.arrivals import arrival_times, length_numbers
@@ -24,6 +27,9 @@ from analysis.predict.rates import Prepared, prepare
 from analysis.predict.values import Device, Front, Predicted, Simulated, Traffic
 from loadtests.records.experiment import PERCENTILES
 from loadtests.records.percentiles import FloatArray, nearest_rank
+from loadtests.records.slo import SATURATED_BELOW
+
+BoolArray = npt.NDArray[np.bool_]
 
 N_REQUESTS = 200_000
 SETTLING_SHARE = 0.1
@@ -60,7 +66,8 @@ def predict_at(
     """The same where the device has been read already."""
     arrived_s = arrival_times(prepared.traffic, rate_rps, n_requests, seed)
     numbers = length_numbers(prepared.traffic, n_requests, seed)
-    return _summary(prepared, simulated(prepared, arrived_s, numbers), rate_rps)
+    found = simulated(prepared, arrived_s, numbers)
+    return _summary(prepared, [found], [_settled(found)], rate_rps)
 
 
 def predict_schedule(
@@ -72,7 +79,25 @@ def predict_schedule(
     times_s = np.asarray(arrived_s, dtype=float)
     rate_rps = (len(times_s) - 1) / float(times_s[-1] - times_s[0])
     found = simulated(prepared, times_s, np.asarray(numbers, dtype=np.int64))
-    return _summary(prepared, found, rate_rps)
+    return _summary(prepared, [found], [_settled(found)], rate_rps)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A slice as it is planned: arrivals from an empty server on (ascending), which of the
+    traffic's lengths each has, and which requests count (those of the steady state)."""
+
+    arrived_s: FloatArray
+    numbers: IntArray
+    counted: BoolArray
+
+
+def predict_slices(prepared: Prepared, rate_rps: float, schedules: Sequence[Schedule]) -> Predicted:
+    """The slices of one load, replayed as they are measured and their requests merged: what short
+    slices show of a queue, and no noise of arrivals between prediction and measurement."""
+    found = [simulated(prepared, each.arrived_s, each.numbers) for each in schedules]
+    counted = [each.counted for each in schedules]
+    return _summary(prepared, found, counted, rate_rps, SATURATED_BELOW)
 
 
 def simulated(prepared: Prepared, arrived_s: FloatArray, numbers: IntArray) -> Simulated:
@@ -167,35 +192,56 @@ def batch_rule(front: Front, lengths_rule: int) -> BatchRule:
     )
 
 
-def _summary(prepared: Prepared, found: Simulated, rate_rps: float) -> Predicted:
-    """What a simulation says of its steady state."""
-    arrived_s, done_s = found.arrived_s, found.done_s
-    settled = int(len(arrived_s) * SETTLING_SHARE)
-    start_s, end_s = arrived_s[settled], arrived_s[-1]
-    latency_s = (done_s - arrived_s)[settled:]
+def _settled(found: Simulated) -> BoolArray:
+    n = len(found.arrived_s)
+    return np.arange(n) >= int(n * SETTLING_SHARE)
+
+
+def _summary(
+    prepared: Prepared,
+    found: Sequence[Simulated],
+    counted: Sequence[BoolArray],
+    rate_rps: float,
+    steady_from: float = STEADY_FROM,
+) -> Predicted:
+    """What simulations say together of the requests that are counted in each."""
+    latency_s = np.concatenate(
+        [(run.done_s - run.arrived_s)[ours] for run, ours in zip(found, counted, strict=True)]
+    )
     refused = np.isnan(latency_s)
     latency_s = latency_s[~refused]
-    in_window = np.count_nonzero((done_s > start_s) & (done_s <= end_s))
-    throughput_rps = in_window / (end_s - start_s)
-    offered_rps = (len(arrived_s) - 1 - settled) / (end_s - start_s)
+    throughput_rps, offered_rps = _rates_rps(found, counted)
     p50_s, p90_s, p95_s, p99_s, p99_9_s = (nearest_rank(latency_s, p) or 0.0 for p in PERCENTILES)
+    n_batched = sum(run.n_batched for run in found)
     return Predicted(
         rate_rps=rate_rps,
-        throughput_rps=float(throughput_rps),
+        throughput_rps=throughput_rps,
         p50_s=p50_s,
         p90_s=p90_s,
         p95_s=p95_s,
         p99_s=p99_s,
         p99_9_s=p99_9_s,
         mean_s=float(latency_s.mean()) if len(latency_s) else 0.0,
-        mean_batch=found.n_batched / max(found.n_batches, 1),
-        mean_pass=found.n_batched / max(found.n_passes, 1),
-        device_busy=found.device_busy,
-        device_share_of_best=float(throughput_rps) / prepared.best_rps,
-        cpu_utilisation=found.cores_busy / prepared.front.n_cores,
+        mean_batch=n_batched / max(sum(run.n_batches for run in found), 1),
+        mean_pass=n_batched / max(sum(run.n_passes for run in found), 1),
+        device_busy=fmean(run.device_busy for run in found),
+        device_share_of_best=throughput_rps / prepared.best_rps,
+        cpu_utilisation=fmean(run.cores_busy for run in found) / prepared.front.n_cores,
         refused_ratio=float(refused.mean()),
         saturated=rate_rps >= SATURATED_FROM * prepared.highest_rate_rps
-        or bool(throughput_rps < STEADY_FROM * offered_rps),
+        or throughput_rps < steady_from * offered_rps,
         by="simulation",
-        coldness=found.coldness,
+        coldness=fmean(run.coldness for run in found),
     )
+
+
+def _rates_rps(found: Sequence[Simulated], counted: Sequence[BoolArray]) -> tuple[float, float]:
+    """Answered and arrived per second between the first and the last request counted."""
+    answered = came = 0
+    seconds = 0.0
+    for run, ours in zip(found, counted, strict=True):
+        start_s, end_s = run.arrived_s[ours][0], run.arrived_s[ours][-1]
+        answered += int(np.count_nonzero((run.done_s > start_s) & (run.done_s <= end_s)))
+        came += int(np.count_nonzero(ours)) - 1
+        seconds += float(end_s - start_s)
+    return answered / seconds, came / seconds

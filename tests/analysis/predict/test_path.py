@@ -8,7 +8,13 @@ import pytest
 from analysis.predict.arrivals import arrival_times, length_numbers
 from analysis.predict.bulk import bulk_queue
 from analysis.predict.formulas import md1_latency_s, mg1_mean_wait_s
-from analysis.predict.path import predict, predict_schedule, simulated
+from analysis.predict.path import (
+    Schedule,
+    predict,
+    predict_schedule,
+    predict_slices,
+    simulated,
+)
 from analysis.predict.rates import prepare
 from analysis.predict.values import Front, PredictError, Traffic
 
@@ -292,3 +298,29 @@ def test_a_request_that_finds_the_server_long_idle_costs_more(front):
 def test_a_server_without_a_pause_is_never_cold():
     front = replace(TRITON, cold_cpu_s=0.01)
     assert predict(front, GPU, ONE, 10_000, n_requests=20_000).coldness < 0.001
+
+
+def test_slices_are_replayed_from_an_empty_server_and_counted_in_their_steady_state():
+    steady = np.arange(300) >= 100
+    sparse = Schedule(np.arange(300) * 0.1, np.zeros(300, dtype=np.int64), steady)
+    found = predict_slices(prepare(TRITON, GPU, ONE), 10, [sparse, sparse])
+    assert found.throughput_rps == pytest.approx(10)
+    assert found.p99_s == pytest.approx(0.0002 + 0.0022)
+    crowded = replace(sparse, arrived_s=sparse.arrived_s / 100)
+    with_crowd = predict_slices(prepare(TRITON, GPU, ONE), 10, [sparse, crowded])
+    assert with_crowd.p90_s > 1.1 * found.p90_s
+
+
+def test_slices_of_a_long_run_say_what_the_long_run_says():
+    prepared = prepare(TRITON, GPU, ONE)
+    schedules = [
+        Schedule(
+            arrival_times(ONE, 1_500, 5_000, seed),
+            np.zeros(5_000, dtype=np.int64),
+            np.arange(5_000) >= 500,
+        )
+        for seed in range(10)
+    ]
+    found, long = predict_slices(prepared, 1_500, schedules), predict(TRITON, GPU, ONE, 1_500)
+    assert found.p99_s == pytest.approx(long.p99_s, rel=0.05)
+    assert found.mean_batch == pytest.approx(long.mean_batch, rel=0.02)
