@@ -20,6 +20,7 @@ class FolderError(RuntimeError):
 
 def expected_errors() -> tuple[type[Exception], ...]:
     """Looked up when there is an error: what raises them takes a second to import."""
+    from analysis.claims.statements import StatementError
     from bundle.errors import BundleError
     from loadtests.host.locks import LockError
     from loadtests.launch.artefacts import ArtefactError
@@ -32,10 +33,13 @@ def expected_errors() -> tuple[type[Exception], ...]:
     from loadtests.spec.file import SpecError
     from loadtests.wire.probe import ProbeError
     from servers.discovery import ContenderError
+    from servers.triton_service.doctor.errors import DoctorError
 
     return (
         *(SpecError, BudgetError, ContenderError, ArtefactError, RecordError, ServeError),
         *(LaunchError, DriveError, LockError, ToolError, ProbeError, BundleError, FolderError),
+        StatementError,
+        DoctorError,
     )
 
 

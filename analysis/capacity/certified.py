@@ -94,12 +94,14 @@ class Capacity(Value):
     estimate_rps: float | None = Field(
         default=None,
         description="Rate at which just the SLO's share of requests is over its latency, "
-        "interpolated between rates tried; null: too few slices, or none beyond it.",
+        "interpolated between rates tried; null: too few slices, or none on one side of it.",
     )
     estimate_low_rps: float | None = Field(
         default=None, description="Lower end of its 95 % interval (bootstrap over slices)."
     )
-    estimate_high_rps: float | None = Field(default=None, description="Upper end.")
+    estimate_high_rps: float | None = Field(
+        default=None, description="Upper end; null beside a lower end: met at every rate tried."
+    )
     status: CapacityStatus = Field(description="How well it is known.")
     n_requests: int = Field(description="Requests behind certified_rps.")
     trial_ids: list[str] = Field(description="Trials behind certified_rps.")
@@ -107,11 +109,9 @@ class Capacity(Value):
 
     @property
     def estimate(self) -> Estimate | None:
-        known = self.estimate_rps, self.estimate_low_rps, self.estimate_high_rps
-        middle, low, high = known
-        if middle is None or low is None or high is None:
+        if self.estimate_low_rps is None:
             return None
-        return Estimate(middle, low, high)
+        return Estimate(self.estimate_rps, self.estimate_low_rps, self.estimate_high_rps)
 
     def judged(self, rate_rps: float) -> Judgement:
         """What this says of any rate: a rate below one that met the SLO meets it too."""

@@ -18,25 +18,30 @@ far from it on either side: how far depends on how long one watches, and decides
 
 @dataclass(frozen=True)
 class Estimate:
-    rps: float
+    """rps and high_rps None: the SLO was met at every rate tried, so that only a lower end is
+    known."""
+
+    rps: float | None
     low_rps: float
-    high_rps: float
+    high_rps: float | None
 
 
 @dataclass(frozen=True)
 class _Crossing:
-    """The logarithm of the rate at the edge, and of the rates next to it on either side."""
+    """The logarithm of the rate at the edge, and of the rates next to it on either side; open: the
+    edge lies above the highest rate tried, which stands for it."""
 
     at: float
     below: float
     above: float
+    open: bool = False
 
 
 def estimate(
     slices: Sequence[tuple[float, SloOutcome]], percentile: float, seed: int
 ) -> Estimate | None:
     """Where the share of requests over the bound crosses 1 - percentile, from slices at all rates;
-    None: too few slices, or none on one side of the edge.
+    None: too few slices, or none below the edge.
 
     The log odds of the merged slices of each rate are made to rise with the rate, and interpolated
     in the logarithm of the rate between the last rate below the edge and the first above. The
@@ -44,7 +49,8 @@ def estimate(
     slice it does to all its requests), interpolation (half of the step), and the step itself over
     the root of how often its ends were tried: a single slice at a wrong moment moves the edge by a
     step. It never leaves the rates that were tried, and holds the truth in about 95 of 100
-    simulated runs (analysis.selfcheck.coverage).
+    simulated runs (analysis.selfcheck.coverage). Where no rate tried lies above the edge, the
+    highest stands for it: the edge lies above the lower end so found.
     """
     if len(slices) < LEAST_SLICES:
         return None
@@ -63,9 +69,9 @@ def estimate(
     step = found.above - found.below
     half = float(np.sqrt(chance**2 + (step / 2) ** 2 + step**2 * 2 / n_near))
     return Estimate(
-        rps=float(np.exp(found.at)),
+        rps=None if found.open else float(np.exp(found.at)),
         low_rps=max(min(rates_rps), float(np.exp(found.at - half))),
-        high_rps=min(max(rates_rps), float(np.exp(found.at + half))),
+        high_rps=None if found.open else min(max(rates_rps), float(np.exp(found.at + half))),
     )
 
 
@@ -73,9 +79,14 @@ def ratio(
     after: Estimate | None, before: Estimate | None
 ) -> tuple[float | None, float | None, float | None]:
     """Least, middle and largest ratio of two independent estimates: on the logarithms, distances of
-    both intervals are added as variances are (MOVER, Zou and Donner 2008)."""
+    both intervals are added as variances are (MOVER, Zou and Donner 2008). Where one is a lower
+    end only, so is what is known of the ratio: an end of one over the opposite end of the other."""
     if after is None or before is None:
         return None, None, None
+    if after.rps is None or after.high_rps is None:
+        return (after.low_rps / before.high_rps if before.high_rps else None), None, None
+    if before.rps is None or before.high_rps is None:
+        return None, None, after.high_rps / before.low_rps
     a_low, a, a_high = np.log([after.low_rps, after.rps, after.high_rps])
     b_low, b, b_high = np.log([before.low_rps, before.rps, before.high_rps])
     down, up = np.hypot(a - a_low, b_high - b), np.hypot(a_high - a, b - b_low)
@@ -93,8 +104,10 @@ def _crossing(
     odds = np.log((n_over + 0.5) / (n - n_over + 0.5)) - np.log(share / (1 - share))
     rising = _monotone(np.clip(odds, *CLIP), n)
     k = int(np.searchsorted(rising, 0.0, side="right"))
-    if k in (0, len(rates)):
+    if k == 0:
         return None
+    if k == len(rates):
+        return _Crossing(float(rates[-1]), float(rates[max(0, k - 2)]), float(rates[-1]), open=True)
     below, above = float(rates[k - 1]), float(rates[k])
     part = -rising[k - 1] / (rising[k] - rising[k - 1])
     return _Crossing(float(below + (above - below) * part), below, above)

@@ -135,7 +135,7 @@ def judge(
         verdict=(
             ClaimVerdict.NOT_TESTABLE
             if unmet
-            else _verdict([reading.outcome for reading in readings])
+            else verdict_of([reading.outcome for reading in readings])
         ),
         unmet=list(unmet),
     )
@@ -154,7 +154,8 @@ def outcome(claim: Claim, measured: ClaimMeasurement) -> ClaimOutcome:
     return ClaimOutcome.HOLDS if enough and not_more else ClaimOutcome.UNDECIDED
 
 
-def _verdict(outcomes: Sequence[ClaimOutcome]) -> ClaimVerdict:
+def verdict_of(outcomes: Sequence[ClaimOutcome]) -> ClaimVerdict:
+    """What all readings together say."""
     if not outcomes:
         return ClaimVerdict.NOT_MEASURED
     decided = set(outcomes) - {ClaimOutcome.UNDECIDED}

@@ -34,17 +34,32 @@ class Interval:
     high: float
 
 
-def slice_figures(steady: SteadyState, server_cpu_per_s: float | None) -> Figures:
-    """The figures of one slice. P99 has no least sample here: it is not stated, and of two slices
-    with the same schedule its ratio is as right as that of two long ones, only less certain."""
+def slice_figures(
+    steady: SteadyState, server_cpu_per_s: float | None, slowness: float = 1.0
+) -> Figures:
+    """The figures of one slice, times divided by how slow the machine was in it. P99 has no least
+    sample here: it is not stated, and of two slices with the same schedule its ratio is as right as
+    that of two long ones, only less certain."""
     latency_s = steady.latency_s
-    return {
+    times = {
         Metric.P99: nearest_rank(latency_s, 99),
         Metric.P50: nearest_rank(latency_s, 50),
         Metric.MEAN: float(latency_s.mean()) if len(latency_s) else None,
         Metric.CPU: over(server_cpu_per_s, steady.throughput_rps),
-        Metric.THROUGHPUT: steady.throughput_rps,
     }
+    figures: dict[Metric, float | None] = {m: over(t, slowness) for m, t in times.items()}
+    return figures | {Metric.THROUGHPUT: steady.throughput_rps}
+
+
+def log_ratios(pairs: Sequence[tuple[Figures, Figures]]) -> dict[Metric, FloatArray]:
+    """The logarithms of second over first, pair by pair, of each figure that all of them have."""
+    found = {}
+    for metric in Metric:
+        ratios = [over(after.get(metric), before.get(metric)) for before, after in pairs]
+        known = [ratio for ratio in ratios if ratio]
+        if known and len(known) == len(pairs):
+            found[metric] = np.log(known)
+    return found
 
 
 def intervals(pairs: Sequence[tuple[Figures, Figures]]) -> dict[Metric, Interval]:
@@ -58,13 +73,7 @@ def intervals(pairs: Sequence[tuple[Figures, Figures]]) -> dict[Metric, Interval
     """
     if len(pairs) < 2:
         return {}
-    found = {}
-    for metric in Metric:
-        ratios = [over(after.get(metric), before.get(metric)) for before, after in pairs]
-        known = [ratio for ratio in ratios if ratio]
-        if len(known) == len(pairs):
-            found[metric] = t_interval(np.log(known))
-    return found
+    return {metric: t_interval(logs) for metric, logs in log_ratios(pairs).items()}
 
 
 def t_interval(log_ratios: FloatArray) -> Interval:

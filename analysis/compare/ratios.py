@@ -1,5 +1,6 @@
 """Contenders against the reference, and where the gain comes from. Only valid points count."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -68,8 +69,8 @@ class CapacityRatio(Value):
     contender: str = Field(description="Name of the contender.")
     over: str = Field(description="The contender it is compared with.")
     ratio: float | None = Field(description="Of the two estimates; null: one is not known.")
-    low: float | None = Field(description="Lower end of its 95 % interval.")
-    high: float | None = Field(description="Upper end.")
+    low: float | None = Field(description="Lower end of its 95 % interval; null: not known.")
+    high: float | None = Field(description="Upper end; null: not known.")
     verdict: Verdict = Field(description="What the interval and the margin allow one to claim.")
 
 
@@ -137,7 +138,8 @@ def comparisons(
 def capacity_ratio(after: Capacity, before: Capacity, least: float) -> CapacityRatio:
     """The verdict on the capacity of one contender over that of another; more is better."""
     low, middle, high = ratio(after.estimate, before.estimate)
-    interval = None if low is None or high is None else Interval(low, high)
+    known = next((end for end in (middle, low, high) if end is not None), None)
+    interval = None if known is None else Interval(low or 0.0, math.inf if high is None else high)
     return CapacityRatio(
         slo=after.slo,
         contender=after.contender,
@@ -146,7 +148,7 @@ def capacity_ratio(after: Capacity, before: Capacity, least: float) -> CapacityR
         low=low,
         high=high,
         # How many slices it needs, the estimate knows.
-        verdict=decide(Metric.THROUGHPUT, middle, interval, MIN_ROUNDS, least, least),
+        verdict=decide(Metric.THROUGHPUT, known, interval, MIN_ROUNDS, least, least),
     )
 
 

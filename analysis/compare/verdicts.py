@@ -3,11 +3,19 @@
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
+import numpy as np
 from pydantic import Field
 
 from analysis.capacity.load_points import grouped
-from analysis.compare.intervals import Figures, Interval, Metric, intervals, slice_figures
-from analysis.read.value import Value, over
+from analysis.compare.intervals import (
+    Figures,
+    Interval,
+    Metric,
+    intervals,
+    log_ratios,
+    slice_figures,
+)
+from analysis.read.value import Value
 from analysis.steady.metrics import Metrics, measure
 from analysis.validity.trials import JudgedTrial
 from loadtests.records.experiment import Experiment
@@ -33,8 +41,8 @@ class Ratio(Value):
 
     metric: Metric = Field(description="The figure. Of throughput more is better, else less.")
     ratio: float | None = Field(
-        description="Of the merged slices of the rounds that are usable of both; null: one states "
-        "no figure."
+        description="Geometric mean over the rounds that are usable of both, of times with the "
+        "machine's slowness in each slice taken out; null: one states no figure."
     )
     low: float | None = Field(description="Lower end of its 95 % interval; null: no interval.")
     high: float | None = Field(description="Upper end.")
@@ -123,10 +131,22 @@ class Repeats:
         pairs = self._pairs(before, after, level)
         if not pairs:
             return []
-        found = intervals([(_figures(before), _figures(after)) for before, after in pairs])
+        # A machine that was slow in one of two slices is in their ratio; where it was watched in
+        # all of them, that is taken out.
+        watched = all(_slowness(trial) for pair in pairs for trial in pair)
+        of_pairs = [(_figures(a, watched), _figures(b, watched)) for a, b in pairs]
+        found, logs = intervals(of_pairs), log_ratios(of_pairs)
         first, second = (self._merged([pair[i] for pair in pairs]) for i in (0, 1))
-        ratios = {metric: over(figure(second, metric), figure(first, metric)) for metric in Metric}
-        return [(metric, ratio, found.get(metric), len(pairs)) for metric, ratio in ratios.items()]
+        stated = {m: None not in (figure(first, m), figure(second, m)) for m in Metric}
+        return [
+            (
+                metric,
+                float(np.exp(logs[metric].mean())) if stated[metric] and metric in logs else None,
+                found.get(metric),
+                len(pairs),
+            )
+            for metric in Metric
+        ]
 
     def _pairs(self, before: str, after: str, level: str) -> list[tuple[JudgedTrial, JudgedTrial]]:
         by_repeat = {t.result.repeat: t for t in self._trials.get((before, level), [])}
@@ -140,9 +160,17 @@ class Repeats:
         return metrics.without_latency() if mostly_saturated(outcomes) else metrics
 
 
-def _figures(trial: JudgedTrial) -> Figures:
+def _figures(trial: JudgedTrial, watched: bool) -> Figures:
     assert trial.sample is not None  # Repeats keeps no others
-    return slice_figures(trial.sample, trial.sample.usage.server_cpu.per_s)
+    slowness = _slowness(trial) if watched else None
+    return slice_figures(trial.sample, trial.sample.usage.server_cpu.per_s, slowness or 1.0)
+
+
+def _slowness(trial: JudgedTrial) -> float | None:
+    """Geometric mean of what the fixed pieces of work took during a slice, in microseconds; None:
+    the machine was not watched."""
+    work_us = trial.result.machine.work_us if trial.result.machine else {}
+    return float(np.exp(np.mean(np.log(list(work_us.values()))))) if work_us else None
 
 
 def figure(metrics: Metrics, metric: Metric) -> float | None:
@@ -160,9 +188,6 @@ def _ratio(found: _Found, margin: float, least: float) -> Ratio:
     metric, ratio, interval, n_rounds = found
     if ratio is None:
         interval = None
-    elif interval is not None:
-        # The interval is that of rounds, the ratio that of their merged requests.
-        interval = Interval(min(interval.low, ratio), max(interval.high, ratio))
     return Ratio(
         metric=metric,
         ratio=ratio,

@@ -1,25 +1,31 @@
-"""The claims of the two documents beside what runs measured, as Markdown.
+"""All statements of the two documents with verdict and evidence, as Markdown.
 
-`python -m analysis.report.claims_page FILE.md RUN [RUN ...]` writes the table between its two
-markers; of several runs each claim shows the readings of every run that measures it. A folder of
-`study colocate` counts as a run.
+`python -m analysis.report.claims_page FILE.md [RUN ...]` writes them between its two markers, by
+what these runs measured; by default the committed reference runs. A folder of `study colocate`
+counts as a run.
 """
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from analysis.claims.catalogue import BY_ID, CLAIMS
+from analysis.claims.catalogue import CLAIMS
 from analysis.claims.judge import ClaimFound, Quantity, judge
 from analysis.claims.pairs import between
+from analysis.claims.statements import Chapter, Judged, judge_statement, read_chapters
 from analysis.colocation.losses import colocation
 from analysis.colocation.record import read_colocation
 from analysis.read.run import load_run
 from analysis.report.summary import summarise
-from analysis.report.words.claims import measured, reading, unmet, verdict
-from loadtests.records.markdown import code, inline, table
+from analysis.report.words import statements as words
+from loadtests.records.behaviour import Behaviour, read_behaviour
+from loadtests.records.markdown import inline
 
 BEGIN, END = "<!-- claims: begin -->", "<!-- claims: end -->"
+
+RESULTS = Path(__file__).parents[2] / "results"
+REFERENCE_RUNS = ("reference-cpu-2core", "reference-engine-share-cpu-2core")
+BEHAVIOUR = RESULTS / "reference-triton-behaviour" / "behaviour.json"
 
 
 def claims_of(folder: Path) -> list[ClaimFound]:
@@ -42,49 +48,82 @@ def claims_of(folder: Path) -> list[ClaimFound]:
     ]
 
 
-def claims_table(by_run: Mapping[str, Sequence[ClaimFound]]) -> str:
-    """One row a claim and run that measures it, then what measures the others."""
-    found = [
-        (claim, run)
-        for claims in zip(*by_run.values(), strict=True)
-        for claim, run in zip(claims, by_run, strict=True)
+def behaviour_found() -> Behaviour | None:
+    """What the committed checks of the real server found; None: none are committed."""
+    return read_behaviour(BEHAVIOUR) if BEHAVIOUR.exists() else None
+
+
+def judged_chapters(
+    chapters: Sequence[Chapter],
+    by_run: Mapping[str, Sequence[ClaimFound]],
+    behaviour: Behaviour | None,
+) -> list[tuple[Chapter, list[Judged]]]:
+    """Every statement by these runs and these checks."""
+    checks = behaviour.findings if behaviour else []
+    return [
+        (chapter, [judge_statement(each, by_run, checks) for each in chapter.statements])
+        for chapter in chapters
     ]
-    answered = {claim.id for claim, _ in found if claim.readings}
-    reasons = {
-        claim.id: f" Not testable here, because {unmet(claim)}."
-        for claim, _ in found
-        if claim.unmet
-    }
-    others = [claim for claim in CLAIMS if claim.id not in answered]
-    header = ["claim", "where", "fair only if", "measured", "verdict", "run"]
-    rows = table(header, (_row(claim, run) for claim, run in found if claim.readings))
-    rest = [f"* {c.text} ({c.where}): {c.how}.{reasons.get(c.id, '')}" for c in others]
-    return "\n\n".join([rows, "Not measured yet, and what would:", "\n".join(rest)])
 
 
-def with_table(text: str, table: str) -> str:
-    """text with what stands between the markers replaced by the table."""
+def claims_page(by_run: Mapping[str, Sequence[ClaimFound]], behaviour: Behaviour | None) -> str:
+    """How many statements there are of each verdict, then all of them by chapter."""
+    chapters = judged_chapters(read_chapters(), by_run, behaviour)
+    everything = [each for _, judged in chapters for each in judged]
+    return "\n\n".join([*_head(everything, by_run, behaviour), *map(_chapter, chapters)])
+
+
+def with_statements(text: str, statements: str) -> str:
+    """text with what stands between the markers replaced."""
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n\n{table}\n\n{END}{after}"
+    return f"{before}{BEGIN}\n\n{statements}\n\n{END}{after}"
 
 
-def _row(claim: ClaimFound, run: str) -> list[str]:
-    claimed = BY_ID[claim.id]
-    values = "<br>".join(f"{inline(measured(r))}: {reading(r, claim.unit)}" for r in claim.readings)
-    stated = [claimed.text, claimed.where, claimed.conditions]
-    return [*stated, values, f"**{verdict(claim)}**", code(run)]
+def _head(
+    everything: Sequence[Judged], runs: Mapping[str, object], behaviour: Behaviour | None
+) -> Iterator[str]:
+    yield f"**{words.counts(everything)}** By the way of judging: {words.ways(everything)}."
+    yield f"Measured: {', '.join(f'`{run}`' for run in runs) or 'no run'}."
+    if behaviour:
+        yield (
+            f"Server: Triton {inline(behaviour.triton)} with tritonclient "
+            f"{inline(behaviour.tritonclient)}, {behaviour.created_at[:10]}, "
+            f"{inline(behaviour.machine)}."
+        )
+
+
+def _chapter(found: tuple[Chapter, Sequence[Judged]]) -> str:
+    chapter, judged = found
+    numbers = [each.statement.number for each in judged]
+    heading = f"## {chapter.title} ({numbers[0]} to {numbers[-1]})"
+    return "\n".join([heading, "", *map(_item, judged)])
+
+
+def _item(judged: Judged) -> str:
+    """One line: an anchor, the statement, its verdict, and what that rests on."""
+    statement = judged.statement
+    parts = [
+        f'- <a id="s{statement.number}"></a>**{statement.number}. {inline(statement.text)}** '
+        f"({words.DOCUMENTS[statement.document]})",
+        f"**{inline(words.verdict(judged))}** ({words.WAYS[statement.judged_by]})",
+    ]
+    if evidence := words.evidence(judged):
+        parts.append(f"Evidence: {inline(' '.join(evidence))}")
+    if statement.corrected:
+        parts.append(f"{words.correction(judged).capitalize()}: {inline(statement.corrected)}")
+    return "<br>".join(parts)
 
 
 def main(path: Path, run_dirs: Sequence[Path]) -> None:
     by_run = {folder.name: claims_of(folder) for folder in run_dirs}
     text = path.read_text(encoding="utf-8")
-    path.write_text(with_table(text, claims_table(by_run)), encoding="utf-8")
+    page = claims_page(by_run, behaviour_found())
+    path.write_text(with_statements(text, page), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 3:
-        sys.exit(
-            "expected FILE.md and RUN: python -m analysis.report.claims_page FILE.md results/RUN"
-        )
-    main(Path(sys.argv[1]), [Path(name) for name in sys.argv[2:]])
+    if len(sys.argv) < 2:
+        sys.exit("expected FILE.md: python -m analysis.report.claims_page FILE.md [results/RUN]")
+    given = [Path(name) for name in sys.argv[2:]]
+    main(Path(sys.argv[1]), given or [RESULTS / name for name in REFERENCE_RUNS])

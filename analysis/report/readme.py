@@ -41,7 +41,8 @@ def numbers(summary: Summary, run_path: str) -> str:
             "confidence. Capacity: estimated between the rates tried, with its "
             "95 % interval.",
             table(*_capacity_table(summary)),
-            "Where the gain comes from, one change at a time (P99 latency with its 95 % interval):",
+            "Where the gain comes from, one change at a time: ratios with 95 % intervals, those of "
+            "latency and CPU at the rate named last.",
             table(*_ablation_table(summary)),
             _certified(summary),
         ]
@@ -83,12 +84,15 @@ def _capacity_table(summary: Summary) -> tuple[list[str], list[list[str]]]:
 
 
 def _ablation_table(summary: Summary) -> tuple[list[str], list[list[str]]]:
-    return ["change", "from", "to", "capacity", "P99 latency at equal load"], [
+    heads = ["change", "from", "to", "capacity", "P50", "server CPU a request", "P99"]
+    return heads, [
         [
             inline(" and ".join(map(said, step.changes))),
             code(step.before),
             code(step.after),
             verdict(step.capacity),
+            verdict(step.of(Metric.P50)),
+            verdict(step.of(Metric.CPU)),
             f"{verdict(step.of(Metric.P99))}{f', {rate(step.rate_rps)}' if step.rate_rps else ''}",
         ]
         for step in summary.ablation

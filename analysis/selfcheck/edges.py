@@ -4,6 +4,7 @@ Simulated, as analysis.selfcheck.coverage is, which prints it: a search as a run
 the two rates around the edge after it, and slices at common rates far below.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -113,9 +114,10 @@ def edges(
         interval = None if low is None or high is None else Interval(low, high)
         least = LEAST_DIFFERENCE
         counts[decide(Metric.THROUGHPUT, middle, interval, MIN_ROUNDS, least, least)] += 1
+    ends = [(each.low_rps, each.high_rps or math.inf) for each in known]
     return Edges(
-        held=float(np.mean([each.low_rps <= truth_rps <= each.high_rps for each in known])),
-        width=float(np.median([each.high_rps / each.low_rps for each in known])),
+        held=float(np.mean([low <= truth_rps <= high for low, high in ends])),
+        width=float(np.median([high / low for low, high in ends])),
         shares={verdict: count / n_runs for verdict, count in counts.items()},
     )
 

@@ -8,6 +8,7 @@ from types import TracebackType
 from loadtests.host.pressure import CoreTimes, cpu_pressure_s, times_by_core, total_times
 from loadtests.host.process_trees import cpu_s_of_trees
 from loadtests.host.speed import probe_ms
+from loadtests.host.speed_sampler import SpeedSampler
 from loadtests.records.disturbance import LEAST_COUNTED, usual_probe_ms
 from loadtests.records.trials import MachineState
 
@@ -17,8 +18,9 @@ class MachineWatch:
 
     residents: root pid of each contender that is resident and not loaded in this slice, by name.
     cores: those of "server" and "load" that are watched, as for the Sampler. earlier_probes_ms: of
-    this run's slices before this one. Entering takes the 10 ms of the probe, and each of the two
-    readings takes 4 ms (120 processes): all of it before or after the slice.
+    this run's slices before this one. speed: of the server's cores.
+    Entering takes the 10 ms of the probe, and each of the two readings takes 4 ms (120 processes):
+    all of it before or after the slice.
     """
 
     def __init__(
@@ -26,14 +28,18 @@ class MachineWatch:
         residents: Mapping[str, int],
         cores: Mapping[str, Sequence[int]],
         earlier_probes_ms: Sequence[float] = (),
+        speed: SpeedSampler | None = None,
     ) -> None:
         self.state = MachineState(usual_probe_ms=usual_probe_ms(earlier_probes_ms))
         self._residents = residents
         self._cores = cores
+        self._speed = speed
 
     def __enter__(self) -> "MachineWatch":
         self._probe_ms = probe_ms(self._cores.get("server", ()))
         self._before = self._read()
+        if self._speed:
+            self._speed.restart()
         return self
 
     def __exit__(
@@ -42,6 +48,7 @@ class MachineWatch:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        work_us = self._speed.work_us() if self._speed else {}
         before, after = self._before, self._read()
         length_s = after.at_s - before.at_s
         n_server = len(self._cores.get("server", ()))
@@ -59,6 +66,7 @@ class MachineWatch:
                 else None
             ),
             idle_cpu_s=idle_cpu_s,
+            work_us=work_us,
         )
 
     def _read(self) -> "_Reading":

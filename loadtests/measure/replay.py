@@ -60,7 +60,7 @@ def replay(
     before = settled_counters(server.address, SETTLE_WITHIN_S)
     idle = {name: pid for name, pid in context.residents.items() if pid != server.pid}
     with (
-        MachineWatch(idle, cores, context.probes_ms) as watch,
+        MachineWatch(idle, cores, context.probes_ms, context.speed) as watch,
         Sampler(roles, context.gpu, cores) as sampler,
     ):
         replayed = context.generator.replay(order, schedule)

@@ -12,6 +12,7 @@ from typing import Protocol as Interface
 from loadtests.generator.schedule import Schedule
 from loadtests.host.memory import Memory, memory_left
 from loadtests.host.nvml import Gpu
+from loadtests.host.speed_sampler import SpeedSampler
 from loadtests.launch.artefacts import Artefacts, prepare
 from loadtests.launch.parity import ParityComparison, check_answers
 from loadtests.launch.server import RunningServer, launched
@@ -62,7 +63,8 @@ class Tools:
 @dataclass(frozen=True)
 class RunContext:
     """Everything a slice needs beside its own plan. residents: by contender that is up, the root of
-    its processes. probes_ms: of the machine, before each slice so far."""
+    its processes. probes_ms: of the machine, before each slice so far; speed: of the
+    server's cores, in each of them."""
 
     folder: Path
     experiment: Experiment
@@ -74,3 +76,4 @@ class RunContext:
     generator: LoadGenerator
     residents: Mapping[str, int] = field(default_factory=dict)
     probes_ms: Sequence[float] = ()
+    speed: SpeedSampler | None = None

@@ -145,6 +145,13 @@ class MachineState:
     idle_cpu_s: Annotated[
         Mapping[Name, Number], Field(description="CPU seconds of each of them over the slice.")
     ] = field(default_factory=dict)
+    work_us: Annotated[
+        Mapping[Name, Number],
+        Field(
+            description="CPU time of fixed pieces of work on the server's cores during the slice, "
+            "by piece (geometric mean). Empty: not known."
+        ),
+    ] = field(default_factory=dict)
 
 
 class _Declared(BaseModel):

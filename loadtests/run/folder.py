@@ -8,6 +8,7 @@ from typing import Any
 from loadtests.host.cores import available_cores, running_on, split_cores
 from loadtests.host.locks import writing
 from loadtests.host.nvml import Gpu
+from loadtests.host.speed_sampler import SpeedSampler
 from loadtests.launch.artefacts import Artefacts
 from loadtests.measure.locust_process import load_generator
 from loadtests.measure.tools import RunContext, Tools
@@ -60,8 +61,12 @@ def opened(
             tools.say(f"On each load generator's host: {options.listen.join_command}")
         log, listen = folder / LOCUST_LOG, options.listen
         generator = stack.enter_context(load_generator(*load, log, listen))
+        speed = stack.enter_context(SpeedSampler(cores["server"]))
         run_id = run_id if options.resumed else folder.name
-        yield RunContext(folder, experiment, artefacts, cores, Gpu.find(), run_id, tools, generator)
+        gpu = Gpu.find()
+        yield RunContext(
+            *(folder, experiment, artefacts, cores, gpu, run_id, tools, generator), speed=speed
+        )
 
 
 def continued(folder: Path, manifest: Mapping[str, Any]) -> str | None:

@@ -100,6 +100,8 @@ class History:
     def to_be_made_again(self, record: TrialRecord) -> bool:
         """Whether the machine or the client spoilt it: judged before any latency is looked at, so
         that making it again cannot choose results."""
+        if record.client_failed:
+            return True
         if record.status != "completed" or record.level.mode != "open":
             return False
         late = (record.send_lag_p99_ms or 0.0) > SEND_LAG_SHARE * self.experiment.slo.latency_ms

@@ -17,6 +17,9 @@ from loadtests.records.trials import TrialRecord
 from loadtests.run.history import History
 from servers.discovery import Contender
 
+KINDS_OF_ROUNDS = 2
+"""At a common level, and at rates of their own."""
+
 
 class Rotation:
     """Rounds of slices until the time is over; slices that are on disk are not made again.
@@ -92,12 +95,15 @@ class Rotation:
         share = len(group) / (len(group) + len(self.waiting))
         kept_s = overload_s(self._experiment, group)
         until_s = self._context.tools.clock() + share * self.left_s() - kept_s
-        last = self.history.last_round
+        last, n_skipped = self.history.last_round, 0
         # A run that was stopped completes its last round; a further group begins one of its own.
         for number in count(max(1, last + (len(self.groups) > 1))):
             planned = self._missing(number, group)
             if number > last and not (planned and self._has_room(number, planned, until_s)):
-                break
+                n_skipped += 1
+                if n_skipped == KINDS_OF_ROUNDS:
+                    break
+                continue  # the next one is of the other kind, and may be shorter
             yield from self._round(planned)
             if planned:
                 self._progress.round_finished(number, self.left_s())
@@ -126,7 +132,7 @@ class Rotation:
             record = self.history.records.get(trial.trial_id)
             if record and self.history.to_be_made_again(record):
                 again.append(trial.again)
-        yield from again
+        yield from (trial for trial in again if not self.history.is_out(trial.contender.name))
 
     def _beyond_capacity(self, group: set[str]) -> Iterator[PlannedTrial]:
         """Every contender of a group with multiples of its own capacity, once the rounds are over:

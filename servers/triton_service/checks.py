@@ -40,7 +40,7 @@ def check_repository(configs: Sequence[pb.ModelConfig], batcher: bool = True) ->
         for problem in (
             *_model_problems(config),
             *_batcher_problems(config, batcher or config.name not in ("classifier", MODEL_NAME)),
-            *_ensemble_problems(config, by_name),
+            *ensemble_problems(config, by_name),
         )
     ]
     if len(by_name) < len(configs):
@@ -124,7 +124,7 @@ def _shapes(profile: str) -> dict[str, tuple[int, ...]]:
     return {name: tuple(int(size) for size in shape.split("x")) for name, shape in entries}
 
 
-def _ensemble_problems(
+def ensemble_problems(
     config: pb.ModelConfig, models: Mapping[str, pb.ModelConfig]
 ) -> Iterator[str]:
     """Follows the tensors through the steps: each is made before it is used, with one type."""
@@ -140,7 +140,8 @@ def _ensemble_problems(
             yield f"step {step.model_name}: its max_batch_size is below the ensemble's"
         inputs = {tensor.name: tensor for tensor in model.input}
         outputs = {tensor.name: tensor for tensor in model.output}
-        if set(step.input_map) != set(inputs):
+        needed = {name for name, tensor in inputs.items() if not tensor.optional}
+        if not needed <= set(step.input_map) <= set(inputs):
             yield f"step {step.model_name}: expected its inputs {sorted(inputs)} to be mapped"
         for name, tensor in step.input_map.items():
             if name in inputs:
@@ -159,5 +160,12 @@ def _flow_problems(
 ) -> Iterator[str]:
     if source is None:
         yield f"tensor {name} is used and no earlier step makes it"
-    elif source.data_type != target.data_type or list(source.dims) != list(target.dims):
+    elif source.data_type != target.data_type or not _fit(source.dims, target.dims):
         yield f"tensor {name} changes its type or shape between two steps"
+
+
+def _fit(made: Sequence[int], taken: Sequence[int]) -> bool:
+    """Whether two shapes can be one; -1 is any size."""
+    return len(made) == len(taken) and all(
+        -1 in (a, b) or a == b for a, b in zip(made, taken, strict=True)
+    )

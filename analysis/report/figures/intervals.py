@@ -106,7 +106,8 @@ def _capacity(axes: Axes, row: int, capacity: Capacity) -> None:
     style, estimate = look(capacity.contender), capacity.estimate
     if estimate:
         _span(axes, row, estimate.low_rps, estimate.high_rps, style.color)
-        axes.plot(estimate.rps, row, "|", color=style.color, markersize=13, markeredgewidth=2.6)
+        if estimate.rps is not None:
+            axes.plot(estimate.rps, row, "|", color=style.color, markersize=13, markeredgewidth=2.6)
     else:
         _span(axes, row, capacity.certified_rps, capacity.not_met_rps, style.color)
     for rate_rps, marker, face in (

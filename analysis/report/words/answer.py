@@ -91,7 +91,7 @@ def where_from(steps: Sequence[Step]) -> str:
     if not steps:
         return "Fewer than two contenders of the ablation have valid points: no gain is attributed."
     steps = chain(steps)
-    by_gain = sorted(steps, key=lambda step: -(step.capacity.ratio or 0.0))
+    by_gain = sorted(steps, key=lambda s: -(s.capacity.ratio or s.capacity.low or 0.0))
     raised = [step for step in by_gain if step.capacity.verdict is Verdict.BETTER]
     lowered = [step for step in by_gain if step.capacity.verdict is Verdict.WORSE]
     if not raised:
@@ -119,4 +119,6 @@ def _change(step: Step) -> str:
 
 def _times(step: Step) -> str:
     found = step.capacity
+    if found.ratio is None:
+        return f"{interval(found.low, found.high)} times"
     return f"{number(found.ratio)} times ({interval(found.low, found.high)})"

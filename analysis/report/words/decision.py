@@ -47,10 +47,20 @@ def chosen(choice: Choice) -> str:
 
 def because(choice: Choice, out: Sequence[str]) -> str:
     """Why an answer is given; out: contenders that are out of the choice."""
-    sentences = [_because(reason, choice, out) for reason in choice.because]
+    sentences = [_because(reason, choice, out) for reason in _together(choice.because)]
     if choice.blocks_health:
         sentences.append(f"but {choice.contender} blocks its own health endpoint while it computes")
     return "; ".join(dict.fromkeys(sentences))
+
+
+def _together(reasons: Sequence[Because]) -> list[Because]:
+    """Reasons that differ only in who might meet the SLO, as one."""
+    merged: dict[object, Because] = {}
+    for reason in reasons:
+        same = reason.why, reason.complexity, reason.certified
+        might = [*merged.get(same, reason).might, *reason.might]
+        merged[same] = reason.model_copy(update={"might": list(dict.fromkeys(might))})
+    return list(merged.values())
 
 
 def _because(reason: Because, choice: Choice, out: Sequence[str]) -> str:
@@ -99,6 +109,8 @@ def capacity_estimate(capacity: Capacity) -> str:
     """Where the capacity lies: the estimate with its interval, else from the certified rate to the
     lowest rate found not met."""
     found = capacity.estimate
+    if found is not None and found.rps is None:
+        return interval(found.low_rps, None)
     if found is None:
         return interval(capacity.certified_rps, capacity.not_met_rps, plain)
     return f"{number(found.rps)} ({interval(found.low_rps, found.high_rps)})"

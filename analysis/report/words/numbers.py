@@ -102,6 +102,6 @@ def verdict(ratio: Ratio | CapacityRatio | None) -> str:
     """What was found, with the ratio and its interval: better: 0.420× (0.380 to 0.470)."""
     if ratio is None:
         return NONE
-    if ratio.ratio is None:
+    if ratio.ratio is None and ratio.low is None and ratio.high is None:
         return said(ratio.verdict)
-    return f"{said(ratio.verdict)}: {times(ratio.ratio)} ({interval(ratio.low, ratio.high)})"
+    return f"{said(ratio.verdict)}: {times_within(ratio.ratio, ratio.low, ratio.high)}"

@@ -30,9 +30,14 @@ def test_an_estimate_never_leaves_the_rates_that_were_tried():
     assert 100 <= found.low_rps < found.high_rps <= 150
 
 
-@pytest.mark.parametrize("share_over", [0.0, 1.0])
-def test_an_edge_with_rates_on_one_side_only_is_not_estimated(share_over):
-    assert estimate([tried(rate, share_over) for rate in (100, 120, 140, 160)], 99, 1) is None
+def test_an_edge_below_every_rate_tried_is_not_estimated():
+    assert estimate([tried(rate, 1.0) for rate in (100, 120, 140, 160)], 99, 1) is None
+
+
+def test_of_an_edge_above_every_rate_tried_a_lower_end_is_known():
+    found = estimate([tried(rate, 0.0) for rate in (100, 120, 140, 160)], 99, 1)
+    assert (found.rps, found.high_rps) == (None, None)
+    assert 120 < found.low_rps < 160
 
 
 def test_few_slices_estimate_nothing():
@@ -57,3 +62,10 @@ def test_a_ratio_of_two_estimates_is_as_unsure_as_both():
     wider = ratio(Estimate(200, 180, 220), Estimate(100, 90, 110))
     assert wider[0] < low < high < wider[2]
     assert ratio(None, Estimate(100, 90, 110)) == (None, None, None)
+
+
+def test_a_lower_end_alone_bounds_the_ratio_on_its_side():
+    known, at_least = Estimate(100, 80, 120), Estimate(None, 300, None)
+    assert ratio(at_least, known) == (pytest.approx(2.5), None, None)
+    assert ratio(known, at_least) == (None, None, pytest.approx(0.4))
+    assert ratio(at_least, at_least) == (None, None, None)

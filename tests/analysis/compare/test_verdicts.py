@@ -1,3 +1,5 @@
+import itertools
+
 import pandas as pd
 import pytest
 
@@ -5,6 +7,9 @@ from analysis.compare.intervals import Interval, Metric
 from analysis.compare.verdicts import Verdict, decide
 from analysis.read.run import load_run
 from analysis.report.summary import summarise
+from loadtests.records.trials import Level
+
+from ..synthetic import open_loop_rows
 
 
 @pytest.mark.parametrize(
@@ -84,3 +89,21 @@ def test_slices_at_rates_of_their_own_are_no_pairs(new_run, contender):
     run = new_run(["a", "b"], rates_rps=[100.0], repeats=3, steady_s=12.0)
     run.simulate([contender("a", 0.006), contender("b", 0.003)], purpose="search")
     assert summarise(load_run(run.folder)).comparison == []
+
+
+SLOW = {("a", 1): 1.4, ("b", 2): 1.3, ("a", 3): 1.2, ("b", 4): 1.5}
+"""By contender and round: how many times as long everything takes."""
+
+
+@pytest.mark.parametrize(("watched", "equal"), [(True, True), (False, False)])
+def test_how_slow_the_machine_was_in_either_slice_is_taken_out(new_run, contender, watched, equal):
+    run = new_run(["a", "b"], rates_rps=[100.0], repeats=4, steady_s=12.0)
+    for name, repeat in itertools.product("ab", range(1, 5)):
+        slow = SLOW.get((name, repeat), 1.0)
+        one = contender(name, 0.001 * slow, overhead_s=0.002 * slow)
+        requests = open_loop_rows(one, 100.0, run.steady_s, repeat)
+        machine = {"work_us": {"json": 80 * slow, "copy": 110 * slow}} if watched else None
+        run.add(one, requests, Level("open", rate_rps=100.0), repeat, machine=machine)
+    (found,) = summarise(load_run(run.folder)).comparison
+    p50 = found.of(Metric.P50)
+    assert (p50.low > 0.95 and p50.high < 1.05) is equal

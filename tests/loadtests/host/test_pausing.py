@@ -30,6 +30,14 @@ def cpu_s(process: psutil.Process) -> float:
     return float(times.user + times.system)
 
 
+def until_it_is_stopped(process: psutil.Process) -> None:
+    """A signal takes effect a moment after it was sent."""
+    until_s = time.monotonic() + 30
+    while process.status() != psutil.STATUS_STOPPED:
+        assert time.monotonic() < until_s, "it is not stopped"
+        time.sleep(0.001)
+
+
 def until_it_works(process: psutil.Process) -> None:
     """Returns once it got CPU time."""
     had_s, until_s = cpu_s(process), time.monotonic() + 30
@@ -41,6 +49,7 @@ def until_it_works(process: psutil.Process) -> None:
 def test_a_paused_process_gets_no_cpu_time_and_goes_on_afterwards(busy: psutil.Process) -> None:
     until_it_works(busy)
     with paused([busy.pid]):
+        until_it_is_stopped(busy)
         had_s = cpu_s(busy)
         time.sleep(0.3)
         assert cpu_s(busy) == had_s
@@ -56,4 +65,4 @@ def test_processes_that_have_ended_are_left_out(busy: psutil.Process) -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as ended:
         pass
     with paused([ended.pid, busy.pid]):
-        assert busy.status() == psutil.STATUS_STOPPED
+        until_it_is_stopped(busy)

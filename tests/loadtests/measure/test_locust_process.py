@@ -1,6 +1,7 @@
 """Locust as its own process: what is sent, when, and the rows that come back."""
 
 import signal
+import socket
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import pytest
 
 from loadtests.generator.schedule import Schedule, closed_schedule, open_schedule
 from loadtests.generator.slice_order import ANSWER_SAMPLE_EVERY
-from loadtests.launch.server import launched
+from loadtests.launch.server import HOST, Ports, launched
 from loadtests.measure import locust_process
 from loadtests.measure.locust_process import DriveError, load_generator
 from loadtests.records.arrivals import Poisson
@@ -237,3 +238,18 @@ def test_an_answer_that_is_none_fails_the_slice(
         with pytest.raises(DriveError, match=f"expected the rows of 1 .* found {found}") as caught:
             generator.replay(order_of(null_server("null-http"), BRIEF), BRIEF)
         assert caught.value.log_tail == ("its last words",)
+
+
+def test_a_leader_that_ends_before_its_workers_joined_is_seen_at_once(
+    traffic_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as taken:
+        taken.bind((HOST, 0))
+        taken.listen()
+        ports = Ports(taken.getsockname()[1], {})
+        monkeypatch.setattr(locust_process, "free_ports", lambda names: ports)
+        with (
+            load_generator(traffic_file, (), 2, tmp_path / "log") as generator,
+            pytest.raises(DriveError, match=r"found its end \(exit code 1\)"),
+        ):
+            assert generator.pid

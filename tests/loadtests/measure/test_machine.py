@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
@@ -56,6 +57,23 @@ def test_shares_are_of_the_time_between_the_readings(fake: FakeMachine) -> None:
     assert state.cpu_pressure_share == pytest.approx(0.25)
     assert state.idle_cpu_s == {"idle": pytest.approx(0.1)}
     assert state.idle_cpu_share == pytest.approx(0.05)
+
+
+def test_the_pieces_of_work_are_those_timed_during_the_slice(fake: FakeMachine) -> None:
+    class Sampler:
+        at_s = -1.0
+
+        def restart(self) -> None:
+            self.at_s = fake.at_s
+
+        def work_us(self) -> dict[str, float]:
+            return {"json": fake.at_s - self.at_s}
+
+    fake.at_s = 5.0
+    sampler: Any = Sampler()
+    with MachineWatch({}, CORES, speed=sampler) as watch:
+        fake.at_s = 7.0
+    assert watch.state.work_us == {"json": 2.0}
 
 
 def test_a_core_whose_counters_stand_still_has_an_unknown_steal(fake: FakeMachine) -> None:

@@ -1,6 +1,7 @@
 """Contenders that stay up: those that work without load are paused between their slices."""
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,6 +52,14 @@ def state(residents: Residents, name: str) -> str:
     return psutil.Process(residents.pids()[name]).status()
 
 
+def until_it_is_stopped(residents: Residents, name: str) -> None:
+    """A signal takes effect a moment after it was sent."""
+    until_s = time.monotonic() + 30
+    while state(residents, name) != psutil.STATUS_STOPPED:
+        assert time.monotonic() < until_s, f"{name} is not paused"
+        time.sleep(0.001)
+
+
 def test_one_that_works_without_load_is_paused_but_during_its_slices(
     residents: Any, contenders: list[Contender]
 ) -> None:
@@ -60,10 +69,10 @@ def test_one_that_works_without_load_is_paused_but_during_its_slices(
         up.pause_restless()
         assert list(up.restless) == [restless.name]
         assert up.restless[restless.name] > 0.03
-        assert state(up, restless.name) == psutil.STATUS_STOPPED
+        until_it_is_stopped(up, restless.name)
         with up.serving(restless):
             assert state(up, restless.name) != psutil.STATUS_STOPPED
-        assert state(up, restless.name) == psutil.STATUS_STOPPED
+        until_it_is_stopped(up, restless.name)
         with up.serving(quiet):
             pass
         assert state(up, quiet.name) == psutil.STATUS_SLEEPING

@@ -45,7 +45,7 @@ def add_trial(
     write_trial(folder, record)
     (folder / "server.log").write_text(f"log of {trial_id}")
     if status == "completed":
-        at_s = pd.Series([index * 0.1 for index in range(n_rows)])
+        at_s = pd.Series([index * 0.125 for index in range(n_rows)])
         requests = {"request_index": range(n_rows), "phase": "steady", "status": "ok"}
         times = {"scheduled_s": at_s, "sent_s": at_s, "done_s": at_s + n_rows}
         write_table(folder / REQUESTS_FILE, pd.DataFrame(requests | times), REQUESTS_SCHEMA)

@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -59,11 +60,23 @@ def test_a_packed_table_is_sorted_by_trial_and_schedule_one_row_group_a_trial(
     assert any("DICTIONARY" in encoding for encoding in encodings)
 
 
+def test_times_are_packed_to_a_microsecond(run_dir: Path) -> None:
+    folder = trial_folder(run_dir, "c")
+    add_trial(run_dir, "c")
+    exact = pq.read_table(folder / REQUESTS_FILE).to_pandas()
+    exact["done_s"] = exact["scheduled_s"] + 1 / 3
+    write_table(folder / REQUESTS_FILE, exact, REQUESTS_SCHEMA)
+    pack(run_dir)
+    packed = pd.Series([row["done_s"] for row in content(run_dir)["c"][1]])
+    assert set(packed * 2**20 % 1) == {0.0}
+    assert (packed - exact["done_s"]).between(0, 2**-20).all()
+
+
 def test_one_trial_is_read_without_the_rows_of_the_others(run_dir: Path) -> None:
     pack(run_dir)
     path = run_dir / REQUESTS_FILE
     group = pq.read_metadata(path).row_group(1)
-    damaged, at = bytearray(path.read_bytes()), group.column(1).dictionary_page_offset
+    damaged, at = bytearray(path.read_bytes()), group.column(1).data_page_offset
     damaged[at : at + 8] = bytes(8)
     path.write_bytes(damaged)
     trials, tables = read_trials(run_dir), RunTables(run_dir)

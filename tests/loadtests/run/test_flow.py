@@ -14,7 +14,7 @@ import pytest
 
 from loadtests.launch.server import LaunchError
 from loadtests.measure.locust_process import DriveError
-from loadtests.plan.time_budget import BudgetError
+from loadtests.plan.time_budget import CLOSING_S, BudgetError
 from loadtests.records.experiment import LoadSpec
 from loadtests.records.overload import OverloadSpec
 from loadtests.records.run_trials import read_trials
@@ -307,14 +307,13 @@ def test_a_contender_that_fails_twice_in_a_row_is_left_out(
     assert sorted(record.repeat for record in trials().values()) == [1, 2]
 
 
-def test_a_load_generator_that_fails_twice_leaves_no_contender_out(
+def test_a_load_generator_that_fails_again_and_again_leaves_no_contender_out(
     run: Any, machine: Any, trials: Any
 ) -> None:
-    failures = [DriveError("it failed.", (), client_failed=True)] * 2
-    run("null-http", on=machine(slices=failures), rates_rps=(30, 40, 50, 60))
-    assert [trials()[name].status for name in sorted(trials())] == ["failed"] * 2 + [
-        "completed"
-    ] * 2
+    failures = [DriveError("it failed.", (), client_failed=True)] * 4
+    run("null-http", on=machine(slices=failures), rates_rps=(30, 40, 50))
+    in_order = sorted(trials().values(), key=lambda record: record.order)
+    assert [record.status for record in in_order] == ["failed"] * 4 + ["completed"]
 
 
 def test_the_aa_copy_is_a_contender_of_its_own_in_the_same_round(run: Any, trials: Any) -> None:
@@ -441,3 +440,13 @@ def test_the_progress_is_told_of_every_finished_round(run: Any) -> None:
 def test_the_progress_expects_no_more_rounds_than_the_experiment_asks_for(run: Any) -> None:
     heard = run("null-http", "null-grpc", rates_rps=(30, 40), rounds=3)
     assert set(heard.rounds_expected) == {3}
+
+
+def test_where_no_round_at_own_rates_fits_any_more_a_shorter_one_at_the_common_level_may(
+    run: Any, machine: Any
+) -> None:
+    on = machine(capacity_rps={"null-http": 40.0}, usual_start_s=1)
+    common_s, own_s = 3.0, 6.0
+    budget_s = CLOSING_S + on.usual_start_s + 2 * common_s + own_s + (common_s + own_s) / 2
+    heard = run("null-http", on=on, rounds=None, capacity=SEARCH, time_budget_s=budget_s)
+    assert heard.rounds == [1, 2, 3, 5]

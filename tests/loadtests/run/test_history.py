@@ -131,6 +131,7 @@ def test_a_slice_that_machine_or_client_spoilt_is_to_be_made_again(history) -> N
     assert found.to_be_made_again(record(**DISTURBED))
     assert found.to_be_made_again(record(send_lag_p99_ms=30.0))
     assert not found.to_be_made_again(record(**DISTURBED | {"foreign_share": QUIET}))
+    assert found.to_be_made_again(record(status="failed", client_failed=True))
     assert not found.to_be_made_again(record(status="failed"))
 
 

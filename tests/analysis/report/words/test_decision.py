@@ -62,6 +62,13 @@ def test_an_answer_says_why_it_is_given(because, equals, sentence):
     assert decision.because(choice((100.0,), because, equals=equals), []) == sentence
 
 
+def test_reasons_that_differ_only_in_who_might_meet_the_slo_are_one_sentence():
+    lower = Because(why=Why.NONE_SHOWN, might=["b", "c"])
+    higher = Because(why=Why.NONE_SHOWN, might=["c", "d"])
+    said = "no contender is shown to meet the SLO; b, c and d might"
+    assert decision.because(choice((100.0, 200.0), lower, higher), []) == said
+
+
 @pytest.mark.parametrize(
     ("rates_rps", "measured", "out", "sentence"),
     [
@@ -182,4 +189,4 @@ def test_who_was_paused_between_its_slices_is_said(searched_summary):
     stored["manifest"] |= {"groups": [["a", "b"]], "paused": {"b": 0.118}}
     said = resident(Summary.model_validate(stored))
     assert said.startswith("all contenders were up during every slice")
-    assert said.endswith("b (12 % of a core)")
+    assert said.endswith("b (11.8\N{NO-BREAK SPACE}% of a core)")
