@@ -26,20 +26,21 @@ def expected_errors() -> tuple[type[Exception], ...]:
     from loadtests.launch.artefacts import ArtefactError
     from loadtests.launch.serve import ServeError
     from loadtests.launch.server import LaunchError
+    from loadtests.measure.engines import ProfileError
     from loadtests.measure.locust_process import DriveError
     from loadtests.plan.time_budget import BudgetError
     from loadtests.records.stored import RecordError
     from loadtests.selfcheck.outside_tools import ToolError
     from loadtests.spec.file import SpecError
     from loadtests.wire.probe import ProbeError
+    from servers.device_curve import CurveError
     from servers.discovery import ContenderError
     from servers.triton_service.doctor.errors import DoctorError
 
     return (
         *(SpecError, BudgetError, ContenderError, ArtefactError, RecordError, ServeError),
         *(LaunchError, DriveError, LockError, ToolError, ProbeError, BundleError, FolderError),
-        StatementError,
-        DoctorError,
+        *(StatementError, DoctorError, CurveError, ProfileError),
     )
 
 

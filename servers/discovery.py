@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from servers.device_curve import CurveError, curve_named, curve_names
 from servers.engines import ENGINES, EngineKind, EngineName, engine_named
 from servers.placement import CPU
 
@@ -43,7 +44,8 @@ class Contender:
     starts: all of it (embedded), the gateway alone, or nothing (external). blocks_health: requests
     that wait for the model keep its own health endpoint from answering. protocol says which client
     of the load generator asks it, and so whose ceiling counts; wire, what that client sends where
-    it is not what the contract says for the protocol.
+    it is not what the contract says for the protocol. simulated_device: the label of the
+    curve that its engine replays; empty: the engine computes.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Contender:
     options: Mapping[str, OptionValue] = field(default_factory=dict)
     form: Form = "embedded"
     blocks_health: bool = False
+    simulated_device: str = ""
 
     @property
     def user_class(self) -> str:
@@ -85,8 +88,9 @@ class Contender:
         if engine not in (self.engine, *self.engines):
             raise ContenderError(
                 f"variant {name!r} sets the engine {engine!r}, which {self.name!r} cannot run; "
-                f"its engines are: {', '.join(self.engines or (self.engine,))}."
+                f"its engines are: {', '.join(dict.fromkeys((self.engine, *self.engines)))}."
             )
+        all_options = {**self.options, **options}
         return replace(
             self,
             name=name,
@@ -94,8 +98,9 @@ class Contender:
             batching=self.batching and options.get("batcher") is not False,
             summary=self._summary_with(options, engine),
             components=self._components_with(engine),
-            options={**self.options, **options},
+            options=all_options,
             form="gateway" if options.get("triton_url") else self.form,
+            simulated_device=_simulated_device(name, engine, all_options),
         )
 
     def _components_with(self, engine: ContenderEngine) -> tuple[str, ...]:
@@ -119,6 +124,28 @@ class Contender:
         return f"{summary.removesuffix('.')}{joint}{', '.join(changed)}."
 
 
+def _simulated_device(
+    variant: str, engine: ContenderEngine, options: Mapping[str, OptionValue]
+) -> str:
+    """The label of the curve that is replayed; empty: none is."""
+    kind, curve = _kind(engine), str(options.get("curve", ""))
+    simulated = bool(kind and kind.simulated)
+    if simulated and not curve:
+        raise ContenderError(
+            f"variant {variant!r} sets the engine {engine!r} without a curve; set the option "
+            f"curve to one of {', '.join(curve_names())}, or to the path of a file."
+        )
+    if curve and not simulated:
+        raise ContenderError(
+            f"variant {variant!r} sets curve = {curve!r} for the engine {engine!r}, which "
+            "computes; set the engine to 'replay', or leave the curve out."
+        )
+    try:
+        return curve_named(curve).label if simulated else ""
+    except CurveError as error:
+        raise ContenderError(f"variant {variant!r}: {error}") from error
+
+
 def _kind(engine: ContenderEngine) -> EngineKind | None:
     name = engine_named(engine)
     return ENGINES[name] if name else None
@@ -138,7 +165,7 @@ class _Declaration(BaseModel):
     extra_ports: list[str] = []
     main_process: MainProcess = "server"
     blocks_health: bool = False
-    engines: Literal["all"] | None = None
+    engines: Literal["all"] | list[EngineName] = []
     options: dict[str, OptionValue] = {}
 
 
@@ -192,9 +219,9 @@ def _read(path: Path) -> list[Contender]:
                 **entry.model_dump(),
                 "components": tuple(entry.components),
                 "extra_ports": tuple(entry.extra_ports),
-                "engines": tuple(ENGINES) if entry.engines else (),
+                "engines": tuple(ENGINES if entry.engines == "all" else entry.engines),
                 # What runs any engine runs it wherever an engine may be placed.
-                "options": entry.options | (asdict(CPU) if entry.engines else {}),
+                "options": entry.options | (asdict(CPU) if entry.engines == "all" else {}),
             },
         )
         for name, entry in declared.contenders.items()

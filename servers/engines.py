@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, cast
 
-EngineName = Literal["torch", "torch-compiled", "onnxruntime"]
+EngineName = Literal["torch", "torch-compiled", "onnxruntime", "replay"]
 Device = Literal["cpu", "cuda"]
 Precision = Literal["fp32", "fp16"]
 
@@ -19,7 +19,8 @@ class EngineKind:
 
     made_by is the class that runs it, as module:name (servers.classifier.engines.Engine); library
     the module whose version is the engine's; network_file what a model's folder must hold for it;
-    component what an operator must keep healthy for it beside that folder.
+    component what an operator must keep healthy for it beside that folder; simulated: it computes
+    nothing, and takes the time that a device curve says.
     """
 
     words: str
@@ -27,6 +28,7 @@ class EngineKind:
     library: str
     network_file: str
     component: str | None = None
+    simulated: bool = False
 
 
 ENGINES: Mapping[EngineName, EngineKind] = MappingProxyType(
@@ -51,7 +53,17 @@ ENGINES: Mapping[EngineName, EngineKind] = MappingProxyType(
             network_file="model.onnx",
             component="exported network",  # made again whenever the model changes
         ),
+        "replay": EngineKind(
+            words="a simulated device",
+            made_by="servers.classifier.replay_engine:ReplayEngine",
+            library="numpy",
+            network_file="config.json",
+            simulated=True,
+        ),
     }
+)
+REAL_ENGINES: tuple[EngineName, ...] = tuple(
+    name for name, kind in ENGINES.items() if not kind.simulated
 )
 ENGINES_IN_WORDS = " or ".join(ENGINES)
 

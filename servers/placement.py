@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import PurePath
 from typing import Annotated, Any, get_args, get_type_hints
 
 from pydantic import Field
@@ -20,7 +21,9 @@ class Placement:
     """Where an engine runs and how; the defaults are those of the study on a CPU.
 
     Each field is an option of every contender that runs any engine (engines = "all" in its
-    server.toml), and of `python -m servers.classifier measure`.
+    server.toml), and of `python -m servers.classifier measure`. With a curve the engine is replay,
+    and the other fields say what it stands for: a server decides by them what it would on that
+    device.
     """
 
     device: Annotated[Device, Field(description="cpu or cuda.")] = "cpu"
@@ -31,21 +34,27 @@ class Placement:
         False
     )
     tensorrt: Annotated[bool, Field(description="True: through the TensorRT provider.")] = False
+    curve: Annotated[
+        str, Field(description="Curve of a simulated device; empty: a real engine.")
+    ] = ""
 
     def __str__(self) -> str:
+        if self.curve:
+            return f"simulated {PurePath(self.curve).stem}"
         return ", ".join(
             _WORDS.get(name, name) if value is True else str(value)
             for name, value in asdict(self).items()
-            if value is not False
+            if value
         )
 
 
 _WORDS = {"cuda_graphs": "CUDA graphs", "tensorrt": "TensorRT"}
 CPU = Placement()
 PLACEMENT_OPTIONS: Mapping[str, tuple[str | bool, ...]] = {
-    name: get_args(kind) or (False, True) for name, kind in get_type_hints(Placement).items()
+    name: get_args(kind) or ((False, True) if kind is bool else ())
+    for name, kind in get_type_hints(Placement).items()
 }
-"""What each field of a placement may be."""
+"""What each field of a placement may be; empty: any text."""
 
 
 def placement_from(options: Mapping[str, Any]) -> Placement:
@@ -53,8 +62,9 @@ def placement_from(options: Mapping[str, Any]) -> Placement:
     EngineUnavailableError on a value that no placement has."""
     given = {name: options[name] for name in PLACEMENT_OPTIONS if name in options}
     for name, value in given.items():
-        if value not in PLACEMENT_OPTIONS[name]:
-            words = " or ".join(json.dumps(allowed) for allowed in PLACEMENT_OPTIONS[name])
+        allowed = PLACEMENT_OPTIONS[name]
+        if value not in allowed if allowed else not isinstance(value, str):
+            words = " or ".join(json.dumps(each) for each in allowed) or "a text"
             raise EngineUnavailableError(
                 f"expected {name} = {words}, found {json.dumps(value)}: correct the options of "
                 "the contender."

@@ -35,6 +35,11 @@ class EngineEfficiency(Value):
         description="The engine alone at that batch and length, between those measured."
     )
     engine_share: float = Field(description="throughput_rps over engine_rate_rps.")
+    best_rate_share: float | None = Field(
+        default=None,
+        description="throughput_rps over the engine's best rate at that length, at whatever batch "
+        "size: the share of what the device can do that is used.",
+    )
     flops_per_s: float | None = Field(
         description="Achieved: throughput times operations of a request of that length."
     )
@@ -138,6 +143,9 @@ def _efficiency(
         mean_padded_tokens=metrics.mean_padded_tokens,
         engine_rate_rps=rate_rps,
         engine_share=share,
+        best_rate_share=over(
+            metrics.throughput_rps, engine.best_rate_at(metrics.mean_padded_tokens)
+        ),
         flops_per_s=achieved,
         matmul_share=over(achieved, engine.matmul_flops_per_s),
     )

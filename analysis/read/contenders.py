@@ -36,15 +36,25 @@ class ContenderFacts(Value):
         "answering.",
     )
     options: dict[str, str] = Field(default={}, description="Its options, as text.")
+    simulated_device: str = Field(
+        default="",
+        description="Card, precision, software and source of the curve that stands for its device; "
+        "empty: its engine computes.",
+    )
 
     @property
     def device(self) -> str:
-        """Where its engine runs: cpu unless an option says otherwise."""
-        return self.options.get("device", "cpu")
+        """Where its engine runs: cpu unless an option says otherwise, and simulated before it where
+        nothing runs there."""
+        device = self.options.get("device", "cpu")
+        return f"simulated {device}" if self.simulated_device else device
 
     @property
     def placed_engine(self) -> str:
-        """Its engine and, on a GPU, where and in which precision that runs: torch, cuda fp16."""
+        """Its engine and, on a GPU, where and in which precision that runs: torch, cuda fp16; or
+        what is simulated."""
+        if self.simulated_device:
+            return self.simulated_device
         if self.device == "cpu":
             return self.engine
         tensorrt = " TensorRT" if self.options.get("tensorrt") == "true" else ""
@@ -76,6 +86,7 @@ def facts_of(declared: Mapping[str, Any]) -> ContenderFacts:
         | {"n_components": len(named) or parts, "components": named}
         | {"form": _form(declared), "options": texts}
         | {"blocks_health": declared.get("blocks_health", False)}
+        | {"simulated_device": declared.get("simulated_device", "")}
     )
 
 

@@ -13,6 +13,7 @@ from loadtests.records.disturbance import Disturbance, count_disturbances
 class Caution(StrEnum):
     MODEL_NOTES = "model_notes"
     SIMULATED = "simulated_services"
+    SIMULATED_DEVICES = "simulated_devices"
     SEEDED = "seeded_weights"
     UNFINISHED = "not_finished"
     DISTURBED = "machine_disturbed"
@@ -34,6 +35,12 @@ def disturbed_trials(run: Run) -> Disturbed:
     return Disturbed(trial_ids=trial_ids, n_by_cause=n_by_cause)
 
 
+def simulated_devices(run: Run) -> list[str]:
+    """The labels of the devices that some contender simulates."""
+    labels = (str(t.record.contender.get("simulated_device") or "") for t in run.trials)
+    return [label for label in dict.fromkeys(labels) if label]
+
+
 def cautions(run: Run, disturbed: Disturbed) -> list[Caution]:
     """In the order in which the report shows them."""
     model = run.manifest.model
@@ -41,6 +48,7 @@ def cautions(run: Run, disturbed: Disturbed) -> list[Caution]:
     found = {
         Caution.MODEL_NOTES: bool(model.notes),
         Caution.SIMULATED: simulated,
+        Caution.SIMULATED_DEVICES: bool(simulated_devices(run)),
         Caution.SEEDED: model.weights == "seeded" and not model.notes and not simulated,
         Caution.UNFINISHED: run.manifest.finished_at is None,
         Caution.DISTURBED: bool(disturbed.trial_ids),

@@ -271,7 +271,7 @@ def _bottlenecks(
             point,
             by_protocol.get(contender.protocol),
             engine_share(point, run.engines, contender.batches),
-            contender.device == "cuda",
+            contender.device.endswith("cuda"),
             len(run.manifest.cores.get("server", ())),
             run.manifest.experiment.slo.latency_ms,
         )

@@ -11,8 +11,8 @@ class GpuFigure(Value):
 
     column: str = Field(description="Its column of telemetry.parquet.")
     source: str | None = Field(
-        description="Who reports it: nvml, or nvml gpm (its counters on Hopper and newer); null: "
-        "nobody."
+        description="Who reports it: nvml, nvml gpm (its counters on Hopper and newer), or the "
+        "label of a simulated device; null: nobody."
     )
     refused: str | None = Field(
         default=None, description="Why the driver does not fill it, in its words; null: it does."
@@ -30,16 +30,15 @@ def gpu_figures(run: Run) -> list[GpuFigure]:
     """The figures that any trial has and those the driver refused; none without a GPU."""
     gpu = run.manifest.machine.gpu
     refused = gpu.refused if gpu else {}
-    sources = {
-        column: source
-        for trial in run.trials
-        for column, source in trial.record.telemetry_sources.items()
-        if source
-    }
+    sources: dict[str, dict[str, None]] = {}  # sets that keep their order
+    for trial in run.trials:
+        for column, source in trial.record.telemetry_sources.items():
+            if source:
+                sources.setdefault(column, {})[source] = None
     return [
         GpuFigure(
             column=column,
-            source=sources.get(column),
+            source="; ".join(sources.get(column, ())) or None,
             refused=None if column in sources else refused.get(column),
         )
         for column in COLUMNS

@@ -49,6 +49,9 @@ def prepare(
     given = ["--texts", texts] if texts else []
     traffic = _classifier(until_s, "traffic", "--model-dir", str(model_dir), *common, *given)
     traffic_path = Path(traffic.pop("path"))
+    if "replay" in engines:
+        kept = "--model-dir", str(model_dir), "--traffic", str(traffic_path)
+        _classifier(until_s, "answers", *kept)
     return Artefacts(model_dir, traffic_path, read_traffic(traffic_path), built, traffic)
 
 

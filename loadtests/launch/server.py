@@ -1,5 +1,6 @@
 """Starts one contender as a child process, knows when it is ready, and stops all of it."""
 
+import os
 import random
 import re
 import socket
@@ -22,12 +23,15 @@ from loadtests.wire.address import Address
 from loadtests.wire.headers import header_problem
 from loadtests.wire.probe import ProbeError, open_probe
 from servers.confine import confined
+from servers.device_queue import FILE_VARIABLE, DeviceQueue
 from servers.discovery import Contender
 from servers.launch_args import READY_WITHIN_S, RESTARTS_FILE, LaunchArgs
 
 HOST = "127.0.0.1"
 CANARY_TEXT = "Where is my order?"
 LOG_TAIL_LINES = 20
+DEVICE_FILE = "simulated-device"
+"""In a contender's folder: what its processes share of the device that it simulates, if it does."""
 REFUSED = 2
 """Exit code of a contender that was asked for what is unavailable; its last line says what."""
 
@@ -92,6 +96,7 @@ class RunningServer:
         self.log = log
         self.startup_s: float | None = None
         self.restarts_file: Path | None = None
+        self.device: DeviceQueue | None = None
 
     @property
     def pid(self) -> int | None:
@@ -167,6 +172,8 @@ def launched(
             options=contender.options,
         )
         command = [sys.executable, "-m", f"servers.{contender.server}", *args.to_argv()]
+        device_file = Path(work_dir) / DEVICE_FILE
+        device = DeviceQueue(device_file) if contender.simulated_device else None
         with log.open("ab") as output:
             started = time.monotonic()
             process = psutil.Popen(
@@ -175,17 +182,21 @@ def launched(
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=work_dir,
+                env={**os.environ, FILE_VARIABLE: str(device_file)},
                 start_new_session=True,  # a Ctrl-C in the terminal is ours to pass on, in order
             )
         address = Address.of(contender, HOST, ports.main)
         server = RunningServer(contender, address, ports, process, log)
         server.restarts_file = Path(work_dir) / RESTARTS_FILE
+        server.device = device
         try:
             _wait_until_ready(server, process, ready_within_s)
             server.startup_s = time.monotonic() - started
             yield server
         finally:
             stop(process)
+            if device:
+                device.close()
 
 
 def check_answering(contenders: Iterable[ExternalContender]) -> None:

@@ -15,11 +15,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Event, Timer
 
-from loadtests.launch.server import cause_in
+from loadtests.launch.server import REFUSED, cause_in
 from loadtests.records.engines import EngineFacts, engine_facts
 from loadtests.spec.experiment import EnginesSpec
 from servers.confine import confined
+from servers.device_curve import CurveError, curve_named
 from servers.discovery import Contender
+from servers.engine_facts import CurvePoint
 from servers.engines import ENGINES
 from servers.placement import EngineUnavailableError, Placement, placement_from
 
@@ -32,6 +34,13 @@ POINT_S = 2.0
 CURVE_SHARE = 0.5
 """The curve's part of the time that an engine gets; loading and the precision check take the
 rest."""
+
+_ENDED = "measuring it ended with exit code "
+_REFUSED = f"{_ENDED}{REFUSED}: "
+
+
+class ProfileError(RuntimeError):
+    """An engine whose curve cannot be measured here; the message is one sentence."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +72,10 @@ def wanted_engines(contenders: Iterable[Contender]) -> list[WantedEngine]:
             continue
         # One that names a place which no engine has says so itself as it starts.
         with suppress(EngineUnavailableError):
-            key = contender.engine, placement_from(contender.options)
+            placement = placement_from(contender.options)
+            if placement.curve:  # what it stands for makes no difference to it
+                placement = Placement(curve=placement.curve)
+            key = contender.engine, placement
             users[key] = (*users.get(key, ()), contender.name)
     return [WantedEngine(*key, used_by) for key, used_by in users.items()]
 
@@ -85,16 +97,21 @@ def measured_engines(
 def in_words(facts: EngineFacts) -> str:
     """One line: which engine, where, for whom, and what it does or why it is unavailable."""
     head = f"{facts.engine} on {facts.placement} (for {', '.join(facts.used_by)})"
-    if not facts.available or facts.precision_check is None:
+    if not facts.available:
         return f"{head}: unavailable: {facts.reason}"
-    best = max(facts.curve, key=lambda point: point.rate_rps)
+    if facts.precision_check is None:  # it computes nothing
+        return f"{head}: {facts.version}, {_at_best(facts)} by its curve"
     check = facts.precision_check
     return (
-        f"{head}: {facts.version} on {facts.device_name}, at best {best.rate_rps:.0f} texts/s "
-        f"({best.batch} of {best.length_tokens} tokens); {check.labels_agree_ratio:.1%} "
-        f"of {check.n_texts} labels as in FP32, logits within "
+        f"{head}: {facts.version} on {facts.device_name}, {_at_best(facts)}; "
+        f"{check.labels_agree_ratio:.1%} of {check.n_texts} labels as in FP32, logits within "
         f"{check.max_abs_logit_difference:.2g}"
     )
+
+
+def _at_best(facts: EngineFacts) -> str:
+    best = max(facts.curve, key=lambda point: point.rate_rps)
+    return f"at best {best.rate_rps:.0f} texts/s ({best.batch} of {best.length_tokens} tokens)"
 
 
 def _measured(
@@ -104,6 +121,8 @@ def _measured(
     limit_s: float,
     say: Callable[[str], None],
 ) -> EngineFacts:
+    if what.placement.curve:
+        return _by_curve(what, bench.spec)
     out = folder / "facts.json"
     out.unlink(missing_ok=True)
     problem = "the budget of time left no room for it."
@@ -118,16 +137,30 @@ def _measured(
     return engine_facts({**found, "used_by": what.used_by})
 
 
+def _by_curve(what: WantedEngine, spec: EnginesSpec) -> EngineFacts:
+    """Of a simulated device: nothing is measured."""
+    try:
+        curve = curve_named(what.placement.curve)
+    except CurveError as error:
+        return EngineFacts(what.engine, what.placement, what.used_by, False, str(error))
+    return EngineFacts(
+        *(what.engine, what.placement, what.used_by, True),
+        version=curve.label,
+        device_name=f"simulated {curve.device}",
+        curve=tuple(
+            _point(curve.pass_s(batch, length), batch, length)
+            for length in spec.lengths_tokens
+            for batch in spec.batch_sizes
+        ),
+    )
+
+
+def _point(pass_s: float, batch: int, length_tokens: int) -> CurvePoint:
+    return CurvePoint(batch, length_tokens, pass_s * 1000, None, batch / pass_s, repeats=0)
+
+
 def _command(what: WantedEngine, bench: EngineBench, folder: Path, point_s: float) -> list[str]:
-    command = [sys.executable, "-m", "servers.classifier", "measure"]
-    command += ["--model-dir", str(bench.model_dir), "--engine", what.engine]
-    for name, value in asdict(what.placement).items():
-        option = f"--{name.replace('_', '-')}"
-        command += [option] if value is True else [option, value] if value else []
-    command += ["--lengths", *map(str, bench.spec.lengths_tokens)]
-    command += ["--batches", *map(str, bench.spec.batch_sizes)]
-    command += ["--repeats", str(bench.spec.repeats), "--point-s", str(point_s)]
-    command += ["--threads", str(max(1, len(bench.cores)))]
+    command = [*_of_engine("measure", what, bench), "--point-s", str(point_s)]
     command += ["--texts", bench.texts] if bench.texts else []
     return [*command, "--reference", str(folder / "reference.npy")]
 
@@ -164,4 +197,28 @@ def _run(command: Sequence[str], limit_s: float, say: Callable[[str], None]) -> 
         return ""
     if was_cut_off.is_set():
         return "measuring it was cut off when the time for it was used up."
-    return f"measuring it ended with exit code {process.returncode}: {cause_in(said)}"
+    return f"{_ENDED}{process.returncode}: {cause_in(said)}"
+
+
+def profile_engine(
+    what: WantedEngine, bench: EngineBench, out: Path, named: str, say: Callable[[str], None]
+) -> None:
+    """Writes the curve of an engine on these cores to the file out; named is the command that it
+    names. ProfileError says why it cannot."""
+    command = [*_of_engine("profile", what, bench), "--point-s", str(POINT_S), "--said", named]
+    problem = _run(confined([*command, "--out", str(out)], bench.cores), math.inf, say)
+    if problem:
+        raise ProfileError(problem.removeprefix(_REFUSED))
+
+
+def _of_engine(action: str, what: WantedEngine, bench: EngineBench) -> list[str]:
+    """What `measure` and `profile` are both told."""
+    command = [sys.executable, "-m", "servers.classifier", action]
+    command += ["--model-dir", str(bench.model_dir), "--engine", what.engine]
+    for name, value in asdict(what.placement).items():
+        option = f"--{name.replace('_', '-')}"
+        command += [option] if value is True else [option, value] if value else []
+    command += ["--lengths", *map(str, bench.spec.lengths_tokens)]
+    command += ["--batches", *map(str, bench.spec.batch_sizes)]
+    command += ["--repeats", str(bench.spec.repeats)]
+    return [*command, "--threads", str(max(1, len(bench.cores)))]

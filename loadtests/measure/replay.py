@@ -10,13 +10,14 @@ import pandas as pd
 from loadtests.generator.schedule import Schedule
 from loadtests.host.cores import disjoint
 from loadtests.launch.server import CANARY_TEXT, RunningServer
+from loadtests.measure.device_meter import device_meter
 from loadtests.measure.locust_process import DriveError, slice_order
 from loadtests.measure.machine import MachineWatch
 from loadtests.measure.telemetry import Sampler, process_roles
 from loadtests.plan.rounds import PlannedTrial
 from loadtests.records.disturbance import foreign_shares
 from loadtests.records.steady_state import steady_state, with_recovery
-from loadtests.records.trials import ClockOffset, MachineState
+from loadtests.records.trials import ClockOffset, DeviceRecord, MachineState
 from loadtests.spec.external import ExternalContender, is_loopback
 from loadtests.wire.probe import open_probe, settled_counters
 
@@ -28,7 +29,8 @@ SETTLE_WITHIN_S = 60.0
 
 @dataclass(frozen=True)
 class Attempt:
-    """What one replay left. lag_p99_ms None: a closed loop, or nothing was sent."""
+    """What one replay left. lag_p99_ms None: a closed loop, or nothing was sent; device None: the
+    contender simulates none."""
 
     started_at: str
     rows: pd.DataFrame
@@ -40,6 +42,7 @@ class Attempt:
     counters_before: Mapping[str, Any] | None
     counters_after: Mapping[str, Any] | None
     clock_offsets: Mapping[str, ClockOffset]
+    device: DeviceRecord | None = None
 
 
 def replay(
@@ -59,9 +62,10 @@ def replay(
     started_at = context.tools.now().isoformat(timespec="seconds")
     before = settled_counters(server.address, SETTLE_WITHIN_S)
     idle = {name: pid for name, pid in context.residents.items() if pid != server.pid}
+    device = device_meter(server)
     with (
         MachineWatch(idle, cores, context.probes_ms, context.speed) as watch,
-        Sampler(roles, context.gpu, cores) as sampler,
+        Sampler(roles, context.gpu, cores, device) as sampler,
     ):
         replayed = context.generator.replay(order, schedule)
     if not server.alive():
@@ -87,6 +91,7 @@ def replay(
         before,
         after,
         replayed.clock_offsets,
+        device.record() if device else None,
     )
 
 

@@ -15,6 +15,7 @@ import psutil
 from loadtests.host import nvml, pressure
 from loadtests.host.nvml import Gpu, GpuReadings, Value
 from loadtests.host.pressure import RunQueueWaits
+from loadtests.measure.device_meter import BUSY_COLUMN, DeviceMeter
 from servers.discovery import Contender
 
 SAMPLE_EVERY_S = 0.25
@@ -104,7 +105,8 @@ class Sampler:
     """Samples in a thread between enter and exit.
 
     roles is what process_roles returns: "server" and "load" are read with all their descendants,
-    "gateway" without. cores holds those of "server" and "load" that are watched.
+    "gateway" without. cores holds those of "server" and "load" that are watched. device: that of a
+    server which simulates one, read in place of the GPU.
     """
 
     def __init__(
@@ -112,13 +114,15 @@ class Sampler:
         roles: Mapping[str, int],
         gpu: Gpu | None,
         cores: Mapping[str, Sequence[int]] = MappingProxyType({}),
+        device: DeviceMeter | None = None,
     ) -> None:
         self._watched = {
             role: ProcessTree(pid, descend=role != "gateway") for role, pid in roles.items()
         }
         self._cores = cores
         self._waits = RunQueueWaits()
-        self._gpu = gpu
+        self._gpu = None if device else gpu
+        self._device = device
         self._rows: list[dict[str, Value]] = []
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -140,7 +144,8 @@ class Sampler:
     def sources(self) -> dict[str, str | None]:
         """Where each column came from; null for a column without a single value."""
         seen = {name for row in self._rows for name, value in row.items() if value is not None}
-        return {name: source if name in seen else None for name, source in SOURCES.items()}
+        found = {name: source if name in seen else None for name, source in SOURCES.items()}
+        return found | ({BUSY_COLUMN: self._device.label} if self._device else {})
 
     def frame(self, start_monotonic_s: float) -> pd.DataFrame:
         """The samples, t_s counted from start_monotonic_s."""
@@ -170,7 +175,7 @@ class Sampler:
         row["cpu_pressure_s"] = pressure.cpu_pressure_s()
         if "server" in self._watched and len(self._rows) % READ_WAITS_EVERY == 0:
             row["server_wait_s"] = self._waits.total_s(self._watched["server"].pids)
-        return row | (gpu.sample() if gpu else {})
+        return row | (gpu.sample() if gpu else {}) | (self._device.sample() if self._device else {})
 
     def _core_times(self) -> dict[str, Value]:
         by_core = pressure.times_by_core() if self._cores else {}

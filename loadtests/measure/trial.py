@@ -68,6 +68,7 @@ def _replayed(
         telemetry_sources=attempt.telemetry_sources,
         reply_lateness_p99_ms=reply_lateness_p99_ms(started.log),
         clock_offsets=attempt.clock_offsets,
+        simulated_device=attempt.device,
     )
     return completed, attempt
 

@@ -70,6 +70,12 @@ class EngineFacts:
         times_s = [self._batch_time_s(batch, length) for length in lengths]
         return batch / float(np.interp(length_tokens, lengths, times_s))
 
+    def best_rate_at(self, length_tokens: float) -> float | None:
+        """Texts a second at the best batch size measured; None: no curve."""
+        batches = {point.batch for point in self.curve}
+        rates = (self.rate_at(batch, length_tokens) for batch in batches)
+        return max((rate for rate in rates if rate is not None), default=None)
+
     def flops_at(self, length_tokens: float) -> float | None:
         """Operations of one text of this padded length, linear between the lengths known."""
         if not self.flops_per_request:

@@ -24,6 +24,7 @@ from loadtests.records.stored import (
     Number,
     Positive,
     RecordError,
+    Share,
     WindowS,
     read_stored,
     shown,
@@ -154,6 +155,18 @@ class MachineState:
     ] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class DeviceRecord:
+    """What the simulated device of a contender did over a slice, by its own clock. Errors: what its
+    passes took over what the curve says, less one; null: there was no pass."""
+
+    label: Annotated[str, Field(description="Card, precision, software and source of its curve.")]
+    passes: Annotated[Count, Field(description="Passes that began.")]
+    busy_share: Annotated[Share, Field(description="Share of the time with a pass on the device.")]
+    pass_error_p50: Annotated[Number | None, Field(description="Median error of a pass.")]
+    pass_error_p99: Annotated[Number | None, Field(description="P99 of the errors.")]
+
+
 class _Declared(BaseModel):
     """What analysis reads of a contender's declaration; the rest is kept as it is."""
 
@@ -197,6 +210,7 @@ class TrialRecord:
     overload: what was offered around the steady state, which is the overload; null: no such trial.
     reply_lateness_p99_ms: how late the replies of a simulated service left; null: not one.
     clock_offsets: of each load worker, by its number in the column worker of requests.parquet.
+    simulated_device: what it did; null: the engine computes.
     run_id None: made by an earlier version.
     """
 
@@ -229,6 +243,7 @@ class TrialRecord:
     resident: tuple[Name, ...] = ()
     clock_offsets: Mapping[str, ClockOffset] = field(default_factory=dict)
     run_id: Name | None = None
+    simulated_device: DeviceRecord | None = None
     schema_version: int = SCHEMA_VERSION
 
     @property

@@ -20,6 +20,7 @@ from servers.contract import (
     MAX_LENGTH_TOKENS,
     MIN_LENGTH_TOKENS,
 )
+from servers.device_curve import CURVE_SUFFIX
 from servers.discovery import ContenderEngine, OptionValue
 
 Place = Annotated[str, Field(pattern=r"^[^\x00]+$")]
@@ -48,6 +49,14 @@ class VariantSpec(Strict):
     base: Name
     engine: ContenderEngine | None = None
     options: Mapping[str, OptionValue] = {}
+
+    def with_curve_from(self, folder: Path) -> "VariantSpec":
+        """Itself, the file of its curve named from the root; names of curves stay."""
+        curve = self.options.get("curve")
+        if not isinstance(curve, str) or not curve.endswith(CURVE_SUFFIX):
+            return self
+        path = str((folder / curve).absolute())
+        return self.model_copy(update={"options": {**self.options, "curve": path}})
 
 
 def placed(model: str, folder: Path) -> str:
@@ -78,6 +87,15 @@ class Experiment(recorded.Experiment):
         if info.field_name == "model":
             return placed(place, Path(folder))
         return str((Path(folder) / place).absolute())
+
+    @field_validator("variants")
+    @classmethod
+    def _curves_beside_the_experiment(
+        cls, variants: tuple[VariantSpec, ...], info: ValidationInfo
+    ) -> tuple[VariantSpec, ...]:
+        """Servers run in folders of their own: the path of a curve is made absolute."""
+        folder = Path((info.context or {}).get("folder", ""))
+        return tuple(variant.with_curve_from(folder) for variant in variants)
 
     @field_validator("load")
     @classmethod

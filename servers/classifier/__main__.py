@@ -1,5 +1,8 @@
-"""`python -m servers.classifier build|compile|traffic|measure`: one JSON object, on stdout or
-(measure) in a file, because ONNX Runtime prints on stdout, too; progress on stderr."""
+"""`python -m servers.classifier build|compile|traffic|answers`: one JSON object on stdout.
+
+`measure` and `profile` write a file, because ONNX Runtime prints on stdout, too. Progress is on
+stderr.
+"""
 
 import argparse
 import os
@@ -10,14 +13,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from servers.classifier.answers import keep_answers
 from servers.classifier.build import build_model
 from servers.classifier.errors import ClassifierError, libraries_refuse
 from servers.classifier.model_info import read_model_info
 from servers.classifier.progress import say
 from servers.classifier.traffic import build_traffic
 from servers.contract import LENGTH_BUCKETS, MAX_BATCH_TEXTS, MAX_LENGTH_TOKENS
+from servers.device_curve import curve_toml
 from servers.engines import ENGINES
-from servers.placement import CPU, PLACEMENT_OPTIONS, placement_from
+from servers.placement import CPU, PLACEMENT_OPTIONS, EngineUnavailableError, placement_from
 from servers.storable import storable_json
 
 
@@ -53,30 +58,43 @@ def _parser() -> argparse.ArgumentParser:
     traffic.add_argument(
         "--texts", type=Path, help="*.txt, one text a line, *.jsonl, *.json or *.csv"
     )
+    answers = commands.add_parser("answers", help="keep a traffic's answers for a simulated device")
+    answers.add_argument("--model-dir", type=Path, required=True)
+    answers.add_argument("--traffic", type=Path, required=True, help="traffic.jsonl")
     for command in (build, traffic):
         command.add_argument("--cache", type=Path, required=True)
         command.add_argument("--seed", type=int, required=True)
     _add_measure(commands.add_parser("measure", help="prove and time one engine as it is placed"))
+    _add_profile(commands.add_parser("profile", help="write the curve of one engine as placed"))
     return parser
 
 
 def _add_measure(measure: argparse.ArgumentParser) -> None:
-    measure.add_argument("--model-dir", type=Path, required=True)
-    measure.add_argument("--engine", choices=tuple(ENGINES), required=True)
+    _add_engine(measure)
+    measure.add_argument("--texts", type=Path, help="instead of the model's held-out messages")
+    measure.add_argument("--reference", type=Path, help="where the reference logits are kept")
+
+
+def _add_profile(profile: argparse.ArgumentParser) -> None:
+    _add_engine(profile)
+    profile.add_argument("--said", required=True, help="the command that the curve names")
+
+
+def _add_engine(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--model-dir", type=Path, required=True)
+    command.add_argument("--engine", choices=tuple(ENGINES), required=True)
     for name, allowed in PLACEMENT_OPTIONS.items():
         option, usual = f"--{name.replace('_', '-')}", getattr(CPU, name)
         if usual is False:
-            measure.add_argument(option, action="store_true")
+            command.add_argument(option, action="store_true")
         else:
-            measure.add_argument(option, choices=allowed, default=usual)
-    measure.add_argument("--lengths", type=int, nargs="+", default=[*LENGTH_BUCKETS])
-    measure.add_argument("--batches", type=int, nargs="+", default=[1, 8, MAX_BATCH_TEXTS])
-    measure.add_argument("--repeats", type=int, default=100)
-    measure.add_argument("--point-s", type=float, default=2.0, help="at most, for each point")
-    measure.add_argument("--threads", type=int, default=os.cpu_count() or 1)
-    measure.add_argument("--texts", type=Path, help="instead of the model's held-out messages")
-    measure.add_argument("--reference", type=Path, help="where the reference logits are kept")
-    measure.add_argument("--out", type=Path, required=True)
+            command.add_argument(option, choices=allowed or None, default=usual)
+    command.add_argument("--lengths", type=int, nargs="+", default=[*LENGTH_BUCKETS])
+    command.add_argument("--batches", type=int, nargs="+", default=[1, 8, MAX_BATCH_TEXTS])
+    command.add_argument("--repeats", type=int, default=100)
+    command.add_argument("--point-s", type=float, default=2.0, help="at most, for each point")
+    command.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    command.add_argument("--out", type=Path, required=True)
 
 
 def _build(given: argparse.Namespace) -> dict[str, Any]:
@@ -101,12 +119,7 @@ def _compile(given: argparse.Namespace) -> dict[str, Any]:
 def _measure(given: argparse.Namespace) -> None:
     from servers.classifier.measure import Measurement, measure  # PyTorch: only for this command
 
-    wrong = [size for size in (*given.lengths, *given.batches, given.repeats) if size < 1]
-    if wrong or max(given.lengths) > MAX_LENGTH_TOKENS:
-        raise ClassifierError(
-            f"expected lengths of 1 to {MAX_LENGTH_TOKENS} tokens, and batches and repeats of at "
-            f"least 1, found {max(given.lengths) if not wrong else wrong[0]}: correct it."
-        )
+    _require_sizes(given)
     facts = measure(
         Measurement(
             given.model_dir,
@@ -124,11 +137,41 @@ def _measure(given: argparse.Namespace) -> None:
     given.out.write_text(storable_json(facts, indent=2) + "\n", encoding="utf-8")
 
 
+def _profile(given: argparse.Namespace) -> None:
+    from servers.classifier.profile import Profile, profiled  # PyTorch, as for measure
+
+    _require_sizes(given)
+    sizes = given.lengths, given.batches, given.repeats, given.point_s
+    what = Profile(
+        given.model_dir, given.engine, placement_from(vars(given)), given.threads, *sizes
+    )
+    try:
+        curve = profiled(what, given.out.stem, given.said)
+    except EngineUnavailableError as error:
+        raise ClassifierError(str(error)) from error
+    given.out.write_text(curve_toml(curve), encoding="utf-8")
+
+
+def _answers(given: argparse.Namespace) -> dict[str, Any]:
+    return {"path": str(keep_answers(given.model_dir, given.traffic))}
+
+
+def _require_sizes(given: argparse.Namespace) -> None:
+    wrong = [size for size in (*given.lengths, *given.batches, given.repeats) if size < 1]
+    if wrong or max(given.lengths) > MAX_LENGTH_TOKENS:
+        raise ClassifierError(
+            f"expected lengths of 1 to {MAX_LENGTH_TOKENS} tokens, and batches and repeats of at "
+            f"least 1, found {max(given.lengths) if not wrong else wrong[0]}: correct it."
+        )
+
+
 _ACTIONS: Mapping[str, Callable[[argparse.Namespace], dict[str, Any] | None]] = {
     "build": _build,
     "compile": _compile,
     "traffic": _traffic,
+    "answers": _answers,
     "measure": _measure,
+    "profile": _profile,
 }
 
 

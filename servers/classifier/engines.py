@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from servers.engines import ENGINES, ENGINES_IN_WORDS, EngineName
-from servers.placement import CPU, Placement
+from servers.placement import CPU, EngineUnavailableError, Placement
 
 
 class Engine(Protocol):
@@ -38,6 +38,11 @@ def load_engine(
     EngineUnavailableError when it cannot run as placed here: there is no falling back."""
     if name not in ENGINES:
         raise ValueError(f"expected the engine {ENGINES_IN_WORDS}, found {name!r}.")
+    if placement.curve and not ENGINES[name].simulated:
+        raise EngineUnavailableError(
+            f'expected the engine replay for curve = "{placement.curve}", found {name}: set the '
+            'engine to replay, or curve to "".'
+        )
     module, _, made_by = ENGINES[name].made_by.partition(":")
     engine: Engine = getattr(import_module(module), made_by)(model_dir, threads, placement)
     return engine

@@ -74,7 +74,7 @@ def _speed(what: Measurement, engine: Engine) -> dict[str, Any]:
     )
     say("rate of large matrix products ...")
     return {
-        "version": _version(what.engine) + _made_by(engine),
+        "version": version_in_words(what.engine, engine),
         "device_name": _device_name(what.placement),
         "curve": [asdict(point) for point in curve],
         "matmul_flops_per_s": matmul_flops_per_s(what.placement.device, what.placement.precision),
@@ -107,6 +107,11 @@ def _texts(what: Measurement) -> tuple[str, ...]:
     seed = read_model_info(what.model_dir).seed
     corpus = build_corpus(seed, training.n_training, training.n_heldout)
     return tuple(message.text for message in corpus.heldout)
+
+
+def version_in_words(name: EngineName, engine: Engine) -> str:
+    """The library of an engine with its version, and which compiler made what it runs."""
+    return _version(name) + _made_by(engine)
 
 
 def _version(engine: EngineName) -> str:

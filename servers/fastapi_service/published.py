@@ -13,7 +13,8 @@ import torch
 from fastapi import FastAPI
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from servers.classifier import EngineUnavailableError
+from servers.classifier import EngineUnavailableError, Placement
+from servers.classifier.replayed_network import ReplayedNetwork
 from servers.contract import (
     BatchItem,
     BatchPredictResponse,
@@ -24,16 +25,19 @@ from servers.launch_args import LaunchArgs
 
 
 class PublishedClassifier:
-    """Tokenizer and model, called directly. device "auto" is as published: CUDA where there is."""
+    """Tokenizer and model, called directly. device "auto" is as published: CUDA where there is.
+    network: in place of the one in model_dir."""
 
-    def __init__(self, model_dir: str, device: str, counters: Counters) -> None:
+    def __init__(
+        self, model_dir: str, device: str, counters: Counters, network: Any = None
+    ) -> None:
         self._counters = counters
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         self._device = torch.device(device)
         # Any: transformers types its Auto classes too loosely to say more.
         self._tokenizer: Any = AutoTokenizer.from_pretrained(model_dir)
-        self._model: Any = AutoModelForSequenceClassification.from_pretrained(model_dir)
+        self._model: Any = network or AutoModelForSequenceClassification.from_pretrained(model_dir)
         self._model.to(self._device).eval()
 
     def predict(self, texts: list[str], max_length: int) -> list[BatchItem]:
@@ -57,13 +61,14 @@ class PublishedClassifier:
 
 def create_app(args: LaunchArgs, counters: Counters) -> FastAPI:
     """EngineUnavailableError when the device is unavailable."""
-    require_engine(args)
-    device = _available(str(args.options["device"]))
+    engine = require_engine(args)
+    network = _replayed(args) if engine == "replay" else None
+    device = "cpu" if network else _available(str(args.options["device"]))
     models: dict[str, PublishedClassifier] = {}
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        models["classifier"] = PublishedClassifier(str(args.model_dir), device, counters)
+        models["classifier"] = PublishedClassifier(str(args.model_dir), device, counters, network)
         yield
         models.clear()
 
@@ -90,6 +95,10 @@ def create_app(args: LaunchArgs, counters: Counters) -> FastAPI:
         return BatchPredictResponse(predictions=answers, latency_ms=latency_ms)
 
     return app
+
+
+def _replayed(args: LaunchArgs) -> ReplayedNetwork:
+    return ReplayedNetwork(args.model_dir, Placement(curve=str(args.options["curve"])))
 
 
 def _available(device: str) -> str:

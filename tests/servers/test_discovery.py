@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from servers.device_curve import curve_named
 from servers.discovery import SERVERS_DIR, ContenderError, discover
-from servers.engines import ENGINES
+from servers.engines import ENGINES, EngineName
 
 KNOWN = discover()
 
@@ -132,3 +133,38 @@ def test_the_defaults_of_every_contender_are_those_of_the_study_on_a_cpu() -> No
 
 def test_the_gateway_says_that_its_tokenizer_is_outside_triton() -> None:
     assert "tokenises outside Triton" in KNOWN["hybrid"].summary
+
+
+def test_a_variant_on_a_curve_carries_the_label_of_what_is_simulated() -> None:
+    curve = curve_named("t4-fp16-tensorrt")
+    found = KNOWN["triton"].variant("simulated", {"curve": curve.name}, "replay")
+
+    assert found.simulated_device == curve.label
+    assert found.simulated_device.startswith("simulated device: NVIDIA T4")
+    assert "with a simulated device in its Python backend" in found.summary
+    assert found.variant("late", {"max_queue_delay_us": 5000}).simulated_device == curve.label
+    assert "exported network" not in found.components
+    assert {contender.simulated_device for contender in KNOWN.values()} == {""}
+
+
+def test_the_published_service_runs_pytorch_or_a_simulated_device() -> None:
+    options = {"curve": "a100-fp16-torchscript"}
+    found = KNOWN["fastapi"].variant("simulated", options, "replay")
+    assert (found.setting, found.engine) == ("as-published", "replay")
+    with pytest.raises(ContenderError, match="its engines are: torch, replay"):
+        KNOWN["fastapi"].variant("changed", engine="onnxruntime")
+
+
+@pytest.mark.parametrize(
+    ("engine", "curve", "sentence"),
+    [
+        ("replay", "", "sets the engine 'replay' without a curve; set the option curve to one of"),
+        ("replay", "a101", "variant 'new': expected a curve .* found 'a101': correct it"),
+        ("torch", "t4-fp16-tensorrt", "for the engine 'torch', which computes; set the engine"),
+    ],
+)
+def test_an_engine_and_a_curve_that_do_not_belong_together_are_refused(
+    engine: EngineName, curve: str, sentence: str
+) -> None:
+    with pytest.raises(ContenderError, match=sentence):
+        KNOWN["triton"].variant("new", {"curve": curve}, engine)

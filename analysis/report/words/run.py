@@ -22,10 +22,24 @@ def warnings(summary: Summary) -> list[str]:
     disturbed = disturbances_told(summary.disturbed.trial_ids, summary.disturbed.n_by_cause)
     told = {
         Caution.MODEL_NOTES: summary.manifest.model.notes,
+        Caution.SIMULATED_DEVICES: _simulated_devices(summary),
         Caution.DISTURBED: [disturbed] if disturbed else [],
     }
     sentences = {caution: [text] for caution, text in _SENTENCES.items()} | told
     return [text for caution in summary.warnings for text in sentences[caution]]
+
+
+def _simulated_devices(summary: Summary) -> list[str]:
+    """Of each device that is simulated: who it stands behind, and what that means."""
+    behind: dict[str, list[str]] = {}
+    for contender in summary.contenders:
+        if contender.simulated_device:
+            behind.setdefault(contender.simulated_device, []).append(contender.name)
+    return [
+        f"{label[0].upper()}{label[1:]}, behind {', '.join(names)}: passes take what its curve "
+        "says, nothing is computed, and all else is real."
+        for label, names in behind.items()
+    ]
 
 
 def rounds(summary: Summary) -> str:

@@ -90,6 +90,14 @@ def test_a_contender_stands_beside_its_engine_at_its_own_batch_and_length(gpu_su
     assert found["fastapi"].mean_batch == 1
 
 
+def test_what_a_contender_uses_of_its_device_is_a_share_of_the_best_rate_of_the_engine(gpu_summary):
+    for each in gpu_summary.engine_efficiencies:
+        engine = next(e for e in gpu_summary.engines if each.contender in e.used_by)
+        best = max(engine.rate_at(p.batch, each.mean_padded_tokens) for p in engine.curve)
+        assert each.best_rate_share == pytest.approx(each.throughput_rps / best)
+        assert each.best_rate_share <= each.engine_share
+
+
 def test_the_highest_load_is_where_most_was_answered_saturated_or_not(collapsing):
     summary = collapsing()
     highest = highest_loads(summary.points)["a"]

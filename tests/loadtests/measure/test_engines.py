@@ -13,22 +13,31 @@ from rich.console import Console
 from loadtests.measure import engines as measuring
 from loadtests.measure.engines import (
     EngineBench,
+    ProfileError,
     WantedEngine,
     in_words,
     measured_engines,
+    profile_engine,
     wanted_engines,
 )
 from loadtests.records.engines import EngineFacts, engine_facts, read_engines, write_engines
 from loadtests.records.stored import SCHEMA_VERSION
 from loadtests.run.progress import RunProgress
 from loadtests.spec.experiment import EnginesSpec
+from servers.device_curve import curve_named
 from servers.discovery import discover
 from servers.placement import CPU, Placement
 
 SPEC = EnginesSpec(lengths_tokens=(16,), batch_sizes=(1, 2), repeats=2)
 FOUND = {
     "engine": "torch",
-    "placement": {"device": "cpu", "precision": "fp32", "cuda_graphs": False, "tensorrt": False},
+    "placement": {
+        "device": "cpu",
+        "precision": "fp32",
+        "cuda_graphs": False,
+        "tensorrt": False,
+        "curve": "",
+    },
     "available": True,
     "reason": "",
     "version": "torch 2.11.0",
@@ -193,3 +202,57 @@ def test_the_progress_prints_one_line_an_engine() -> None:
         progress.engine_measured(EngineFacts("torch", CPU, ("[a]",), False, "no [GPU]."), 10)
     line = "engine torch on cpu, fp32 (for [a]): unavailable: no [GPU]."
     assert [text.strip() for text in printed.getvalue().splitlines() if "engine" in text] == [line]
+
+
+def test_a_simulated_device_is_not_measured_but_read_from_its_curve(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(measuring, "_run", lambda *_: pytest.fail("a process was started"))
+    curve = curve_named("t4-fp16-tensorrt")
+    what = WantedEngine("replay", Placement(curve=curve.name), ("triton-simulated",))
+    (facts,) = measured_engines([what], bench(tmp_path, left_s=0), str)
+    assert facts.available
+    assert facts.precision_check is None
+    assert (facts.version, facts.device_name) == (curve.label, "simulated NVIDIA T4 16GB")
+    assert facts.rate_at(2, 16) == pytest.approx(2 / curve.pass_s(2, 16))
+    assert in_words(facts).startswith(
+        "replay on simulated t4-fp16-tensorrt (for triton-simulated): simulated device: NVIDIA T4"
+    )
+    write_engines(tmp_path, [facts])
+    assert read_engines(tmp_path) == (facts,)
+
+
+def test_a_curve_that_is_not_there_is_the_reason(tmp_path: Path) -> None:
+    what = WantedEngine("replay", Placement(curve="a101"), ("a",))
+    (facts,) = measured_engines([what], bench(tmp_path), str)
+    assert not facts.available
+    assert facts.reason.startswith("expected a curve")
+
+
+def test_one_curve_is_one_engine_whatever_it_stands_for() -> None:
+    known, options = discover(), {"curve": "t4-fp16-tensorrt"}
+    as_published = known["fastapi"].variant("a", options, "replay")
+    on_gpu = known["triton"].variant("b", {"device": "cuda", **options}, "replay")
+    (found,) = wanted_engines([as_published, on_gpu])
+    assert found == WantedEngine("replay", Placement(curve="t4-fp16-tensorrt"), ("a", "b"))
+
+
+def test_a_profile_is_made_on_the_cores_of_a_server_and_names_its_command(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    commands: list[list[str]] = []
+
+    def run(command: list[str], *_: object) -> str:
+        commands.append(command)
+        return "measuring it ended with exit code 2: expected a GPU, found none."
+
+    monkeypatch.setattr(measuring, "_run", run)
+    on_gpu = WantedEngine("torch", Placement("cuda", cuda_graphs=True), ())
+    with pytest.raises(ProfileError) as refused:
+        profile_engine(on_gpu, bench(tmp_path), tmp_path / "a.toml", "study profile torch", str)
+    assert str(refused.value) == "expected a GPU, found none."
+    (command,) = commands
+    assert command[command.index("servers.classifier") + 1] == "profile"
+    assert command[command.index("--said") + 1] == "study profile torch"
+    assert "--cuda-graphs" in command
+    assert "--curve" not in command

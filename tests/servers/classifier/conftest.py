@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from loadtests.launch.artefacts import Artefacts
+from servers.classifier.answers import keep_answers
 from servers.classifier.build import build_model
 from servers.classifier.model_specs import NetworkSpec, TrainingSpec
 
@@ -23,3 +25,9 @@ def tiny_network() -> NetworkSpec:
 @pytest.fixture(scope="session")
 def tiny_training() -> TrainingSpec:
     return TrainingSpec(n_training=64, n_heldout=16, epochs=1, batch_size=16, accuracy_floor=0.0)
+
+
+@pytest.fixture(scope="session")
+def answers(artefacts: Artefacts) -> Path:
+    """The folder with the reference answers of the study's traffic."""
+    return keep_answers(artefacts.model_dir, artefacts.traffic_path)

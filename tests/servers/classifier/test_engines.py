@@ -14,7 +14,7 @@ from servers.classifier import (
 )
 from servers.classifier.corpus import Corpus, build_corpus
 from servers.classifier.model_specs import TrainingSpec
-from servers.engines import ENGINES
+from servers.engines import REAL_ENGINES
 
 TEXTS = ["hi", "where is my order #1234? it should be here", "我要投诉，电饭煲坏了" * 12]
 
@@ -76,7 +76,7 @@ def test_both_languages_are_understood(onnxruntime_classifier: Classifier) -> No
     assert labels == ["delivery_status", "invoice"]
 
 
-@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("name", REAL_ENGINES)
 def test_an_engine_says_what_it_runs(name: EngineName, small_model_dir: Path) -> None:
     engine = load_engine(name, small_model_dir, threads=1)
     assert (engine.name, engine.precision, engine.device) == (name, "fp32", "cpu")

@@ -16,7 +16,7 @@ from servers.classifier.precision_check import (
     problem_of,
     reference_logits,
 )
-from servers.engines import ENGINES
+from servers.engines import REAL_ENGINES
 
 FP16 = Placement(precision="fp16")
 
@@ -69,7 +69,7 @@ def test_half_precision_is_proved_on_the_cpu(
     assert problem_of(check, engine, FP16) is None
 
 
-@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("name", REAL_ENGINES)
 def test_single_precision_gives_the_reference_answers(
     name: EngineName,
     small_model_dir: Path,

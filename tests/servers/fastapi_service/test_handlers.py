@@ -12,7 +12,9 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.testclient import TestClient
 
+from loadtests.launch.artefacts import Artefacts
 from servers.classifier import Encoded, EngineUnavailableError, Placement, Prediction
+from servers.classifier.answers import keep_answers
 from servers.contract import LENGTH_BUCKETS
 from servers.discovery import OptionValue
 from servers.fastapi_service import tuned
@@ -183,3 +185,20 @@ def test_how_many_requests_may_wait_is_an_option(
     app = build_app(launch_args(tmp_path, "tuned", max_in_progress=most), Counters())
     found = [m.kwargs["max_in_progress"] for m in app.user_middleware if m.cls is LimitInProgress]
     assert found == limits
+
+
+def test_the_published_service_asks_a_simulated_device_as_it_asks_a_network(
+    artefacts: Artefacts, tmp_path: Path
+) -> None:
+    keep_answers(artefacts.model_dir, artefacts.traffic_path)
+    options = {"handlers": "published", "device": "cpu", "curve": "a100-fp16-tensorrt"}
+    args = LaunchArgs(
+        *("a", "replay", "127.0.0.1", 1, {}, artefacts.model_dir, tmp_path, 1), options
+    )
+    counters = Counters()
+    with TestClient(build_app(args, counters)) as client:
+        for text in artefacts.texts[:3]:
+            reply = client.post("/predict", json={"text": text.text}).json()
+            assert reply["label"] == text.label
+            assert reply["confidence"] == pytest.approx(text.confidence, abs=1e-5)
+    assert counters.snapshot().executions == 3

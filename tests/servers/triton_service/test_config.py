@@ -105,6 +105,7 @@ def test_the_embedded_classifier_is_told_its_engine_placement_and_model() -> Non
         "precision": "fp16",
         "cuda_graphs": True,
         "tensorrt": False,
+        "curve": "",
     }
     assert told == {"engine": "torch", "model_dir": "/model", "intra_op_threads": "2"}
     # Of the Python backend: the engine finds its device itself, and gets CPU tensors.

@@ -1,0 +1,304 @@
+"""The curve of a device: what a forward pass takes, by batch size and padded length.
+
+Between two given batch sizes a pass costs a fixed part and a part per text, and so beyond the ends,
+by the nearest two. Between two given lengths it is linear. Texts shorter than any given length cost
+what as many tokens cost in texts of the shortest: BERT's time follows the tokens of a batch, which
+the tables of FasterTransformer show within 2 % (32 texts of 32 tokens against 8 of 128).
+"""
+
+import json
+import tomllib
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cached_property
+from itertools import groupby, pairwise
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from servers.regular_file import read_regular
+
+CURVES_DIR = Path(__file__).parent / "classifier" / "curves"
+CURVE_SUFFIX = ".toml"
+MOST_BYTES = 2**20
+_POWERS_OF_TEN = {"s": 0, "ms": -3, "us": -6}
+
+
+class CurveError(ValueError):
+    """A curve that cannot be used, in one sentence: expected, found, what to do."""
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """latency_s is one forward pass of the batch, host and device together; host_s the CPU seconds
+    of the host during it (None: by the curve's host_share)."""
+
+    length_tokens: int
+    batch_size: int
+    latency_s: float
+    host_s: float | None = None
+
+    def __str__(self) -> str:
+        return f"batch {self.batch_size} of {self.length_tokens} tokens"
+
+
+@dataclass(frozen=True)
+class DeviceCurve:
+    """What a device does with a model, and who says so.
+
+    name is the stem of its file; measured: by `study profile` on a machine, not published numbers;
+    host_share: CPU work of the host over a pass, 0 to 1. points ascend by length, then batch.
+    CurveError where the points are no curve, or nobody is named for them.
+    """
+
+    name: str
+    device: str
+    precision: str
+    software: str
+    model: str
+    source: str
+    measured: bool
+    host_share: float
+    host_share_source: str
+    points: tuple[CurvePoint, ...]
+
+    def __post_init__(self) -> None:
+        ordered = sorted(self.points, key=lambda point: (point.length_tokens, point.batch_size))
+        object.__setattr__(self, "points", tuple(ordered))
+        problem = self._problem()
+        if problem:
+            raise CurveError(f"the curve {self.name}: {problem}")
+
+    def pass_s(self, batch_size: int, length_tokens: int) -> float:
+        """One forward pass of so many texts, each padded to so many tokens."""
+        return self._value(batch_size, length_tokens, self._latencies)
+
+    def host_s(self, batch_size: int, length_tokens: int) -> float:
+        """CPU seconds of the host during that pass."""
+        host_s = self._value(batch_size, length_tokens, self._hosts)
+        return min(host_s, self.pass_s(batch_size, length_tokens))
+
+    def is_given(self, batch_size: int, length_tokens: int) -> bool:
+        """False: pass_s is interpolated."""
+        return any(
+            (point.batch_size, point.length_tokens) == (batch_size, length_tokens)
+            for point in self.points
+        )
+
+    def best_rate(self, length_tokens: int, max_batch_size: int) -> float:
+        """Texts per second at the best batch of up to max_batch_size: the most the device can."""
+        sizes = range(1, max_batch_size + 1)
+        return max(size / self.pass_s(size, length_tokens) for size in sizes)
+
+    @property
+    def label(self) -> str:
+        """What stands beside everything that comes from it."""
+        source = self.source.partition(",")[0].strip()
+        return f"simulated device: {self.device}, {self.precision}, {self.software} ({source})"
+
+    @cached_property
+    def _latencies(self) -> "_Rows":
+        return _rows(self.points, lambda point: point.latency_s)
+
+    @cached_property
+    def _hosts(self) -> "_Rows":
+        def host_s(point: CurvePoint) -> float:
+            given = point.host_s
+            return self.host_share * point.latency_s if given is None else given
+
+        return _rows(self.points, host_s)
+
+    def _value(self, batch_size: float, length_tokens: int, rows: "_Rows") -> float:
+        lengths = list(rows)
+        if length_tokens < lengths[0] or len(lengths) == 1:
+            return _along_batches(rows[lengths[0]], batch_size * length_tokens / lengths[0])
+        at = [_along_batches(rows[length], batch_size) for length in lengths]
+        return _along(lengths, at, length_tokens)
+
+    def _problem(self) -> str | None:
+        if not self.source.strip():
+            return "expected a source, found none: say where its numbers come from."
+        if not self.points:
+            return "expected points, found none: add what a pass takes."
+        for length, group in groupby(self.points, lambda point: point.length_tokens):
+            found = _problem_of_length(length, list(group), self.host_share)
+            if found:
+                return found
+        return None
+
+
+_Row = tuple[Sequence[float], Sequence[float]]
+"""Batch sizes, and a value for each."""
+_Rows = Mapping[int, _Row]
+
+
+def _rows(points: Sequence[CurvePoint], of: Callable[[CurvePoint], float]) -> _Rows:
+    rows: dict[int, _Row] = {}
+    for length, group in groupby(points, lambda point: point.length_tokens):
+        of_length = list(group)
+        rows[length] = [point.batch_size for point in of_length], [of(each) for each in of_length]
+    return rows
+
+
+def _along_batches(row: _Row, batch_size: float) -> float:
+    sizes, values = row
+    value = _along(sizes, values, batch_size)
+    # Fewer tokens than the first point has: never less than their share of it, where a first part
+    # per text that is larger than the whole would make the fixed part negative.
+    return value if batch_size >= sizes[0] else max(value, values[0] * batch_size / sizes[0])
+
+
+def _along(at: Sequence[float], values: Sequence[float], x: float) -> float:
+    """Linear between neighbours, and beyond the ends by the nearest two."""
+    k = min(max(bisect_left(at, x), 1), len(at) - 1)
+    if x == at[k]:
+        return values[k]
+    slope = (values[k] - values[k - 1]) / (at[k] - at[k - 1])
+    return values[k - 1] + slope * (x - at[k - 1])
+
+
+def _problem_of_length(length: int, points: list[CurvePoint], host_share: float) -> str | None:
+    if len(points) < 2:
+        return (
+            f"expected at least two batch sizes at {length} tokens, found {len(points)}: add "
+            "another, or remove this length."
+        )
+    for point in points:
+        if point.host_s is not None and point.host_s > point.latency_s:
+            return (
+                f"expected host time within the latency at {point}, found {_ms(point.host_s)} of "
+                f"{_ms(point.latency_s)}: correct one of them."
+            )
+    for before, after in pairwise(points):
+        if before.batch_size == after.batch_size:
+            return f"expected each point once, found {after} twice: remove one."
+        if after.latency_s < before.latency_s:
+            return (
+                "expected a latency that does not fall as the batch grows, found "
+                f"{_ms(after.latency_s)} at {after} after {_ms(before.latency_s)} at batch "
+                f"{before.batch_size}: correct one of them."
+            )
+    return None
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:.4g} ms"
+
+
+_Text = Annotated[str, Field(strict=True, pattern=r"\S")]
+_Size = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
+_Share = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class _Point(_Table):
+    length_tokens: _Size
+    batch_size: _Size
+    latency: Annotated[float, Field(strict=True, gt=0, le=1e9, allow_inf_nan=False)]
+    host: Annotated[float, Field(strict=True, ge=0, le=1e9, allow_inf_nan=False)] | None = None
+
+
+class _CurveFile(_Table):
+    device: _Text
+    precision: _Text
+    software: _Text
+    model: _Text
+    source: _Text
+    measured: Annotated[bool, Field(strict=True)]
+    host_share: _Share
+    host_share_source: _Text
+    unit: Literal["s", "ms", "us"]
+    points: list[_Point]
+
+
+def read_curve(path: Path) -> DeviceCurve:
+    """The curve in a TOML file; CurveError says what is wrong with it."""
+    try:
+        raw = tomllib.loads(read_regular(path, MOST_BYTES).decode("utf-8-sig"))
+    except OSError as error:
+        raise CurveError(
+            f"expected the file of a curve at {path}, could not read it ({error.strerror}): check "
+            "the path."
+        ) from error
+    except (ValueError, RecursionError) as error:  # no TOML, or no UTF-8
+        raise CurveError(f"expected TOML in {path}, found none ({error}): correct it.") from error
+    try:
+        file = _CurveFile.model_validate(raw)
+    except ValidationError as error:
+        raise CurveError(_sentence(path, error)) from error
+    points = tuple(
+        CurvePoint(
+            point.length_tokens,
+            point.batch_size,
+            _seconds(point.latency, file.unit),
+            None if point.host is None else _seconds(point.host, file.unit),
+        )
+        for point in file.points
+    )
+    fields = file.model_dump(exclude={"unit", "points"})
+    return DeviceCurve(name=path.stem, points=points, **fields)
+
+
+def curve_names() -> tuple[str, ...]:
+    """Those that come with the study."""
+    return tuple(sorted(path.stem for path in CURVES_DIR.glob(f"*{CURVE_SUFFIX}")))
+
+
+def curve_named(name_or_path: str) -> DeviceCurve:
+    """The curve of that name, of those that come with the study, or in that file."""
+    if name_or_path.endswith(CURVE_SUFFIX) or "/" in name_or_path:
+        return read_curve(Path(name_or_path))
+    if name_or_path not in curve_names():
+        raise CurveError(
+            f"expected a curve ({', '.join(curve_names())}) or the path of a {CURVE_SUFFIX} file, "
+            f"found {name_or_path!r}: correct it."
+        )
+    return read_curve(CURVES_DIR / f"{name_or_path}{CURVE_SUFFIX}")
+
+
+def curve_toml(curve: DeviceCurve) -> str:
+    """The file of a curve, which reads back as the same curve, numbers to 15 digits."""
+    text = ("device", "precision", "software", "model", "source", "host_share_source")
+    lines = [f"{name} = {json.dumps(getattr(curve, name), ensure_ascii=False)}" for name in text]
+    lines += [f"measured = {str(curve.measured).lower()}", f"host_share = {curve.host_share!r}"]
+    lines += ['unit = "ms"', "points = ["]
+    for point in curve.points:
+        host = "" if point.host_s is None else f", host = {_in_ms(point.host_s)}"
+        lines.append(
+            f"    {{ length_tokens = {point.length_tokens}, batch_size = {point.batch_size}, "
+            f"latency = {_in_ms(point.latency_s)}{host} }},"
+        )
+    return "\n".join([*lines, "]", ""])
+
+
+def _seconds(value: float, unit: str) -> float:
+    """Shifts the decimal point: 0.67 ms are the float nearest to 0.00067, and not a product."""
+    return float(Decimal(repr(value)).scaleb(_POWERS_OF_TEN[unit]))
+
+
+def _in_ms(seconds: float) -> str:
+    shifted = f"{Decimal(repr(seconds)).scaleb(3):f}"
+    return shifted if "." in shifted else f"{shifted}.0"
+
+
+def _sentence(path: Path, error: ValidationError) -> str:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "missing":
+        return f"expected {where} in the curve {path}, found none: add it."
+    if first["type"] == "extra_forbidden":
+        return (
+            f"expected only what a curve has in {path}, found {where}: remove it, or correct its "
+            "name."
+        )
+    if first["type"] == "string_pattern_mismatch":
+        return f"expected {where} in the curve {path}, found a blank: fill it in."
+    reason = first["msg"][0].lower() + first["msg"][1:]
+    found = f"found {first['input']!r} ({reason})"
+    return f"expected another {where} in the curve {path}, {found}: correct it."
