@@ -44,7 +44,8 @@ def _fastapi(facts: ContenderFacts, front: Front) -> Front:
         return replace(front, passes="in-handler", front_cores=1)
     max_batch = _number(facts, "max_batch_size", 1)
     threads = _number(facts, "threads_per_pass", 0) or front.n_cores
-    alone = front.n_cores == 1 and front.shared_cores
+    # What it does on its own core it does before a device that stands for one, too.
+    alone = front.n_cores == 1 and facts.options.get("device", "cpu") == "cpu"
     padded = max_batch > 1 or facts.options.get("cuda_graphs") == "true"
     return replace(
         front,

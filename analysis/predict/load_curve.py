@@ -16,6 +16,9 @@ from loadtests.records.percentiles import FloatArray
 LEVELS = (0.02, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.94, 0.97)
 """Shares of the highest rate that are simulated."""
 
+MEASUREMENT = "measurement"
+"""What measured levels are by."""
+
 N_AT_A_LEVEL = 40_000
 N_FINE = 400
 
@@ -27,7 +30,8 @@ class LoadCurve:
     predicted: in ascending order of rate, the last one below highest_rps, from which on no bound is
     met. Between two of them every figure is linear in the rate, latency in its logarithm; below the
     first one it is that of the first. measured_rps: between which rates the same contender was
-    measured; None: nowhere.
+    measured; None: nowhere. saturated_at_rps: the lowest rate above them at which it was measured
+    as saturated; None: not measured.
     """
 
     contender: str
@@ -35,6 +39,19 @@ class LoadCurve:
     highest_rps: float
     used_up_at_rps: Mapping[Resource, float]
     measured_rps: tuple[float, float] | None = None
+    saturated_at_rps: float | None = None
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether its levels were measured."""
+        return all(each.by == MEASUREMENT for each in self.predicted)
+
+    def brackets(self, slo: Slo) -> bool:
+        """Whether its levels tell where the SLO is no longer met: one meets it, a higher one does
+        not, or was saturated."""
+        met_rps = self.capacity_rps(slo)
+        beyond = self.saturated_at_rps is not None
+        return met_rps is not None and (beyond or met_rps < self._rates_rps[-1] * (1 - 1e-9))
 
     def latency_s(self, rate_rps: float, percentile: float) -> float:
         """Infinite above the last rate simulated."""
@@ -111,9 +128,12 @@ def load_curve(
     return LoadCurve(front.name, steady, highest_rps, prepared.highest_rps, measured_rps)
 
 
-def curve_of_measured(contender: str, measured: Sequence[Predicted]) -> LoadCurve:
-    """A load curve of measured points (by = "measurement"); above the last one nothing is known, so
-    it counts as the highest rate."""
+def curve_of_measured(
+    contender: str, measured: Sequence[Predicted], predicted: LoadCurve | None = None
+) -> LoadCurve:
+    """A load curve of measured points; above the last one that kept up nothing is known, so it
+    counts as the highest rate, unless a prediction of the same contender names a higher one, and
+    what is used up there."""
     steady = tuple(sorted((m for m in measured if not m.saturated), key=lambda m: m.rate_rps))
     if not steady:
         raise PredictError(
@@ -121,12 +141,20 @@ def curve_of_measured(contender: str, measured: Sequence[Predicted]) -> LoadCurv
             "measure lower ones."
         )
     rates = (steady[0].rate_rps, steady[-1].rate_rps)
-    return LoadCurve(contender, steady, rates[1], {}, rates)
+    saturated = [m.rate_rps for m in measured if m.saturated and m.rate_rps > rates[1]]
+    return LoadCurve(
+        contender=contender,
+        predicted=steady,
+        highest_rps=max(rates[1], predicted.highest_rps) if predicted else rates[1],
+        used_up_at_rps=predicted.used_up_at_rps if predicted else {},
+        measured_rps=rates,
+        saturated_at_rps=min(saturated, default=None),
+    )
 
 
 def measured_levels(points: Sequence[Point], contender: str) -> list[Predicted]:
-    """The usable open-loop points of a contender as levels of a curve (by = "measurement"). A
-    percentile that was not stated for want of requests is infinite: it meets nothing."""
+    """The usable open-loop points of a contender as levels of a curve. A percentile that
+    was not stated for want of requests is infinite: it meets nothing."""
 
     def seconds(ms: float | None) -> float:
         return float("inf") if ms is None else ms / 1000
@@ -154,7 +182,7 @@ def measured_levels(points: Sequence[Point], contender: str) -> list[Predicted]:
                 cpu_utilisation=metrics.server_cpu_utilisation or float("nan"),
                 refused_ratio=metrics.error_ratio,
                 saturated=point.saturated,
-                by="measurement",
+                by=MEASUREMENT,
             )
         )
     return found

@@ -12,6 +12,9 @@ from analysis.predict.values import PredictError
 from loadtests.records.experiment import Slo
 
 HOURS_A_MONTH = 730.0
+MOST_REPLICAS = 1000
+"""Beyond these a rate counts as one that a contender cannot reach."""
+
 FURTHER_REPLICAS = 50
 """How many more than the fewest are tried: with a queue delay, latency falls as the rate grows."""
 
@@ -49,13 +52,15 @@ class PlanQuestion:
 
 @dataclass(frozen=True)
 class PlanAnswer:
-    """What one contender would take; everything after lowest_s is None where it cannot.
+    """What one contender would take; where it cannot, no more is known than lowest_s, and what one
+    replica takes within the SLO.
 
     lowest_s: the percentile at the load at which it is lowest. replicas includes those that may
     fail. utilisation, latency_s, mean_batch and device_busy: of one replica with all up, at the
     planned rate. headroom: the highest rate that all of them take within the SLO over the planned
     one. breaks_first: what is used up first beyond that; None: only measured, not modelled.
-    measured: the rate of one replica lies where the contender was measured, and one is enough.
+    by_measurement: what one replica does was measured about its rate, on the device of the run;
+    measured: and one replica is enough.
     """
 
     contender: str
@@ -71,14 +76,42 @@ class PlanAnswer:
     cost_per_million: float | None = None
     cost_per_month: float | None = None
     breaks_first: Resource | None = None
+    by_measurement: bool = False
     measured: bool = False
 
 
-def plan(question: PlanQuestion, curves: Sequence[LoadCurve]) -> list[PlanAnswer]:
+def plan(
+    question: PlanQuestion,
+    curves: Sequence[LoadCurve],
+    measured: Mapping[str, LoadCurve] | None = None,
+) -> list[PlanAnswer]:
     """Every contender's answer: those that can first, by cost, then by replicas; PredictError where
-    none can."""
-    answers = [_answer(question, curve) for curve in curves]
-    if not any(answer.can for answer in answers):
+    none can. measured: by contender; counts in place of its prediction where it answers."""
+    answers = [
+        _known_answer(question, curve, (measured or {}).get(curve.contender)) for curve in curves
+    ]
+    _refuse_what_nobody_can(question, answers)
+    return sorted(answers, key=_cheapest_first)
+
+
+def best_known(curve: LoadCurve, measured: LoadCurve | None, slo: Slo) -> LoadCurve:
+    """The measured curve where it tells from which rate on the SLO is not met, else the predicted
+    one."""
+    return measured if measured is not None and measured.brackets(slo) else curve
+
+
+def _known_answer(
+    question: PlanQuestion, curve: LoadCurve, measured: LoadCurve | None
+) -> PlanAnswer:
+    if measured is not None and measured.brackets(question.slo):
+        found = _answer(question, measured)
+        if found.by_measurement:
+            return found
+    return _answer(question, curve)
+
+
+def _refuse_what_nobody_can(question: PlanQuestion, answers: Sequence[PlanAnswer]) -> None:
+    if not any(answer.capacity_rps for answer in answers):
         best = min(answers, key=lambda answer: answer.lowest_s, default=None)
         nearest = (
             f"{best.contender} reaches {best.lowest_s * 1000:.3g} ms" if best else "none is known"
@@ -88,7 +121,14 @@ def plan(question: PlanQuestion, curves: Sequence[LoadCurve]) -> list[PlanAnswer
             f"{question.slo.latency_ms:g} ms at some rate, found none ({nearest} at its best): "
             "allow more time."
         )
-    return sorted(answers, key=_cheapest_first)
+    able = [answer for answer in answers if answer.capacity_rps]
+    if not any(answer.can for answer in able):
+        most = max(able, key=lambda answer: answer.capacity_rps or 0.0)
+        raise PredictError(
+            f"expected a rate that {MOST_REPLICAS:,} replicas of some contender reach within the "
+            f"SLO, found {question.planned_rps:,.6g}/s ({most.contender} reaches "
+            f"{MOST_REPLICAS * (most.capacity_rps or 0.0):,.3g}/s): ask for less."
+        )
 
 
 def replicas_needed(curve: LoadCurve, rate_rps: float, slo: Slo) -> int | None:
@@ -98,7 +138,7 @@ def replicas_needed(curve: LoadCurve, rate_rps: float, slo: Slo) -> int | None:
     if capacity_rps is None:
         return None
     fewest = max(1, ceil(rate_rps / capacity_rps - 1e-9))
-    for replicas in range(fewest, fewest + FURTHER_REPLICAS):
+    for replicas in range(fewest, min(fewest + FURTHER_REPLICAS, MOST_REPLICAS + 1)):
         if curve.meets(rate_rps / replicas, slo):
             return replicas
     return None
@@ -110,11 +150,12 @@ def _answer(question: PlanQuestion, curve: LoadCurve) -> PlanAnswer:
     up = replicas_needed(curve, rate_rps, slo)
     capacity_rps = curve.capacity_rps(slo)
     if up is None or capacity_rps is None:
-        return PlanAnswer(curve.contender, can=False, lowest_s=lowest_s)
+        return PlanAnswer(curve.contender, can=False, lowest_s=lowest_s, capacity_rps=capacity_rps)
     replicas = up + question.survive
     each_rps = rate_rps / replicas
     hour = question.price_of(curve.contender)
     used_up = curve.used_up_at_rps
+    by_measurement = curve.is_measured and curve.was_measured_at(each_rps)
     return PlanAnswer(
         contender=curve.contender,
         can=True,
@@ -129,7 +170,8 @@ def _answer(question: PlanQuestion, curve: LoadCurve) -> PlanAnswer:
         cost_per_million=None if hour is None else hour * replicas / (3600 * rate_rps) * 1e6,
         cost_per_month=None if hour is None else hour * replicas * HOURS_A_MONTH,
         breaks_first=min(used_up, key=lambda r: used_up[r]) if used_up else None,
-        measured=replicas == 1 and curve.was_measured_at(each_rps),
+        by_measurement=by_measurement,
+        measured=by_measurement and replicas == 1,
     )
 
 

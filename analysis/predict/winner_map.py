@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.predict.load_curve import LoadCurve
-from analysis.predict.plan import replicas_needed
+from analysis.predict.plan import best_known, replicas_needed
 from analysis.predict.values import PredictError
 from loadtests.records.experiment import Slo
 
@@ -20,7 +20,7 @@ PRECISION = 1e-3
 class WinnerCell:
     """One rate and one bound. winner: the cheapest that meets it, of several that cost the same the
     first in the order given; None: nobody does. also: the others at that cost. measured: the winner
-    was measured about there, and one replica is enough; False: predicted."""
+    was measured at rates on both sides, and one replica is enough; False: predicted."""
 
     rate_rps: float
     bound_ms: float
@@ -62,15 +62,18 @@ def winner_map(
     percentile: float = 99.0,
     rates_rps: Sequence[float] = RATES_RPS,
     bounds_ms: Sequence[float] = BOUNDS_MS,
+    measured: Mapping[str, LoadCurve] | None = None,
 ) -> WinnerMap:
     """curves in the order in which a tie is decided: the simplest to run first. Without prices an
-    hour of every replica costs 1."""
+    hour of every replica costs 1. measured: by contender; counts in place of its prediction for the
+    bounds that it answers."""
     if not curves:
         raise PredictError("expected at least one contender for the winner map, found none.")
     rows = []
     for bound_ms in sorted(bounds_ms):
         slo = Slo(percentile=percentile, latency_ms=bound_ms)
-        rows.append(tuple(_cell(curves, prices, rate, slo) for rate in sorted(rates_rps)))
+        known = [best_known(each, (measured or {}).get(each.contender), slo) for each in curves]
+        rows.append(tuple(_cell(known, prices, rate, slo) for rate in sorted(rates_rps)))
     return WinnerMap(percentile, tuple(sorted(rates_rps)), tuple(sorted(bounds_ms)), tuple(rows))
 
 
@@ -129,7 +132,7 @@ def _cell(
         also=tuple(each.contender for each in also),
         replicas=replicas,
         cost_per_hour=least,
-        measured=replicas == 1 and winner.was_measured_at(rate_rps),
+        measured=replicas == 1 and winner.is_measured and winner.was_measured_at(rate_rps),
     )
 
 

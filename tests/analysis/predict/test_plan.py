@@ -2,6 +2,7 @@
 
 import pytest
 
+from analysis.predict.load_curve import MEASUREMENT, curve_of_measured
 from analysis.predict.plan import HOURS_A_MONTH, PlanQuestion, plan, replicas_needed
 from analysis.predict.rates import Resource
 from analysis.predict.values import PredictError
@@ -13,8 +14,8 @@ SLO = Slo(percentile=99, latency_ms=50)
 SLOW, FAST = md1_curve("slow", 0.01), md1_curve("fast", 0.002)
 
 
-def ask(rate_rps, curves=(SLOW, FAST), slo=SLO, **question):
-    return plan(PlanQuestion(rate_rps, slo, **question), list(curves))
+def ask(rate_rps, curves=(SLOW, FAST), slo=SLO, measured=None, **question):
+    return plan(PlanQuestion(rate_rps, slo, **question), list(curves), measured)
 
 
 def test_replicas_are_the_fewest_that_meet_the_slo():
@@ -88,10 +89,39 @@ def test_a_batcher_that_needs_more_load_to_be_quick_gets_more_of_it_or_none():
 
 
 def test_an_answer_is_measured_where_one_replica_was_measured_at_that_rate():
-    curve = md1_curve("slow", 0.01, measured_rps=(20.0, 70.0))
+    assert not ask(50, [md1_curve("slow", 0.01, measured_rps=(20.0, 70.0))])[0].measured
+    curve = md1_curve("slow", 0.01, measured_rps=(20.0, 70.0), by=MEASUREMENT)
     assert ask(50, [curve])[0].measured
     assert not ask(10, [curve])[0].measured
     assert not ask(100, [curve])[0].measured
+    assert ask(100, [curve])[0].by_measurement
+
+
+MEASURED = [level(rate, [ms / 1000] * 5, by=MEASUREMENT) for rate, ms in ((20, 15), (60, 90))]
+
+
+def test_what_was_measured_counts_where_it_tells_the_edge():
+    measured = {"slow": curve_of_measured("slow", MEASURED, SLOW)}
+    (answer,) = ask(40, [SLOW], measured=measured)
+    assert (answer.measured, answer.latency_s) == (True, pytest.approx(0.0367, rel=0.01))
+    assert answer.utilisation == pytest.approx(0.4, rel=0.01)  # of what the model says at most
+    (answer,) = ask(5, [SLOW], measured=measured)
+    assert not answer.by_measurement
+
+
+def test_measured_rates_that_all_meet_the_slo_do_not_say_how_far_it_goes():
+    measured = {"slow": curve_of_measured("slow", MEASURED[:1], SLOW)}
+    (answer,) = ask(80, [SLOW], measured=measured)
+    assert not answer.by_measurement
+    saturated = level(90, [9.0] * 5, by=MEASUREMENT, saturated=True)
+    curve = curve_of_measured("slow", [*MEASURED[:1], saturated], SLOW)
+    assert curve.brackets(SLO)
+    assert not measured["slow"].brackets(SLO)
+
+
+def test_a_rate_beyond_all_replicas_is_refused_with_what_is_reached():
+    with pytest.raises(PredictError, match=r"1,000 replicas .* found 900,000/s \(fast reaches 4"):
+        ask(900_000)
 
 
 @pytest.mark.parametrize("changes", [{"rate_rps": 0}, {"growth": 0}, {"survive": -1}])

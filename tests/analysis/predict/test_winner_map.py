@@ -2,6 +2,7 @@
 
 import pytest
 
+from analysis.predict.load_curve import MEASUREMENT
 from analysis.predict.values import PredictError
 from analysis.predict.winner_map import BOUNDS_MS, RATES_RPS, crossover, winner_map
 from loadtests.records.experiment import Slo
@@ -42,8 +43,12 @@ def test_a_contender_without_a_price_is_not_guessed_at():
 
 
 def test_a_cell_is_measured_where_one_replica_of_its_winner_was():
-    curve = md1_curve("a", 0.01, measured_rps=(20.0, 80.0))
-    found = winner_map([curve], rates_rps=[10, 50, 150], bounds_ms=[100])
+    predicted = md1_curve("a", 0.01)
+    found = winner_map([predicted], rates_rps=[50], bounds_ms=[100])
+    assert not found.cells[0][0].measured
+    curve = md1_curve("a", 0.01, measured_rps=(20.0, 80.0), by=MEASUREMENT)
+    rates = [10, 50, 150]
+    found = winner_map([predicted], rates_rps=rates, bounds_ms=[100], measured={"a": curve})
     assert [cell.measured for cell in found.cells[0]] == [False, True, False]
 
 
