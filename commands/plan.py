@@ -34,7 +34,7 @@ def plan(
         float | None, typer.Option(help="Price of an hour of one replica, GPU included.")
     ] = None,
     growth: Annotated[
-        str, typer.Option(help="How far the rate will grow, such as 2x or +50%.")
+        str, typer.Option(help="Growth of the rate to plan for, such as 2x or +50%.")
     ] = "1x",
     replicas_survive: Annotated[
         int, typer.Option(min=0, max=100, help="Replicas that may be down.")

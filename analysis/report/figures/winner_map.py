@@ -99,27 +99,23 @@ def _fill(axes: Axes, found: WinnerMap) -> None:
         for (winner, measured), same in groupby(cells, lambda c: (c.winner, c.measured)):
             end = start + len(list(same))
             if winner:
-                corner = (x[start], y[row])
-                axes.add_patch(
-                    _patch(winner, measured, corner, x[end] - x[start], y[row + 1] - y[row])
-                )
+                corner, size = (x[start], y[row]), (x[end] - x[start], y[row + 1] - y[row])
+                for patch in _patches(look(winner).color, measured, corner, *size):
+                    axes.add_patch(patch)
             start = end
 
 
-def _patch(
-    winner: str, measured: bool, corner: tuple[float, float], width: float, height: float
-) -> Rectangle:
-    color = look(winner).color
-    return Rectangle(
-        corner,
-        width,
-        height,
-        facecolor=to_rgba(color, 0.6 if measured else 0.14),
-        edgecolor=to_rgba(color, 0.75),
-        hatch=None if measured else "////",
-        linewidth=0,
-        zorder=1,
+def _patches(
+    color: str, solid: bool, corner: tuple[float, float], width: float, height: float
+) -> list[Rectangle]:
+    """A fill, and over it hatching where it is not solid: in one patch, SVG would fade both."""
+    fill = Rectangle(
+        corner, width, height, fc=to_rgba(color, 0.6 if solid else 0.12), lw=0, aa=False, zorder=1
     )
+    if solid:
+        return [fill]
+    hatching = Rectangle(corner, width, height, fc="none", ec=color, hatch="////", lw=0, zorder=1)
+    return [fill, hatching]
 
 
 def _outline(axes: Axes, found: WinnerMap) -> None:
@@ -173,21 +169,25 @@ def _name_regions(axes: Axes, found: WinnerMap, letters: dict[str, str]) -> None
 
 
 def regions(cells: Cells) -> Iterator[tuple[str | None, list[Place]]]:
-    """Cells of one winner that touch, by their sides."""
+    """Cells that touch by their sides, of one winner, all measured or all predicted."""
     left = {(row, column) for row, each in enumerate(cells) for column in range(len(each))}
     while left:
         start = min(left)
-        winner = cells[start[0]][start[1]].winner
+        first = cells[start[0]][start[1]]
         found, waiting = [], [start]
         left.discard(start)
         while waiting:
             row, column = waiting.pop()
             found.append((row, column))
             beside = {(row + 1, column), (row - 1, column), (row, column + 1), (row, column - 1)}
-            same = {p for p in beside & left if cells[p[0]][p[1]].winner == winner}
+            same = {p for p in beside & left if _same(cells[p[0]][p[1]], first)}
             waiting += sorted(same)
             left -= same
-        yield winner, found
+        yield first.winner, found
+
+
+def _same(cell: WinnerCell, other: WinnerCell) -> bool:
+    return (cell.winner, cell.measured) == (other.winner, other.measured)
 
 
 def _widest(places: Sequence[Place]) -> tuple[int, int, int]:
@@ -215,7 +215,7 @@ def _key(axes: Axes, found: WinnerMap, letters: dict[str, str]) -> None:
     """Letters and names right of the map, then what solid and hatched mean."""
     height = 0.97
     for name, letter in letters.items():
-        axes.add_patch(_swatch(axes, look(name).color, False, height))
+        _swatch(axes, look(name).color, False, height)
         text = f"{letter}  {name}"
         axes.annotate(text, (1.085, height), xycoords="axes fraction", va="center", fontsize=9.5)
         height -= 0.065
@@ -224,26 +224,17 @@ def _key(axes: Axes, found: WinnerMap, letters: dict[str, str]) -> None:
     for measured, text in ((True, "measured"), (False, "predicted")):
         if measured and not solid:
             continue
-        axes.add_patch(_swatch(axes, MUTED, measured, height))
+        _swatch(axes, MUTED, measured, height)
         axes.annotate(text, (1.085, height), xycoords="axes fraction", va="center", fontsize=9.5)
         height -= 0.065
     note = "Of several at the same cost\nthe simplest is named."
     axes.annotate(note, (1.02, height - 0.05), xycoords="axes fraction", fontsize=8.5, color=MUTED)
 
 
-def _swatch(axes: Axes, color: str, solid: bool, height: float) -> Rectangle:
-    patch = Rectangle(
-        (1.02, height - 0.022),
-        0.05,
-        0.044,
-        facecolor=to_rgba(color, 0.6 if solid else 0.14),
-        edgecolor=to_rgba(color, 0.75),
-        hatch=None if solid else "////",
-        linewidth=0,
-        clip_on=False,
-    )
-    patch.set_transform(axes.transAxes)
-    return patch
+def _swatch(axes: Axes, color: str, solid: bool, height: float) -> None:
+    for patch in _patches(color, solid, (1.02, height - 0.022), 0.05, 0.044):
+        patch.set(transform=axes.transAxes, clip_on=False)
+        axes.add_artist(patch)
 
 
 def _scales(axes: Axes, found: WinnerMap) -> None:
