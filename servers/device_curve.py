@@ -83,10 +83,7 @@ class DeviceCurve:
 
     def is_given(self, batch_size: int, length_tokens: int) -> bool:
         """False: pass_s is interpolated."""
-        return any(
-            (point.batch_size, point.length_tokens) == (batch_size, length_tokens)
-            for point in self.points
-        )
+        return batch_size in self._latencies.get(length_tokens, ())
 
     def best_rate(self, length_tokens: int, max_batch_size: int) -> float:
         """Texts per second at the best batch of up to max_batch_size: the most the device can."""
@@ -105,18 +102,15 @@ class DeviceCurve:
 
     @cached_property
     def _hosts(self) -> "_Rows":
-        def host_s(point: CurvePoint) -> float:
-            given = point.host_s
-            return self.host_share * point.latency_s if given is None else given
+        share = self.host_share
+        return _rows(self.points, lambda p: share * p.latency_s if p.host_s is None else p.host_s)
 
-        return _rows(self.points, host_s)
-
-    def _value(self, batch_size: float, length_tokens: int, rows: "_Rows") -> float:
-        lengths = list(rows)
-        if length_tokens < lengths[0] or len(lengths) == 1:
-            return _along_batches(rows[lengths[0]], batch_size * length_tokens / lengths[0])
-        at = [_along_batches(rows[length], batch_size) for length in lengths]
-        return _along(lengths, at, length_tokens)
+    def _value(self, batch_size: int, length_tokens: int, rows: "_Rows") -> float:
+        shortest = min(rows)
+        if length_tokens < shortest or len(rows) == 1:
+            return _along_batches(rows[shortest], batch_size * length_tokens / shortest)
+        at = {length: _along_batches(row, batch_size) for length, row in rows.items()}
+        return _along(at, length_tokens)
 
     def _problem(self) -> str | None:
         if not self.source.strip():
@@ -130,34 +124,31 @@ class DeviceCurve:
         return None
 
 
-_Row = tuple[Sequence[float], Sequence[float]]
-"""Batch sizes, and a value for each."""
-_Rows = Mapping[int, _Row]
+_Row = Mapping[float, float]
+"""A value for each batch size, or for each length, ascending."""
+_Rows = Mapping[float, _Row]
 
 
 def _rows(points: Sequence[CurvePoint], of: Callable[[CurvePoint], float]) -> _Rows:
-    rows: dict[int, _Row] = {}
-    for length, group in groupby(points, lambda point: point.length_tokens):
-        of_length = list(group)
-        rows[length] = [point.batch_size for point in of_length], [of(each) for each in of_length]
-    return rows
+    by_length = groupby(points, lambda point: point.length_tokens)
+    return {length: {each.batch_size: of(each) for each in group} for length, group in by_length}
 
 
 def _along_batches(row: _Row, batch_size: float) -> float:
-    sizes, values = row
-    value = _along(sizes, values, batch_size)
+    value, smallest = _along(row, batch_size), min(row)
     # Fewer tokens than the first point has: never less than their share of it, where a first part
     # per text that is larger than the whole would make the fixed part negative.
-    return value if batch_size >= sizes[0] else max(value, values[0] * batch_size / sizes[0])
+    return value if batch_size >= smallest else max(value, row[smallest] * batch_size / smallest)
 
 
-def _along(at: Sequence[float], values: Sequence[float], x: float) -> float:
+def _along(row: _Row, x: float) -> float:
     """Linear between neighbours, and beyond the ends by the nearest two."""
-    k = min(max(bisect_left(at, x), 1), len(at) - 1)
-    if x == at[k]:
-        return values[k]
-    slope = (values[k] - values[k - 1]) / (at[k] - at[k - 1])
-    return values[k - 1] + slope * (x - at[k - 1])
+    if x in row:
+        return row[x]
+    at = list(row)
+    after = min(max(bisect_left(at, x), 1), len(at) - 1)
+    low, high = at[after - 1], at[after]
+    return row[low] + (row[high] - row[low]) / (high - low) * (x - low)
 
 
 def _problem_of_length(length: int, points: list[CurvePoint], host_share: float) -> str | None:
@@ -252,7 +243,7 @@ def curve_names() -> tuple[str, ...]:
 
 def curve_named(name_or_path: str) -> DeviceCurve:
     """The curve of that name, of those that come with the study, or in that file."""
-    if name_or_path.endswith(CURVE_SUFFIX) or "/" in name_or_path:
+    if name_or_path.endswith(CURVE_SUFFIX):
         return read_curve(Path(name_or_path))
     if name_or_path not in curve_names():
         raise CurveError(
@@ -264,9 +255,9 @@ def curve_named(name_or_path: str) -> DeviceCurve:
 
 def curve_toml(curve: DeviceCurve) -> str:
     """The file of a curve, which reads back as the same curve, numbers to 15 digits."""
-    text = ("device", "precision", "software", "model", "source", "host_share_source")
-    lines = [f"{name} = {json.dumps(getattr(curve, name), ensure_ascii=False)}" for name in text]
-    lines += [f"measured = {str(curve.measured).lower()}", f"host_share = {curve.host_share!r}"]
+    said = (name for name in _CurveFile.model_fields if name not in {"unit", "points"})
+    # TOML writes texts, numbers and booleans as JSON does.
+    lines = [f"{name} = {json.dumps(getattr(curve, name), ensure_ascii=False)}" for name in said]
     lines += ['unit = "ms"', "points = ["]
     for point in curve.points:
         host = "" if point.host_s is None else f", host = {_in_ms(point.host_s)}"
@@ -290,15 +281,17 @@ def _in_ms(seconds: float) -> str:
 def _sentence(path: Path, error: ValidationError) -> str:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "missing":
-        return f"expected {where} in the curve {path}, found none: add it."
-    if first["type"] == "extra_forbidden":
-        return (
-            f"expected only what a curve has in {path}, found {where}: remove it, or correct its "
-            "name."
-        )
-    if first["type"] == "string_pattern_mismatch":
-        return f"expected {where} in the curve {path}, found a blank: fill it in."
+    sentence = _SENTENCES.get(first["type"], _OTHER_SENTENCE)
     reason = first["msg"][0].lower() + first["msg"][1:]
-    found = f"found {first['input']!r} ({reason})"
-    return f"expected another {where} in the curve {path}, {found}: correct it."
+    return sentence.format(where=where, path=path, found=repr(first["input"]), reason=reason)
+
+
+_SENTENCES = {
+    "missing": "expected {where} in the curve {path}, found none: add it.",
+    "extra_forbidden": "expected only what a curve has in {path}, found {where}: remove it, or "
+    "correct its name.",
+    "string_pattern_mismatch": "expected {where} in the curve {path}, found a blank: fill it in.",
+}
+_OTHER_SENTENCE = (
+    "expected another {where} in the curve {path}, found {found} ({reason}): correct it."
+)

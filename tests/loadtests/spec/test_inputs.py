@@ -1,6 +1,9 @@
 """Where the files that an experiment names are looked for: beside it, then in the run's folder."""
 
 import errno
+import shutil
+from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ from loadtests.spec.experiment import Experiment
 from loadtests.spec.file import read_experiment, stored_experiment
 from loadtests.spec.inputs import keep_inputs
 from loadtests.spec.overrides import with_overrides
+from servers.device_curve import curve_named, curve_toml
 
 TEXT = """
 name = "own-texts"
@@ -25,6 +29,13 @@ rates_rps = [2]
 kind = "trace"
 file = "trace.csv"
 scaled = true
+"""
+SIMULATED = """
+[[variants]]
+name = "NAME"
+base = "triton"
+engine = "replay"
+options = { curve = "CURVE" }
 """
 
 
@@ -85,6 +96,42 @@ def test_a_run_that_was_moved_finds_its_files_when_the_others_are_gone(
     assert Path(found.texts).read_text() == "hello\n"
     assert found.load.arrivals.mean_rate_rps == 2  # type: ignore[union-attr]  # it is a trace
     keep_inputs(found, moved)  # what is kept is kept
+
+
+def test_a_run_keeps_the_files_of_curves_of_one_name_apart(folder: Path, tmp_path: Path) -> None:
+    """Names of curves, which come with the study, stay names."""
+    shipped = "t4-fp16-tensorrt"
+    labels = {}
+    for name, source in (("one", "first"), ("two", "second")):
+        (folder / name).mkdir()
+        own = replace(curve_named(shipped), source=source)
+        (folder / name / "own.toml").write_text(curve_toml(own))
+        labels[name] = own.label
+    curves = {"one": "one/own.toml", "two": "two/own.toml", "three": shipped}
+    variants = (SIMULATED.replace("NAME", n).replace("CURVE", c) for n, c in curves.items())
+    (folder / "own.toml").write_text(TEXT + "".join(variants))
+    experiment = read_experiment(folder / "own.toml")
+    keep_inputs(experiment, tmp_path)
+    shutil.rmtree(folder)
+
+    found = stored_experiment(experiment.model_dump(mode="json"), tmp_path)
+
+    kept = {variant.name: str(variant.options["curve"]) for variant in found.variants}
+    assert kept.pop("three") == shipped
+    assert {name: curve_named(path).label for name, path in kept.items()} == labels
+
+
+def test_the_same_curve_in_another_place_changes_nothing(folder: Path) -> None:
+    variant = SIMULATED.replace("NAME", "simulated")
+    (folder / "mine.toml").write_text(curve_toml(curve_named("t4-fp16-tensorrt")))
+    (folder / "own.toml").write_text(TEXT + variant.replace("CURVE", "mine.toml"))
+    same: dict[str, Any] = dict.fromkeys(SAME_ON_RESUME, {"digest": "a"})
+    then = read_experiment(folder / "own.toml").model_dump(mode="json")
+    now = deepcopy(then)
+    now["variants"][0]["options"]["curve"] = "/elsewhere/mine.toml"
+    assert changed_since(same | {"experiment": then}, same | {"experiment": now}) is None
+    now["variants"][0]["options"]["curve"] = "/elsewhere/other.toml"
+    assert changed_since(same | {"experiment": then}, same | {"experiment": now})
 
 
 def test_a_run_without_copies_looks_where_its_files_were(
