@@ -12,6 +12,10 @@ from analysis.predict.values import PredictError, Traffic
 from analysis.predict.winner_map import Crossover, WinnerMap, crossover, winner_map
 from loadtests.records.experiment import Slo
 
+ERROR_OF_MEASURED, ERROR_OF_PREDICTED = 0.05, 0.2
+"""Of a capacity, for the interval of a crossover. Predicted: on the committed runs servers were
+saturated at 80 % of the rate predicted at most. Measured: the steps of the search."""
+
 
 @dataclass(frozen=True)
 class Curves:
@@ -99,11 +103,19 @@ def _crossovers(
         if known[name].capacity_rps(question.slo) is None:
             continue
         met = [
-            crossover(known[name], known[other], question.slo, question.prices) for other in rest
+            _crossover(known[name], known[other], question.slo, question.prices) for other in rest
         ]
         if met:
             found.append(min(met, key=lambda each: each.rate_rps or float("inf")))
     return found
+
+
+def _crossover(
+    curve: LoadCurve, other: LoadCurve, slo: Slo, prices: Mapping[str, float] | None
+) -> Crossover:
+    both = curve.is_measured and other.is_measured
+    error = ERROR_OF_MEASURED if both else ERROR_OF_PREDICTED
+    return crossover(curve, other, slo, prices, error)
 
 
 def price_of_all(models: Sequence[Modelled], per_hour: float | None) -> Mapping[str, float] | None:
