@@ -19,6 +19,9 @@ LEVELS = (0.02, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.94, 0.97)
 MEASUREMENT = "measurement"
 """What measured levels are by."""
 
+P99_IS_LOWER_BOUND = "slices_too_short"
+"""Reason of a point whose slices ended before its queue had shown its longest waits."""
+
 N_AT_A_LEVEL = 40_000
 N_FINE = 400
 
@@ -154,7 +157,8 @@ def curve_of_measured(
 
 def measured_levels(points: Sequence[Point], contender: str) -> list[Predicted]:
     """The usable open-loop points of a contender as levels of a curve. A percentile that
-    was not stated for want of requests is infinite: it meets nothing."""
+    was not stated for want of requests is infinite: it meets nothing; so is a P99 of which only a
+    lower bound is known."""
 
     def seconds(ms: float | None) -> float:
         return float("inf") if ms is None else ms / 1000
@@ -165,6 +169,7 @@ def measured_levels(points: Sequence[Point], contender: str) -> list[Predicted]:
         if point.contender != contender or point.rate_rps is None or not point.usable:
             continue
         assert metrics is not None  # every usable point has them
+        p99_ms = None if P99_IS_LOWER_BOUND in point.reasons else metrics.latency_p99_ms
         found.append(
             Predicted(
                 rate_rps=point.rate_rps,
@@ -172,7 +177,7 @@ def measured_levels(points: Sequence[Point], contender: str) -> list[Predicted]:
                 p50_s=seconds(metrics.latency_p50_ms),
                 p90_s=seconds(metrics.latency_p90_ms),
                 p95_s=seconds(metrics.latency_p95_ms),
-                p99_s=seconds(metrics.latency_p99_ms),
+                p99_s=seconds(p99_ms),
                 p99_9_s=seconds(metrics.latency_p99_9_ms),
                 mean_s=seconds(metrics.latency_mean_ms),
                 mean_batch=metrics.mean_batch or 1.0,

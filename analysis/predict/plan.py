@@ -56,9 +56,10 @@ class PlanAnswer:
     replica takes within the SLO.
 
     lowest_s: the percentile at the load at which it is lowest. replicas includes those that may
-    fail. utilisation, latency_s, mean_batch and device_busy: of one replica with all up, at the
-    planned rate. headroom: the highest rate that all of them take within the SLO over the planned
-    one. breaks_first: what is used up first beyond that; None: only measured, not modelled.
+    fail. utilisation, latency_s, mean_batch, device_busy (share of time) and device_share_of_best
+    (of the device's best rate): of one replica with all up, at the planned rate. headroom: the
+    highest rate that all of them take within the SLO over the planned one. breaks_first: what is
+    used up first beyond that; None: only measured, not modelled.
     by_measurement: what one replica does was measured about its rate, on the device of the run;
     measured: and one replica is enough.
     """
@@ -71,6 +72,7 @@ class PlanAnswer:
     latency_s: float | None = None
     mean_batch: float | None = None
     device_busy: float | None = None
+    device_share_of_best: float | None = None
     capacity_rps: float | None = None
     headroom: float | None = None
     cost_per_million: float | None = None
@@ -165,6 +167,7 @@ def _answer(question: PlanQuestion, curve: LoadCurve) -> PlanAnswer:
         latency_s=curve.latency_s(each_rps, slo.percentile),
         mean_batch=curve.figure(each_rps, "mean_batch"),
         device_busy=curve.figure(each_rps, "device_busy"),
+        device_share_of_best=curve.figure(each_rps, "device_share_of_best"),
         capacity_rps=capacity_rps,
         headroom=replicas * capacity_rps / rate_rps,
         cost_per_million=None if hour is None else hour * replicas / (3600 * rate_rps) * 1e6,

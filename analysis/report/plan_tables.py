@@ -20,6 +20,7 @@ def plan_table(found: Planned) -> RenderableType:
         Column("contender", no_wrap=True),
         Column("GPUs" if found.device else "replicas", justify="right"),
         Column("used", justify="right"),
+        *([Column("GPU busy, of best", justify="right")] if found.device else []),
         Column(f"P{found.slo.percentile:g}, ms", justify="right"),
         Column("batch", justify="right"),
         Column("headroom", justify="right"),
@@ -55,13 +56,15 @@ def _cells(answer: PlanAnswer, found: Planned, priced: bool) -> list[str | Text]
     if not answer.can:
         nothing = [NONE] * (2 if priced else 0)
         why = Text(words.cannot(answer, found), style="yellow")
-        return [answer.contender, "cannot", *[NONE] * 4, why, *nothing, known]
+        unknown = [NONE] * (5 if found.device else 4)
+        return [answer.contender, "cannot", *unknown, why, *nothing, known]
     latency_ms = None if answer.latency_s is None else answer.latency_s * 1000
     costs = [number(answer.cost_per_million), number(answer.cost_per_month)] if priced else []
     return [
         answer.contender,
         Text(plain(answer.replicas), style="green"),
         percent(answer.utilisation),
+        *([_gpu(answer)] if found.device else []),
         number(latency_ms),
         number(answer.mean_batch),
         f"{number(answer.headroom)}x",
@@ -69,6 +72,10 @@ def _cells(answer: PlanAnswer, found: Planned, priced: bool) -> list[str | Text]
         *costs,
         known,
     ]
+
+
+def _gpu(answer: PlanAnswer) -> str:
+    return f"{percent(answer.device_busy)}, {percent(answer.device_share_of_best)}"
 
 
 def check_table(found: Checked) -> RenderableType:

@@ -44,7 +44,7 @@ def test_every_contender_has_a_row_with_replicas_costs_and_how_it_is_known(print
 
 def test_the_crossover_and_the_sensitivity_follow(printed: str) -> None:
     assert "fastapi needs more replicas than fastapi-batched from " in printed
-    assert "if both capacities are off by 5" in printed
+    assert "if both capacities are off by 20" in printed
     for text in ("half as long", "evenly spaced", "bunched"):
         assert text in printed
 
@@ -64,6 +64,7 @@ def test_what_comes_from_a_curve_is_called_simulated_in_every_row(
     rows = [line for line in simulated[0].splitlines() if line.startswith("│ fastapi")]
     assert len(rows) == 3
     assert all("simulated device: NVIDIA A100" in row for row in rows)
+    assert "GPU busy, of best" in simulated[0]
     assert "Nothing of it was measured here." in simulated[0]
 
 
@@ -100,6 +101,8 @@ def test_a_check_takes_costs_from_another_run_where_one_is_named(run: Path, tmp_
     found = json.loads(done.stdout)
     assert found["own_costs"] is False
     assert len(found["errors"]) == 6
+    assert found["points"][0].keys() >= {"contender", "rate_rps", "p99_low_ms", "p99_high_ms"}
+    assert "certificate" not in found["points"][0]
 
 
 @pytest.mark.parametrize(

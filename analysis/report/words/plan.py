@@ -130,10 +130,28 @@ def goals(found: Checked) -> list[str]:
         f"rate are within the goals: throughput {exact_percent(THROUGHPUT_GOAL)}, P50 "
         f"{exact_percent(P50_GOAL)}, P99 {bounds} of it.",
         *(_errors(found, low, high) for low, high in ((0.0, 0.7), (0.7, 0.9))),
+        _within_intervals(found),
         costs,
         "Predictions replay the arrivals of the very slices: their noise is not in the errors.",
         f"Points not shown, because they are not valid or not modelled: {found.n_unused}.",
     ]
+
+
+def _within_intervals(found: Checked) -> str:
+    """A P99 of seconds is known within an interval only, often without an upper end."""
+    pairs = [
+        (error.predicted.p99_s * 1000, point)
+        for error, point in zip(found.errors, found.points, strict=True)
+        if error.p99_error is not None and point.p99_low_ms is not None
+    ]
+    inside = sum(
+        (point.p99_low_ms or 0.0) <= p99_ms <= (point.p99_high_ms or float("inf"))
+        for p99_ms, point in pairs
+    )
+    return (
+        f"Of {len(pairs)} measured P99s, the prediction lies within the 95 % interval of {inside}: "
+        "many of these have no upper end."
+    )
 
 
 def _errors(found: Checked, low: float, high: float) -> str:

@@ -4,8 +4,17 @@ from dataclasses import replace
 
 import pytest
 
-from analysis.predict.load_curve import LEVELS, curve_of_measured, load_curve
+from analysis.capacity.load_points import Point
+from analysis.predict.load_curve import (
+    LEVELS,
+    P99_IS_LOWER_BOUND,
+    curve_of_measured,
+    load_curve,
+    measured_levels,
+)
 from analysis.predict.values import Front, PredictError, Traffic
+from analysis.steady.metrics import Metrics
+from analysis.validity.certificate import Check
 from loadtests.records.experiment import Slo
 
 from .curves import flat_curve, level, md1_curve
@@ -73,3 +82,28 @@ def test_a_measured_curve_says_where_it_was_measured():
 def test_a_contender_that_never_kept_up_has_no_curve():
     with pytest.raises(PredictError, match="expected a measured rate at which a kept up"):
         curve_of_measured("a", [replace(level(100, [1.0] * 5), saturated=True)])
+
+
+class LimitsOnly(str):
+    """A reason that leaves a point usable."""
+
+    unusable = False
+
+
+def measured_point(findings):
+    metrics = Metrics.model_construct(
+        **{f"latency_p{p}_ms": ms for p, ms in ((50, 5), (90, 9), (95, 20), (99, 50))},
+        **{"latency_p99_9_ms": None, "latency_mean_ms": 6, "throughput_rps": 100.0},
+        **{"mean_batch": 2.0, "gpu_busy_ratio": None, "error_ratio": 0.0},
+        **{"server_cpu_utilisation": 0.5},
+    )
+    fields = {"contender": "a", "rate_rps": 100.0, "saturated": False, "findings": findings}
+    return Point.model_construct(metrics=metrics, **fields)
+
+
+def test_a_p99_that_is_a_lower_bound_meets_nothing():
+    short = Check.model_construct(reason=LimitsOnly(P99_IS_LOWER_BOUND))
+    (found,) = measured_levels([measured_point(findings=[short])], "a")
+    assert (found.p50_s, found.p99_s) == (0.005, float("inf"))
+    (found,) = measured_levels([measured_point(findings=[])], "a")
+    assert found.p99_s == 0.05
