@@ -7,7 +7,7 @@ from math import isfinite
 from analysis.predict.basis import Modelled
 from analysis.predict.load_curve import LoadCurve, curve_of_measured, load_curve
 from analysis.predict.plan import PlanAnswer, PlanQuestion, best_known, plan
-from analysis.predict.sensitivity import Sensitivity, sensitivities
+from analysis.predict.sensitivity import Sensitivity, other_delays_s, sensitivities
 from analysis.predict.values import PredictError, Traffic
 from analysis.predict.winner_map import Crossover, WinnerMap, crossover, winner_map
 from loadtests.records.experiment import Slo
@@ -66,7 +66,6 @@ def answered(
     """PredictError where no contender can."""
     answers = plan(question, curves.predicted, curves.measured)
     by_name = {each.name: each for each in models}
-    looked_at = [answers[0].contender, *_per_request(answers, by_name)][:2]
     return Answered(
         answers=tuple(answers),
         labels={each.name: each.label for each in models if each.label},
@@ -76,7 +75,7 @@ def answered(
             name: tuple(
                 sensitivities(by_name[name].front, by_name[name].device, traffic, question.slo)
             )
-            for name in dict.fromkeys(looked_at)
+            for name in _looked_at_closely(answers, by_name)
         },
     )
 
@@ -87,9 +86,16 @@ def map_of(question: PlanQuestion, curves: Curves) -> WinnerMap:
     return winner_map(curves.predicted, question.prices, percentile, measured=curves.measured)
 
 
-def _per_request(answers: Sequence[PlanAnswer], models: Mapping[str, Modelled]) -> list[str]:
+def _looked_at_closely(
+    answers: Sequence[PlanAnswer], models: Mapping[str, Modelled]
+) -> Sequence[str]:
+    """The best FastAPI that runs every request alone, and the best of the others: one with a queue
+    delay to set, where there is one."""
     able = [answer.contender for answer in answers if answer.can]
-    return [name for name in able if models[name].is_per_request_fastapi]
+    alone = [name for name in able if models[name].is_per_request_fastapi]
+    rest = [name for name in able if name not in alone]
+    delaying = [name for name in rest if other_delays_s(models[name].front)]
+    return [*alone[:1], *(delaying or rest)[:1]]
 
 
 def _crossovers(

@@ -34,7 +34,7 @@ def sensitivities(
     found = [Sensitivity("as it is", 1.0, capacity(front, traffic))]
     for factor in LENGTH_FACTORS:
         found.append(Sensitivity("text length", factor, capacity(front, longer(traffic, factor))))
-    for delay_s in _other_delays_s(front):
+    for delay_s in other_delays_s(front):
         delayed = replace(front, queue_delay_s=delay_s)
         found.append(Sensitivity("queue delay (s)", delay_s, capacity(delayed, traffic)))
     for gap_cv in GAP_CVS:
@@ -49,7 +49,8 @@ def longer(traffic: Traffic, factor: float) -> Traffic:
     return replace(traffic, lengths_tokens=lengths)
 
 
-def _other_delays_s(front: Front) -> Sequence[float]:
+def other_delays_s(front: Front) -> Sequence[float]:
+    """Queue delays to compare with a front's own; none where it does not wait for a batch."""
     if front.max_batch_size == 1 or front.passes != "apart":
         return ()
     return [delay_s for delay_s in DELAYS_S if delay_s != front.queue_delay_s]

@@ -18,9 +18,9 @@ def plan_table(found: Planned) -> RenderableType:
     unit = f" {found.currency}" if found.currency else ""
     columns: list[Column | str] = [
         Column("contender", no_wrap=True),
-        Column("GPUs" if found.device else "replicas", justify="right"),
+        Column("replicas", justify="right"),
         Column("used", justify="right"),
-        *([Column("GPU busy, of best", justify="right")] if found.device else []),
+        *([Column("device busy, of best", justify="right")] if found.device else []),
         Column(f"P{found.slo.percentile:g}, ms", justify="right"),
         Column("batch", justify="right"),
         Column("headroom", justify="right"),
@@ -64,7 +64,7 @@ def _cells(answer: PlanAnswer, found: Planned, priced: bool) -> list[str | Text]
         answer.contender,
         Text(plain(answer.replicas), style="green"),
         percent(answer.utilisation),
-        *([_gpu(answer)] if found.device else []),
+        *([_device_use(answer)] if found.device else []),
         number(latency_ms),
         number(answer.mean_batch),
         f"{number(answer.headroom)}x",
@@ -74,7 +74,7 @@ def _cells(answer: PlanAnswer, found: Planned, priced: bool) -> list[str | Text]
     ]
 
 
-def _gpu(answer: PlanAnswer) -> str:
+def _device_use(answer: PlanAnswer) -> str:
     return f"{percent(answer.device_busy)}, {percent(answer.device_share_of_best)}"
 
 

@@ -64,8 +64,8 @@ def test_what_comes_from_a_curve_is_called_simulated_in_every_row(
     rows = [line for line in simulated[0].splitlines() if line.startswith("│ fastapi")]
     assert len(rows) == 3
     assert all("simulated device: NVIDIA A100" in row for row in rows)
-    assert "GPU busy, of best" in simulated[0]
-    assert "Nothing of it was measured here." in simulated[0]
+    assert "device busy, of best" in simulated[0]
+    assert "Nothing of it was measured with this plan." in simulated[0]
 
 
 def test_the_winner_map_of_a_curve_is_called_simulated_in_its_name_and_inside(

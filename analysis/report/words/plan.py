@@ -37,7 +37,7 @@ def basis(found: Planned) -> list[str]:
         alone = found.engines_from or found.run_id
         return [f"Device and costs of the servers: the run {run}; engines alone: {alone}."]
     return [
-        f"Device: {found.device}. Nothing of it was measured here.",
+        f"One for each replica: {found.device}. Nothing of it was measured with this plan.",
         f"Costs of the servers on the CPU: the run {found.run_id} ({found.cpu}); "
         f"{cores(found.cores)} for the server of each replica.",
     ]

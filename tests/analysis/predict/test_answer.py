@@ -56,10 +56,14 @@ def test_the_crossover_is_where_one_replica_of_the_unbatched_is_no_longer_enough
     assert crossing.error == ERROR_OF_PREDICTED
 
 
-def test_the_cheapest_and_the_best_unbatched_are_looked_at_closely():
-    models = [BATCHED, ALONE, model("other", max_batch_size=8)]
+def test_the_best_alone_and_the_best_with_a_queue_delay_are_looked_at_closely(found):
+    assert list(found.sensitivity) == ["alone", "batched"]
+    waiting = model("waiting", max_batch_size=8)
+    waiting = replace(waiting, front=replace(waiting.front, passes="apart"))
+    models = [BATCHED, ALONE, waiting]
     found = answered(QUESTION, models, curves_of(models, TRAFFIC, 99), TRAFFIC)
-    assert list(found.sensitivity) == ["batched", "alone"]
+    assert list(found.sensitivity) == ["alone", "waiting"]
+    assert "queue delay (s)" in {each.what for each in found.sensitivity["waiting"]}
 
 
 def test_measured_levels_count_and_narrow_the_interval():
