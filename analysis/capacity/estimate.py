@@ -1,7 +1,7 @@
 """The rate at which a contender would just meet an SLO, with an interval: between rates tried."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import stdtrit
@@ -14,6 +14,9 @@ N_DRAWS = 300
 CLIP = (-3.0, 5.0)
 """Log odds of a request over the bound, relative to those at the edge. Beyond these the server is
 far from it on either side: how far depends on how long one watches, and decides nothing."""
+
+Slice = tuple[float, SloOutcome]
+"""Its arrival rate, and how its requests did."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +41,13 @@ class _Crossing:
 
 
 def estimate(
-    slices: Sequence[tuple[float, SloOutcome]], percentile: float, seed: int
+    slices: Sequence[Slice], percentile: float, seed: int, overloads: Sequence[Slice] = ()
 ) -> Estimate | None:
     """Where the share of requests over the bound crosses 1 - percentile, from slices at all rates;
     None: too few slices, or none below the edge.
+
+    overloads, at which the server did not keep up, bound the edge from above where no slice does:
+    they lie far off, so the lower end remains that of the slices.
 
     The log odds of the merged slices of each rate are made to rise with the rate, and interpolated
     in the logarithm of the rate between the last rate below the edge and the first above. The
@@ -52,6 +58,16 @@ def estimate(
     simulated runs (analysis.selfcheck.coverage). Where no rate tried lies above the edge, the
     highest stands for it: the edge lies above the lower end so found.
     """
+    found = _estimate(slices, percentile, seed)
+    if found is None or found.rps is not None or not overloads:
+        return found
+    bounded = _estimate([*slices, *overloads], percentile, seed)
+    if bounded is None:
+        return found
+    return replace(bounded, low_rps=max(found.low_rps, bounded.low_rps))
+
+
+def _estimate(slices: Sequence[Slice], percentile: float, seed: int) -> Estimate | None:
     if len(slices) < LEAST_SLICES:
         return None
     rates_rps = [rate_rps for rate_rps, _ in slices]

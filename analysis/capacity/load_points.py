@@ -10,7 +10,12 @@ from pydantic import Field
 from analysis.read.value import Value
 from analysis.steady.metrics import LengthMetrics, Metrics, measure, measure_by_length
 from analysis.steady.sample import Sample
-from analysis.validity.certificate import Check, certify_measured, certify_sample_size
+from analysis.validity.certificate import (
+    Check,
+    certify_length,
+    certify_measured,
+    certify_sample_size,
+)
 from analysis.validity.reasons import Effect, Reason
 from analysis.validity.trials import JudgedTrial
 from loadtests.records.experiment import Experiment, Slo
@@ -21,6 +26,7 @@ from loadtests.records.slo import (
     certified,
     design_effect,
     errors_confirmed,
+    memory,
     mostly_saturated,
     pooled_outcome,
 )
@@ -59,7 +65,8 @@ class Point(Value):
         description="Lower end of the 95 % interval of latency_p99_ms; null: P99 is not stated."
     )
     p99_high_ms: float | None = Field(
-        description="Upper end; null: not stated, or so few requests that the interval is open."
+        description="Upper end; null: not stated, or open: too few requests, or slices too short "
+        "for the queue (slices_too_short)."
     )
     slo_verdict: SloVerdict | None = Field(description="null in the closed loop: not judged.")
     certified: bool = Field(
@@ -167,14 +174,22 @@ def _point(
     certificate = list(checks)
     if metrics:
         certificate.append(certify_sample_size(metrics.n_ok, slo.percentile))
-    findings = [*_findings(trials, behind), *(check for check in certificate if check.failed)]
-    outcomes = [pooled_outcome([sample], slo) for sample in samples]
     pooled = pooled_outcome(samples, slo) if samples else None
     in_open_loop = level.mode == "open"
-    verdict = slo_verdict(outcomes, pooled, findings, slo) if in_open_loop else None
+    outcomes = [pooled_outcome([sample], slo) for sample in samples]
     saturated = in_open_loop and mostly_saturated(outcomes)
+    dependence = design_effect(pooled.blocks) if pooled else 1.0
+    short = None
+    if metrics and in_open_loop and not saturated:
+        remembers = memory(pooled.blocks) if pooled else 1.0
+        short = certify_length(metrics.n_ok, len(samples), remembers)
+        certificate.append(short)
+    findings = [*_findings(trials, behind), *(check for check in certificate if check.failed)]
+    verdict = slo_verdict(outcomes, pooled, findings, slo) if in_open_loop else None
     metrics = metrics.without_latency() if metrics and saturated else metrics
-    low_ms, high_ms = _p99_interval(metrics, samples, pooled)
+    low_ms, high_ms = _p99_interval(metrics, samples, dependence)
+    if short and short.failed:
+        high_ms = None
     return Point(
         contender=contender,
         level=level.label,
@@ -208,12 +223,12 @@ def _findings(trials: Sequence[JudgedTrial], behind: Sequence[JudgedTrial]) -> l
 
 
 def _p99_interval(
-    metrics: Metrics | None, samples: Sequence[Sample], pooled: SloOutcome | None
+    metrics: Metrics | None, samples: Sequence[Sample], dependence: float
 ) -> tuple[float | None, float | None]:
-    if pooled is None or metrics is None or metrics.latency_p99_ms is None:
+    if metrics is None or metrics.latency_p99_ms is None:
         return None, None
     latency_s = np.concatenate([sample.latency_s for sample in samples])
-    return interval_ms(latency_s, 99, design_effect(pooled.blocks))
+    return interval_ms(latency_s, 99, dependence)
 
 
 def slo_verdict(

@@ -235,6 +235,11 @@ def has_intervals(summary: Summary) -> bool:
     return any(getattr(point, "p99_low_ms", None) is not None for point in summary.points)
 
 
+def has_lower_bounds(summary: Summary) -> bool:
+    """Whether any point states a P99 that is a lower bound."""
+    return any(p.usable and Reason.SLICES_TOO_SHORT in p.reasons for p in summary.points)
+
+
 def widest_gap(summary: Summary) -> Point | None:
     """The usable point at which counting from the time of sending would hide the most."""
     known = [

@@ -33,6 +33,7 @@ class Found(StrEnum):
     NO_CEILING = "no_ceiling"
     SUCCESSES_NEEDED = "successes_needed"
     SLICES = "slices"
+    QUEUE_MEMORIES = "queue_memories"
     P99_SPREAD = "p99_spread"
     NOT_A_MODEL = "not_a_model"
     CLOSED_LOOP = "closed_loop"

@@ -35,6 +35,7 @@ class Reason(StrEnum):
     SATURATED = "saturated"
     ERRORS = "errors"
     TOO_FEW_REQUESTS = "too_few_requests"
+    SLICES_TOO_SHORT = "slices_too_short"
     CLIENT_UNCALIBRATED = "client_uncalibrated"
     MACHINE_NOISE = "machine_noise"
 
@@ -92,6 +93,7 @@ EFFECTS: Mapping[Reason, Effect] = {
     Reason.SATURATED: Effect.LIMITS,
     Reason.ERRORS: Effect.LIMITS,
     Reason.TOO_FEW_REQUESTS: Effect.LIMITS,
+    Reason.SLICES_TOO_SHORT: Effect.LIMITS,
     Reason.CLIENT_UNCALIBRATED: Effect.LIMITS,
     Reason.MACHINE_NOISE: Effect.LIMITS,
 }

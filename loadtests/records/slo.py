@@ -207,6 +207,29 @@ def design_effect(blocks: Sequence[Block]) -> float:
     return float(max(found))
 
 
+def memory(blocks: Sequence[Block]) -> float:
+    """How many waits count as one within a slice, at least 1: design_effect of blocks (BLOCKS a
+    slice) around the mean of their own slice. What differs from slice to slice, the machine's speed
+    say, is no queue that is filling."""
+    shape = (-1, BLOCKS)
+    counts, totals, squares = (each.reshape(shape) for each in np.array(blocks, dtype=float).T)
+    kept = counts.min(axis=1) > 0
+    n, total = counts[kept], totals[kept]
+    if not n.size:
+        return 1.0
+    mean = (total.sum(axis=1) / n.sum(axis=1))[:, None]
+    variance = (squares[kept].sum() - (n.sum(axis=1) * mean[:, 0] ** 2).sum()) / n.sum()
+    if variance <= 1e-9 * float((mean**2).mean()):
+        return 1.0
+    found = [1.0]
+    for in_a_row in (1, 2, 4):
+        parts = (len(n), BLOCKS // in_a_row, in_a_row)
+        n_part, total_part = n.reshape(parts).sum(axis=2), total.reshape(parts).sum(axis=2)
+        between = float((n_part * (total_part / n_part - mean) ** 2).sum()) / variance
+        found.append(between / (parts[0] * (parts[1] - 1)))
+    return max(found)
+
+
 def _chance_of_at_most(n_over: int, expected_over: float, dependence: float) -> float:
     """P(at most n_over) of a Poisson number of geometric clusters (Polya-Aeppli) with this mean and
     with dependence as the ratio of variance to mean; 1 where more than expected were seen."""

@@ -23,6 +23,7 @@ from analysis.report.figures.rate_curves import (
 )
 from analysis.report.figures.style import MUTED, PAGE, SETTINGS, EndLabel, label_ends, look
 from analysis.report.summary import Summary
+from analysis.validity.reasons import Reason
 
 ROW_INCHES = 0.22
 PLOT_INCHES = 3.4
@@ -79,6 +80,8 @@ def _lines(axes: Axes, by_name: Mapping[str, Sequence[Point]]) -> list[EndLabel]
             ends_ms = interval_ms(point)
             if ends_ms and point.rate_rps:
                 axes.plot([point.rate_rps] * 2, ends_ms, color=style.color, lw=1.2, alpha=0.8)
+            elif Reason.SLICES_TOO_SHORT in point.reasons and point.rate_rps:
+                _arrow_up(axes, point.rate_rps, _latency_ms(point) or 0.0, style.color)
         for certified in (True, False):
             some = [point for point in stated if point.certified is certified]
             axes.plot(
@@ -93,6 +96,17 @@ def _lines(axes: Axes, by_name: Mapping[str, Sequence[Point]]) -> list[EndLabel]
             xs, ys = xy(stated, _latency_ms)
             ends.append(EndLabel(name, xs[-1], ys[-1], style.color, style.marker))
     return ends
+
+
+def _arrow_up(axes: Axes, rate_rps: float, at_least_ms: float, color: str) -> None:
+    """The true value lies at or above this one."""
+    axes.annotate(
+        "",
+        (rate_rps, at_least_ms),
+        xytext=(0, 17),
+        textcoords="offset points",
+        arrowprops={"arrowstyle": "<|-", "color": color, "lw": 1.2, "shrinkA": 0, "shrinkB": 3},
+    )
 
 
 def _certified_rows(strip: Axes, capacities: Sequence[Capacity]) -> None:

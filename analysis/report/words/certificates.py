@@ -48,6 +48,7 @@ _NAMES: Mapping[Reason, str] = {
     Reason.SATURATED: "server kept up",
     Reason.ERRORS: "errors within the SLO",
     Reason.TOO_FEW_REQUESTS: "enough successes",
+    Reason.SLICES_TOO_SHORT: "slices long enough for the queue",
     Reason.CLIENT_UNCALIBRATED: "client calibrated",
     Reason.MACHINE_NOISE: "A/A test within the margin",
 }
@@ -116,6 +117,8 @@ _SENTENCES: Mapping[Found, str] = {
     Found.NO_CEILING: "no calibration for {text}",
     Found.SUCCESSES_NEEDED: "{measured:count} successes, P{percentile:g} needs {bound:count}",
     Found.SLICES: "{measured:count} slices, at least {bound:count} needed",
+    Found.QUEUE_MEMORIES: "a slice lasts {measured:.1f} times as long as the queue remembers, "
+    "{bound:set} needed",
     Found.P99_SPREAD: "P99 of {text} in the A/A test differs by {measured:percent}, bound "
     "{bound:set percent}",
     Found.NOT_A_MODEL: "a calibration server runs no model",

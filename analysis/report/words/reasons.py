@@ -87,6 +87,11 @@ MEANINGS: Mapping[Reason, tuple[str, str]] = {
         "tell whether the SLO is met.",
         "Give the run more time, so that it makes more rounds.",
     ),
+    Reason.SLICES_TOO_SHORT: (
+        "Each slice begins with an empty queue, and this queue needs nearly a slice to fill: the "
+        "true P99 is at least what is stated.",
+        "Nothing to do near saturation; lengthen the steady state to state it there.",
+    ),
     Reason.CLIENT_UNCALIBRATED: (
         "The client's ceiling for this protocol was not measured.",
         "Add a calibration contender of this protocol to the experiment.",

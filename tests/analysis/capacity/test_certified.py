@@ -6,6 +6,7 @@ import pytest
 from analysis.capacity.certified import (
     CapacityStatus,
     Judgement,
+    capacities,
     capacity,
     missed,
     ratio_of,
@@ -16,6 +17,7 @@ from loadtests.records.experiment import Slo
 from loadtests.records.steady_state import SteadyState
 
 SLO = Slo(percentile=99, latency_ms=100, max_error_ratio=0.001)
+EXPERIMENT = SimpleNamespace(slos=[SLO], contenders=["a"], seed=1)
 
 
 def trial(rate_rps, n_over, n=1000, n_failed=0, saturated=False, **invalid):
@@ -24,11 +26,14 @@ def trial(rate_rps, n_over, n=1000, n_failed=0, saturated=False, **invalid):
     latency_s[np.linspace(0, len(latency_s) - 1, n_over).astype(int)] = 0.2
     result = SimpleNamespace(
         trial_id=f"t{rate_rps:g}",
+        contender="a",
         rate_rps=rate_rps,
         usable=invalid.get("usable", True),
         saturated=saturated,
         server_may_be_at_fault=invalid.get("blames_server", False),
         only_drifted=invalid.get("drifted", False),
+        purpose=invalid.get("purpose", "search"),
+        mode="open",
     )
     sample = SteadyState(
         window_s=1.0,
@@ -106,6 +111,33 @@ def test_a_trial_that_drifted_must_agree_with_the_others_of_its_rate():
     drifted = {"usable": False, "blames_server": True, "drifted": True}
     assert judged(trial(100, 0), trial(100, 4, **drifted)) == [Judgement.CERTIFIED]
     assert judged(trial(100, 0), trial(100, 40, **drifted)) == [Judgement.UNDECIDED]
+
+
+def test_a_slice_that_drifted_away_beyond_the_slo_is_a_miss():
+    drifted = {"usable": False, "blames_server": True, "drifted": True}
+    assert judged(trial(100, 600, **drifted)) == [Judgement.NOT_MET]
+    others = [trial(100, 0), trial(142, 40, **drifted), trial(142, 60)]
+    assert judged(*others) == [Judgement.CERTIFIED, Judgement.NOT_MET]
+
+
+def test_a_slice_that_drifted_within_the_slo_certifies_nothing():
+    drifted = {"usable": False, "blames_server": True, "drifted": True}
+    assert judged(trial(100, 0, **drifted)) == [Judgement.UNDECIDED]
+
+
+def test_an_overload_that_was_not_answered_is_a_rate_that_is_missed():
+    slices = [trial(rate_rps, 0) for rate_rps in (50, 60, 80, 100)]
+    overload = trial(200, 900, saturated=True, purpose="overload")
+    found = capacities([*slices, overload], EXPERIMENT)[0]
+    assert (found.certified_rps, found.not_met_rps) == (100, 200)
+    unbounded = capacities(slices, EXPERIMENT)[0]
+    assert found.estimate_low_rps == unbounded.estimate_low_rps
+    assert 100 < found.estimate_rps < found.estimate_high_rps == 200
+
+
+def test_an_overload_that_was_answered_says_nothing_of_capacity():
+    overload = trial(200, 0, purpose="overload")
+    assert [r.rate_rps for r in capacities([trial(100, 0), overload], EXPERIMENT)[0].rates] == [100]
 
 
 def test_the_capacity_is_the_highest_certified_rate_and_its_interval_ends_where_it_is_missed():

@@ -3,6 +3,7 @@ import pytest
 from analysis.capacity.load_points import SloVerdict
 from analysis.read.run import load_run
 from analysis.report.summary import Summary, summarise
+from analysis.validity.reasons import Reason
 
 
 @pytest.fixture
@@ -49,6 +50,20 @@ def test_a_p99_that_is_not_stated_has_no_interval(summarised):
     (point,) = summarised(("measurement", 1), steady_s=6.0).points
     assert point.metrics.latency_p99_ms is None
     assert (point.p99_low_ms, point.p99_high_ms) == (None, None)
+
+
+def test_the_p99_of_a_queue_that_fills_for_longer_than_a_slice_lasts_is_a_lower_bound(
+    new_run, contender
+):
+    run = new_run(["a"], rates_rps=[60.0, 190.0], repeats=4, steady_s=6.0)
+    run.simulate([contender("a", 0.005)])
+    at_30_percent, at_95_percent = summarise(load_run(run.folder)).points
+    assert Reason.SLICES_TOO_SHORT not in at_30_percent.reasons
+    assert at_30_percent.p99_high_ms is not None
+    assert Reason.SLICES_TOO_SHORT in at_95_percent.reasons
+    assert at_95_percent.usable
+    assert at_95_percent.p99_low_ms is not None
+    assert at_95_percent.p99_high_ms is None
 
 
 def test_whether_errors_are_confirmed_is_said_apart(summarised):

@@ -55,12 +55,24 @@ def test_a_recovery_that_was_not_seen_is_not_stated(point):
     assert found.watched_s == 3.5
 
 
-def test_an_overload_counts_neither_as_a_point_nor_for_a_capacity(overload_summary):
-    assert {p.rate_rps for p in overload_summary.points} == {100.0, 200.0, 300.0, 400.0}
-    tried = {rate.rate_rps for c in overload_summary.capacities for rate in c.rates}
-    assert tried == {100.0, 200.0, 300.0, 400.0}
+def test_an_overload_is_no_point_and_compares_nothing(overload_summary):
+    rates_rps = {100.0, 200.0, 300.0, 400.0}
+    assert {p.rate_rps for p in overload_summary.points} == rates_rps
     assert overload_summary.comparison
-    assert {c.rate_rps for c in overload_summary.comparison} <= tried
+    assert {c.rate_rps for c in overload_summary.comparison} <= rates_rps
+
+
+def test_of_overloads_only_those_that_were_not_answered_count_for_capacity(overload_summary):
+    rates_rps = {100.0, 200.0, 300.0, 400.0}
+    saturated = {
+        (o.contender, float(o.level.removesuffix("rps")))
+        for o in overload_summary.overloads
+        if o.saturated
+    }
+    tried = {(c.contender, r.rate_rps) for c in overload_summary.capacities for r in c.rates}
+    assert saturated
+    own = {(name, rate) for name, rate in saturated if rate not in rates_rps}
+    assert {(name, rate) for name, rate in tried if rate not in rates_rps} == own
 
 
 def test_an_overload_that_nearly_keeps_up_is_not_judged_by_its_drift(new_overload_run):
