@@ -22,6 +22,9 @@ MEASUREMENT = "measurement"
 P99_IS_LOWER_BOUND = "slices_too_short"
 """Reason of a point whose slices ended before its queue had shown its longest waits."""
 
+FAR = 1.6
+"""Ratio of two measured rates above which nothing is said of what lies between them."""
+
 N_AT_A_LEVEL = 40_000
 N_FINE = 400
 
@@ -32,16 +35,14 @@ class LoadCurve:
 
     predicted: in ascending order of rate, the last one below highest_rps, from which on no bound is
     met. Between two of them every figure is linear in the rate, latency in its logarithm; below the
-    first one it is that of the first. measured_rps: between which rates the same contender was
-    measured; None: nowhere. saturated_at_rps: the lowest rate above them at which it was measured
-    as saturated; None: not measured.
+    first one it is that of the first. saturated_at_rps: the lowest rate above them at which it was
+    measured as saturated; None: not measured.
     """
 
     contender: str
     predicted: tuple[Predicted, ...]
     highest_rps: float
     used_up_at_rps: Mapping[Resource, float]
-    measured_rps: tuple[float, float] | None = None
     saturated_at_rps: float | None = None
 
     @property
@@ -50,11 +51,11 @@ class LoadCurve:
         return all(each.by == MEASUREMENT for each in self.predicted)
 
     def brackets(self, slo: Slo) -> bool:
-        """Whether its levels tell where the SLO is no longer met: one meets it, a higher one does
-        not, or was saturated."""
-        met_rps = self.capacity_rps(slo)
-        beyond = self.saturated_at_rps is not None
-        return met_rps is not None and (beyond or met_rps < self._rates_rps[-1] * (1 - 1e-9))
+        """Whether its levels tell where the SLO is no longer met: one meets it, and the next one,
+        which is not FAR above, does not or was saturated."""
+        met = [each.rate_rps for each in self.predicted if self.meets(each.rate_rps, slo)]
+        above = [*self._rates_rps, self.saturated_at_rps or float("inf")]
+        return bool(met) and min(rate for rate in above if rate > met[-1]) <= FAR * met[-1]
 
     def latency_s(self, rate_rps: float, percentile: float) -> float:
         """Infinite above the last rate simulated."""
@@ -86,10 +87,12 @@ class LoadCurve:
         )
 
     def was_measured_at(self, rate_rps: float) -> bool:
-        return (
-            self.measured_rps is not None
-            and self.measured_rps[0] <= rate_rps <= self.measured_rps[1]
-        )
+        """Whether it is a measured level, or lies between two that are not FAR apart."""
+        if not self.is_measured:
+            return False
+        below = max((r for r in self._rates_rps if r <= rate_rps * (1 + 1e-9)), default=0.0)
+        above = min((r for r in self._rates_rps if r >= rate_rps * (1 - 1e-9)), default=np.inf)
+        return bool(above <= FAR * below)
 
     def faster(self, factor: float) -> "LoadCurve":
         """The same server if every rate were this much higher: how far an error of that size in the
@@ -115,7 +118,6 @@ def load_curve(
     traffic: Traffic,
     n_requests: int = N_AT_A_LEVEL,
     seed: int = 1,
-    measured_rps: tuple[float, float] | None = None,
 ) -> LoadCurve:
     """Simulates a front at LEVELS of its highest rate. Levels that turn out saturated are left out;
     PredictError where that is all of them."""
@@ -128,7 +130,7 @@ def load_curve(
             f"expected {front.name} to keep up at {highest_rps * LEVELS[0]:g}/s, found that it "
             "does not: check its costs and its device."
         )
-    return LoadCurve(front.name, steady, highest_rps, prepared.highest_rps, measured_rps)
+    return LoadCurve(front.name, steady, highest_rps, prepared.highest_rps)
 
 
 def curve_of_measured(
@@ -150,7 +152,6 @@ def curve_of_measured(
         predicted=steady,
         highest_rps=max(rates[1], predicted.highest_rps) if predicted else rates[1],
         used_up_at_rps=predicted.used_up_at_rps if predicted else {},
-        measured_rps=rates,
         saturated_at_rps=min(saturated, default=None),
     )
 

@@ -1,7 +1,7 @@
 """What a rate and a bound take: which contenders can, with how many replicas, at what cost."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 import numpy as np
@@ -105,11 +105,18 @@ def best_known(curve: LoadCurve, measured: LoadCurve | None, slo: Slo) -> LoadCu
 def _known_answer(
     question: PlanQuestion, curve: LoadCurve, measured: LoadCurve | None
 ) -> PlanAnswer:
-    if measured is not None and measured.brackets(question.slo):
-        found = _answer(question, measured)
-        if found.by_measurement:
-            return found
-    return _answer(question, curve)
+    predicted = _answer(question, curve)
+    if measured is None:
+        return predicted
+    found, rate_rps = _answer(question, measured), question.planned_rps
+    if found.by_measurement and measured.brackets(question.slo):
+        return found
+    if found.by_measurement and measured.meets(rate_rps, question.slo):
+        # One replica does, as measured; how much more it would take is not known from there.
+        most_rps = max(predicted.capacity_rps or 0.0, found.capacity_rps or 0.0)
+        headroom = (found.replicas or 1) * most_rps / rate_rps
+        return replace(found, capacity_rps=most_rps, headroom=headroom)
+    return predicted
 
 
 def _refuse_what_nobody_can(question: PlanQuestion, answers: Sequence[PlanAnswer]) -> None:

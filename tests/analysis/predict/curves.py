@@ -26,7 +26,7 @@ def level(rate_rps, latencies_s, **changes):
     return Predicted(**figures | changes)
 
 
-def md1_curve(contender, service_s, measured_rps=None, **changes):
+def md1_curve(contender, service_s, **changes):
     """One replica that serves one request at a time."""
     levels = []
     for load in np.linspace(0.02, 0.97, 40):
@@ -35,7 +35,7 @@ def md1_curve(contender, service_s, measured_rps=None, **changes):
         latencies_s = [md1_latency_s(rate, service_s, p) for p in (50, 90, 95, 99, 99.9)]
         levels.append(level(rate, latencies_s, **{"device_busy": busy} | changes))
     used_up = {Resource.CORES: 1 / service_s, Resource.DEVICE: 4 / service_s}
-    return LoadCurve(contender, tuple(levels), 1 / service_s, used_up, measured_rps)
+    return LoadCurve(contender, tuple(levels), 1 / service_s, used_up)
 
 
 def flat_curve(contender, latency_s, highest_rps, **changes):

@@ -71,11 +71,11 @@ def test_a_simulated_curve_has_the_levels_below_saturation():
 
 
 def test_a_measured_curve_says_where_it_was_measured():
-    measured = [level(rate, [0.01] * 5, by="measurement") for rate in (200, 50, 100)]
+    measured = [level(rate, [0.01] * 5, by="measurement") for rate in (200, 50, 100, 150)]
     curve = curve_of_measured("a", [*measured, level(400, [1.0] * 5, saturated=True)])
-    assert curve.measured_rps == (50, 200)
-    assert curve.was_measured_at(150)
-    assert not curve.was_measured_at(300)
+    assert curve.saturated_at_rps == 400
+    assert [curve.was_measured_at(rate) for rate in (100, 110, 200)] == [True, True, True]
+    assert [curve.was_measured_at(rate) for rate in (40, 80, 300)] == [False, False, False]
     assert curve.capacity_rps(within(50)) == pytest.approx(200)
 
 

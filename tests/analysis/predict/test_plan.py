@@ -89,34 +89,48 @@ def test_a_batcher_that_needs_more_load_to_be_quick_gets_more_of_it_or_none():
 
 
 def test_an_answer_is_measured_where_one_replica_was_measured_at_that_rate():
-    assert not ask(50, [md1_curve("slow", 0.01, measured_rps=(20.0, 70.0))])[0].measured
-    curve = md1_curve("slow", 0.01, measured_rps=(20.0, 70.0), by=MEASUREMENT)
+    assert not ask(50, [SLOW])[0].measured
+    curve = md1_curve("slow", 0.01, by=MEASUREMENT)
     assert ask(50, [curve])[0].measured
-    assert not ask(10, [curve])[0].measured
+    assert not ask(1, [curve])[0].measured
     assert not ask(100, [curve])[0].measured
     assert ask(100, [curve])[0].by_measurement
 
 
-MEASURED = [level(rate, [ms / 1000] * 5, by=MEASUREMENT) for rate, ms in ((20, 15), (60, 90))]
+MEASURED = [level(rate, [ms / 1000] * 5, by=MEASUREMENT) for rate, ms in ((40, 15), (60, 90))]
 
 
 def test_what_was_measured_counts_where_it_tells_the_edge():
     measured = {"slow": curve_of_measured("slow", MEASURED, SLOW)}
-    (answer,) = ask(40, [SLOW], measured=measured)
+    (answer,) = ask(50, [SLOW], measured=measured)
     assert (answer.measured, answer.latency_s) == (True, pytest.approx(0.0367, rel=0.01))
-    assert answer.utilisation == pytest.approx(0.4, rel=0.01)  # of what the model says at most
+    assert answer.utilisation == pytest.approx(0.5, rel=0.01)  # of what the model says at most
     (answer,) = ask(5, [SLOW], measured=measured)
     assert not answer.by_measurement
+
+
+def saturated(rate_rps):
+    return level(rate_rps, [9.0] * 5, by=MEASUREMENT, saturated=True)
 
 
 def test_measured_rates_that_all_meet_the_slo_do_not_say_how_far_it_goes():
     measured = {"slow": curve_of_measured("slow", MEASURED[:1], SLOW)}
     (answer,) = ask(80, [SLOW], measured=measured)
     assert not answer.by_measurement
-    saturated = level(90, [9.0] * 5, by=MEASUREMENT, saturated=True)
-    curve = curve_of_measured("slow", [*MEASURED[:1], saturated], SLOW)
-    assert curve.brackets(SLO)
     assert not measured["slow"].brackets(SLO)
+    assert curve_of_measured("slow", [*MEASURED[:1], saturated(60)], SLOW).brackets(SLO)
+
+
+def test_an_edge_between_rates_far_apart_is_not_measured():
+    assert not curve_of_measured("slow", [*MEASURED[:1], saturated(90)], SLOW).brackets(SLO)
+
+
+def test_one_replica_that_met_the_slo_at_the_very_rate_is_measured_with_a_predicted_headroom():
+    measured = {"slow": curve_of_measured("slow", MEASURED[:1], SLOW)}
+    (answer,) = ask(40, [SLOW], measured=measured)
+    assert (answer.measured, answer.replicas) == (True, 1)
+    assert answer.latency_s == pytest.approx(0.015)
+    assert answer.headroom == pytest.approx(SLOW.capacity_rps(SLO) / 40)
 
 
 def test_a_rate_beyond_all_replicas_is_refused_with_what_is_reached():

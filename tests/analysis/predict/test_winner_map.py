@@ -46,8 +46,8 @@ def test_a_cell_is_measured_where_one_replica_of_its_winner_was():
     predicted = md1_curve("a", 0.01)
     found = winner_map([predicted], rates_rps=[50], bounds_ms=[100])
     assert not found.cells[0][0].measured
-    curve = md1_curve("a", 0.01, measured_rps=(20.0, 80.0), by=MEASUREMENT)
-    rates = [10, 50, 150]
+    curve = md1_curve("a", 0.01, by=MEASUREMENT)
+    rates = [1, 50, 150]
     found = winner_map([predicted], rates_rps=rates, bounds_ms=[100], measured={"a": curve})
     assert [cell.measured for cell in found.cells[0]] == [False, True, False]
 
