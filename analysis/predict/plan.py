@@ -1,7 +1,7 @@
 """What a rate and a bound take: which contenders can, with how many replicas, at what cost."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import ceil
 
 import numpy as np
@@ -89,9 +89,7 @@ def plan(
 ) -> list[PlanAnswer]:
     """Every contender's answer: those that can first, by cost, then by replicas; PredictError where
     none can. measured: by contender; counts in place of its prediction where it answers."""
-    answers = [
-        _known_answer(question, curve, (measured or {}).get(curve.contender)) for curve in curves
-    ]
+    answers = [_answer(question, curve, (measured or {}).get(curve.contender)) for curve in curves]
     _refuse_what_nobody_can(question, answers)
     return sorted(answers, key=_cheapest_first)
 
@@ -102,21 +100,22 @@ def best_known(curve: LoadCurve, measured: LoadCurve | None, slo: Slo) -> LoadCu
     return measured if measured is not None and measured.brackets(slo) else curve
 
 
-def _known_answer(
-    question: PlanQuestion, curve: LoadCurve, measured: LoadCurve | None
-) -> PlanAnswer:
-    predicted = _answer(question, curve)
-    if measured is None:
-        return predicted
-    found, rate_rps = _answer(question, measured), question.planned_rps
-    if found.by_measurement and measured.brackets(question.slo):
-        return found
-    if found.by_measurement and measured.meets(rate_rps, question.slo):
-        # One replica does, as measured; how much more it would take is not known from there.
-        most_rps = max(predicted.capacity_rps or 0.0, found.capacity_rps or 0.0)
-        headroom = (found.replicas or 1) * most_rps / rate_rps
-        return replace(found, capacity_rps=most_rps, headroom=headroom)
-    return predicted
+def replicas_known(
+    curve: LoadCurve, measured: LoadCurve | None, rate_rps: float, slo: Slo
+) -> int | None:
+    """The fewest replicas, by what was measured where that tells; None: no number is enough."""
+    if met_as_measured(measured, rate_rps, slo):
+        return 1
+    return replicas_needed(best_known(curve, measured, slo), rate_rps, slo)
+
+
+def met_as_measured(measured: LoadCurve | None, rate_rps: float, slo: Slo) -> bool:
+    """Whether one replica was measured about this rate, and met the SLO."""
+    return (
+        measured is not None
+        and measured.was_measured_at(rate_rps)
+        and measured.meets(rate_rps, slo)
+    )
 
 
 def _refuse_what_nobody_can(question: PlanQuestion, answers: Sequence[PlanAnswer]) -> None:
@@ -153,30 +152,33 @@ def replicas_needed(curve: LoadCurve, rate_rps: float, slo: Slo) -> int | None:
     return None
 
 
-def _answer(question: PlanQuestion, curve: LoadCurve) -> PlanAnswer:
+def _answer(question: PlanQuestion, predicted: LoadCurve, measured: LoadCurve | None) -> PlanAnswer:
     slo, rate_rps = question.slo, question.planned_rps
-    lowest_s = min(each.latency_s(slo.percentile) for each in curve.predicted)
-    up = replicas_needed(curve, rate_rps, slo)
-    capacity_rps = curve.capacity_rps(slo)
-    if up is None or capacity_rps is None:
-        return PlanAnswer(curve.contender, can=False, lowest_s=lowest_s, capacity_rps=capacity_rps)
+    lowest_s = min(each.latency_s(slo.percentile) for each in predicted.predicted)
+    up = replicas_known(predicted, measured, rate_rps, slo)
+    capacity_rps = best_known(predicted, measured, slo).capacity_rps(slo)
+    if up is None:
+        return PlanAnswer(predicted.contender, False, lowest_s, capacity_rps=capacity_rps)
     replicas = up + question.survive
     each_rps = rate_rps / replicas
-    hour = question.price_of(curve.contender)
-    used_up = curve.used_up_at_rps
-    by_measurement = curve.is_measured and curve.was_measured_at(each_rps)
+    by_measurement = met_as_measured(measured, each_rps, slo)
+    source = measured if measured is not None and by_measurement else predicted
+    most_rps = max(capacity_rps or 0.0, rate_rps / up)
+    hour = question.price_of(predicted.contender)
+    used_up = predicted.used_up_at_rps
+    latency_s = source.latency_s(each_rps, slo.percentile)
     return PlanAnswer(
-        contender=curve.contender,
+        contender=predicted.contender,
         can=True,
         lowest_s=lowest_s,
         replicas=replicas,
-        utilisation=each_rps / curve.highest_rps,
-        latency_s=curve.latency_s(each_rps, slo.percentile),
-        mean_batch=curve.figure(each_rps, "mean_batch"),
-        device_busy=curve.figure(each_rps, "device_busy"),
-        device_share_of_best=curve.figure(each_rps, "device_share_of_best"),
-        capacity_rps=capacity_rps,
-        headroom=replicas * capacity_rps / rate_rps,
+        utilisation=each_rps / predicted.highest_rps,
+        latency_s=latency_s if np.isfinite(latency_s) else None,
+        mean_batch=source.figure(each_rps, "mean_batch"),
+        device_busy=source.figure(each_rps, "device_busy"),
+        device_share_of_best=source.figure(each_rps, "device_share_of_best"),
+        capacity_rps=most_rps,
+        headroom=replicas * most_rps / rate_rps,
         cost_per_million=None if hour is None else hour * replicas / (3600 * rate_rps) * 1e6,
         cost_per_month=None if hour is None else hour * replicas * HOURS_A_MONTH,
         breaks_first=min(used_up, key=lambda r: used_up[r]) if used_up else None,

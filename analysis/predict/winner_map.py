@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.predict.load_curve import LoadCurve
-from analysis.predict.plan import best_known, replicas_needed
+from analysis.predict.plan import met_as_measured, replicas_known, replicas_needed
 from analysis.predict.values import PredictError
 from loadtests.records.experiment import Slo
 
@@ -72,8 +72,8 @@ def winner_map(
     rows = []
     for bound_ms in sorted(bounds_ms):
         slo = Slo(percentile=percentile, latency_ms=bound_ms)
-        known = [best_known(each, (measured or {}).get(each.contender), slo) for each in curves]
-        rows.append(tuple(_cell(known, prices, rate, slo) for rate in sorted(rates_rps)))
+        row = [_cell(curves, measured or {}, prices, rate, slo) for rate in sorted(rates_rps)]
+        rows.append(tuple(row))
     return WinnerMap(percentile, tuple(sorted(rates_rps)), tuple(sorted(bounds_ms)), tuple(rows))
 
 
@@ -117,28 +117,36 @@ def _crossing_rps(
 
 
 def _cell(
-    curves: Sequence[LoadCurve], prices: Mapping[str, float] | None, rate_rps: float, slo: Slo
+    curves: Sequence[LoadCurve],
+    measured: Mapping[str, LoadCurve],
+    prices: Mapping[str, float] | None,
+    rate_rps: float,
+    slo: Slo,
 ) -> WinnerCell:
-    costs = [_cost(curve, prices, rate_rps, slo) for curve in curves]
+    replicas = [replicas_known(c, measured.get(c.contender), rate_rps, slo) for c in curves]
+    costs = [_priced(c, prices, n) for c, n in zip(curves, replicas, strict=True)]
     least = min(costs)
     if least == np.inf:
         return WinnerCell(rate_rps, slo.latency_ms, None)
-    winner, *also = [c for c, cost in zip(curves, costs, strict=True) if cost <= least * (1 + 1e-9)]
-    replicas = replicas_needed(winner, rate_rps, slo)
+    first, *also = [k for k, cost in enumerate(costs) if cost <= least * (1 + 1e-9)]
+    winner = curves[first].contender
     return WinnerCell(
         rate_rps=rate_rps,
         bound_ms=slo.latency_ms,
-        winner=winner.contender,
-        also=tuple(each.contender for each in also),
-        replicas=replicas,
+        winner=winner,
+        also=tuple(curves[k].contender for k in also),
+        replicas=replicas[first],
         cost_per_hour=least,
-        measured=replicas == 1 and winner.is_measured and winner.was_measured_at(rate_rps),
+        measured=met_as_measured(measured.get(winner), rate_rps, slo),
     )
 
 
 def _cost(curve: LoadCurve, prices: Mapping[str, float] | None, rate_rps: float, slo: Slo) -> float:
+    return _priced(curve, prices, replicas_needed(curve, rate_rps, slo))
+
+
+def _priced(curve: LoadCurve, prices: Mapping[str, float] | None, replicas: int | None) -> float:
     """An hour of the replicas needed; infinite where no number of them is enough."""
-    replicas = replicas_needed(curve, rate_rps, slo)
     if replicas is None:
         return float("inf")
     if prices is None:

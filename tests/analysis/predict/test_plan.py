@@ -90,11 +90,11 @@ def test_a_batcher_that_needs_more_load_to_be_quick_gets_more_of_it_or_none():
 
 def test_an_answer_is_measured_where_one_replica_was_measured_at_that_rate():
     assert not ask(50, [SLOW])[0].measured
-    curve = md1_curve("slow", 0.01, by=MEASUREMENT)
-    assert ask(50, [curve])[0].measured
-    assert not ask(1, [curve])[0].measured
-    assert not ask(100, [curve])[0].measured
-    assert ask(100, [curve])[0].by_measurement
+    measured = {"slow": md1_curve("slow", 0.01, by=MEASUREMENT)}
+    assert ask(50, [SLOW], measured=measured)[0].measured
+    assert not ask(1, [SLOW], measured=measured)[0].measured
+    assert not ask(100, [SLOW], measured=measured)[0].measured
+    assert ask(100, [SLOW], measured=measured)[0].by_measurement
 
 
 MEASURED = [level(rate, [ms / 1000] * 5, by=MEASUREMENT) for rate, ms in ((40, 15), (60, 90))]
@@ -115,7 +115,7 @@ def saturated(rate_rps):
 
 def test_measured_rates_that_all_meet_the_slo_do_not_say_how_far_it_goes():
     measured = {"slow": curve_of_measured("slow", MEASURED[:1], SLOW)}
-    (answer,) = ask(80, [SLOW], measured=measured)
+    (answer,) = ask(90, [SLOW], measured=measured)
     assert not answer.by_measurement
     assert not measured["slow"].brackets(SLO)
     assert curve_of_measured("slow", [*MEASURED[:1], saturated(60)], SLOW).brackets(SLO)
