@@ -44,8 +44,8 @@ class Contender:
     starts: all of it (embedded), the gateway alone, or nothing (external). blocks_health: requests
     that wait for the model keep its own health endpoint from answering. protocol says which client
     of the load generator asks it, and so whose ceiling counts; wire, what that client sends where
-    it is not what the contract says for the protocol. simulated_device: the label of the
-    curve that its engine replays; empty: the engine computes.
+    it is not what the contract says for the protocol, and headers what it adds to each request.
+    simulated_device: the label of the curve that its engine replays; empty: the engine computes.
     """
 
     name: str
@@ -65,6 +65,7 @@ class Contender:
     form: Form = "embedded"
     blocks_health: bool = False
     simulated_device: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def user_class(self) -> str:
@@ -76,8 +77,10 @@ class Contender:
         name: str,
         options: Mapping[str, OptionValue] = MappingProxyType({}),
         engine: ContenderEngine | None = None,
+        headers: Mapping[str, str] = MappingProxyType({}),
     ) -> "Contender":
-        """The same server with some options or its engine changed; its summary says which."""
+        """The same server with some options or its engine changed; its summary says which. headers:
+        what its callers then have to send."""
         unknown = sorted(set(options) - set(self.options))
         if unknown:
             raise ContenderError(
@@ -101,6 +104,7 @@ class Contender:
             options=all_options,
             form="gateway" if options.get("triton_url") else self.form,
             simulated_device=_simulated_device(name, engine, all_options),
+            headers={**self.headers, **headers},
         )
 
     def _components_with(self, engine: ContenderEngine) -> tuple[str, ...]:

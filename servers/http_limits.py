@@ -110,6 +110,7 @@ class PatientProtocol(HttpToolsProtocol):
     """
 
     request_within_s = ARRIVES_WITHIN_S
+    refusal_media_type = "application/json"
     _look_again_s = 0.1
 
     _arriving = _head_arrived = False
@@ -192,8 +193,14 @@ class PatientProtocol(HttpToolsProtocol):
         else:
             self.transport.close()  # words of another answer may be on their way
 
+    @staticmethod
+    def refusal(status: int, detail: str) -> bytes:
+        """The body of an answer to what is no request."""
+        return Problem(detail=detail).model_dump_json().encode()
+
     def _end(self, status: bytes, detail: str) -> None:
-        body = Problem(detail=detail).model_dump_json().encode()
-        head = b"HTTP/1.1 %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
-        self.transport.write(head % (status, len(body)) + b"connection: close\r\n\r\n" + body)
+        body = self.refusal(int(status[:3]), detail)
+        head = b"HTTP/1.1 %b\r\ncontent-type: %b\r\ncontent-length: %d\r\n"
+        head %= (status, self.refusal_media_type.encode(), len(body))
+        self.transport.write(head + b"connection: close\r\n\r\n" + body)
         self.transport.close()

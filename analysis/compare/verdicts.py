@@ -135,7 +135,8 @@ class Repeats:
         # all of them, that is taken out.
         watched = all(_slowness(trial) for pair in pairs for trial in pair)
         of_pairs = [(_figures(a, watched), _figures(b, watched)) for a, b in pairs]
-        found, logs = intervals(of_pairs), log_ratios(of_pairs)
+        starts = [(a.result.startup_s, b.result.startup_s) for a, b in pairs]
+        found, logs = intervals(of_pairs, starts), log_ratios(of_pairs)
         first, second = (self._merged([pair[i] for pair in pairs]) for i in (0, 1))
         stated = {m: None not in (figure(first, m), figure(second, m)) for m in Metric}
         return [

@@ -171,6 +171,9 @@ def launched(
             threads=max(1, len(cores)),
             options=contender.options,
         )
+        address = Address.of(contender, HOST, ports.main)
+        if problem := header_problem(address.wire):
+            raise LaunchError(f"{contender.name}: {problem}; set it and run again.")
         command = [sys.executable, "-m", f"servers.{contender.server}", *args.to_argv()]
         device_file = Path(work_dir) / DEVICE_FILE
         device = DeviceQueue(device_file) if contender.simulated_device else None
@@ -185,7 +188,6 @@ def launched(
                 env={**os.environ, FILE_VARIABLE: str(device_file)},
                 start_new_session=True,  # a Ctrl-C in the terminal is ours to pass on, in order
             )
-        address = Address.of(contender, HOST, ports.main)
         server = RunningServer(contender, address, ports, process, log)
         server.restarts_file = Path(work_dir) / RESTARTS_FILE
         server.device = device

@@ -114,11 +114,11 @@ class Residents:
                 self._pause(name)
 
     @contextmanager
-    def serving(self, contender: Contender) -> Iterator[Started]:
-        """The contender, for one slice; one that broke down is started again."""
+    def serving(self, contender: Contender, anew: bool = False) -> Iterator[Started]:
+        """The contender, for one slice; one that broke down is started again, as is any anew."""
         name = contender.name
         self._wake(name)
-        if name in self._running and self._started[name].broke_down():
+        if name in self._running and (anew or self._started[name].broke_down()):
             self._stop(name)
         if name not in self._running:
             self._start(contender)

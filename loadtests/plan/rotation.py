@@ -55,10 +55,27 @@ def slices_of(
             )
             for name in names
         }
-    return [
+    anew = started_anew(experiment, round_number, names)
+    slices = [
         _slice(experiment, contenders, name, round_number, *planned[name], common is None)
         for name in round_order(experiment.seed, round_number, names)
     ]
+    return [replace(each, anew=each.contender.name in anew) for each in slices]
+
+
+def started_anew(experiment: Experiment, round_number: int, names: Sequence[str]) -> frozenset[str]:
+    """Whom a common round starts again before its slice: each in turn, in seeded order.
+
+    Two starts of one program differ by several percent for as long as they last, through the layout
+    of their memory (Curtsinger and Berger, ASPLOS 2013; Kalibera and Jones, ISMM 2013). Rounds do
+    not average that; starts do.
+    """
+    n = experiment.restarts_per_round
+    if not n or round_number == 1 or common_level(experiment, round_number) is None:
+        return frozenset()
+    n_before = (round_number - 1) // (1 if experiment.capacity is None else 2) - 1
+    turns = round_order(experiment.seed, 0, sorted(names))
+    return frozenset(turns[(n_before * n + i) % len(turns)] for i in range(n))
 
 
 def common_level(experiment: Experiment, round_number: int) -> Level | None:

@@ -15,7 +15,8 @@ STARTUP_S = 4.0
 
 @dataclass(frozen=True)
 class PlannedTrial:
-    """schedule_seed depends on level and repeat only: every contender gets the same schedule."""
+    """schedule_seed depends on level and repeat only: every contender gets the same schedule.
+    anew: its contender is started again before it."""
 
     trial_id: str
     purpose: Purpose
@@ -26,11 +27,12 @@ class PlannedTrial:
     schedule_seed: tuple[int, ...]
     overload: Overload | None = None
     attempt: int = 1
+    anew: bool = False
 
     @property
     def again(self) -> "PlannedTrial":
         """The same slice, made a second time at the end of its round."""
-        return replace(self, trial_id=f"{self.trial_id}-2", attempt=2)
+        return replace(self, trial_id=f"{self.trial_id}-2", attempt=2, anew=False)
 
     @property
     def load_phases(self) -> Phases:

@@ -142,6 +142,12 @@ class Experiment(Strict):
     rounds: PositiveCount | None = Field(
         default=None, description="At most so many rounds; null: as many as the time allows."
     )
+    restarts_per_round: Count = Field(
+        default=0,
+        ge=0,
+        description="Contenders that each common round starts anew, by turns: what one owes to "
+        "the layout of its memory differs from start to start.",
+    )
     reference: Name = Field(
         default="fastapi", description="Contender that ratios are taken against."
     )

@@ -205,6 +205,7 @@ class TrialRecord:
     foreign_share: by side ("server", "load") the share of its cores' time that went to others
     (loadtests.records.disturbance). machine None: it was not watched.
     client_failed: it failed by the load generator, and not by the server.
+    startup_s: what the start of its server took; slices with the same number share that start.
     attempt: 2 where machine or client spoilt the first one of this round.
     resident: the contenders that were up beside this one, itself among them.
     overload: what was offered around the steady state, which is the overload; null: no such trial.

@@ -65,7 +65,7 @@ def _measure(
     trial: PlannedTrial, residents: Residents, rotation: Rotation, run: RunContext
 ) -> None:
     began_s = run.tools.clock()
-    with residents.serving(trial.contender) as started:
+    with residents.serving(trial.contender, trial.anew) as started:
         history = rotation.history
         now = replace(run, residents=residents.pids(), probes_ms=history.probes_ms)
         record = measure(trial, history.next_order, started, now)

@@ -12,7 +12,9 @@ def resolve_contenders(experiment: Experiment) -> dict[str, Contender]:
     known = discover()
     for variant in experiment.variants:
         base = _lookup(variant.base, known, "variants.base")
-        known[variant.name] = base.variant(variant.name, variant.options, variant.engine)
+        known[variant.name] = base.variant(
+            variant.name, variant.options, variant.engine, variant.headers
+        )
     calibrated = experiment.calibration.contenders if experiment.calibration else ()
     null = {name: _lookup(name, known, "calibration.contenders") for name in calibrated}
     for service in experiment.external:

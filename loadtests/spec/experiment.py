@@ -13,7 +13,7 @@ from loadtests.records.arrivals import Trace
 from loadtests.records.experiment import CapacitySpec as CapacitySpec
 from loadtests.records.experiment import LoadSpec, Name, PositiveCount
 from loadtests.records.strict import Count, Number, Strict
-from loadtests.spec.external import ExternalSpec
+from loadtests.spec.external import ExternalSpec, Headers
 from servers.contract import (
     LENGTH_BUCKETS,
     MAX_BATCH_TEXTS,
@@ -42,13 +42,15 @@ class EnginesSpec(Strict):
 class VariantSpec(Strict):
     """A contender made from another one by changing some of its options, or its engine.
 
-    One that is named as its base takes the base's place in this experiment.
+    One that is named as its base takes the base's place in this experiment. headers are sent with
+    each request; "env:NAME" stands for an environment variable.
     """
 
     name: Name
     base: Name
     engine: ContenderEngine | None = None
     options: Mapping[str, OptionValue] = {}
+    headers: Headers = {}
 
     def with_curve_from(self, folder: Path) -> "VariantSpec":
         """Itself, the file of its curve named from the root; names of curves stay."""

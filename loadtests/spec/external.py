@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from loadtests.records.strict import Strict
 from loadtests.wire.address import Address
@@ -25,6 +25,22 @@ _CLIENTS_OWN_HEADERS = {
 }
 
 NonEmpty = Annotated[str, Field(min_length=1)]
+
+
+def _sendable(headers: Mapping[str, str]) -> Mapping[str, str]:
+    lower = {name.lower(): value for name, value in headers.items()}
+    for name, value in lower.items():
+        if name in _CLIENTS_OWN_HEADERS or not _HEADER_NAME.fullmatch(name):
+            raise ValueError(
+                f"expected the name of a header that the client does not set itself, found {name!r}"
+            )
+        if not value.isascii() or not value.isprintable():
+            raise ValueError(f"expected one line of printable ASCII in header {name!r}")
+    return lower
+
+
+Headers = Annotated[Mapping[str, str], AfterValidator(_sendable)]
+"""What is sent with each request beside what the client sets itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +65,7 @@ class _Service(Strict):
     compare: bool
     components: Components
     batching: bool = False
-    headers: Mapping[str, str] = {}
+    headers: Headers = {}
     i_may_load_this: str | None = None
 
     @field_validator("url")
@@ -57,20 +73,6 @@ class _Service(Strict):
     def _is_a_plain_host_and_port(cls, url: str) -> str:
         host_and_port(url)
         return url
-
-    @field_validator("headers")
-    @classmethod
-    def _are_sendable(cls, headers: Mapping[str, str]) -> Mapping[str, str]:
-        lower = {name.lower(): value for name, value in headers.items()}
-        for name, value in lower.items():
-            if name in _CLIENTS_OWN_HEADERS or not _HEADER_NAME.fullmatch(name):
-                raise ValueError(
-                    f"expected the name of a header that the client does not set itself, "
-                    f"found {name!r}"
-                )
-            if not value.isascii() or not value.isprintable():
-                raise ValueError(f"expected one line of printable ASCII in header {name!r}")
-        return lower
 
     @model_validator(mode="after")
     def _may_be_loaded(self) -> "_Service":

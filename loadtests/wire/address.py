@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Self
 
-from loadtests.wire.formats import CONTRACT_WIRES, OWN_WIRES, Wire
+from loadtests.wire.formats import CONTRACT_WIRES, Wire, wire_of
 from servers.discovery import Contender, Protocol
 
 
@@ -22,7 +22,7 @@ class Address:
     @classmethod
     def of(cls, contender: Contender, host: str, port: int) -> Self:
         """That of a contender which the study started there."""
-        other = OWN_WIRES[contender.wire] if contender.wire else None
+        other = wire_of(contender) if contender.wire or contender.headers else None
         return cls(contender.protocol, host, port, other)
 
     @property

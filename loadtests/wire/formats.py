@@ -7,7 +7,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import quote
@@ -240,7 +240,10 @@ same steps as /predict: a prepared body is sent, and the reply is read by its Co
 
 def wire_of(contender: Contender) -> Wire:
     """What a contender of the study speaks."""
-    return OWN_WIRES[contender.wire] if contender.wire else CONTRACT_WIRES[contender.protocol]
+    wire = OWN_WIRES[contender.wire] if contender.wire else CONTRACT_WIRES[contender.protocol]
+    if not contender.headers:
+        return wire
+    return replace(wire, headers={**wire.headers, **contender.headers})
 
 
 def wire_from(protocol: Protocol, fields: Mapping[str, Any] | None) -> Wire:

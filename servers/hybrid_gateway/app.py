@@ -1,22 +1,15 @@
-"""The gateway's HTTP side: validate, tokenise, ask Triton, name the label."""
+"""The gateway's HTTP side: who and what is let in, in which order, and what is answered."""
 
-import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TypeVar
 
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.middleware import Middleware
 from tritonclient.grpc.aio import InferenceServerClient
 
-from servers.classifier.encoding import Encoded, Encoder, Prediction, decode, read_labels
 from servers.contract import (
-    LENGTH_BUCKETS,
-    MAX_LENGTH_TOKENS,
     BatchItem,
     BatchPredictRequest,
     BatchPredictResponse,
@@ -25,102 +18,90 @@ from servers.contract import (
     ServerCounters,
 )
 from servers.grpc_channel import GRPC_CHANNEL_OPTIONS
-from servers.http_service import (
-    TRY_AGAIN,
-    Counters,
-    CountRequests,
-    refuse_bad_input,
-    unavailable,
-)
-from servers.hybrid_gateway.admission import Admission, arrival_of, in_time
-from servers.hybrid_gateway.pulse import Late, Unavailable
-from servers.hybrid_gateway.triton_model import RECONNECTION, Refused, TritonModel
-
-CANARY_TEXT = "canary"
-
-
-@dataclass(frozen=True)
-class GatewaySettings:
-    """grpc_url is Triton's HOST:PORT; deadline_s counts from when a request had come whole."""
-
-    grpc_url: str
-    model_dir: Path
-    deadline_s: float
-    max_batch_size: int
-    max_in_progress: int = 0
-    contender: str = "hybrid"
+from servers.http_service import TRY_AGAIN, Counters, CountRequests, refuse_bad_input
+from servers.hybrid_gateway.access_log import LogRequests
+from servers.hybrid_gateway.admission import Admission, refused
+from servers.hybrid_gateway.auth import Authenticate
+from servers.hybrid_gateway.calls import TimeoutHeaderError
+from servers.hybrid_gateway.drain import CloseWhenDraining
+from servers.hybrid_gateway.equipment import Equipment, equip
+from servers.hybrid_gateway.facts import facts_of
+from servers.hybrid_gateway.features import Features
+from servers.hybrid_gateway.gateway import Gateway, GatewaySettings
+from servers.hybrid_gateway.openapi import describe_features
+from servers.hybrid_gateway.problems import WriteProblems
+from servers.hybrid_gateway.pulse import Unavailable
+from servers.hybrid_gateway.trace_context import TraceRequests
+from servers.hybrid_gateway.triton_model import RECONNECTION, Refused
 
 
-T = TypeVar("T")
-
-
-class Gateway:
-    """One text or several to predictions; the network itself runs in Triton."""
-
-    def __init__(
-        self, settings: GatewaySettings, client: InferenceServerClient, counters: Counters
-    ) -> None:
-        self._encoder = Encoder(settings.model_dir)
-        self._labels = read_labels(settings.model_dir)
-        self._counters = counters
-        self._deadline_s = settings.deadline_s
-        canary = self.encode([CANARY_TEXT], MAX_LENGTH_TOKENS)
-        self.model = TritonModel(client, canary, settings.deadline_s, settings.max_batch_size)
-
-    def encode(self, texts: list[str], max_length: int) -> Encoded:
-        return self._encoder.encode(texts, max_length, LENGTH_BUCKETS)
-
-    async def encode_and_predict(self, texts: list[str], max_length: int) -> list[Prediction]:
-        # In a thread: many long texts take tens of milliseconds, and every caller would wait.
-        return await self.predict(await asyncio.to_thread(self.encode, texts, max_length))
-
-    async def in_time(self, work: Awaitable[T], request: Request) -> T:
-        """What work returns, within the deadline of the request and while its caller waits."""
-        arrival = arrival_of(request.scope)
-        try:
-            return await in_time(work, arrival, self._deadline_s)
-        except Late:
-            self.model.pulse.doubt(arrival.received_s)
-            raise
-
-    async def predict(self, encoded: Encoded) -> list[Prediction]:
-        logits = await self.model.infer(encoded)
-        self._counters.count_execution(encoded.lengths, encoded.input_ids.shape[1])
-        return decode(logits, self._labels)
-
-    async def stats(self) -> ServerCounters:
-        """Requests and tokens as the gateway counts them, batches as Triton formed them."""
-        triton = await self.model.executions()
-        return self._counters.snapshot().model_copy(
-            update={"inferences": triton.inferences, "executions": triton.executions}
-        )
-
-
-def create_app(settings: GatewaySettings) -> FastAPI:
-    counters = Counters()
+def create_app(settings: GatewaySettings, counters: Counters | None = None) -> FastAPI:
+    """counters: those that several processes share. FeatureError: a feature is unavailable."""
+    counters = counters or Counters()
+    equipment = equip(settings.features)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        if equipment.drain:
+            equipment.drain.listen()
         # One client for the whole process: its one HTTP/2 connection carries all requests at once.
         async with InferenceServerClient(
             settings.grpc_url, channel_args=[*GRPC_CHANNEL_OPTIONS, *RECONNECTION]
         ) as client:
-            gateway = app.state.gateway = Gateway(settings, client, counters)
+            gateway = app.state.gateway = Gateway(settings, client, counters, equipment)
             yield
             gateway.model.pulse.stop()
+            if equipment.store:
+                await equipment.store.close()
 
     app = FastAPI(
         title="Text classifier, gateway in front of Triton",
         summary="Validates and tokenises; Triton batches and runs the network.",
         lifespan=lifespan,
     )
-    app.add_middleware(CountRequests, counters=counters)
+    # The first is outermost. What watches sees every answer, those of the guards too. Who asks is
+    # settled before his body is read, and so is how much he may ask for; whether there is room and
+    # time is settled last, of requests that have come whole.
+    app.user_middleware += _watching(settings.features, equipment)
+    app.user_middleware.append(Middleware(CountRequests, counters=counters))
+    app.user_middleware += _guarding(equipment)
     refuse_bad_input(app, settings.max_in_progress)
-    app.user_middleware.append(Middleware(Admission, deadline_s=settings.deadline_s))
-    _add_error_answers(app)
-    _add_predict_routes(app)
-    _add_operations_routes(app, settings.contender)
+    app.user_middleware.append(
+        Middleware(Admission, deadline_s=settings.deadline_s, breaker=equipment.breaker)
+    )
+    _add_error_answers(app, equipment)
+    _add_predict_routes(app, equipment)
+    _add_operations_routes(app, settings.contender, equipment)
+    describe_features(app, settings.features)
     return app
+
+
+def _watching(features: Features, equipment: Equipment) -> list[Middleware]:
+    layers = []
+    if features.trace_context:
+        layers.append(Middleware(TraceRequests))
+    if features.access_log:
+        layers.append(Middleware(LogRequests))
+    if equipment.metrics:
+        from servers.hybrid_gateway.metrics import MeasureRequests
+
+        layers.append(Middleware(MeasureRequests, metrics=equipment.metrics))
+    if equipment.drain:
+        layers.append(Middleware(CloseWhenDraining, drain=equipment.drain))
+    if features.problem_details:
+        layers.append(Middleware(WriteProblems))
+    return layers
+
+
+def _guarding(equipment: Equipment) -> list[Middleware]:
+    layers = []
+    if equipment.credentials:
+        layers.append(Middleware(Authenticate, credentials=equipment.credentials))
+    if equipment.limiter:
+        from servers.hybrid_gateway.rate_limits import LimitRate
+
+        layers.append(Middleware(LimitRate, limiter=equipment.limiter))
+    return layers
 
 
 def _gateway(request: Request) -> Gateway:
@@ -128,15 +109,22 @@ def _gateway(request: Request) -> Gateway:
     return gateway
 
 
-def _add_predict_routes(app: FastAPI) -> None:
+def _add_predict_routes(app: FastAPI, equipment: Equipment) -> None:
+    async def charge(request: Request, n_texts: int) -> None:
+        """What is charged is not given back where Triton then fails."""
+        if equipment.quota is not None:
+            await equipment.quota.charge(request.scope, n_texts)
+
     @app.post("/predict", summary="Classify one text")
     async def predict(body: PredictRequest, request: Request) -> PredictResponse:
         start_s = time.perf_counter()
         gateway = _gateway(request)
+        call = gateway.call_of(request)
+        await charge(request, 1)
         # On the event loop: one text takes a fraction of a millisecond, less than handing it to
         # a thread and back.
         encoded = gateway.encode([body.text], body.max_length)
-        (answer,) = await gateway.in_time(gateway.predict(encoded), request)
+        (answer,) = await gateway.in_time(gateway.predict(encoded, call), call)
         latency_ms = (time.perf_counter() - start_s) * 1000
         return PredictResponse(
             label=answer.label, confidence=answer.confidence, latency_ms=latency_ms
@@ -146,34 +134,59 @@ def _add_predict_routes(app: FastAPI) -> None:
     async def batch_predict(body: BatchPredictRequest, request: Request) -> BatchPredictResponse:
         start_s = time.perf_counter()
         gateway = _gateway(request)
-        work = gateway.encode_and_predict(body.texts, body.max_length)
-        answers = await gateway.in_time(work, request)
+        call = gateway.call_of(request)
+        await charge(request, len(body.texts))
+        work = gateway.encode_and_predict(body.texts, body.max_length, call)
+        answers = await gateway.in_time(work, call)
         latency_ms = (time.perf_counter() - start_s) * 1000
         items = [BatchItem(label=a.label, confidence=a.confidence) for a in answers]
         return BatchPredictResponse(predictions=items, latency_ms=latency_ms)
 
 
-def _add_operations_routes(app: FastAPI, contender: str) -> None:
+def _add_operations_routes(app: FastAPI, contender: str, equipment: Equipment) -> None:
     @app.get("/health/live", tags=["operations"], summary="The gateway answers")
     async def live() -> dict[str, str]:
         return {"status": "live", "contender": contender}
 
     @app.get("/health/ready", tags=["operations"], summary="Triton's model answers")
     async def ready(request: Request) -> JSONResponse:
-        if await _gateway(request).model.pulse.is_ready():
+        is_going = equipment.drain is not None and equipment.drain.begun
+        if not is_going and await _gateway(request).model.pulse.is_ready():
             return JSONResponse({"status": "ready"})
+        facts_of(request.scope).reason = "not-ready"
         return JSONResponse({"status": "not ready"}, 503, TRY_AGAIN)
 
     @app.get("/stats", tags=["operations"], summary="Totals since the gateway started")
     async def stats(request: Request) -> ServerCounters:
         return await _gateway(request).stats()
 
+    if equipment.metrics is not None:
+        text = equipment.metrics.text
 
-def _add_error_answers(app: FastAPI) -> None:
+        @app.get(
+            "/metrics",
+            tags=["operations"],
+            summary="For Prometheus",
+            response_class=PlainTextResponse,
+        )
+        async def metrics() -> PlainTextResponse:
+            return PlainTextResponse(text(), media_type="text/plain; version=0.0.4")
+
+
+def _add_error_answers(app: FastAPI, equipment: Equipment) -> None:
     @app.exception_handler(Unavailable)
-    async def not_now(_: Request, error: Unavailable) -> JSONResponse:
-        return unavailable(str(error))
+    async def not_now(request: Request, error: Unavailable) -> JSONResponse:
+        return refused(error, request.scope)
 
     @app.exception_handler(Refused)
-    async def refused(_: Request, error: Refused) -> JSONResponse:
+    @app.exception_handler(TimeoutHeaderError)
+    async def not_accepted(_: Request, error: ValueError) -> JSONResponse:
         return JSONResponse({"detail": str(error)}, status_code=422)
+
+    if equipment.quota:
+        from servers.hybrid_gateway.rate_limits import OverQuota, too_many
+
+        @app.exception_handler(OverQuota)
+        async def over_quota(request: Request, error: OverQuota) -> JSONResponse:
+            facts_of(request.scope).reason = "quota"
+            return too_many(error.exceeded)

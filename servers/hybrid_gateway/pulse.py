@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from typing import ClassVar
 
 FRESH_S = 1.0
 """An answer this recent shows that Triton lives."""
@@ -11,11 +12,16 @@ CANARY_EVERY_S = 0.5
 
 
 class Unavailable(RuntimeError):
-    """Triton did not answer in time, or not at all."""
+    """Triton did not answer in time, or not at all; reason is what logs and metrics call it."""
+
+    reason: ClassVar[str] = "triton-unavailable"
+    retry_after_s: int = 1
 
 
 class Late(Unavailable):
     """Triton did not answer in time."""
+
+    reason = "deadline"
 
 
 class Pulse:

@@ -11,7 +11,9 @@ from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
 from servers.classifier.encoding import Encoded
+from servers.hybrid_gateway.calls import Call
 from servers.hybrid_gateway.pulse import CANARY_WITHIN_S, Late, Pulse, Unavailable
+from servers.hybrid_gateway.trace_context import Trace
 
 MODEL = "classifier"
 LATE = "Triton did not answer within the deadline: try again later."
@@ -38,8 +40,9 @@ class Executions:
 
 
 class TritonModel:
-    """Calls Triton through one client. Callers bound and cancel infer by asyncio's own means;
-    canary is the smallest request there is."""
+    """Calls Triton through one client. Callers cancel infer by asyncio's own means; Triton is told
+    the deadline of a call, so that it can drop what nobody will read. canary is the smallest
+    request there is."""
 
     def __init__(
         self,
@@ -54,13 +57,15 @@ class TritonModel:
         self._max_batch_size = max_batch_size
         self.pulse = Pulse(self._ask_canary, silent_after_s=deadline_s)
 
-    async def infer(self, encoded: Encoded) -> NDArray[np.float32]:
+    async def infer(self, encoded: Encoded, call: Call) -> NDArray[np.float32]:
         """logits float32[batch, labels]; in one request up to Triton's largest batch."""
         asked_s = time.monotonic()
         try:
             if len(encoded.lengths) <= self._max_batch_size:
-                return await self._infer(encoded, slice(None))
-            return await self._infer_parts(encoded)
+                return await self._infer(encoded, slice(None), call.left_s, call.trace)
+            return await self._infer_parts(encoded, call)
+        except Late:
+            raise  # whose deadline that was, and so whether Triton is to blame, the caller knows
         except Unavailable:
             self.pulse.doubt(asked_s)
             raise
@@ -77,10 +82,12 @@ class TritonModel:
         (statistics,) = answer.model_stats
         return Executions(statistics.inference_count, statistics.execution_count)
 
-    async def _infer_parts(self, encoded: Encoded) -> NDArray[np.float32]:
+    async def _infer_parts(self, encoded: Encoded, call: Call) -> NDArray[np.float32]:
         starts = range(0, len(encoded.lengths), self._max_batch_size)
         parts = [
-            asyncio.create_task(self._infer(encoded, slice(at, at + self._max_batch_size)))
+            asyncio.create_task(
+                self._infer(encoded, slice(at, at + self._max_batch_size), call.left_s, call.trace)
+            )
             for at in starts
         ]
         try:
@@ -91,12 +98,12 @@ class TritonModel:
 
     async def _ask_canary(self) -> None:
         try:
-            await self._infer(self._canary, slice(None), within_s=CANARY_WITHIN_S)
+            await self._infer(self._canary, slice(None), CANARY_WITHIN_S)
         except Refused as error:
             raise Unavailable(str(error)) from error
 
     async def _infer(
-        self, encoded: Encoded, rows: slice, within_s: float | None = None
+        self, encoded: Encoded, rows: slice, within_s: float, trace: Trace | None = None
     ) -> NDArray[np.float32]:
         inputs = [
             _int64_input("input_ids", encoded.input_ids[rows]),
@@ -104,7 +111,12 @@ class TritonModel:
         ]
         try:
             answer = await self._client.infer(
-                MODEL, inputs, outputs=_OUTPUTS, client_timeout=within_s
+                MODEL,
+                inputs,
+                outputs=_OUTPUTS,
+                client_timeout=within_s,
+                request_id=trace.request_id if trace else "",
+                headers=trace.metadata() if trace else None,
             )
         except InferenceServerException as error:
             raise _translated(error) from error

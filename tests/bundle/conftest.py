@@ -1,5 +1,6 @@
 """Targets without a network, on this machine: wheels that hold nothing but metadata."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,10 @@ from bundle.freeze import Host
 from bundle.stand_in import Packages, StandIn
 from bundle.target import read_target
 from bundle.wanted import project_requirements, read_pins
+
+OLDER_PATCHES_NEED = ("async-timeout",)
+"""Packages that only Python 3.11.0 to 3.11.2 need. A bundle for 3.11 has them: it cannot know the
+target's patch."""
 
 
 @pytest.fixture(scope="session")
@@ -83,7 +88,8 @@ def asked_here(
     bare_wheel: Callable[..., Path],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Callable[[str, Host], Packages]:
-    """What the project needs on a Python with what a host has, in the versions installed here."""
+    """What the project needs on a Python with what a host has, in the versions installed here; what
+    only an older patch of this Python needs, in the version pinned."""
     folder = tmp_path_factory.mktemp("installed")
     for distribution in metadata.distributions():
         about = distribution.read_text("METADATA")
@@ -91,6 +97,11 @@ def asked_here(
             bare_wheel(folder, about)
     pyproject = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
     constraints = (root / "constraints.txt").read_text(encoding="utf-8")
+    for name in OLDER_PATCHES_NEED:
+        version = re.search(rf"^{name}==(\S+)$", constraints, re.MULTILINE)
+        assert version, name
+        text = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version[1]}\n"
+        bare_wheel(folder, text)
 
     def resolve(python: str, host: Host) -> Packages:
         chosen = stand_in(python)

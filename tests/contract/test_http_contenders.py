@@ -1,7 +1,9 @@
 """What every HTTP contender with a model promises beyond test_every_contender."""
 
+import contextlib
 import http.client
 import json
+import socket
 from typing import Any
 
 import jsonschema
@@ -62,6 +64,16 @@ def test_bad_input_is_refused_with_a_reason_and_counted(
     assert len(answer["detail"]) > 10
     assert after["requests_failed"] - before["requests_failed"] == 1
     assert after["requests_ok"] == before["requests_ok"]
+
+
+def test_a_head_that_does_not_end_is_refused(server: Any) -> None:
+    host, port = server.address.split(":")
+    with socket.create_connection((host, int(port)), 30) as caller:
+        caller.sendall(b"POST /predict HTTP/1.1\r\nhost: a\r\n")
+        with contextlib.suppress(ConnectionError):  # it may be refused before all of it is sent
+            for _ in range(1000):
+                caller.sendall(b"n: v\r\n" * 200)
+        assert caller.recv(12) == b"HTTP/1.1 431"
 
 
 def test_a_batch_is_answered_like_its_texts_alone(server: Any) -> None:

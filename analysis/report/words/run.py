@@ -60,7 +60,20 @@ def resident(summary: Summary) -> str:
     if paused:
         each = ", ".join(f"{name} ({percent(share)} of a core)" for name, share in paused.items())
         told += f"; paused between their slices, for what they use without load: {each}"
+    if summary.manifest.experiment.restarts_per_round:
+        told += f"; each was started {_how_often_started(summary)}"
     return told
+
+
+def _how_often_started(summary: Summary) -> str:
+    starts: dict[str, set[float | None]] = {}
+    for trial in summary.trials:
+        if trial.purpose != "calibration":
+            starts.setdefault(trial.contender, set()).add(trial.startup_s)
+    fewest, most = (end((len(each) for each in starts.values()), default=0) for end in (min, max))
+    if most == 1:
+        return "once"
+    return f"{most} times" if fewest == most else f"{fewest} to {most} times"
 
 
 def time_spent(summary: Summary) -> str:

@@ -26,6 +26,37 @@ def test_the_interval_is_that_of_student_on_the_logarithms():
     assert (np.log(found.low), np.log(found.high)) == (pytest.approx(low), pytest.approx(high))
 
 
+def rounds_of_two_servers(rng, spread_of_starts: float, n_starts: int = 6, n: int = 38):
+    first, second = ((np.arange(n) + rng.integers(n // n_starts)) * n_starts // n for _ in range(2))
+    a, b = (rng.normal(0, spread_of_starts, n_starts + 2) for _ in range(2))
+    return a[first] + b[second] + rng.normal(0, 0.06, n), list(zip(first, second, strict=True))
+
+
+def share_holding_the_truth(spread_of_starts: float, told: bool) -> float:
+    rng = np.random.default_rng(2)
+    held = 0
+    for _ in range(500):
+        logs, starts = rounds_of_two_servers(rng, spread_of_starts)
+        found = t_interval(logs, starts if told else ())
+        held += found.low <= 1 <= found.high
+    return held / 500
+
+
+def test_starts_that_differ_are_in_the_interval():
+    assert share_holding_the_truth(0.04, told=False) < 0.8
+    assert share_holding_the_truth(0.04, told=True) >= 0.94
+
+
+def test_starts_that_do_not_differ_leave_the_interval_sure():
+    assert share_holding_the_truth(0.0, told=True) >= 0.94
+
+
+@pytest.mark.parametrize("starts", [[(1, 1)] * 6, [(1, k) for k in range(6)]])
+def test_a_server_that_was_started_once_tells_nothing_of_starts(starts):
+    logs = np.log([1.1, 1.3, 1.2, 1.25, 1.2, 1.1])
+    assert t_interval(logs, starts) == t_interval(logs)
+
+
 def test_a_contender_twice_as_slow_in_every_round_has_the_ratio_two_and_no_width():
     pairs = [(figures(seed), figures(seed, 2.0, 0.6)) for seed in range(3)]
     found = intervals(pairs)

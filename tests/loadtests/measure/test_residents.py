@@ -88,6 +88,21 @@ def test_one_that_is_paused_ends_when_it_is_asked_to(
     assert not process.is_running()
 
 
+def test_one_is_started_anew_where_its_slice_says_so(
+    residents: Any, contenders: list[Contender]
+) -> None:
+    first, other = contenders
+    with residents() as up:
+        list(up.start(contenders))
+        before = dict(up.pids())
+        with up.serving(first):
+            assert up.pids() == before
+        with up.serving(first, anew=True):
+            assert up.pids()[first.name] != before[first.name]
+            assert up.pids()[other.name] == before[other.name]
+        assert not psutil.pid_exists(before[first.name])
+
+
 def test_nobody_is_paused_where_each_is_up_for_its_slice_only(residents: Any) -> None:
     with residents(one_at_a_time=True) as up:
         up.pause_restless()

@@ -44,6 +44,35 @@ def test_each_round_visits_every_contender_once() -> None:
         assert {trial.repeat for trial in planned(EXPERIMENT, number)} == {number}
 
 
+def anew(experiment: Experiment, number: int) -> set[str]:
+    return {trial.contender.name for trial in planned(experiment, number) if trial.anew}
+
+
+def test_nobody_is_started_anew_unless_the_experiment_says_so() -> None:
+    assert not any(anew(EXPERIMENT, number) for number in range(1, 20))
+
+
+@pytest.mark.parametrize("experiment", [EXPERIMENT, COMMON_ONLY])
+def test_common_rounds_start_contenders_anew_by_turns(experiment: Experiment) -> None:
+    restarting = experiment.model_copy(update={"restarts_per_round": 2})
+    common = range(1, 12, 1 if experiment.capacity is None else 2)
+    by_round = [anew(restarting, number) for number in common][:6]
+    assert by_round[0] == set()
+    assert all(len(names) == 2 for names in by_round[1:])
+    started = [name for names in by_round[1:] for name in names]
+    assert {started.count(name) for name in (*NAMES, "triton-again")} == {2}
+
+
+def test_rounds_at_own_rates_start_nobody_anew() -> None:
+    restarting = EXPERIMENT.model_copy(update={"restarts_per_round": 2})
+    assert anew(restarting, 4) == set()
+
+
+def test_a_slice_that_is_made_again_starts_nobody() -> None:
+    restarting = EXPERIMENT.model_copy(update={"restarts_per_round": 2})
+    assert not any(trial.again.anew for trial in planned(restarting, 3))
+
+
 def test_the_order_follows_from_seed_and_round_and_changes_with_both() -> None:
     orders = [round_order(1, number, NAMES) for number in range(1, 9)]
     assert orders == [round_order(1, number, NAMES) for number in range(1, 9)]

@@ -2,11 +2,12 @@
 
 import json
 import struct
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 from tritonclient.grpc import service_pb2
 
+from loadtests.wire.address import Address
 from loadtests.wire.formats import (
     OWN_WIRES,
     Answer,
@@ -16,6 +17,7 @@ from loadtests.wire.formats import (
     wire_from,
 )
 from loadtests.wire.headers import header_problem, resolved_headers, without_secrets
+from servers.discovery import discover
 
 TRITON_JSON = {
     "outputs": [
@@ -258,3 +260,11 @@ def test_a_confidence_that_is_no_finite_number_is_refused(number: str) -> None:
 def test_an_answer_that_json_cannot_hold_is_told(reply: bytes) -> None:
     with pytest.raises(AnswerError, match="expected JSON, found"):
         JsonWire().decode(reply)
+
+
+def test_what_callers_of_a_variant_must_send_goes_with_each_request() -> None:
+    hybrid = discover()["hybrid"]
+    guarded = hybrid.variant("guarded", headers={"authorization": "Bearer a"})
+    wire = Address.of(guarded, "127.0.0.1", 1).wire
+    assert wire.headers == {"authorization": "Bearer a"}
+    assert wire == replace(Address.of(hybrid, "127.0.0.1", 1).wire, headers=wire.headers)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from servers.contract import LENGTH_BUCKETS, MAX_BATCH_TEXTS, bucket_length
+from servers.hybrid_gateway.new_key import new_key
 
 pytestmark = pytest.mark.live
 
@@ -135,3 +136,42 @@ def test_an_interrupted_contender_leaves_no_process_and_no_traceback(
     assert hybrid.process.wait(30) == 0
     assert alive(processes) == []
     assert "Traceback" not in hybrid.log.read_text(errors="replace")
+
+
+def test_with_every_feature_on_triton_gives_the_same_answers(
+    hybrid: Any, start_gateway: Any, traffic: list[dict[str, Any]]
+) -> None:
+    """Triton takes the metadata, the request's id and the deadline that it gets then."""
+    key, entry = new_key("shop", "predict,operations")
+    equipped = start_gateway(
+        triton_url=hybrid.grpc_url,
+        auth="keys",
+        keys=entry,
+        rate_limits="100000/second",
+        quotas="100000/day",
+        max_at_triton=8,
+        breaker_failures=5,
+        problem_details=True,
+        trace_context=True,
+        access_log=True,
+        metrics=True,
+        drain_notice_ms=10,
+    )
+    texts = of_bucket(traffic, 16, 20)
+
+    def ask(text: dict[str, Any]) -> tuple[int, Any]:
+        status, answer = equipped.send("/predict", {"text": text["text"]}, **{"x-api-key": key})
+        return status, answer
+
+    with ThreadPoolExecutor(8) as callers:
+        found = list(callers.map(ask, texts))
+    refused = equipped.send("/predict", {"text": "a"})
+
+    assert {status for status, _ in found} == {200}
+    assert_reference_answers([answer for _, answer in found], texts)
+    assert (refused[0], refused[1]["reason"]) == (401, "unauthenticated")
+    equipped.process.send_signal(signal.SIGTERM)
+    assert equipped.process.wait(30) == 0
+    log = equipped.log.read_text(errors="replace")
+    assert key not in log
+    assert "Traceback" not in log

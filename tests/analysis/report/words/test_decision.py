@@ -184,6 +184,17 @@ def test_the_sentences_above_all_others_come_from_codes(searched_summary):
     assert "in 1 trial, which is not used (r1-a-50rps), by a slow core (1)" in third
 
 
+def test_how_often_each_was_started_is_said_where_the_experiment_says_so(searched_summary):
+    stored = searched_summary.model_dump()
+    stored["manifest"]["groups"] = [["a", "b"]]
+    assert "started" not in resident(Summary.model_validate(stored))
+    stored["manifest"]["experiment"]["restarts_per_round"] = 1
+    assert resident(Summary.model_validate(stored)).endswith("; each was started once")
+    for trial in stored["trials"]:
+        trial["startup_s"] = 1.0 + trial["repeat"] % 3
+    assert resident(Summary.model_validate(stored)).endswith("; each was started 3 times")
+
+
 def test_who_was_paused_between_its_slices_is_said(searched_summary):
     stored = json.loads(searched_summary.model_dump_json())
     stored["manifest"] |= {"groups": [["a", "b"]], "paused": {"b": 0.118}}
