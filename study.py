@@ -32,6 +32,7 @@ from commands.colocate import colocate_models
 from commands.common import let_children_find_this_project, temporary_files
 from commands.doctor import doctor
 from commands.errors import exits_with_a_sentence
+from commands.plan import plan
 from commands.profile import profile
 from commands.report import list_all, report
 from commands.run import capacity, run, smoke
@@ -49,6 +50,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "crosscheck": crosscheck_clients,
     "colocate": colocate_models,
     "report": report,
+    "plan": plan,
     "agree": agree,
     "claims": claims,
     "doctor": doctor,

@@ -21,6 +21,7 @@ class FolderError(RuntimeError):
 def expected_errors() -> tuple[type[Exception], ...]:
     """Looked up when there is an error: what raises them takes a second to import."""
     from analysis.claims.statements import StatementError
+    from analysis.predict.values import PredictError
     from bundle.errors import BundleError
     from loadtests.host.locks import LockError
     from loadtests.launch.artefacts import ArtefactError
@@ -40,7 +41,7 @@ def expected_errors() -> tuple[type[Exception], ...]:
     return (
         *(SpecError, BudgetError, ContenderError, ArtefactError, RecordError, ServeError),
         *(LaunchError, DriveError, LockError, ToolError, ProbeError, BundleError, FolderError),
-        *(CurveError, ProfileError, StatementError, DoctorError),
+        *(StatementError, DoctorError, CurveError, ProfileError, PredictError),
     )
 
 

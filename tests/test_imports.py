@@ -21,6 +21,7 @@ ROOMS = {
             "steady",
             "validity",
             "capacity",
+            "predict",
             "overload",
             "compare",
             "decide",

@@ -23,7 +23,9 @@ def with_overrides(experiment: Experiment, model: str | None, texts: Path | None
 def capacity_only(experiment: Experiment, slos: Sequence[str]) -> Experiment:
     """The experiment without its common levels: every round searches for capacity."""
     capacity = experiment.capacity or CapacitySpec()
-    asked = tuple(_slo(text, experiment.slo.max_error_ratio) for text in slos) or experiment.slos
+    asked = (
+        tuple(slo_from(text, experiment.slo.max_error_ratio) for text in slos) or experiment.slos
+    )
     load = experiment.load.model_copy(update={"rates_rps": (), "concurrency": ()})
     changes = {
         "name": f"{experiment.name}-capacity"[:40].rstrip("-"),
@@ -39,7 +41,8 @@ def capacity_only(experiment: Experiment, slos: Sequence[str]) -> Experiment:
         raise SpecError(f"this experiment has no capacity to search for: {problem}.") from error
 
 
-def _slo(text: str, max_error_ratio: float) -> Slo:
+def slo_from(text: str, max_error_ratio: float) -> Slo:
+    """The SLO that a text such as 'p99<=50ms' says; SpecError for another one."""
     parts = re.fullmatch(r"\s*[pP]([\d.]+)\s*<=\s*([\d.]+)\s*ms\s*", text)
     try:
         if parts:

@@ -54,7 +54,7 @@ _FURTHER = (
 
 # These two stand for the page's own colours and are replaced by them in SVG, so that figures stay
 # readable on a dark page.
-_INK = "#131211"
+INK = "#131211"
 PAGE = "#fefefd"
 MUTED = "#7d7f83"
 _LABEL_GAP = 0.068
@@ -69,10 +69,10 @@ SETTINGS: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.edgecolor": MUTED,
-    "axes.labelcolor": _INK,
-    "text.color": _INK,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
+    "axes.labelcolor": INK,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
     "axes.grid": True,
     "grid.color": MUTED,
     "grid.alpha": 0.22,
@@ -166,7 +166,7 @@ def to_svg(figure: Figure, name: str) -> str:
     with mpl.rc_context({**SETTINGS, "svg.hashsalt": name}):
         figure.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True)
     svg = buffer.getvalue()
-    svg = svg[svg.index("<svg") :].replace(_INK, "currentColor")
+    svg = svg[svg.index("<svg") :].replace(INK, "currentColor")
     svg = svg.replace(PAGE, "var(--page, white)")
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", svg)
