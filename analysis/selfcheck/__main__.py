@@ -34,6 +34,7 @@ OF_CLIENT_OR_MACHINE = OF_THE_MACHINE | frozenset(
         *(Reason.SEND_LAG, Reason.CLIENT_NEAR_CEILING, Reason.CLIENT_UNCALIBRATED),
         *(Reason.ARRIVALS_NOT_REPLAYED, Reason.CLOCKS_THROTTLED, Reason.MACHINE_NOISE),
         *(Reason.NOT_MEASURED, Reason.TOO_FEW_REQUESTS, Reason.CLIENT_LIMIT),
+        Reason.SLICES_TOO_SHORT,
     }
 )
 """Reasons that say nothing about the service, and so are no false alarms."""

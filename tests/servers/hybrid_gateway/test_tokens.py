@@ -30,7 +30,7 @@ PUBLIC = json.dumps(
 
 def claims(**changed: Any) -> dict[str, Any]:
     """Those of a good token; None leaves one out."""
-    usual = {"iss": ISSUER, "aud": AUDIENCE, "sub": "shop", "exp": time.time() + 60}
+    usual = {"iss": ISSUER, "aud": AUDIENCE, "sub": "shop", "exp": time.time() + 3600}
     return {name: value for name, value in {**usual, **changed}.items() if value is not None}
 
 
@@ -71,7 +71,7 @@ def _with_header(header: bytes) -> bytes:
     ("given", "found"),
     [
         (token(exp=time.time() - 60), "a token that has expired"),
-        (token(nbf=time.time() + 60), "a token that is not valid yet"),
+        (token(nbf=time.time() + 3600), "a token that is not valid yet"),
         (token(aud="another"), "a token of another issuer, or for another service"),
         (token(iss="https://another"), "a token of another issuer, or for another service"),
         (token(exp=None), "a token without the claim exp"),
