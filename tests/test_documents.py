@@ -20,6 +20,7 @@ from analysis.report.claims_page import (
     claims_page,
     with_statements,
 )
+from analysis.report.notebook import NOTEBOOKS, names
 from analysis.report.readme import numbers, with_numbers
 from analysis.report.summary import Summary, fields_markdown, summarise
 from loadtests.spec.file import read_experiment
@@ -130,9 +131,10 @@ def test_every_field_of_the_summary_is_documented() -> None:
     assert fields_markdown().strip() in text("results/README.md")
 
 
-def test_the_committed_notebook_is_its_script_executed_without_errors() -> None:
-    script = jupytext.read(ROOT / "analysis/report/notebooks/study.py")
-    notebook = nbformat.read(ROOT / "analysis/report/notebooks/study.ipynb", as_version=4)
+@pytest.mark.parametrize("name", names())
+def test_a_committed_notebook_is_its_script_executed_without_errors(name: str) -> None:
+    script = jupytext.read(NOTEBOOKS / f"{name}.py")
+    notebook = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
     assert [cell.source for cell in notebook.cells] == [cell.source for cell in script.cells]
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     outputs = [output for cell in code for output in cell.outputs]

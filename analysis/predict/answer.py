@@ -101,19 +101,29 @@ def _looked_at_closely(
 def _crossovers(
     question: PlanQuestion, models: Sequence[Modelled], curves: Curves
 ) -> list[Crossover]:
-    known = {each.contender: each for each in curves.known(question.slo)}
-    alone = [each.name for each in models if each.is_per_request_fastapi]
-    rest = [each.name for each in models if each.name not in alone]
-    found = []
-    for name in alone:
-        if known[name].capacity_rps(question.slo) is None:
-            continue
-        met = [
-            _crossover(known[name], known[other], question.slo, question.prices) for other in rest
-        ]
-        if met:
-            found.append(min(met, key=lambda each: each.rate_rps or float("inf")))
-    return found
+    found = [
+        answered_crossover(each.name, models, curves, question.slo, question.prices)
+        for each in models
+        if each.is_per_request_fastapi
+    ]
+    return [each for each in found if each is not None]
+
+
+def answered_crossover(
+    name: str,
+    models: Sequence[Modelled],
+    curves: Curves,
+    slo: Slo,
+    prices: Mapping[str, float] | None = None,
+) -> Crossover | None:
+    """From which rate one contender costs more than the first that does not run each request alone;
+    None: it meets the SLO at no rate, or no other is there."""
+    known = {each.contender: each for each in curves.known(slo)}
+    if known[name].capacity_rps(slo) is None:
+        return None
+    rest = [each.name for each in models if not each.is_per_request_fastapi]
+    met = [_crossover(known[name], known[other], slo, prices) for other in rest]
+    return min(met, key=lambda each: each.rate_rps or float("inf"), default=None)
 
 
 def _crossover(

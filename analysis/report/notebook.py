@@ -1,4 +1,8 @@
-"""Executes the study notebook on one run and saves it with its outputs."""
+"""Executes a notebook on one run and saves it with its outputs.
+
+`python -m analysis.report.notebook RUN [NAME ...]` executes those of the folder notebooks, all by
+default, and writes each beside its script.
+"""
 
 import atexit
 import os
@@ -18,7 +22,8 @@ from loadtests.records.atomic import replacing
 from loadtests.records.manifest import read_manifest
 from loadtests.records.stored import RecordError
 
-NOTEBOOK_PATH = Path(__file__).parent / "notebooks" / "study.py"
+NOTEBOOKS = Path(__file__).parent / "notebooks"
+STUDY = "study"
 CELL_TIMEOUT_S = 300
 _MOST_FOLDER_BYTES = 80
 """A socket's name has 107 bytes; its end is ours."""
@@ -40,13 +45,13 @@ class _Kernel(AsyncKernelManager):
         return KernelSpec(argv=argv, display_name="Python 3", language="python")
 
 
-def execute_notebook(run_dir: Path, output_path: Path) -> Path:
-    """Runs the notebook on run_dir and writes it, with outputs, to output_path (.ipynb).
+def execute_notebook(run_dir: Path, output_path: Path, name: str = STUDY) -> Path:
+    """Runs a notebook on run_dir and writes it, with outputs, to output_path (.ipynb).
 
     Raises RecordError where run_dir has no readable manifest, NotebookError where a cell fails.
     """
     read_manifest(run_dir)
-    notebook = jupytext.read(NOTEBOOK_PATH)
+    notebook = jupytext.read(NOTEBOOKS / f"{name}.py")
     # Its sockets would lie in the working directory, which may be read-only or shared by another
     # report's kernel, and whose modules it would take for this project's.
     with tempfile.TemporaryDirectory(prefix="k", dir=_short_parent()) as folder:
@@ -66,6 +71,12 @@ def execute_notebook(run_dir: Path, output_path: Path) -> Path:
     with replacing(output_path) as unfinished:
         unfinished.write_text(jupytext.writes(notebook, fmt="ipynb") + "\n", encoding="utf-8")
     return output_path
+
+
+def names() -> list[str]:
+    """Of every notebook, the one of the study first."""
+    found = sorted(path.stem for path in NOTEBOOKS.glob("[!_]*.py"))
+    return sorted(found, key=lambda name: name != STUDY)
 
 
 def _short_parent() -> str:
@@ -94,3 +105,10 @@ def _execute(client: NotebookClient, env: Mapping[str, str]) -> None:
                 wait([running], timeout=0.1)
             atexit.unregister(client._cleanup_kernel)  # nothing is left for it, and it says so
             raise
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit("expected RUN: python -m analysis.report.notebook results/RUN [NAME ...]")
+    for each in sys.argv[2:] or names():
+        execute_notebook(Path(sys.argv[1]), NOTEBOOKS / f"{each}.ipynb", each)

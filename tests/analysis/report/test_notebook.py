@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from analysis.report.figures.catalogue import figures
-from analysis.report.notebook import NOTEBOOK_PATH, execute_notebook
+from analysis.report.notebook import NOTEBOOKS, STUDY, execute_notebook, names
 from analysis.report.words import certificates, decision
 from loadtests.records.stored import RecordError
 
@@ -57,7 +57,7 @@ def test_a_folder_without_a_manifest_is_refused_before_a_kernel_starts(tmp_path)
 
 def test_the_notebook_script_asks_for_the_run_it_lacks():
     ran = subprocess.run(
-        [sys.executable, NOTEBOOK_PATH],
+        [sys.executable, NOTEBOOKS / f"{STUDY}.py"],
         env={"PYTHONPATH": os.environ["PYTHONPATH"]},
         capture_output=True,
         text=True,
@@ -66,6 +66,10 @@ def test_the_notebook_script_asks_for_the_run_it_lacks():
     assert ran.returncode == 1
     assert "STUDY_RUN" in ran.stderr
     assert "Traceback" not in ran.stderr
+
+
+def test_the_notebook_of_the_study_is_the_first_of_five():
+    assert names() == ["study", "claims", "devices", "gain", "planning"]
 
 
 def test_the_notebook_needs_nothing_of_the_working_directory(searched_run, tmp_path, monkeypatch):
