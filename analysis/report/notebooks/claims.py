@@ -13,8 +13,8 @@
 # %% [markdown]
 # # What the two documents say, and what was found
 #
-# 112 statements, each judged by measurement, by the real server's behaviour, from documentation with
-# its source, or as opinion. The run folder is given by the environment variable `STUDY_RUN`.
+# 112 statements, each judged by measurement, by the real server's behaviour, from documentation
+# with its source, or as opinion. The run folder is given by the environment variable `STUDY_RUN`.
 
 # %%
 # IPython's display functions carry no types.

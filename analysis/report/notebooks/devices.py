@@ -13,9 +13,9 @@
 # %% [markdown]
 # # The device: curves, utilisation, prediction against measurement
 #
-# What batching is worth follows from one curve: how long a pass takes by batch size. On a CPU core it
-# grows almost with the batch; on a GPU hardly at all, up to a point. The run folder is given by the
-# environment variable `STUDY_RUN`.
+# What batching is worth follows from one curve: how long a pass takes by batch size. On a CPU
+# core it grows almost with the batch; on a GPU hardly at all, up to a point. The run folder is
+# given by the environment variable `STUDY_RUN`.
 
 # %%
 # IPython's display functions carry no types.

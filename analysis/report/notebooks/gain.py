@@ -13,9 +13,9 @@
 # %% [markdown]
 # # Where the gain comes from
 #
-# "Triton is six times faster" changes the handler, the engine, batching, the server and the protocol
-# at once. Here one thing changes at a time, so that a gain has one cause. The run folder is given by
-# the environment variable `STUDY_RUN`.
+# "Triton is six times faster" changes the handler, the engine, batching, the server and the
+# protocol at once. Here one thing changes at a time, so that a gain has one cause. The run folder
+# is given by the environment variable `STUDY_RUN`.
 
 # %%
 # IPython's display functions carry no types.

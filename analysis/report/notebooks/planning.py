@@ -13,8 +13,8 @@
 # %% [markdown]
 # # A plan and the winner map
 #
-# Who meets an SLO at a rate, with how many replicas, and what breaks first. The run folder, from which
-# the costs of the servers come, is given by the environment variable `STUDY_RUN`.
+# Who meets an SLO at a rate, with how many replicas, and what breaks first. The run folder, from
+# which the costs of the servers come, is given by the environment variable `STUDY_RUN`.
 
 # %%
 # IPython's display functions carry no types.
