@@ -109,12 +109,15 @@ def look(fault: Fault, artefacts: Artefacts, folder: Path) -> FaultFound:
     """One fault under load; LaunchError where the gateway does not start."""
     contender = discover()["hybrid"]
     body = json.dumps({"text": artefacts.texts[0].text}).encode()
-    with _redis(fault) as (beside, options), launched(
-        replace(contender, options={**contender.options, **fault.options, **options}),
-        model_dir=artefacts.model_dir,
-        cores=available_cores(),
-        log=folder / "gateway.log",
-    ) as server:
+    with (
+        _redis(fault) as (beside, options),
+        launched(
+            replace(contender, options={**contender.options, **fault.options, **options}),
+            model_dir=artefacts.model_dir,
+            cores=available_cores(),
+            log=folder / "gateway.log",
+        ) as server,
+    ):
         with SteadyCalls(server.address, body, RATE_RPS) as calls:
             time.sleep(BEFORE_S)
             began_s = calls.now_s()

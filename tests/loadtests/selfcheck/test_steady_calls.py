@@ -49,9 +49,13 @@ class _Server(BaseHTTPRequestHandler):
         """Nothing is printed."""
 
 
+class _Listener(ThreadingHTTPServer):
+    request_queue_size = 128  # a burst comes at once
+
+
 @pytest.fixture
 def address() -> Iterator[Address]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Server)
+    server = _Listener(("127.0.0.1", 0), _Server)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield Address("http-json", "127.0.0.1", server.server_port)
