@@ -40,7 +40,7 @@ class ModelsFileError(ValueError):
 
 
 def first_problem(error: ValidationError, table: type[BaseModel], raw: Any) -> str:
-    """What is wrong, where, and what to do, without an end; raw is what was read."""
+    """What is wrong, where, and what to do; raw is what was read."""
     problems = error.errors(include_url=False)
     # First of all a misspelt setting: it is missing, too, under its right name.
     misspelt = (each for each in problems if each["type"] == "extra_forbidden")

@@ -113,3 +113,15 @@ def test_requests_that_share_a_batch_get_their_own_answers(served: Served, name:
 def executions(client: InferenceServerClient, name: str) -> int:
     (found,) = client.get_inference_statistics(name).model_stats
     return int(found.execution_count)
+
+
+def test_a_folder_that_is_not_there_is_one_sentence_and_code_2(root: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "servers.triton_service.models_file", str(tmp_path / "models")],
+        capture_output=True,
+        text=True,
+        cwd=root,
+        env=child_environment(os.environ),
+    )
+    assert done.returncode == 2
+    assert done.stderr == f"expected a folder at {tmp_path}/models, found none: name another.\n"
