@@ -107,7 +107,7 @@ def test_a_version_that_is_not_served_must_fit_as_well(models_file: Write, tmp_p
     path = models_file(
         'dims = [2] }]\nversions = [{ number = 1, file = "bert.onnx" }]',
         'dims = [3] }]\nversions = [{ number = 1, file = "bert.onnx" }, '
-        '{ number = 2, file = "bert.onnx" }]',
+        '{ number = 2, file = "bert.onnx" }]\nversion_policy = { specific = [2] }',
     )
     assert "models.bert.versions.1: expected dims [2]" in refusal(path, tmp_path / "models")
 
