@@ -1,0 +1,72 @@
+"""What tritonclient and the network say when a call fails, as the errors of this client."""
+
+from tritonclient.utils import InferenceServerException
+
+from servers.triton_service.client.address import Address
+from servers.triton_service.client.calls import Call
+from servers.triton_service.client.errors import (
+    BusyError,
+    ClientError,
+    FailedError,
+    LateError,
+    RefusedError,
+    UnknownModelError,
+    UnreachableError,
+)
+
+_NO_ID = "[request id: <id_unknown>] "
+_FROM_TRITON = "Error received from peer"
+"""In gRPC's details where the server itself has sent the status."""
+_REFUSED = {
+    *("INVALID_ARGUMENT", "NOT_FOUND", "ALREADY_EXISTS", "RESOURCE_EXHAUSTED"),
+    *("FAILED_PRECONDITION", "UNAUTHENTICATED", "PERMISSION_DENIED"),
+    *("400", "401", "403", "404", "413"),
+}
+
+
+def translated(error: InferenceServerException, call: Call, address: Address) -> ClientError:
+    """By the status and, where one status has several causes, by what was said with it."""
+    status = str(error.status()).removeprefix("StatusCode.")
+    details = error.debug_details()
+    message = _one_line(str(error.message() or "no reason given"))
+    if status == "UNIMPLEMENTED" or (status.isdigit() and details is not None):
+        return no_triton(f"{'HTTP' if status.isdigit() else 'gRPC'} {status}", address)
+    if status == "DEADLINE_EXCEEDED":
+        return late(call)
+    if "unknown model" in message.lower():
+        return UnknownModelError(
+            f"{call.about}: expected it to be served at {address}, found: {message}: see the name "
+            "and whether it is loaded."
+        )
+    if status in _REFUSED or "is restricted" in message:
+        return RefusedError(f"{call.about}: Triton refused the request: {message}.")
+    if status == "UNAVAILABLE" and _FROM_TRITON not in str(details):
+        return gone(message, address)
+    if status in ("UNAVAILABLE", "503"):
+        return BusyError(f"{call.about}: Triton takes no request now: {message}: try again later.")
+    return FailedError(f"{call.about}: Triton failed: {message}.")
+
+
+def late(call: Call) -> LateError:
+    return LateError(
+        f"{call.about}: expected an answer within {call.deadline.within_s:g} s, found none: allow "
+        "more time, or ask for less."
+    )
+
+
+def gone(cause: object, address: Address) -> UnreachableError:
+    return UnreachableError(
+        f"expected a Triton at {address}, found none ({_one_line(str(cause)) or 'no answer'}): see "
+        "whether it runs, and the port."
+    )
+
+
+def no_triton(found: str, address: Address) -> UnreachableError:
+    return UnreachableError(
+        f"expected a Triton at {address}, found a service that answers otherwise ({found}): "
+        "correct the address."
+    )
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.removeprefix(_NO_ID).split()).rstrip(".")
