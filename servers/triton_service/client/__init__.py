@@ -1,8 +1,8 @@
 """A client for a Triton with several models: Router, and AsyncRouter for asyncio.
 
-Pure functions decide what fits a model (spec, arrays, chain, waiting, causes), generators say what is
-asked in which order (flows), and tritonclient's four clients carry it (wires). It knows Triton and
-nothing of this study. docs/client-library.md says how it is used.
+Pure functions decide what fits a model (spec, arrays, chain, waiting, causes), generators say what
+is asked in which order (flows), and tritonclient's four clients carry it (wires). It knows Triton
+and nothing of this study. docs/client-library.md says how it is used.
 """
 
 from servers.triton_service.client.chain import Step

@@ -3,6 +3,7 @@
 python -m servers.triton_service.client.example grpc://127.0.0.1:8001
 """
 
+import argparse
 import asyncio
 import sys
 from collections.abc import Sequence
@@ -57,7 +58,10 @@ async def at_once(url: str, texts: Sequence[str]) -> list[str]:
         return [found["LABEL"].item().decode() for found in await asyncio.gather(*requests)]
 
 
-def main(url: str) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m servers.triton_service.client.example")
+    parser.add_argument("url", help="such as grpc://127.0.0.1:8001")
+    url = parser.parse_args(argv).url
     try:
         print(f"step by step: {step_by_step(url, TEXTS)}")
         print(f"at once: {asyncio.run(at_once(url, TEXTS))}")
@@ -68,6 +72,4 @@ def main(url: str) -> int:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit(f"expected one argument such as grpc://127.0.0.1:8001, found {sys.argv[1:]}.")
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main())
