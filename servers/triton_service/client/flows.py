@@ -17,6 +17,7 @@ from servers.triton_service.client.errors import (
     AnswerError,
     BusyError,
     ClientError,
+    FailedError,
     LateError,
     UnreachableError,
     UsageError,
@@ -24,11 +25,12 @@ from servers.triton_service.client.errors import (
 from servers.triton_service.client.health import Health
 from servers.triton_service.client.regions import Region, taken
 from servers.triton_service.client.spec import ModelSpec, TensorSpec, model_spec, names_in_words
-from servers.triton_service.client.waiting import Deadline, Terms
+from servers.triton_service.client.waiting import Deadline, Retry, Terms
 from servers.triton_service.client.wires import Dialect
 
 Regions = Mapping[str, Region]
 """Of tensors by their names: those that do not go over the wire."""
+_UNREGISTERING = Retry(attempts=8, first_pause_s=0.01)
 
 
 class Flows:
@@ -122,10 +124,17 @@ class Flows:
         yield from asked(Call(f"region {region.name!r}", method, terms.deadline, args), None)
 
     def unregister(self, region: Region, terms: Terms) -> Flow[None]:
-        """A server that is gone has forgotten it."""
+        """Not while Triton may be at work in it: that ended Triton before 2.50, which refuses it.
+
+        A server that is gone has forgotten the region, and one that has just answered may still
+        count the request among those under way.
+        """
+        if region.is_in_use:
+            return
         method, args = region.removal
+        call = Call(f"region {region.name!r}", method, terms.deadline, args)
         try:
-            yield from asked(Call(f"region {region.name!r}", method, terms.deadline, args), None)
+            yield from asked(call, _UNREGISTERING, again_after=(FailedError,))
         except UnreachableError:
             return
 

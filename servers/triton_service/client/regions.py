@@ -71,6 +71,10 @@ class Region:
     def destroy(self) -> None:
         self._functions.destroy_shared_memory_region(self._handle)
 
+    @property
+    def is_in_use(self) -> bool:
+        return self._in_use.locked()
+
     def take(self) -> None:
         if not self._in_use.acquire(blocking=False):
             raise UsageError(

@@ -13,6 +13,7 @@ from servers.triton_service.client import regions as module
 from servers.triton_service.client.errors import (
     BusyError,
     ClientError,
+    FailedError,
     LateError,
     RefusedError,
     UnreachableError,
@@ -20,7 +21,7 @@ from servers.triton_service.client.errors import (
 )
 from servers.triton_service.client.regions import Region, new_region
 from servers.triton_service.client.spec import TensorSpec
-from servers.triton_service.client.waiting import Retry
+from servers.triton_service.client.waiting import Deadline, Retry, Terms
 
 from .played import ANSWER, PlayedTriton
 
@@ -87,6 +88,31 @@ def test_an_output_with_a_region_is_read_from_it(region_of: Any) -> None:
     assert triton.infer(regions={"Y": region})["Y"].tolist() == [[9, 9, 9, 9]]
     (wanted,) = triton.inferred[0].options["outputs"]
     assert wanted._get_tensor()["parameters"]["shared_memory_region"] == region.name
+
+
+def unregister(triton: PlayedTriton, region: Region) -> None:
+    terms = Terms(Deadline.starting_now(60))
+    triton.drive(lambda flows: flows.unregister(region, terms))
+
+
+def test_a_region_is_unregistered_when_triton_has_let_go_of_it(region_of: Any) -> None:
+    class Lingering(PlayedTriton):
+        def __call__(self, call: Any) -> Any:
+            self.asked.append(call.method)
+            if len(self.asked) < 3:
+                raise FailedError("it is currently in use")
+
+    triton = Lingering()
+    unregister(triton, region_of(64))
+    assert triton.asked == ["unregister_system_shared_memory"] * 3
+
+
+def test_a_region_that_triton_may_still_work_in_is_not_unregistered(region_of: Any) -> None:
+    region, triton = region_of(64), PlayedTriton(LateError("late"))
+    with pytest.raises(LateError):
+        triton.infer(regions={"X": region})
+    unregister(triton, region)
+    assert "unregister_system_shared_memory" not in triton.asked
 
 
 def test_a_region_that_is_too_small_is_refused_and_free_again(region_of: Any) -> None:

@@ -12,7 +12,13 @@ from typing import Any
 import grpc
 import pytest
 
-from servers.triton_service.client import AsyncRouter, LateError, Router, UnreachableError
+from servers.triton_service.client import (
+    AsyncRouter,
+    BusyError,
+    LateError,
+    Router,
+    UnreachableError,
+)
 
 WAYS = [("grpc", False), ("http", False), ("grpc", True), ("http", True)]
 
@@ -130,11 +136,32 @@ def test_a_web_server_is_no_triton(way: tuple[str, bool], status: int) -> None:
     )
 
 
+@contextmanager
+def grpc_server(*handlers: Any) -> Iterator[int]:
+    server = grpc.server(ThreadPoolExecutor(1), handlers=handlers)
+    port: int = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    yield port
+    server.stop(None).wait(10)
+
+
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
 def test_a_grpc_server_without_tritons_methods_is_no_triton(is_async: bool) -> None:
-    server = grpc.server(ThreadPoolExecutor(1))
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    with pytest.raises(UnreachableError, match=r"answers otherwise \(gRPC UNIMPLEMENTED\)"):
+    with (
+        grpc_server() as port,
+        pytest.raises(UnreachableError, match=r"answers otherwise \(gRPC UNIMPLEMENTED\)"),
+    ):
         describe(("grpc", is_async), port)
-    server.stop(None).wait(10)
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+def test_a_grpc_server_that_says_it_is_unavailable_is_there_and_busy(is_async: bool) -> None:
+    def refuse(_: Any, context: grpc.ServicerContext) -> None:
+        context.abort(grpc.StatusCode.UNAVAILABLE, "Exceeds maximum queue size")
+
+    class Full(grpc.GenericRpcHandler):  # type: ignore[misc]
+        def service(self, _: Any) -> Any:
+            return grpc.unary_unary_rpc_method_handler(refuse)
+
+    with grpc_server(Full()) as port, pytest.raises(BusyError, match="Exceeds maximum queue size"):
+        describe(("grpc", is_async), port)
