@@ -1,5 +1,7 @@
 """What tritonclient and the network say when a call fails, as the errors of this client."""
 
+import re
+
 from tritonclient.utils import InferenceServerException
 
 from servers.triton_service.client.address import Address
@@ -15,8 +17,11 @@ from servers.triton_service.client.errors import (
 )
 
 _NO_ID = "[request id: <id_unknown>] "
-_FROM_TRITON = "Error received from peer"
-"""In gRPC's details where the server itself has sent the status."""
+_BUSY = re.compile(
+    "Exceeds maximum queue size|Request timeout expired|stopped accepting|Server not ready"
+)
+"""Triton's own words with the status UNAVAILABLE. gRPC gives lost connections the same status and
+does not say who has set it: whatever Triton did not surely say is taken for a lost connection."""
 _REFUSED = {
     *("INVALID_ARGUMENT", "NOT_FOUND", "ALREADY_EXISTS", "RESOURCE_EXHAUSTED"),
     *("FAILED_PRECONDITION", "UNAUTHENTICATED", "PERMISSION_DENIED"),
@@ -40,7 +45,7 @@ def translated(error: InferenceServerException, call: Call, address: Address) ->
         )
     if status in _REFUSED or "is restricted" in message:
         return RefusedError(f"{call.about}: Triton refused the request: {message}.")
-    if status == "UNAVAILABLE" and _FROM_TRITON not in str(details):
+    if status == "UNAVAILABLE" and not _BUSY.search(message):
         return gone(message, address)
     if status in ("UNAVAILABLE", "503"):
         return BusyError(f"{call.about}: Triton takes no request now: {message}: try again later.")

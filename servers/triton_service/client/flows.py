@@ -96,7 +96,8 @@ class Flows:
             for name in names:
                 specs[name] = yield from self.model(name, "", terms)
             check_chain(steps, specs, given)
-        values, made = dict(given), {}
+        values = dict(given)
+        made: dict[str, Array] = {}
         for step in steps:
             found = yield from self.infer(
                 step.model, step.arrays(values), terms, outputs=list(step.outputs)

@@ -21,6 +21,9 @@ from servers.triton_service.client import (
 )
 
 WAYS = [("grpc", False), ("http", False), ("grpc", True), ("http", True)]
+OVER_HTTP = pytest.mark.parametrize(
+    "way", [way for way in WAYS if way[0] == "http"], ids=["http", "http-async"]
+)
 
 
 @pytest.fixture(params=WAYS, ids=["grpc", "http", "grpc-async", "http-async"])
@@ -92,6 +95,7 @@ def test_a_server_that_says_nothing_is_late(way: tuple[str, bool]) -> None:
         connection.close()
 
 
+@OVER_HTTP
 def test_a_server_that_trickles_is_late(way: tuple[str, bool]) -> None:
     stop = threading.Event()
 
@@ -104,8 +108,6 @@ def test_a_server_that_trickles_is_late(way: tuple[str, bool]) -> None:
                 except OSError:
                     return
 
-    if way[0] == "grpc":
-        pytest.skip("a first byte that is not HTTP/2 ends a gRPC connection")
     with listening(trickle) as port:
         with pytest.raises(LateError):
             describe(way, port, deadline_s=0.3)
@@ -113,7 +115,7 @@ def test_a_server_that_trickles_is_late(way: tuple[str, bool]) -> None:
 
 
 @pytest.mark.parametrize("status", [200, 404])
-@pytest.mark.parametrize("way", [way for way in WAYS if way[0] == "http"], ids=["http", "async"])
+@OVER_HTTP
 def test_a_web_server_is_no_triton(way: tuple[str, bool], status: int) -> None:
     class Page(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -155,7 +157,7 @@ def test_a_grpc_server_without_tritons_methods_is_no_triton(is_async: bool) -> N
 
 
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
-def test_a_grpc_server_that_says_it_is_unavailable_is_there_and_busy(is_async: bool) -> None:
+def test_a_grpc_server_whose_queue_is_full_is_there_and_busy(is_async: bool) -> None:
     def refuse(_: Any, context: grpc.ServicerContext) -> None:
         context.abort(grpc.StatusCode.UNAVAILABLE, "Exceeds maximum queue size")
 
