@@ -201,7 +201,10 @@ def test_a_link_to_a_heading_that_is_not_there_leads_nowhere() -> None:
     [("README.md", 150), ("METHODOLOGY.md", 80), *((each, 199) for each in SUBJECTS)],
 )
 def test_a_document_is_short(name: str, most: int) -> None:
-    assert len(text(name).splitlines()) <= most
+    # A table that is made from a run is as long as the run has contenders.
+    written = re.sub(r"<!-- (\w+): begin -->.*?<!-- \1: end -->", "", text(name), flags=re.DOTALL)
+    lines = (written if name == "README.md" else text(name)).splitlines()
+    assert len(lines) <= most
 
 
 @pytest.mark.parametrize("name", SUBJECTS)
