@@ -9,9 +9,9 @@ from pathlib import Path
 
 from analysis.report.words.numbers import NONE, count, number
 from loadtests.records.faults import FaultFound, Faults, read_faults
-from loadtests.records.markdown import inline, table
+from loadtests.records.markdown import inline, table, with_section
 
-BEGIN, END = "<!-- faults: begin -->", "<!-- faults: end -->"
+SECTION = "faults"
 FILE = Path(__file__).parents[2] / "results" / "reference-gateway-faults" / "faults.json"
 
 
@@ -28,15 +28,10 @@ def _row(each: FaultFound) -> list[str]:
     return [inline(each.fault), count(each.n_calls), saw, number(each.longest_s), over]
 
 
-def between_markers(text: str, new: str) -> str:
-    """text with what stands between the markers replaced."""
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n\n{new}\n\n{END}{after}"
-
-
 if __name__ == "__main__":
     for name in sys.argv[1:]:
         path = Path(name)
-        written = between_markers(path.read_text(encoding="utf-8"), faults_table(read_faults(FILE)))
+        written = with_section(
+            path.read_text(encoding="utf-8"), SECTION, faults_table(read_faults(FILE))
+        )
         path.write_text(written, encoding="utf-8")
