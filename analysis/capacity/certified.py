@@ -1,14 +1,12 @@
 """The highest arrival rate at which a contender meets an SLO, and what that rests on."""
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from statistics import median
 
 from pydantic import Field
 
-from analysis.capacity.estimate import Estimate, Slice, estimate
+from analysis.capacity.estimate import Estimate, Slice, estimate, scatter
 from analysis.capacity.load_points import grouped
 from analysis.capacity.rate_judgement import CapacityRate, Judgement, counts, judge_rates
 from analysis.read.value import Value, over
@@ -16,11 +14,11 @@ from analysis.validity.trials import JudgedTrial
 from loadtests.records.experiment import Experiment, Slo
 from loadtests.records.slo import pooled_outcome
 
-BELOW_EDGE = 1.1
+BELOW_EDGE = 1.05
 """How far the interval of the edge must lie above a rate that it certifies. Of simulated
-searches by 6 slices of a queue's own, up to 3 % certify a rate at the edge or above (M/D/1 and
-M/M/1 whose edge lies at 53 to 94 % load, 100 to 150 searches each; the server's speed the same, or
-changing by 10 % from slice to slice, which moves the edge itself); with 1.05 up to 7 %."""
+searches (M/D/1 and M/M/1 whose edge lies at 84 to 92 % load, 5 and 20 slices of a queue's own, the
+server's speed the same or changing by 5 or 10 % from slice to slice) up to 2 % certify a rate at
+the edge or above, with 1 up to 7 %."""
 
 
 class CapacityStatus(StrEnum):
@@ -62,11 +60,12 @@ class Capacity(Value):
     )
     estimate_rps: float | None = Field(
         default=None,
-        description="Rate at which just the SLO's share of requests is over its latency, "
-        "interpolated between rates tried; null: too few slices, or none on one side of it.",
+        description="Rate at which one slice of five misses the SLO, on the machine at its usual "
+        "speed; null: too few slices, or it may lie beyond the rates tried.",
     )
     estimate_low_rps: float | None = Field(
-        default=None, description="Lower end of its 95 % interval (bootstrap over slices)."
+        default=None,
+        description="Lower end of its 95 % interval (likelihood of a probit regression).",
     )
     estimate_high_rps: float | None = Field(
         default=None, description="Upper end; null beside a lower end: met at every rate tried."
@@ -110,58 +109,42 @@ def capacities(judged: Sequence[JudgedTrial], experiment: Experiment) -> list[Ca
             or (t.result.purpose == "overload" and t.result.saturated)
         )
     ]
-    speed = _Speed.of(trials, experiment)
     by_contender = grouped(trials, lambda t: t.result.contender)
+    usual_us = median([t.result.slowness_us for t in trials if t.result.slowness_us] or [0.0])
     found: list[Capacity] = []
     for slo in experiment.slos:
+        edges = _edges(by_contender, slo, usual_us)
         found += [
-            capacity(name, slo, by_contender.get(name, []), experiment.seed, speed)
+            capacity(name, slo, by_contender.get(name, []), edges.get(name))
             for name in experiment.contenders
         ]
     return found
 
 
-@dataclass(frozen=True)
-class _Speed:
-    """How slow the machine usually was in this run, and the step of the grid of rates. usual_us 0:
+def _edges(
+    by_contender: Mapping[str, Sequence[JudgedTrial]], slo: Slo, usual_us: float
+) -> dict[str, Estimate | None]:
+    """The estimate of every contender. usual_us: how slow the machine usually was in this run; 0:
     it was not watched."""
-
-    usual_us: float = 0.0
-    step: float = 1.1
-
-    @classmethod
-    def of(cls, trials: Sequence[JudgedTrial], experiment: Experiment) -> "_Speed":
-        watched = [t.result.slowness_us for t in trials if t.result.slowness_us]
-        spec = experiment.capacity
-        return cls(median(watched or [0.0]), spec.resolution if spec else 1.1)
-
-    def equal_rps(self, trial: JudgedTrial) -> float:
-        """The rate that would have been as much to a machine as fast as usual, by whole steps of
-        the grid: what a slow machine is asked for weighs more."""
-        rate_rps, slowness_us = trial.result.rate_rps or 0.0, trial.result.slowness_us
-        if not slowness_us or not self.usual_us:
-            return rate_rps
-        steps = round(math.log(slowness_us / self.usual_us) / math.log(self.step))
-        return rate_rps * self.step**steps
+    slices: dict[str, list[Slice]] = {name: [] for name in by_contender}
+    overloads: dict[str, list[Slice]] = {name: [] for name in by_contender}
+    for name, trials in by_contender.items():
+        for trial in trials:
+            if trial.sample and counts(trial, slo):
+                kept = overloads if trial.result.purpose == "overload" else slices
+                outcome = pooled_outcome([trial.sample], slo)
+                rate_rps, slowness_us = trial.result.rate_rps or 0.0, trial.result.slowness_us
+                slowness = slowness_us / usual_us if slowness_us and usual_us else 1.0
+                kept[name].append(Slice(rate_rps, outcome.met, slowness))
+    scatters = scatter(slices.values())
+    return {name: estimate(slices[name], scatters, overloads[name]) for name in by_contender}
 
 
 def capacity(
-    contender: str,
-    slo: Slo,
-    trials: Sequence[JudgedTrial],
-    seed: int = 0,
-    speed: _Speed = _Speed(),
+    contender: str, slo: Slo, trials: Sequence[JudgedTrial], edge: Estimate | None = None
 ) -> Capacity:
-    """The capacity of one contender; trials: its open-loop trials."""
-    rates = judge_rates(trials, slo)
-    slices: list[Slice] = []
-    overloads: list[Slice] = []
-    for t in trials:
-        if t.sample and counts(t, slo):
-            kept = overloads if t.result.purpose == "overload" else slices
-            kept.append((speed.equal_rps(t), pooled_outcome([t.sample], slo)))
-    crossing = estimate(slices, slo.percentile, seed, overloads)
-    rates = [_far_below(rate, crossing) for rate in rates]
+    """The capacity of one contender; trials: its open-loop trials; edge: where they put it."""
+    rates = [_far_below(rate, edge) for rate in judge_rates(trials, slo)]
     not_met = next((r for r in rates if r.judgement is Judgement.NOT_MET), None)
     below = [r for r in rates if not_met is None or r.rate_rps < not_met.rate_rps]
     sure = _last(below, Judgement.CERTIFIED)
@@ -174,9 +157,9 @@ def capacity(
         met_rps=met.rate_rps if met else None,
         not_met_rps=not_met.rate_rps if not_met else None,
         certified_above_rps=above.rate_rps if above else None,
-        estimate_rps=crossing.rps if crossing else None,
-        estimate_low_rps=crossing.low_rps if crossing else None,
-        estimate_high_rps=crossing.high_rps if crossing else None,
+        estimate_rps=edge.rps if edge else None,
+        estimate_low_rps=edge.low_rps if edge else None,
+        estimate_high_rps=edge.high_rps if edge else None,
         status=CapacityStatus.NOT_MONOTONE if above else _status(rates, below, sure, met),
         errors_confirmed=sure.errors_confirmed if sure else False,
         n_requests=sure.n_requests if sure else 0,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from analysis.capacity.estimate import Estimate, estimate, ratio
+from analysis.capacity.estimate import Estimate, Slice, estimate, ratio, scatter
 from analysis.compare.intervals import Interval, Metric
 from analysis.compare.verdicts import MIN_ROUNDS, Verdict, decide
 from analysis.selfcheck.queues import SETTLE_S, Machine, latencies
@@ -62,20 +62,22 @@ def one_slice(rng: np.random.Generator, rate_rps: float, service_s: float) -> Sl
 
 def searched(
     rng: np.random.Generator, service_s: float, resolution: float, n_slices: int, machine: Machine
-) -> Estimate | None:
-    """What a run of n_slices at rates of its own estimates of one contender."""
+) -> list[Slice]:
+    """A run of n_slices of one contender at rates of its own."""
     slowness = iter(machine.slowness(rng, len(COMMON_SHARES) + n_slices, ROUND_S))
-    slices = []
+    slices: list[Slice] = []
     for share in COMMON_SHARES:
         rate_rps = share / service_s
-        slices.append((rate_rps, one_slice(rng, rate_rps, service_s * float(next(slowness)))))
+        slow = float(next(slowness))
+        slices.append(Slice(rate_rps, one_slice(rng, rate_rps, service_s * slow).met, slow))
     search = Search(max(1, round(np.log(2) / np.log(resolution))))
     for step in search.steps(n_slices):
         rate_rps = 50 * resolution**step
-        outcome = one_slice(rng, rate_rps, service_s * float(next(slowness)))
-        slices.append((rate_rps, outcome))
-        search.met.setdefault(step, []).append(outcome.met)
-    return estimate(slices, SLO.percentile, seed=1)
+        slow = float(next(slowness))
+        met = one_slice(rng, rate_rps, service_s * slow).met
+        slices.append(Slice(rate_rps, met, slow))
+        search.met.setdefault(step, []).append(met)
+    return slices
 
 
 def true_rps(rng: np.random.Generator, service_s: float, n_slices: int = 150) -> float:
@@ -107,8 +109,11 @@ def edges(
     known: list[Estimate] = []
     counts = dict.fromkeys(Verdict, 0)
     for _ in range(n_runs):
-        before = searched(rng, SERVICE_S, resolution, n_slices, machine)
-        after = searched(rng, SERVICE_S / quicker, resolution, n_slices, machine)
+        runs = [
+            searched(rng, SERVICE_S / times, resolution, n_slices, machine)
+            for times in (1.0, quicker)
+        ]
+        before, after = (estimate(slices, scatter(runs)) for slices in runs)
         known += [before] if before else []
         low, middle, high = ratio(after, before)
         interval = None if low is None or high is None else Interval(low, high)

@@ -133,7 +133,8 @@ def test_runs_with_a_single_rate_searched_no_capacity_and_are_not_asked_for_one(
 
 
 def test_capacities_of_the_same_services_lie_within_each_other_s_intervals(found_in, tmp_path):
-    searched = {"fastapi": 6.0, "fastapi-onnx": 2.0}, (100.0, 200.0, 400.0, 800.0)
+    rates_rps = (100.0, 126.0, 159.0, 200.0, 252.0, 318.0, 400.0, 504.0, 635.0)
+    searched = {"fastapi": 6.0, "fastapi-onnx": 2.0}, rates_rps
     one = found_in(*searched)
     other = read_findings(finished_run(tmp_path / "other", *searched, seed=1).folder)
     both = agreement([one, other])

@@ -70,14 +70,14 @@ def test_where_nothing_is_known_the_start_is_measured_first() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cpu_s", "n_cores", "rate_rps"), [(0.0035, 1, 229.0), (0.008, 1, 117.0), (0.008, 2, 229.0)]
+    ("cpu_s", "n_cores", "rate_rps"), [(0.005, 1, 229.0), (0.01, 1, 117.0), (0.01, 2, 229.0)]
 )
 def test_the_first_guess_is_the_utilisation_law(cpu_s: float, n_cores: int, rate_rps) -> None:
     assert following([seen(75, cpu_s=cpu_s)], n_cores=n_cores) == rate_rps
 
 
 def test_a_common_rate_beyond_capacity_guesses_below_itself() -> None:
-    assert following([seen(75, met=False, cpu_s=0.022, over=0.9)]) == 38.4
+    assert following([seen(75, met=False, cpu_s=0.031, over=0.9)]) == 38.4
 
 
 def test_a_guess_goes_at_most_four_times_beyond_what_was_met() -> None:
@@ -85,13 +85,13 @@ def test_a_guess_goes_at_most_four_times_beyond_what_was_met() -> None:
 
 
 def test_steps_beyond_a_guess_grow() -> None:
-    rates = searched(server(5000, 0.0035), [seen(75, cpu_s=0.0035)], 4)
+    rates = searched(server(5000, 0.005), [seen(75, cpu_s=0.005)], 4)
     assert rates == [229, 358, 698, 1360]
 
 
 def test_a_latency_that_grows_towards_its_bound_shortens_the_step() -> None:
     def at(rate_rps: float, latency_ms: float) -> SeenSlice:
-        return SeenSlice(rate_rps, (SloOutcome(True, False, latency_ms, 0.0, 0, 600),), 0.0035)
+        return SeenSlice(rate_rps, (SloOutcome(True, False, latency_ms, 0.0, 0, 600),), 0.005)
 
     assert following([at(75, 10), at(229, 10)]) == 358
     assert following([at(75, 10), at(229, 30)]) == 286
@@ -179,7 +179,7 @@ def test_a_rate_met_once_above_one_that_was_missed_twice_does_not_count() -> Non
 
 def test_a_rate_at_which_no_slice_could_be_used_is_left_after_two() -> None:
     unusable = SeenSlice(229, ())
-    slices = [seen(75, cpu_s=0.0035), unusable]
+    slices = [seen(75, cpu_s=0.005), unusable]
     assert following(slices) == 229
     assert following([*slices, unusable]) == 286
     assert following([SeenSlice(75, ())] * 2) in (60, 93.8)
