@@ -2,28 +2,36 @@
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from itertools import pairwise
 
 import numpy as np
 from pydantic import Field
 
 from analysis.capacity.load_points import grouped
 from analysis.compare.intervals import (
+    NOTHING_LENT,
     Figures,
     Interval,
     Metric,
+    Spread,
+    lent_by,
     log_ratios,
     slice_figures,
-    t_intervals,
+    spread_of,
+    t_interval,
 )
 from analysis.read.value import Value
 from analysis.steady.metrics import Metrics, measure
 from analysis.validity.trials import JudgedTrial
 from loadtests.records.experiment import Experiment
+from loadtests.records.percentiles import FloatArray
 from loadtests.records.slo import mostly_saturated, pooled_outcome
 
 MIN_ROUNDS = 3
 """Rounds below which nothing is claimed: two cannot show how far rounds differ."""
 
+
+_Pair = tuple[JudgedTrial, JudgedTrial]
 
 _Found = tuple[Metric, float | None, Interval | None, int]
 """A figure, its ratio, the interval of that and the number of rounds behind it."""
@@ -103,6 +111,8 @@ class Repeats:
         self._slo, self._least = experiment.slo, experiment.min_difference
         self._trials = grouped(usable, lambda t: (t.result.contender, t.result.level))
         self._found: dict[tuple[str, str, str], list[_Found]] = {}
+        self._names = [*experiment.contenders, *filter(None, [experiment.aa_copy])]
+        self._lent: dict[str, dict[Metric, Spread]] = {}
 
     def common_levels(self, before: str, after: str) -> dict[float, str]:
         """Names of the load levels at which both have a usable round in common, by rate."""
@@ -131,13 +141,13 @@ class Repeats:
         pairs = self._pairs(before, after, level)
         if not pairs:
             return []
-        # A machine that was slow in one of two slices is in their ratio; where it was watched in
-        # all of them, that is taken out.
-        watched = all(trial.result.slowness_us for pair in pairs for trial in pair)
-        of_pairs = [(figures_of(a, watched), figures_of(b, watched)) for a, b in pairs]
-        starts = [(a.result.startup_s, b.result.startup_s) for a, b in pairs]
-        logs = log_ratios(of_pairs)
-        found = t_intervals(logs, starts)
+        logs, starts = _log_ratios(pairs), _starts(pairs)
+        lent = self._lent_at(level)
+        found = {
+            metric: t_interval(each, starts, lent.get(metric, NOTHING_LENT))
+            for metric, each in logs.items()
+            if len(each) >= 2
+        }
         first, second = (self._merged([pair[i] for pair in pairs]) for i in (0, 1))
         stated = {m: None not in (figure(first, m), figure(second, m)) for m in Metric}
         return [
@@ -150,7 +160,20 @@ class Repeats:
             for metric in Metric
         ]
 
-    def _pairs(self, before: str, after: str, level: str) -> list[tuple[JudgedTrial, JudgedTrial]]:
+    def _lent_at(self, level: str) -> dict[Metric, Spread]:
+        """What the pairs of neighbours in the experiment's list know of how much rounds differ."""
+        if level not in self._lent:
+            names = [name for name in self._names if (name, level) in self._trials]
+            spreads: dict[Metric, list[Spread]] = {metric: [] for metric in Metric}
+            for before, after in pairwise(names):
+                pairs = self._pairs(before, after, level)
+                for metric, logs in _log_ratios(pairs).items():
+                    if len(logs) >= MIN_ROUNDS:
+                        spreads[metric].append(spread_of(logs, _starts(pairs)))
+            self._lent[level] = {metric: lent_by(known) for metric, known in spreads.items()}
+        return self._lent[level]
+
+    def _pairs(self, before: str, after: str, level: str) -> list[_Pair]:
         by_repeat = {t.result.repeat: t for t in self._trials.get((before, level), [])}
         others = {t.result.repeat: t for t in self._trials.get((after, level), [])}
         return [(by_repeat[k], others[k]) for k in sorted(by_repeat.keys() & others.keys())]
@@ -160,6 +183,17 @@ class Repeats:
         metrics = measure(samples, self._slo)
         outcomes = [pooled_outcome([sample], self._slo) for sample in samples]
         return metrics.without_latency() if mostly_saturated(outcomes) else metrics
+
+
+def _log_ratios(pairs: Sequence[_Pair]) -> dict[Metric, FloatArray]:
+    """A machine that was slow in one of two slices is in their ratio; where it was watched in all
+    of them, that is taken out."""
+    watched = all(trial.result.slowness_us for pair in pairs for trial in pair)
+    return log_ratios([(figures_of(a, watched), figures_of(b, watched)) for a, b in pairs])
+
+
+def _starts(pairs: Sequence[_Pair]) -> list[tuple[float | None, float | None]]:
+    return [(a.result.startup_s, b.result.startup_s) for a, b in pairs]
 
 
 def figures_of(trial: JudgedTrial, watched: bool) -> Figures:

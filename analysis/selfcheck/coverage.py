@@ -14,6 +14,7 @@ import numpy as np
 from analysis.compare.intervals import Figures, Metric, intervals, slice_figures
 from analysis.compare.verdicts import Verdict, decide
 from analysis.selfcheck.edges import print_edges
+from analysis.selfcheck.lent import print_held
 from analysis.selfcheck.queues import (
     LAWS,
     SERVICE_S,
@@ -209,6 +210,7 @@ def main() -> None:
     _certificates_table(n_runs)
     _verdicts_table(n_runs)
     print_edges(n_runs)
+    print_held(10 * n_runs)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,20 @@
 import numpy as np
 import pytest
 from scipy import stats
+from scipy.special import stdtrit
 
-from analysis.compare.intervals import Metric, intervals, slice_figures, t_interval
+from analysis.compare.intervals import (
+    NOTHING_LENT,
+    Metric,
+    Spread,
+    intervals,
+    lent_by,
+    slice_figures,
+    spread_of,
+    t_interval,
+)
 from analysis.selfcheck.coverage import steady_state_of
+from analysis.selfcheck.lent import SCATTERS, held
 
 
 def figures(seed: int, factor: float = 1.0, cpu_per_s: float | None = 0.2):
@@ -87,3 +98,46 @@ def test_a_figure_that_is_not_known_in_every_round_has_no_interval():
 def test_a_round_in_which_nothing_succeeded_leaves_latency_without_an_interval():
     nothing = slice_figures(steady_state_of(np.zeros(0), np.zeros(0), 2.0), 0.2)
     assert intervals([(figures(1), figures(2)), (figures(3), nothing)]) == {}
+
+
+def scattered(rng, scatters, n_rounds):
+    return [rng.normal(0, scatter, n_rounds) for scatter in scatters]
+
+
+def test_pairs_that_scatter_alike_lend_each_other_what_they_know():
+    logs = scattered(np.random.default_rng(2), [0.05] * 8, 4)
+    lent = lent_by([spread_of(each) for each in logs])
+    assert lent.freedom == 3
+    assert lent.variance == pytest.approx(0.05**2, rel=0.5)
+    alone, found = t_interval(logs[0]), t_interval(logs[0], lent=lent)
+    assert np.log(found.high / found.low) < np.log(alone.high / alone.low)
+
+
+def test_a_pair_that_scatters_more_than_the_others_keeps_its_variance():
+    logs = np.array([-0.3, 0.3, -0.3, 0.3])
+    lent, more = Spread(0.0001, 3), Spread(10.0, 3)
+    own = spread_of(logs)
+    half = np.log(t_interval(logs, lent=lent).high)
+    assert half == pytest.approx(stdtrit(own.freedom + 3, 0.975) * (own.variance / 4) ** 0.5)
+    assert np.log(t_interval(logs, lent=more).high) > half
+
+
+def test_the_less_pairs_are_alike_the_less_they_lend():
+    rng = np.random.default_rng(2)
+    alike, unlike = (
+        lent_by([spread_of(each) for each in scattered(rng, scatters, 12)])
+        for scatters in ([0.05] * 9, np.geomspace(0.005, 0.5, 9))
+    )
+    assert unlike.freedom < 1 < alike.freedom
+
+
+def test_two_pairs_lend_nothing():
+    assert lent_by([Spread(0.1, 3), Spread(0.2, 3)]) == NOTHING_LENT
+
+
+@pytest.mark.parametrize("name", SCATTERS)
+def test_intervals_to_which_others_lend_hold_the_truth(name):
+    found = held(SCATTERS[name], n_rounds=5, n_runs=150)
+    assert found.all > 0.93
+    assert found.worst > 0.85
+    assert found.width < 1
