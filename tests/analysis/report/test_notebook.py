@@ -84,6 +84,13 @@ def test_a_folder_for_temporary_files_may_have_a_long_name(executed):
     assert list(temporary.iterdir()) == []
 
 
+def is_kernel(process: psutil.Process) -> bool:
+    try:
+        return "ipykernel_launcher" in " ".join(process.cmdline())
+    except psutil.NoSuchProcess:  # it has ended since it was listed
+        return False
+
+
 def test_ctrl_c_while_it_runs_ends_the_command_with_a_word_and_leaves_no_kernel(
     searched_run, tmp_path
 ):
@@ -99,7 +106,7 @@ def test_ctrl_c_while_it_runs_ends_the_command_with_a_word_and_leaves_no_kernel(
             assert reporting.poll() is None
             assert time.monotonic() < deadline
             family = psutil.Process(reporting.pid).children(recursive=True)
-            kernels = [each for each in family if "ipykernel_launcher" in " ".join(each.cmdline())]
+            kernels = [each for each in family if is_kernel(each)]
             time.sleep(0.02)
         reporting.send_signal(signal.SIGINT)
         _, said = reporting.communicate(timeout=60)
