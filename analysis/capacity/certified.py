@@ -16,9 +16,8 @@ from loadtests.records.slo import pooled_outcome
 
 BELOW_EDGE = 1.05
 """How far the interval of the edge must lie above a rate that it certifies. Of simulated
-searches (M/D/1 and M/M/1 whose edge lies at 84 to 92 % load, 5 and 20 slices of a queue's own, the
-server's speed the same or changing by 5 or 10 % from slice to slice) up to 2 % certify a rate at
-the edge or above, with 1 up to 7 %."""
+searches (docs/capacity.md) up to 2 % certify a rate at the edge or above; with a factor of 1, up to
+7 %."""
 
 
 class CapacityStatus(StrEnum):
