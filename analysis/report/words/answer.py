@@ -108,7 +108,8 @@ def where_from(steps: Sequence[Step]) -> str:
             others = [f"the {_change(step)} ({_times(step)})" for step in raised[1:]]
             text += f"; then from {listed(others)}, so begin with the {_change(first)}"
         else:
-            text += f"; no other step of the chain is shown to raise it, so begin with the {_change(first)}"
+            text += "; no other step of the chain is shown to raise it"
+            text += f", so begin with the {_change(first)}"
     if lowered:
         losses = listed([f"the {_change(step)} ({step.after})" for step in lowered])
         text += f". T{losses[1:]} lower{'s' if len(lowered) == 1 else ''} it"
@@ -118,20 +119,20 @@ def where_from(steps: Sequence[Step]) -> str:
 def how_sure(summary: Summary) -> str:
     """What a certified rate and a difference rest on, and where both hold."""
     n_usable = sum(trial.usable for trial in summary.trials)
-    least = exact_percent(summary.manifest.experiment.min_difference)
-    text = (
-        f"How sure that is: a certified rate meets P{summary.manifest.experiment.slo.percentile:g} "
-        "with 95\N{NO-BREAK SPACE}% confidence, for this machine, model and traffic only; "
-        f"differences below {least} are never claimed; {n_usable} of {len(summary.trials)} trials "
-        "were usable"
-    )
-    found = summary.noise_floor.largest().get(Metric.P50) if summary.noise_floor else None
-    if summary.noise_floor and found is not None:
-        text += (
-            f"; {summary.noise_floor.contender} and its copy (A/A test) differed by at most "
-            f"{percent(found)} in P50 latency"
+    experiment, floor = summary.manifest.experiment, summary.noise_floor
+    told = [
+        f"How sure that is: at a certified rate P{experiment.slo.percentile:g} is within the SLO "
+        "with 95\N{NO-BREAK SPACE}% confidence, for this machine, model and traffic only.",
+        f"Differences below {exact_percent(experiment.min_difference)} are never claimed.",
+        f"{n_usable} of {len(summary.trials)} trials were usable.",
+    ]
+    found = floor.largest().get(Metric.P50) if floor else None
+    if floor and found is not None:
+        told.append(
+            f"{floor.contender} and its copy (A/A test) differed by at most {percent(found)} in "
+            "P50 latency."
         )
-    return f"{text}."
+    return " ".join(told)
 
 
 def _change(step: Step) -> str:

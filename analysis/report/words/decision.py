@@ -76,7 +76,7 @@ def _because(reason: Because, choice: Choice, out: Sequence[str]) -> str:
         Why.LEAST_COMPLEX: f"certified to meet the SLO, and the simplest {simplest}{equals}",
         Why.LEAST_CPU: f"certified to meet the SLO, and of the simplest {simplest} the one with "
         "the least server CPU",
-        Why.NONE_SHOWN: f"no contender is certified; {might} might meet the SLO",
+        Why.NONE_SHOWN: f"no contender is certified, but {might} might meet the SLO",
         Why.SIMPLER_MIGHT: f"{reason.certified} is certified, but {might}, which "
         f"{'is' if len(reason.might) == 1 else 'are'} simpler, might meet the SLO too",
         Why.NEIGHBOURS_DIFFER: f"the tested rates on both sides have other answers ({might})",

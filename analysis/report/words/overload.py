@@ -80,7 +80,7 @@ def _occasion(overloads: Sequence[OverloadPoint]) -> str:
         return "Beyond capacity, at the highest arrival rate tried"
     factors = sorted({overload.factor for overload in overloads})
     times = listed([f"{factor:g}" for factor in factors])
-    return f"Beyond capacity, at {times} times what its search found"
+    return f"Beyond capacity, at {times} times the capacity that its search found"
 
 
 def _kept(group: Sequence[BeyondCapacity]) -> str:

@@ -23,10 +23,11 @@ def told(overload_summary):
 
 def test_the_top_says_who_keeps_answering_who_is_late_and_who_answers_fewer(overload_summary):
     assert plain_blanks(at_the_top(overload_summary)) == (
-        "Beyond capacity, at 2 times what its search found: sheds still answers its capacity in "
-        "time, refusing the rest; queues answers as many requests as it can, but late; collapses answers fewer "
-        "requests than it can (36.0 % of the most). Back at half of capacity, sheds was in time "
-        "again at once, queues after 3.02 s, collapses not within 3.50 s."
+        "Beyond capacity, at 2 times the capacity that its search found: sheds still answers its "
+        "capacity in time, refusing the rest; queues answers as many requests as it can, but late; "
+        "collapses answers fewer requests than it can (36.0 % of the most). Back at half of "
+        "capacity, sheds was in time again at once, queues after 3.02 s, collapses not within 3.50 "
+        "s."
     )
 
 

@@ -99,7 +99,7 @@ def test_the_third_sentence_tells_what_happens_beyond_capacity(collapsing):
 def test_the_fourth_sentence_says_how_sure_the_answer_is(searched_summary):
     told = sentences(searched_summary)[3].replace("\N{NO-BREAK SPACE}", " ")
     assert told == how_sure(searched_summary).replace("\N{NO-BREAK SPACE}", " ")
-    assert "a certified rate meets P" in told
+    assert "at a certified rate P" in told
     n = len(searched_summary.trials)
     assert f"{sum(t.usable for t in searched_summary.trials)} of {n} trials were usable" in told
     floor = searched_summary.noise_floor
@@ -108,7 +108,9 @@ def test_the_fourth_sentence_says_how_sure_the_answer_is(searched_summary):
 
 def test_one_step_that_gains_says_so_of_the_chain_only(step):
     told = where_from([step(2.0, 2.0, changes=["engine"], before="tuned", after="onnx")])
-    assert told.endswith("; no other step of the chain is shown to raise it, so begin with the engine.")
+    assert told.endswith(
+        "; no other step of the chain is shown to raise it, so begin with the engine."
+    )
 
 
 def test_that_nobody_was_asked_for_too_much_is_said(collapsing):

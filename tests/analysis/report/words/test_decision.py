@@ -49,7 +49,7 @@ def test_a_range_of_rates_has_one_unit():
         (
             Because(why=Why.NONE_SHOWN, might=["b", "c"]),
             [],
-            "no contender is certified; b and c might meet the SLO",
+            "no contender is certified, but b and c might meet the SLO",
         ),
         (
             Because(why=Why.SIMPLER_MIGHT, certified="a", might=["b"]),
@@ -65,7 +65,7 @@ def test_an_answer_says_why_it_is_given(because, equals, sentence):
 def test_reasons_that_differ_only_in_who_might_meet_the_slo_are_one_sentence():
     lower = Because(why=Why.NONE_SHOWN, might=["b", "c"])
     higher = Because(why=Why.NONE_SHOWN, might=["c", "d"])
-    said = "no contender is certified; b, c and d might meet the SLO"
+    said = "no contender is certified, but b, c and d might meet the SLO"
     assert decision.because(choice((100.0, 200.0), lower, higher), []) == said
 
 
@@ -74,7 +74,7 @@ def test_what_holds_only_at_the_lowest_rates_of_a_range_is_said_of_them_only():
     higher = Because(why=Why.NONE_SHOWN, might=["b", "c"])
     said = (
         "at the lowest of these rates a is certified, but b, which is simpler, might meet the SLO "
-        "too; at the highest no contender is certified; b and c might meet the SLO"
+        "too; at the highest no contender is certified, but b and c might meet the SLO"
     )
     assert decision.because(choice((100.0, 200.0), lower, higher), []) == said
 

@@ -84,7 +84,9 @@ def test_text_of_the_record_has_no_escaped_markup_of_its_own(full_run):
 
 
 def test_brackets_are_explained_only_where_a_number_of_replicas_has_them(asked, text):
-    bracketed = any("(at least" in record.replica_range(n) for n in asked.recommendation.decision.needs)
+    bracketed = any(
+        "(at least" in record.replica_range(n) for n in asked.recommendation.decision.needs
+    )
     assert ("In brackets: " in text) == bracketed
 
 
