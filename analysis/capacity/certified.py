@@ -16,9 +16,8 @@ from loadtests.records.slo import pooled_outcome
 
 BELOW_EDGE = 1.05
 """How far the interval of the edge must lie above a rate that it certifies. Of simulated
-searches (M/D/1 and M/M/1 whose edge lies at 84 to 92 % load, 5 and 20 slices of a queue's own, the
-server's speed the same or changing by 5 or 10 % from slice to slice) up to 2 % certify a rate at
-the edge or above, with 1 up to 7 %."""
+searches (docs/capacity.md) up to 2 % certify a rate at the edge or above; with a factor of 1, up to
+7 %."""
 
 
 class CapacityStatus(StrEnum):
@@ -124,8 +123,8 @@ def capacities(judged: Sequence[JudgedTrial], experiment: Experiment) -> list[Ca
 def _edges(
     by_contender: Mapping[str, Sequence[JudgedTrial]], slo: Slo, usual_us: float
 ) -> dict[str, Estimate | None]:
-    """The estimate of every contender. usual_us: how slow the machine usually was in this run; 0:
-    it was not watched."""
+    """The estimated capacity of every contender. usual_us: how slow the machine usually was in this
+    run; 0: it was not watched."""
     slices: dict[str, list[Slice]] = {name: [] for name in by_contender}
     overloads: dict[str, list[Slice]] = {name: [] for name in by_contender}
     for name, trials in by_contender.items():
@@ -143,7 +142,7 @@ def _edges(
 def capacity(
     contender: str, slo: Slo, trials: Sequence[JudgedTrial], edge: Estimate | None = None
 ) -> Capacity:
-    """The capacity of one contender; trials: its open-loop trials; edge: where they put it."""
+    """The capacity of one contender; trials: its open-loop trials; edge: its estimate."""
     rates = [_far_below(rate, edge) for rate in judge_rates(trials, slo)]
     not_met = next((r for r in rates if r.judgement is Judgement.NOT_MET), None)
     below = [r for r in rates if not_met is None or r.rate_rps < not_met.rate_rps]
@@ -169,7 +168,7 @@ def capacity(
 
 
 def _far_below(rate: CapacityRate, edge: Estimate | None) -> CapacityRate:
-    """A rate that was met is certified where the whole interval of the edge lies above it."""
+    """Certifies a met rate where the whole interval of the estimate lies above it."""
     sure = edge is not None and rate.rate_rps * BELOW_EDGE <= edge.low_rps
     if rate.judgement is Judgement.MET and sure:
         return rate.model_copy(update={"judgement": Judgement.CERTIFIED})
@@ -183,7 +182,7 @@ def _last(rates: Sequence[CapacityRate], *judgements: Judgement) -> CapacityRate
 def ratio_of(
     after: Capacity, before: Capacity | None
 ) -> tuple[float | None, float | None, float | None]:
-    """Least, certified and largest ratio: a capacity lies from its certified rate up to the lowest
+    """Least, certified and largest ratio, for capacities between the certified rate and the lowest
     rate found not met."""
     if before is None:
         return None, None, None
@@ -200,7 +199,7 @@ def _status(
     sure: CapacityRate | None,
     met: CapacityRate | None,
 ) -> CapacityStatus:
-    """Of a capacity with no certified rate above the lowest one not met."""
+    """The status of a capacity without a certified rate above the lowest one not met."""
     if not rates:
         return CapacityStatus.NOT_TRIED
     if not met:

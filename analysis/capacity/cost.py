@@ -13,8 +13,8 @@ from loadtests.records.experiment import Price
 class Cost(Value):
     """One contender on one machine that is loaded, all the time, to its certified capacity.
 
-    A capacity lies between the certified rate and the lowest rate not met, so that the hours lie
-    between those at the two; machine hours are 1e6 / (3600 x rate), the cost is hours times price.
+    The hours range from those at the lowest rate not met to those at the certified rate; machine
+    hours are 1e6 / (3600 x rate), the cost is hours times price.
     """
 
     contender: str = Field(description="Name of the contender.")

@@ -1,4 +1,4 @@
-"""The rate at which a contender would just meet an SLO, with an interval: between rates tried."""
+"""The rate at which a contender would just meet an SLO, estimated from all its slices."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -20,8 +20,8 @@ MISSED_BY_CHANCE = 0.02
 """Share of slices that miss an SLO far below the edge, because something stopped the machine."""
 
 SCATTERS = np.geomspace(0.01, 0.4, 14)
-"""Standard deviations, in the logarithm of the rate, of where the edge lies in one slice: what the
-queue's chance and the machine do to it."""
+"""Standard deviations, in the logarithm of the rate, of where the edge lies in one slice: chance in
+the queue and the machine move it."""
 
 POWERS = np.arange(6.0)
 """By which power of the machine's slowness a slice counts as one at a higher rate: 0 where the
@@ -29,12 +29,12 @@ machine's processor does not matter, 1 where each request takes so much longer."
 
 N_RATES = 240
 BEYOND = 1.5
-"""How far beyond the rates tried an edge is thought of, to see whether it lies there."""
+"""How far beyond the rates tried edges are considered, to see whether the edge lies there."""
 
 
 class Slice(NamedTuple):
-    """Its arrival rate, whether it met the SLO, and how many times as slow as usual the machine was
-    in it."""
+    """A slice: its arrival rate, whether it met the SLO, and the machine's slowness over the
+    usual."""
 
     rate_rps: float
     met: bool
@@ -43,8 +43,8 @@ class Slice(NamedTuple):
 
 @dataclass(frozen=True)
 class Estimate:
-    """rps and high_rps None: the edge may lie above every rate tried, so that only a lower end is
-    known."""
+    """The estimated edge. rps and high_rps None: it may lie above every rate tried, so only a lower
+    end is known."""
 
     rps: float | None
     low_rps: float
@@ -52,8 +52,8 @@ class Estimate:
 
 
 def scatter(contenders: Iterable[Sequence[Slice]]) -> FloatArray:
-    """The logarithm of how probable each of POWERS (rows) and SCATTERS (columns) is, by the slices
-    of all contenders of a run together: one has too few near its edge to show it."""
+    """The log likelihood of each of POWERS (rows) and SCATTERS (columns), from the slices of all
+    contenders of a run: one contender has too few near its edge."""
     prior = -0.5 * (np.log(SCATTERS / 0.07) / 0.7) ** 2
     found = np.tile(prior, (len(POWERS), 1))
     for slices in contenders:
@@ -66,15 +66,15 @@ def scatter(contenders: Iterable[Sequence[Slice]]) -> FloatArray:
 def estimate(
     slices: Sequence[Slice], scatters: FloatArray | None = None, overloads: Sequence[Slice] = ()
 ) -> Estimate | None:
-    """Where a slice misses its SLO once in five times, from the slices at all rates; None: too few
-    slices, or the edge may lie below every rate tried.
+    """The rate at which one slice of five misses its SLO, from the slices at all rates; None: too
+    few slices, or the edge may lie below every rate tried.
 
     overloads, at which the server did not keep up, bound the edge from above where no slice does:
     they lie far off, so the lower end remains that of the slices.
 
-    A slice misses the SLO with a probability that rises with the logarithm of its rate as a normal
-    distribution does (probit regression; Finney 1947), around the edge, and MISSED_BY_CHANCE of
-    them anywhere below. A slow machine raises the rate that a slice counts as. The interval holds
+    The probability of a miss is a normal distribution function of the logarithm of the rate (probit
+    regression; Finney 1947); MISSED_BY_CHANCE of the slices miss at any rate. A slow machine raises
+    the rate that a slice counts as. The interval holds
     95 % of the likelihood, averaged over what scatter gives. It never leaves the rates that were
     tried, and holds the truth in 87 to 100 of 100 simulated runs (analysis.selfcheck.coverage).
     """

@@ -213,7 +213,8 @@ def _point(
 
 
 def _findings(trials: Sequence[JudgedTrial], behind: Sequence[JudgedTrial]) -> list[Check]:
-    """What the slices behind a point limit, and what excludes its contender in any slice."""
+    """The findings of a point: those of its slices, and those of any slice that exclude its
+    contender."""
     return [
         finding
         for trial in trials

@@ -48,8 +48,8 @@ class CapacityRate(Value):
 
 
 def missed(n_requests: int, n_over: int, percentile: float, confidence: float = 0.95) -> bool:
-    """Whether n_over overruns among n_requests prove, at this confidence, that the percentile lies
-    above the bound: the other side of loadtests.records.slo.certified."""
+    """Whether n_over requests over the bound, among n_requests, prove at this confidence that the
+    percentile lies above it: the other side of loadtests.records.slo.certified."""
     return bool(bdtrc(n_over - 1, n_requests, 1 - percentile / 100) <= 1 - confidence)
 
 
@@ -91,8 +91,9 @@ def _tried(rate_rps: float, trials: Sequence[JudgedTrial], slo: Slo) -> _Tried:
 
 
 def counts(trial: JudgedTrial, slo: Slo) -> bool:
-    """Whether a trial's requests count. One that drifted away beyond the SLO states no latency, but
-    it missed: a queue that grows is the server's, and the longer one watches the worse it gets."""
+    """Whether a trial's requests count. One that drifted beyond the SLO states no latency, but
+    counts as a miss: a growing queue is the server's fault, and a longer look would show it
+    worse."""
     if trial.sample is None or not (trial.result.usable or trial.result.only_drifted):
         return False
     return trial.result.usable or not pooled_outcome([trial.sample], slo).met
@@ -124,10 +125,10 @@ def _judge(tried: _Tried, slo: Slo, n_missed_below: int) -> CapacityRate:
 
 
 def _met_as_surely(tried: _Tried, slo: Slo) -> Judgement:
-    """Whether the SLO is met, as surely with as without the trials that the server may have spoilt.
+    """Whether the SLO is met, both with and without the trials that the server may have spoilt.
 
-    Leaving them out must not choose results: one that drifted has to agree with the others, its
-    requests counted among theirs; one whose record is in doubt cannot.
+    Leaving them out must not choose results. A trial that drifted must agree with the others, its
+    requests counted among theirs; a trial whose record is in doubt cannot.
     """
     doubtful = [t for t in tried.trials if t.result.server_may_be_at_fault and not counts(t, slo)]
     if tried.outcome is None or not tried.outcome.met:

@@ -36,9 +36,9 @@ class NoiseFloor(Value):
 
     def proven_at(self, level: str, metric: Metric) -> float | None:
         """How far the contender certainly differed from itself in a figure at a level, or at the
-        others where that is not known there; None: nowhere.
+        others where that is not known there; None: not known anywhere.
 
-        Of a spread that its interval allows to be none, rounds account already.
+        A spread whose interval includes none counts as 0: the intervals of ratios allow for it.
         """
         here = [found for found in self.levels if found.level == level]
         known = _proven(here, metric) or _proven(self.levels, metric)
@@ -93,7 +93,7 @@ def margins(floor: NoiseFloor | None, level: str, least: float) -> Mapping[Metri
 def noise_checks(
     floor: NoiseFloor | None, levels: Iterable[str], experiment: Experiment
 ) -> dict[str, Check]:
-    """Machine noise by load level: did P99 certainly differ by more than what matters?"""
+    """The check for machine noise by load level: did P99 certainly differ by more than matters?"""
     return {
         level: as_check(Reason.MACHINE_NOISE, _noise(floor, level, experiment)) for level in levels
     }

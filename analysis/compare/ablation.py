@@ -74,7 +74,7 @@ _Stage = tuple[int, ContenderFacts]
 
 
 def steps(contenders: Sequence[ContenderFacts], measured: Collection[str]) -> list[AblationStep]:
-    """Those of the sequence, a missing stage merging two of them; then the pairs beside it."""
+    """The steps of the sequence, two of which a missing stage merges; then the pairs beside it."""
     known = {c.name: c for c in contenders if c.name in measured}
     return [
         *(_step(*pair) for pair in pairwise(_stages(list(known.values())))),

@@ -42,9 +42,8 @@ class Interval:
 def slice_figures(
     steady: SteadyState, server_cpu_per_s: float | None, slowness: float = 1.0
 ) -> Figures:
-    """The figures of one slice, times divided by how slow the machine was in it. P99 has no least
-    sample here: it is not stated, and of two slices with the same schedule its ratio is as right as
-    that of two long ones, only less certain."""
+    """The figures of one slice, times divided by the machine's slowness in it. P99 needs no minimum
+    of requests here: it is not stated itself, and short slices only make its ratio less certain."""
     latency_s = steady.latency_s
     times = {
         Metric.P99: nearest_rank(latency_s, 99),
@@ -85,10 +84,9 @@ def intervals(
     """95 % intervals of the ratio second over first by figure, from pairs of the same rounds; empty
     for fewer than two. starts: of each pair, the start of either server.
 
-    A round is one draw: what the machine does to both within half a minute leaves their ratio as it
-    is, and requests within a slice are no independent draws. Of jackknife, bootstrap and this, this
-    one was the best calibrated in simulation (analysis.selfcheck.coverage, docs/statistics.md), for
-    P99 too.
+    A round is one observation: its two slices share what the machine did, and requests within a
+    slice are not independent. Of jackknife, bootstrap and this, this one was the best calibrated in
+    simulation (analysis.selfcheck.coverage, docs/statistics.md), for P99 too.
     """
     return {
         metric: t_interval(each, starts)
@@ -119,11 +117,12 @@ def t_interval(
 def spread_of(log_ratios: FloatArray, starts: Sequence[tuple[Hashable, Hashable]] = ()) -> Spread:
     """Of at least two rounds.
 
-    Where both servers were started more than once, rounds with a start in common are alike: the
-    variance is the largest of that of independent rounds, of rounds clustered by either server's
-    starts, and by both (Cameron, Gelbach and Miller 2011), with a degree of freedom less than the
-    fewer starts. Simulated with 4 % between starts and 6 % between rounds (38 rounds, 4 to 8
-    starts), it holds the truth in 95 of 100 runs, independent rounds alone in 62 to 76.
+    Where both servers were started more than once, rounds with a start in common are correlated:
+    the variance is the largest of that of independent rounds, of rounds clustered by either
+    server's starts, and by both (Cameron, Gelbach and Miller 2011), with one degree of freedom less
+    than the smaller number of starts. Simulated with 4 % between starts and 6 % between rounds (38
+    rounds, 4 to 8 starts), it holds the truth in 95 of 100 runs, independent rounds alone in 62 to
+    76.
     """
     n = len(log_ratios)
     apart = log_ratios - log_ratios.mean()
@@ -162,7 +161,7 @@ def _inverse_trigamma(value: float) -> float:
 
 
 def _clustered(apart: FloatArray, labels: Sequence[Hashable]) -> float:
-    """Variance of the mean, if only what has different labels is independent."""
+    """Variance of the mean where only values with different labels are independent."""
     numbers = {label: i for i, label in enumerate(dict.fromkeys(labels))}
     sums = np.bincount([numbers[label] for label in labels], weights=apart)
     return float(len(sums) / (len(sums) - 1) * (sums**2).sum() / len(apart) ** 2)

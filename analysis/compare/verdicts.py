@@ -82,8 +82,9 @@ def decide(
 ) -> Verdict:
     """The verdict on a contender whose figure is ratio times the other's.
 
-    The whole interval must lie beyond the margin, or the whole within the least difference that
-    matters. A noisy machine widens the first, and not the second: it makes nothing equal.
+    Better or worse: the whole interval lies beyond the margin. No material difference: the whole
+    interval lies within the least difference that matters. A noisy machine widens the margin, but
+    it makes nothing equal.
     """
     if ratio is None or interval is None or n_rounds < MIN_ROUNDS:
         return Verdict.NOT_ENOUGH_EVIDENCE
@@ -204,7 +205,7 @@ def figures_of(trial: JudgedTrial, watched: bool) -> Figures:
 
 
 def figure(metrics: Metrics, metric: Metric) -> float | None:
-    """What metrics say of one figure."""
+    """One figure out of metrics."""
     return {
         Metric.P99: metrics.latency_p99_ms,
         Metric.P50: metrics.latency_p50_ms,

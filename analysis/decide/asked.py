@@ -25,7 +25,7 @@ class Asked:
     weights: Mapping[str, float] = field(default_factory=dict)
 
     def check(self, contenders: Sequence[ContenderFacts]) -> None:
-        """AskedError where a weight is of nothing that a contender has."""
+        """AskedError where a weight names nothing that a contender has."""
         unknown, known = unknown_weights(contenders, self.weights)
         if unknown and not known:
             raise AskedError(

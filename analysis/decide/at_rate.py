@@ -82,8 +82,8 @@ class Decision(Value):
 
 
 def rate_to_decide(experiment: Experiment, capacities: Sequence[Capacity]) -> float | None:
-    """Where nobody asked: the highest common rate of the experiment, which all contenders were
-    measured at; else the highest certified one; None: neither."""
+    """The rate where none was asked for: the highest common rate of the experiment, at which all
+    contenders were to be measured; else the highest certified one; None: neither."""
     certified = [c.certified_rps for c in capacities if c.certified_rps]
     return max(experiment.load.rates_rps, default=None) or max(certified, default=None)
 
@@ -95,8 +95,8 @@ def decide_at(
     tested_rps: Sequence[float],
     asked: Asked,
 ) -> Decision:
-    """The fewest replicas that a certified contender can do with decide; among those that can, the
-    simplest, then the one with the least server CPU."""
+    """The certified contender that needs the fewest replicas; among equals the simplest, then the
+    one with the least server CPU."""
     standing = [c for c in candidates.capacities if c.contender not in candidates.out]
     needs = [_needs(capacity, candidates, rate_rps, asked) for capacity in standing]
     n = min((each.replicas for each in needs if each.replicas), default=1)
@@ -169,7 +169,8 @@ def _interpolated(
 def _to_measure(
     capacities: Sequence[Capacity], choice: Choice, total_rps: float, n: int
 ) -> list[ToMeasure]:
-    """Who stands in the way of the answer, and who might do with a replica less."""
+    """The contenders that stand in the way of the answer, and those that might need a replica
+    less."""
     found = [
         ToMeasure(contender=name, rate_rps=total_rps / n)
         for because in choice.because

@@ -12,9 +12,9 @@ from analysis.validity.trials import Ceiling
 from loadtests.records.trials import CEILING_SHARE, SEND_LAG_SHARE
 
 FULL = 0.9
-"""Share at which cores, a core or an engine count as full: with a tenth left the wait in front of
-one server is ten times the time of service (M/M/1: 1 / (1 - load)), and neither the samples of CPU
-time nor the engine's curve are known much better than to a tenth."""
+"""Share at which cores, a core or an engine count as full: at 0.9 a request spends ten times its
+service time in front of one server (M/M/1: 1 / (1 - load)), and neither the samples of CPU time nor
+the engine's curve are known much better than to a tenth."""
 
 SM_FULL = 0.8
 """SM active from which a GPU counts as full: NVIDIA's DCGM guide names 0.8 as necessary for
@@ -39,7 +39,7 @@ class Bottleneck(StrEnum):
 
 
 class Rule(StrEnum):
-    """What a bottleneck is named by, in the order in which the rules are tried."""
+    """The rules that name a bottleneck, in the order in which they are tried."""
 
     CLIENT_CEILING = "client_ceiling"
     SEND_LAG = "send_lag"

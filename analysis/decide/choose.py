@@ -23,7 +23,8 @@ class Answer(StrEnum):
 
 
 class Why(StrEnum):
-    """Why an answer is given: the first three choose, the next three lack evidence."""
+    """Why an answer is given: the first three choose, the next three lack evidence, the last says
+    that every contender missed the SLO."""
 
     ONLY_CERTIFIED = "only_certified"
     LEAST_COMPLEX = "least_complex"
@@ -53,7 +54,7 @@ class Because(Value):
 
 
 class MeasuredAt(Value):
-    """Contenders that were measured at the same of the rates that nobody meets."""
+    """Contenders that were measured at the same rates, of those at which nobody meets the SLO."""
 
     rates_rps: list[float] = Field(description="Those rates; empty: only lower ones.")
     contenders: list[str] = Field(description="Their names.")
@@ -84,7 +85,7 @@ class Choice(Value):
 
 @dataclass(frozen=True)
 class Candidates:
-    """Who stands for choice. capacities under the main SLO, in the experiment's order; complexity:
+    """Who may be chosen. capacities under the main SLO, in the experiment's order; complexity:
     operational, by name; blocking: who blocks its own health endpoint; out: wrong answers or never
     started."""
 
@@ -140,7 +141,7 @@ def choose_at(candidates: Candidates, rate_rps: float, cpu_verdict: CpuVerdict) 
 def _least_cpu(
     names: Sequence[str], rate_rps: float, cpu_verdict: CpuVerdict
 ) -> tuple[str, list[str]]:
-    """The first contender that no other is shown to beat, and those as good as it.
+    """The first contender that no other is shown to beat, and the others that are as good.
 
     Order decides between equals, not the figures: a choice must not flip by chance.
     """
@@ -153,7 +154,7 @@ def _least_cpu(
 
 
 def _measured(candidates: Candidates, rates_rps: Sequence[float]) -> list[MeasuredAt]:
-    """At which of the rates, which nobody meets, each contender was measured."""
+    """Which contenders were measured at which of the rates at which nobody meets the SLO."""
     by_rates: dict[tuple[float, ...], list[str]] = {}
     for capacity in candidates.capacities:
         if capacity.contender not in candidates.out:

@@ -1,12 +1,13 @@
-"""How much of a contender an operator must keep healthy, by the weights of who decides."""
+"""How much of a contender an operator must keep healthy, by the weights of the person who
+decides."""
 
 from collections.abc import Mapping, Sequence
 
 from analysis.read.contenders import ContenderFacts
 
 BLOCKED_HEALTH = "blocked health endpoint"
-"""Counted beside the components of a contender whose health endpoint waits for its model: what
-restarts or routes by that endpoint takes a busy service for a dead one."""
+"""Counted beside the components of a contender whose health endpoint waits for its model: an
+orchestrator or load balancer that checks it takes a busy service for a dead one."""
 
 
 def items(contender: ContenderFacts) -> list[str]:

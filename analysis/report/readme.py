@@ -1,6 +1,6 @@
-"""The numbers in README.md: rendered from a run, so that none is typed by hand.
+"""The answer and the numbers in README.md: rendered from a run, so that none is typed by hand.
 
-`python -m analysis.report.readme RUN README.md` writes them between the two markers; a test
+`python -m analysis.report.readme RUN README.md` writes each between its two markers; a test
 compares.
 """
 
@@ -11,20 +11,26 @@ from analysis.compare.intervals import Metric
 from analysis.read.run import load_run
 from analysis.report.summary import Summary, summarise
 from analysis.report.tables import over_reference
-from analysis.report.words import decision
+from analysis.report.words import answer, decision
 from analysis.report.words.codes import said
 from analysis.report.words.numbers import count, percent, rate, verdict
 from analysis.report.words.run import rounds
 from loadtests.records.markdown import code, inline, table, with_section
 
-SECTION = "numbers"
+ANSWER = "answer"
+NUMBERS = "numbers"
+
+
+def first_answer(summary: Summary) -> str:
+    """What to use at which rate, why, what happens beyond capacity and how sure that is."""
+    told = [f"- {inline(text)}" for text in answer.sentences(summary)]
+    return "\n\n".join([_conditions(summary), "\n".join(told)])
 
 
 def numbers(summary: Summary, run_path: str) -> str:
-    """The answer, what each contender sustains and where the gain comes from, as Markdown."""
+    """The choice by rate, what each contender sustains and where the gain comes from."""
     return "\n\n".join(
         [
-            _conditions(summary),
             table(
                 ["arrival rate", "choose", "because"],
                 [
@@ -37,12 +43,13 @@ def numbers(summary: Summary, run_path: str) -> str:
                 ],
             ),
             f"![The arrival rate that each contender sustains]({run_path}/capacity.png)",
-            "What each contender sustains. Certified: the SLO is met at this rate with 95 % "
-            "confidence. Capacity: estimated between the rates tried, with its "
-            "95 % interval.",
+            "What each contender sustains. Certified at: the SLO is met at this rate with 95 % "
+            "confidence; beside it the requests measured there. Capacity: the rate at which one "
+            "slice of five misses the SLO, estimated from all slices, with its 95 % interval. The "
+            "last column is the ratio of two capacities.",
             table(*_capacity_table(summary)),
-            "Where the gain comes from, one change at a time: ratios with 95 % intervals, those of "
-            "latency and CPU at the rate named last.",
+            "Where the gain comes from, one change at a time: ratios with 95 % intervals; of "
+            "latency and CPU at the rate in the last column.",
             table(*_ablation_table(summary)),
             _certified(summary),
         ]
@@ -65,16 +72,16 @@ def _capacity_table(summary: Summary) -> tuple[list[str], list[list[str]]]:
     header = [
         "contender",
         "certified at",
+        "requests there",
         "capacity, rps",
-        "requests",
         f"over {inline(experiment.reference)}",
     ]
     return header, [
         [
             code(c.contender),
             f"**{rate(c.certified_rps)}**" if c.certified_rps else "not certified",
-            decision.capacity_estimate(c),
             count(c.n_requests),
+            decision.capacity_estimate(c),
             "reference"
             if c.contender == experiment.reference
             else verdict(over_reference(summary, c)),
@@ -112,10 +119,10 @@ def _certified(summary: Summary) -> str:
 
 
 def main(run_dir: Path, readme: Path) -> None:
-    section = numbers(summarise(load_run(run_dir)), run_dir.as_posix())
-    readme.write_text(
-        with_section(readme.read_text(encoding="utf-8"), SECTION, section), encoding="utf-8"
-    )
+    summary = summarise(load_run(run_dir))
+    page = with_section(readme.read_text(encoding="utf-8"), ANSWER, first_answer(summary))
+    page = with_section(page, NUMBERS, numbers(summary, run_dir.as_posix()))
+    readme.write_text(page, encoding="utf-8")
 
 
 if __name__ == "__main__":

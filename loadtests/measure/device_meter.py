@@ -26,7 +26,7 @@ class DeviceMeter:
         return {BUSY_COLUMN: 100 * _share(now.busy_s - before.busy_s, now.at_s - before.at_s)}
 
     def record(self) -> DeviceRecord:
-        """All since this was made."""
+        """The device's figures since this meter was made."""
         now, first = self._queue.reading(), self._first
         passes = self._queue.passes_since(first)
         errors = [each.taken_s / each.by_curve_s - 1 for each in passes if each.by_curve_s]
@@ -36,7 +36,7 @@ class DeviceMeter:
 
 
 def device_meter(server: RunningServer) -> DeviceMeter | None:
-    """None: the contender's engine computes."""
+    """The meter of a contender's simulated device; None: its engine really computes."""
     device = server.device
     return DeviceMeter(device, server.contender.simulated_device) if device else None
 

@@ -139,7 +139,7 @@ def _measured(
 
 
 def _by_curve(what: WantedEngine, spec: EnginesSpec) -> EngineFacts:
-    """Of a simulated device: nothing is measured."""
+    """The facts of a simulated device, from its curve: nothing is measured."""
     try:
         curve = curve_named(what.placement.curve)
     except CurveError as error:
@@ -167,7 +167,7 @@ def _command(what: WantedEngine, bench: EngineBench, folder: Path, point_s: floa
 
 
 def _run(command: Sequence[str], limit_s: float, say: Callable[[str], None]) -> str:
-    """Why the command did not end well; empty when it did."""
+    """Why the command failed; empty if it did not."""
     said, was_cut_off = list[str](), Event()
     with subprocess.Popen(
         command,
@@ -204,8 +204,8 @@ def _run(command: Sequence[str], limit_s: float, say: Callable[[str], None]) -> 
 def profile_engine(
     what: WantedEngine, bench: EngineBench, out: Path, named: str, say: Callable[[str], None]
 ) -> None:
-    """Writes the curve of an engine on these cores to the file out; named is the command that it
-    names. ProfileError says why it cannot."""
+    """Writes the curve of an engine on these cores to the file out. named is the command that the
+    file gives as its source. ProfileError says why it cannot be measured."""
     command = [*_of_engine("profile", what, bench), "--point-s", str(POINT_S), "--said", named]
     problem = _run(confined([*command, "--out", str(out)], bench.cores), math.inf, say)
     if problem:
@@ -213,7 +213,7 @@ def profile_engine(
 
 
 def _of_engine(action: str, what: WantedEngine, bench: EngineBench) -> list[str]:
-    """What `measure` and `profile` are both told."""
+    """The arguments that `measure` and `profile` share."""
     command = [sys.executable, "-m", "servers.classifier", action]
     command += ["--model-dir", str(bench.model_dir), "--engine", what.engine]
     for name, value in asdict(what.placement).items():

@@ -53,8 +53,8 @@ class DriveError(RuntimeError):
 
 @dataclass(frozen=True)
 class Replayed:
-    """rows as REQUESTS_SCHEMA; clock_offsets of each load worker against the leading process, whose
-    clock is the study's and has the start on it."""
+    """rows are as REQUESTS_SCHEMA; clock_offsets are of each load worker against the leading
+    process, whose clock is the study's and gives the start."""
 
     rows: pd.DataFrame
     start_monotonic_s: float
@@ -70,14 +70,14 @@ class Listen:
 
     @property
     def join_command(self) -> str:
-        """To be run on each of those hosts."""
+        """The command to run on each of those hosts."""
         where = f"--master-host {self.host} --master-port {self.port}"
         return f"python -m loadtests.generator.locust_command -f - --worker {where}"
 
 
 class LoadGenerator:
-    """Starts Locust when it is first needed; and again after a slice that failed or was cut off, of
-    which rows may still come."""
+    """Starts Locust when it is first needed, and again after a slice that failed or was cut off,
+    because rows of that slice may still come."""
 
     def __init__(
         self,
@@ -160,7 +160,7 @@ class _Locust:
             raise self._failed("the rows", within_s, f"something else ({error!r})") from error
 
     def heard(self, what: str, within_s: float) -> tuple[Mapping[str, Any], list[bytes]]:
-        """The next thing that Locust says, which is expected to be this."""
+        """The next message of Locust, which must be of this kind."""
         try:
             head, parts = self._channel.receive(within_s)
         except TimeoutError as error:

@@ -96,19 +96,19 @@ def replay(
 
 
 def cores_of(trial: PlannedTrial, context: "RunContext") -> Mapping[str, tuple[int, ...]]:
-    """Those that the study gave to either side of a trial."""
+    """The cores that the study gave to server and load generator."""
     if isinstance(trial.contender, ExternalContender):
         return {"load": context.cores["load"]}
     return context.cores
 
 
 def work_folder(trial: PlannedTrial, context: "RunContext") -> Path:
-    """Hidden: what a trial writes before it is finished."""
+    """The hidden folder that a trial writes to before it is finished."""
     return context.folder / "trials" / f".{trial.trial_id}"
 
 
 def _watched_cores(trial: PlannedTrial, context: "RunContext") -> Mapping[str, tuple[int, ...]]:
-    """Those on which programs of others can be told from the trial's own. A service that the study
+    """The cores on which other programs can be told from the trial's own. A service that the study
     did not start may use the load generator's cores, where it runs on this machine."""
     here = isinstance(trial.contender, ExternalContender) and is_loopback(
         trial.contender.address.host

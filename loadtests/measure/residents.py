@@ -41,14 +41,14 @@ class Started:
     error: LaunchError | ProbeError | None = None
 
     def ready(self) -> RunningServer:
-        """The server; raises why it cannot be measured."""
+        """Returns the server, or raises the error for which it cannot be measured."""
         if self.error is not None:
             raise self.error
         assert self.server is not None
         return self.server
 
     def broke_down(self) -> bool:
-        """Whether it was ready and ended, or started a part of itself again."""
+        """Whether it was ready and then ended, or restarted a part of itself."""
         if self.error is not None:
             return False
         return not self.ready().alive() or self.ready().broken() is not None
@@ -59,8 +59,8 @@ class Residents:
     """Contenders by name, each in a process of its own; all are stopped when this block ends.
 
     one_at_a_time: each is started for its slice and stopped after it. ready_within_s bounds each
-    start. restless: the share of a core that each of those took without load which are paused
-    between their slices.
+    start. restless: the contenders that are paused between their slices, with the share of a core
+    that each took without load.
     """
 
     context: RunContext
@@ -103,7 +103,7 @@ class Residents:
             yield contender.name
 
     def pause_restless(self) -> None:
-        """Finds those that work without load: what they take, the others would be charged for."""
+        """Pauses those that work without load: they would take CPU time from the one under load."""
         before, pids = self._cpu_s(), self.pids()
         if pids:
             time.sleep(WATCH_S)
@@ -115,7 +115,8 @@ class Residents:
 
     @contextmanager
     def serving(self, contender: Contender, anew: bool = False) -> Iterator[Started]:
-        """The contender, for one slice; one that broke down is started again, as is any anew."""
+        """The contender, for one slice. One that broke down is started again; with anew, so is
+        any."""
         name = contender.name
         self._wake(name)
         if name in self._running and (anew or self._started[name].broke_down()):
@@ -131,7 +132,7 @@ class Residents:
                 self._pause(name)
 
     def pids(self) -> Mapping[str, int]:
-        """By contender: the root of its processes; external ones have none here."""
+        """The root process of each contender by name; external ones have none here."""
         servers = {name: each.server for name, each in self._started.items()}
         return {name: server.pid for name, server in servers.items() if server and server.pid}
 

@@ -1,4 +1,4 @@
-"""What server and load generator consumed during a trial, sampled beside it."""
+"""What server and load generator consumed during a trial, sampled while it runs."""
 
 import os
 import sys

@@ -28,7 +28,7 @@ from loadtests.wire.texts import TrafficText
 
 
 class Progress(Interface):
-    """Told what happens, in order; the edge that prints it is elsewhere. rounds: how many there
+    """Is told what happens, in order; who prints it is elsewhere. rounds: how many there
     will be, as things look; left_s: until the run ends."""
 
     def begins(self, left_s: float) -> None: ...

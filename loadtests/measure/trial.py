@@ -97,7 +97,7 @@ def _expected_answers(
 
 
 def _record(trial: PlannedTrial, order: int, context: RunContext) -> TrialRecord:
-    """Of a trial that has not completed."""
+    """The record of a trial that has not completed."""
     return TrialRecord(
         trial_id=trial.trial_id,
         purpose=trial.purpose,

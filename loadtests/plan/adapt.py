@@ -1,8 +1,8 @@
-"""Which arrival rate a contender gets in its next slice of its own, from what was seen of it. Pure.
+"""Which arrival rate a contender gets in its next slice of its own, from its slices so far. Pure.
 
-From a guess of its capacity by growing steps to a bracket, by bisection to two neighbouring rates
-of the grid, and at these two until the lower is certified and the upper one's miss is proven. Every
-judgement is made anew from all slices, so that one noisy slice does not decide.
+The search starts from a guess of the capacity, steps up to a bracket, bisects it to two
+neighbouring rates of the grid, and stays there until the lower one is certified and the miss of the
+upper one is proven. Every judgement uses all slices, so that one noisy slice does not decide.
 """
 
 import math
@@ -49,8 +49,8 @@ Certified = Callable[[Sequence[SloOutcome], Objective], bool]
 
 @dataclass(frozen=True)
 class SeenSlice:
-    """An open-loop slice of one contender: an outcome for each SLO, the main one first; none where
-    the client or the machine made it unusable. None: not known."""
+    """An open-loop slice of one contender. outcomes: one for each SLO, the main one first; empty
+    where the client or the machine made the slice unusable. None: not known."""
 
     rate_rps: float
     outcomes: tuple[SloOutcome, ...]
@@ -101,8 +101,8 @@ def edge_of(seen: Sequence[SeenSlice], number: int = 0) -> Bracket:
 
 
 def bracket(windows: Windows) -> Bracket:
-    """The edge that the fewest slices contradict: those that missed the SLO at or below it, which
-    count double, and those that met it above. Of equals the highest."""
+    """The edge that the fewest slices contradict. A slice contradicts it by missing the SLO at or
+    below it, which counts double, or by meeting the SLO above. Of equals the highest."""
 
     def contradictions(edge_rps: float) -> int:
         return sum(
@@ -117,7 +117,8 @@ def bracket(windows: Windows) -> Bracket:
 
 
 def _measurable(seen: Sequence[SeenSlice], grid: Grid) -> list[float]:
-    """The rates of the grid, without those at which no slice of several could be used."""
+    """The rates of the grid, without those at which several slices were made and none was
+    usable."""
     judged = {each.rate_rps for each in seen if each.outcomes}
     unusable = Counter(each.rate_rps for each in seen if not each.outcomes)
     return [r for r in grid.rates_rps() if r in judged or unusable[r] < MOST_UNUSABLE]
@@ -198,8 +199,8 @@ def _at_the_edge(
     slo: Objective,
     certified: Certified,
 ) -> float | None:
-    """Of the neighbours of the edge that lack their proof, the one with fewer slices. Where the
-    lower one is not certified by a few, the rate below takes its place."""
+    """The neighbour of the edge that lacks its proof; of two, the one with fewer slices. If a few
+    slices do not certify the lower one, the rate below takes its place."""
     lacking = []
     if edge.missed_rps is not None:
         above = windows[edge.missed_rps]
@@ -217,8 +218,8 @@ def _at_the_edge(
 
 
 def _on_the_curve(windows: Windows, rates_rps: Sequence[float], slo: Objective) -> float:
-    """The rate up to the edge that soonest has enough successes to state its percentile; then a new
-    one, until CURVE_RATES have; then the neighbour of the edge with fewer slices."""
+    """The rate up to the edge that needs the fewest further successes to state its percentile; then
+    a new one, until CURVE_RATES have it; then the neighbour of the edge with fewer slices."""
     edge = bracket(windows)
     ends = [rate for rate in (edge.met_rps, edge.missed_rps) if rate is not None]
     if edge.met_rps is None:

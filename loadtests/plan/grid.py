@@ -17,13 +17,13 @@ class Grid:
     highest: int
 
     def rate_rps(self, index: int) -> float:
-        """Rounded to three digits, which name the rate in ids, tables and figures."""
+        """The k-th rate, rounded to the three digits that name it in ids, tables and figures."""
         if index == 0:
             return self.start_rps
         return float(f"{self.start_rps * self.resolution**index:.3g}")
 
     def rates_rps(self) -> list[float]:
-        """All of them, ascending."""
+        """All rates, ascending."""
         return [self.rate_rps(index) for index in range(self.lowest, self.highest + 1)]
 
 

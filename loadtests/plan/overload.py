@@ -1,4 +1,4 @@
-"""The trials that offer a contender more than it can answer."""
+"""The trials that offer a contender multiples of its capacity, as the search found it."""
 
 import random
 from collections.abc import Container, Mapping
@@ -10,7 +10,7 @@ from loadtests.spec.experiment import Experiment
 from servers.discovery import Contender
 
 AROUND_OVERLOAD_S = 1.0
-"""What an overload takes beside its load: the server works off what it was sent."""
+"""Seconds that an overload takes beside its load, while the server works off its backlog."""
 
 
 def overload_slices(
@@ -19,12 +19,12 @@ def overload_slices(
     capacity_rps_by_contender: Mapping[str, float | None],
     round_number: int,
 ) -> list[PlannedTrial]:
-    """One trial a factor and contender, in the order in which to make them, for those that are
-    given and have a capacity.
+    """One trial for each factor and contender that is given and has a capacity, in the order in
+    which to make them.
 
     All contenders get one factor before any gets the next: what one has left unanswered is worked
-    off while the others are under load. The seed depends on round and factor only, so that the
-    arrivals are the same on a clock of expected arrivals.
+    off while the others are under load. The seed depends on round and factor only, so that arrivals
+    are the same for all contenders up to the scale of time.
     """
     spec = experiment.overload
     if spec is None:
@@ -53,7 +53,7 @@ def overload_slices(
 
 
 def overload_s(experiment: Experiment, names: Container[str]) -> float:
-    """How long the overload trials of the contenders in names take, about."""
+    """About how long the overload trials of the contenders in names take."""
     spec = experiment.overload
     if spec is None:
         return 0.0

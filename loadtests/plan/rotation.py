@@ -32,7 +32,7 @@ def slices_of(
     n_server_cores: int = 1,
     highest_valid_rps: Mapping[str, float] = MappingProxyType({}),
 ) -> list[PlannedTrial]:
-    """What a round, counted from 1, does with those of the experiment's contenders that are given.
+    """The slices of a round, counted from 1, for the given ones of the experiment's contenders.
 
     highest_valid_rps: by protocol, where the client's own queueing begins to show.
     """
@@ -64,11 +64,11 @@ def slices_of(
 
 
 def started_anew(experiment: Experiment, round_number: int, names: Sequence[str]) -> frozenset[str]:
-    """Whom a common round starts again before its slice: each in turn, in seeded order.
+    """The contenders that a common round restarts before their slices: in turn, in seeded order.
 
     Two starts of one program differ by several percent for as long as they last, through the layout
-    of their memory (Curtsinger and Berger, ASPLOS 2013; Kalibera and Jones, ISMM 2013). Rounds do
-    not average that; starts do.
+    of their memory (Curtsinger and Berger, ASPLOS 2013; Kalibera and Jones, ISMM 2013). More rounds
+    do not average that out; more starts do.
     """
     n = experiment.restarts_per_round
     if not n or round_number == 1 or common_level(experiment, round_number) is None:
@@ -98,7 +98,7 @@ def round_order(seed: int, round_number: int, names: Sequence[str]) -> list[str]
 def _common_phases(
     experiment: Experiment, level: Level, seen: Sequence[Sequence[SeenSlice]], n_server_cores: int
 ) -> Phases:
-    """One length for all, as they share a schedule: by whoever needs longest to settle."""
+    """One length for all, since they share a schedule: that of the one that settles slowest."""
     load = experiment.load
     if level.rate_rps is None:
         return Phases(load.warmup_s, load.steady_s)

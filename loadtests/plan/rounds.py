@@ -10,13 +10,13 @@ from servers.discovery import Contender
 
 AROUND_SLICE_S = 0.5
 STARTUP_S = 4.0
-"""What a slice takes beside warm-up and steady state, and a start, before either was seen."""
+"""Seconds of a slice beside warm-up and steady state, and of a start, before either was seen."""
 
 
 @dataclass(frozen=True)
 class PlannedTrial:
     """schedule_seed depends on level and repeat only: every contender gets the same schedule.
-    anew: its contender is started again before it."""
+    anew: its contender is restarted before it."""
 
     trial_id: str
     purpose: Purpose
@@ -36,7 +36,7 @@ class PlannedTrial:
 
     @property
     def load_phases(self) -> Phases:
-        """Those of the load generator, which sends on after an overload."""
+        """The phases of the load generator, which keeps sending after an overload."""
         after_s = self.overload.recover_s if self.overload else 0.0
         return replace(self.phases, steady_s=self.phases.steady_s + after_s)
 
@@ -85,7 +85,7 @@ def planned_trial(
 
 
 def residents_of(experiment: Experiment, contenders: Mapping[str, Contender]) -> list[Contender]:
-    """Everything that is to be up, the reference first: the contender of the A/A test twice."""
+    """Everything that must be up, the reference first; the contender of the A/A test twice."""
     names = sorted(experiment.contenders, key=lambda name: name != experiment.reference)
     every = [contenders[name] for name in names]
     if experiment.aa_copy:
@@ -96,7 +96,7 @@ def residents_of(experiment: Experiment, contenders: Mapping[str, Contender]) ->
 def expected_lengths_s(
     experiment: Experiment, contenders: Mapping[str, Contender], one_at_a_time: bool = False
 ) -> tuple[float, float]:
-    """What comes before the first round, and a round, before anything is known of either."""
+    """The length of what precedes the first round, and of a round, before either was seen."""
     n = len(residents_of(experiment, contenders))
     before = calibration(experiment, contenders)
     before_s = sum(STARTUP_S + trial.loaded_s + AROUND_SLICE_S for trial in before)

@@ -1,14 +1,13 @@
 """How long a slice settles and is measured at a rate, from what was seen of its contender. Pure.
 
-A queue that starts empty needs time to fill, and a slice that is measured before shows too short a
+A queue that starts empty needs time to fill; a slice that is measured earlier shows too short a
 tail. The distance of an M/M/1 queue from its steady state decays as exp(-t / tau) with the
 relaxation time tau = S / (1 - sqrt(rho))^2, S the service time and rho the utilisation (Morse,
 Operations Research 3, 1955; Cohen, The Single Server Queue, 1982; Abate and Whitt, Queueing
-Systems 2, 1987). With less variable service it is shorter, so that the rule is on the safe side.
+Systems 2, 1987). With less variable service it is shorter, so the rule errs on the safe side.
 
-Slices at one rate that follow each other without a drain are one longer slice: both start from one
-empty queue and settle once, and their windows share the queue's state as neighbouring parts of one
-window do. So a slice near saturation is made longer, and none is repeated without a drain.
+Two slices at one rate without a drain between them would be one longer slice: one start from an
+empty queue, one settling. So a slice near saturation is made longer instead of being repeated.
 """
 
 import math
@@ -46,8 +45,9 @@ def phases_for(
 def settle_for(
     load: LoadSpec, rate_rps: float, seen: Sequence[SeenSlice], n_server_cores: int
 ) -> float:
-    """At least the load's warm-up, at most MOST_SETTLE_S where that is longer. A server that will
-    not keep up has no steady state to wait for, and each further second adds to its backlog."""
+    """Seconds to settle: at least the load's warm-up, and beyond that at most MOST_SETTLE_S. A
+    server that will not keep up has no steady state to wait for, and each second adds to its
+    backlog."""
     rho = utilisation(rate_rps, seen, n_server_cores)
     if rho is None or rho >= 1:
         return load.warmup_s
@@ -60,13 +60,13 @@ def relaxation_s(rate_rps: float, rho: float) -> float:
 
 
 def utilisation(rate_rps: float, seen: Sequence[SeenSlice], n_server_cores: int) -> float | None:
-    """Expected at this rate: by the lowest rate that saturated the server, and by the CPU seconds a
-    request at the nearest rate, the larger of both; where it keeps up, no more than the latency
-    seen at this rate allows. None: neither is known.
+    """The utilisation expected at this rate; None: not known. It is the larger of two figures: by
+    the lowest rate that saturated the server, and by the CPU seconds a request at the nearest rate.
+    Where the server keeps up, it is at most what the latency seen at this rate allows.
 
-    A server that batches is busy long before it is near its capacity. Its latency tells: no queue
-    with random arrivals waits less than W = rho S / (2 (1 - rho)), that of constant service
-    (Pollaczek and Khinchine), so that 1 - rho is at least about 1 / (2 x rate x W).
+    A server that batches is busy long before it is near its capacity, so its latency counts too: no
+    queue with random arrivals waits less than W = rho S / (2 (1 - rho)), that of constant service
+    (Pollaczek and Khinchine). So 1 - rho is at least about 1 / (2 x rate x W).
     """
     found = [rate_rps / rate for rate in {each.rate_rps for each in seen} if _saturates(rate, seen)]
     if max(found, default=0) >= 1:

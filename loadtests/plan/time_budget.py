@@ -1,4 +1,4 @@
-"""A budget of time for a whole command: how it is read, and what is said of it. Pure."""
+"""The time budget of a whole command: how it is read, and what is said of it. Pure."""
 
 import re
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from loadtests.records.durations import clock
 
 CLOSING_S = 4.0
-"""Kept free for stopping the last server and writing what there is."""
+"""Reserved for stopping the last server and writing what is complete."""
 
 MOST_S = 30 * 86_400.0
 UNITS_S = {"s": 1, "m": 60, "min": 60, "h": 3600}
@@ -27,7 +27,7 @@ class TimeBudget:
 
     @property
     def until_s(self) -> float:
-        """When nothing may be measured any more."""
+        """When measuring must stop."""
         return self.began_s + self.length_s - self.closing_s
 
     @property
@@ -36,7 +36,7 @@ class TimeBudget:
 
 
 def report_s(imports_s: float) -> float:
-    """What the report is expected to take on a machine where its imports took imports_s.
+    """How long the report is expected to take where its imports took imports_s.
 
     For the default study's 60 trials it took 10 s after imports of 4.2 s, 11.6 s after 9.2 s, and
     13 s on a fresh clone.

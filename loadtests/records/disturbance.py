@@ -49,8 +49,6 @@ Shares = Mapping[str, float | None]
 
 SIDES = ("server", "load")
 
-MOST_NAMED = 5
-
 
 class Disturbance(StrEnum):
     """What disturbed a trial."""
@@ -204,18 +202,13 @@ def disturbances_told(
     """The sentence about what `count_disturbances` found; None: nothing."""
     if not trial_ids:
         return None
-    one = len(trial_ids) == 1
+    n = len(trial_ids)
     causes = ", ".join(f"{_CAUSES[kind]} ({n})" for kind, n in n_by_cause.items())
     return (
-        f"The machine was disturbed in {len(trial_ids)} {'trial' if one else 'trials'}, which "
-        f"{'is' if one else 'are'} not used ({_some(trial_ids)}), by {causes}. "
+        f"The machine was disturbed in {n} {'trial' if n == 1 else 'trials'}, which "
+        f"{'is' if n == 1 else 'are'} not used: {causes}. "
         "Stop other programs, or use a machine that runs nothing else."
     )
-
-
-def _some(names: Sequence[str]) -> str:
-    more = len(names) - MOST_NAMED
-    return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def disturbances_in_words(record: TrialRecord) -> str:

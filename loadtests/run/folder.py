@@ -37,8 +37,8 @@ def opened(
     artefacts: Artefacts,
     tools: Tools,
 ) -> Iterator[RunContext]:
-    """The run, begun, and this process on the load generator's cores. BudgetError where there is no
-    time for anything, before a new run is written; RecordError where one cannot be continued."""
+    """Begins the run and moves this process to the load generator's cores. BudgetError if there is
+    no time for anything, before a new run is written; RecordError if a run cannot be continued."""
     cores = split_cores(available_cores(), experiment.load.workers)
     manifest = describe_run(experiment, artefacts, cores, options.command, tools.now())
     for sentence in shortages(experiment, limits_in_force()):
@@ -82,8 +82,8 @@ def continued(folder: Path, manifest: Mapping[str, Any]) -> str | None:
 
 
 def finish(run: RunContext, groups: Sequence[Sequence[str]], restless: Mapping[str, float]) -> None:
-    """Every slice is recorded: so is the end of the run, who was up with whom, and who was paused
-    between its slices."""
+    """Records the end of the run, which contenders were up together, and which were paused between
+    their slices."""
     pack(run.folder)
     update_json(
         run.folder / "manifest.json",

@@ -60,7 +60,8 @@ class History:
 
     @property
     def next_order(self) -> int:
-        """Behind every slice that is there, however many failed ones a resumed run has removed."""
+        """After the last slice that is there, however many failed ones a resumed run has
+        removed."""
         return 1 + max((record.order for record in self.records.values()), default=0)
 
     @property
@@ -70,7 +71,7 @@ class History:
         return [state.probe_ms for state in states if state and state.probe_ms]
 
     def add(self, record: TrialRecord) -> None:
-        """Takes note of a slice that was saved."""
+        """Adds a slice that was saved."""
         self.records[record.trial_id] = record
         if record.status != "completed":
             return
@@ -84,12 +85,12 @@ class History:
             self._seen.setdefault(record.contender_name, []).append(seen)
 
     def seen(self, contender: str) -> Sequence[SeenSlice]:
-        """Its slices of the open loop, in the order in which they were made."""
+        """Its open-loop slices, in the order in which they were made."""
         return self._seen.get(contender, ())
 
     def is_out(self, contender: str) -> bool:
-        """Whether no further slice of it would be used: it gave wrong answers, was never up, or
-        failed twice in a row. That the load generator failed is not its fault."""
+        """Whether no further slice of it would be used, because it gave wrong answers, never
+        started, or failed twice in a row. That the load generator failed is not its fault."""
         made = (r for r in self.records.values() if r.contender_name == contender)
         own = [r for r in made if not r.client_failed]
         wrong = any(r.parity is not None and r.parity.mismatches > 0 for r in own)
@@ -98,8 +99,8 @@ class History:
         return wrong or never_up or (len(own) > 1 and all(failed[-2:]))
 
     def to_be_made_again(self, record: TrialRecord) -> bool:
-        """Whether the machine or the client spoilt it: judged before any latency is looked at, so
-        that making it again cannot choose results."""
+        """Whether the machine or the client spoilt it. This is judged before any latency is seen,
+        so that making it again cannot choose results."""
         if record.client_failed:
             return True
         if record.status != "completed" or record.level.mode != "open":

@@ -36,8 +36,8 @@ class RunOptions:
     listen: Listen | None = None
 
     def budget(self, experiment: Experiment) -> TimeBudget:
-        """The one given, or the experiment's, of which a run that is continued has used some;
-        BudgetError where its end alone takes all of it."""
+        """The budget given, else the experiment's less what a continued run has used; BudgetError
+        if ending the run alone takes all of it."""
         length_s = self.budget_s
         if length_s is None:
             length_s = experiment.time_budget_s - (spent_s(self.resumed) if self.resumed else 0.0)
@@ -52,12 +52,12 @@ class RunOptions:
         return budget
 
     def reserved(self) -> AbstractContextManager[None]:
-        """Nobody else continues the run meanwhile; a new one is reserved where it begins."""
+        """Keeps others from continuing the run meanwhile; a new run is reserved where it begins."""
         return writing(self.resumed, self.command) if self.resumed else nullcontext()
 
 
 def spent_s(folder: Path) -> float:
-    """What the slices of a run have taken."""
+    """How long the slices of a run have taken."""
     phases = [record.phases for record in read_trials(folder).values()]
     loaded = [each.warmup_s + each.steady_s + each.drain_s for each in phases if each]
     return sum(loaded) + AROUND_SLICE_S * len(loaded)
@@ -66,7 +66,7 @@ def spent_s(folder: Path) -> float:
 def experiment_of(
     experiment: Path | None, resumed: Path | None, model: str | None, texts: Path | None
 ) -> Experiment:
-    """That of a file, with the model and texts given, or that of a run, which keeps its own."""
+    """The experiment of a file, with the model and texts given, or that of a run to continue."""
     if experiment and not resumed:
         return with_overrides(read_experiment(experiment), model, texts)
     if not resumed or experiment:

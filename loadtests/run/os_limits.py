@@ -39,7 +39,8 @@ def limits_in_force() -> OsLimits:
 
 
 def most_connections(experiment: Experiment) -> int:
-    """How many a server that hangs would have to bear: each request in flight may need its own."""
+    """How many connections a hanging server must accept: each request in flight may need its
+    own."""
     load = experiment.load
     rates = [*load.rates_rps, *([experiment.capacity.max_rps] if experiment.capacity else [])]
     waiting = math.ceil(max(rates, default=0.0) * load.request_timeout_s)

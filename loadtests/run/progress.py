@@ -112,7 +112,7 @@ class RunProgress:
 
 
 def tell_measured(folder: Path, say: Callable[[str], None]) -> None:
-    """What a person must know of a run that ends without a report, and where it is."""
+    """Prints what a person must know of a run that ends without a report, and where it is."""
     disturbed = disturbances_told(*count_disturbances(read_trials(folder).values()))
     if disturbed:
         say(disturbed)
@@ -120,15 +120,14 @@ def tell_measured(folder: Path, say: Callable[[str], None]) -> None:
 
 
 def trial_line(run: RunContext, record: TrialRecord) -> str:
-    """Of a completed trial that was just saved."""
+    """The line of a completed trial that was just saved."""
     rows = RunTables(run.folder).requests(record)
     return seen_in_words((record, rows), run.experiment.slo)
 
 
 def seen_in_words(trial: Trial, slo: Slo) -> str:
     """E.g. `146 rps: P99 88.1 ms of 303 requests, met`; in a closed loop what was answered, which
-    no SLO judges. The number of requests is said because P99 of few is no P99 that a report states.
-    """
+    no SLO judges. The number of requests is given because a report states no P99 of so few."""
     record, _ = trial
     found = slo_outcome([trial], slo)
     latency = "no answer to"

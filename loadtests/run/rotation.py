@@ -24,9 +24,9 @@ KINDS_OF_ROUNDS = 2
 class Rotation:
     """Rounds of slices until the time is over; slices that are on disk are not made again.
 
-    waiting holds the contenders that have not been up yet: more than one group of them where the
-    memory does not hold all at once. groups are those that were; restless those of them that are
-    paused between their slices (Residents).
+    waiting holds the contenders that have not been up yet; they form several groups if the memory
+    does not hold all at once. groups are those that were up; restless are the contenders in them
+    that are paused between their slices (Residents).
     """
 
     def __init__(
@@ -60,18 +60,18 @@ class Rotation:
             self.waiting = []
 
     def left_s(self) -> float:
-        """Until nothing may be measured any more."""
+        """Seconds until measuring must stop."""
         return self._until_s - self._context.tools.clock()
 
     def calibration(self) -> Iterator[PlannedTrial]:
-        """The client alone, against servers that answer at once."""
+        """Slices that measure the client alone, against servers that answer at once."""
         for trial in calibration(self._experiment, self._contenders):
             if trial.trial_id not in self.history.records:
                 self._progress.starting(trial.contender.name, self.left_s())
                 yield trial
 
     def begin(self, residents: Residents) -> None:
-        """Starts those that wait, as many as the memory holds, beside the reference."""
+        """Starts waiting contenders, as many as the memory holds, beside the reference."""
         others = [each for each in self.waiting if each != self._reference]
         wanted, group = [self._reference, *others], list[str]()
         self._progress.starting(self._reference.name, self.left_s())
@@ -110,7 +110,7 @@ class Rotation:
         yield from self._beyond_capacity(group)
 
     def note(self, trial: PlannedTrial, record: TrialRecord, took_s: float) -> None:
-        """Takes note of a slice that was saved: what comes next depends on it."""
+        """Adds a slice that was saved: what comes next depends on it."""
         self.history.add(record)
         if trial.purpose != "calibration":
             self._planned_s += trial.loaded_s + AROUND_SLICE_S
@@ -119,7 +119,7 @@ class Rotation:
         self._progress.slice_finished(record, rounds, self.left_s())
 
     def expected_s(self, planned: Sequence[PlannedTrial]) -> float:
-        """How long slices will take, as slices have taken so far."""
+        """How long slices will take, by how long slices have taken so far."""
         pace = self._taken_s / self._planned_s if self._taken_s else 1.0
         return pace * sum(trial.loaded_s + AROUND_SLICE_S for trial in planned)
 
@@ -135,8 +135,8 @@ class Rotation:
         yield from (trial for trial in again if not self.history.is_out(trial.contender.name))
 
     def _beyond_capacity(self, group: set[str]) -> Iterator[PlannedTrial]:
-        """Every contender of a group with multiples of its own capacity, once the rounds are over:
-        what one leaves unanswered would disturb them."""
+        """Overloads every contender of a group, once the rounds are over: what an overload leaves
+        unanswered would disturb them."""
         experiment, history = self._experiment, self.history
         spec = experiment.overload
         capacities_rps = {name: edge_of(history.seen(name)).met_rps for name in group}
@@ -150,7 +150,7 @@ class Rotation:
         return {name: each for name, each in self._contenders.items() if name in group}
 
     def _missing(self, number: int, group: set[str]) -> list[PlannedTrial]:
-        """What is not on disk yet of a round of those that are up."""
+        """The slices of a round, of the contenders that are up, that are not on disk yet."""
         # By contender: what it is planned to get now may follow from what it got in this round.
         history, made = self.history, self.history.made_in(number)
         protocols = {each.protocol for each in self._contenders.values()}
@@ -172,8 +172,8 @@ class Rotation:
         ]
 
     def _has_room(self, number: int, planned: Sequence[PlannedTrial], until_s: float) -> bool:
-        """Whether a round can be finished: one that is cut off would favour those it reached. The
-        first one is made in any case."""
+        """Whether a round can be finished: one that is cut off would favour the contenders it
+        reached. The first round is always made."""
         most = self._experiment.rounds or math.inf
         round_s, left_s = self.expected_s(planned), until_s - self._context.tools.clock()
         self._rounds_in_all = int(min(number - 1 + left_s / round_s, most))

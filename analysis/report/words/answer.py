@@ -1,9 +1,10 @@
-"""The answer in three sentences: what to use at which rate, where the gain comes from, and what
-happens beyond capacity."""
+"""The answer in a few sentences: what to use at which rate, where the gain comes from, what happens
+beyond capacity, and how sure that is."""
 
 from collections.abc import Sequence
 from itertools import groupby
 
+from analysis.compare.intervals import Metric
 from analysis.compare.ratios import Step
 from analysis.compare.verdicts import Verdict
 from analysis.decide.at_rate import Decision
@@ -12,14 +13,14 @@ from analysis.report.summary import Summary
 from analysis.report.words import overload
 from analysis.report.words.codes import listed, said
 from analysis.report.words.decision import rates
-from analysis.report.words.numbers import exact_percent, interval, number, rate
+from analysis.report.words.numbers import exact_percent, interval, number, percent, rate
 
 NONE_ASKED_FOR_MORE = "No contender was asked for more than it can answer."
 
 
 def sentences(summary: Summary) -> list[str]:
     beyond = overload.at_the_top(summary) or NONE_ASKED_FOR_MORE
-    return [what_to_use(summary), where_from(summary.ablation), beyond]
+    return [what_to_use(summary), where_from(summary.ablation), beyond, how_sure(summary)]
 
 
 def what_to_use(summary: Summary) -> str:
@@ -33,7 +34,8 @@ def what_to_use(summary: Summary) -> str:
     parts = []
     if by_answer[Answer.CHOOSE]:
         runs = groupby(by_answer[Answer.CHOOSE], key=lambda choice: choice.contender)
-        parts.append(f"Use {listed([_use(list(run)) for _, run in runs])}")
+        used = listed([_use(list(run)) for _, run in runs])
+        parts.append(f"Use {used}, the simplest that is certified to meet the SLO there")
     if by_answer[Answer.NOT_ENOUGH_EVIDENCE]:
         open_still = listed([rates(choice) for choice in by_answer[Answer.NOT_ENOUGH_EVIDENCE]])
         parts.append(f"there is not enough evidence at {open_still}")
@@ -106,11 +108,31 @@ def where_from(steps: Sequence[Step]) -> str:
             others = [f"the {_change(step)} ({_times(step)})" for step in raised[1:]]
             text += f"; then from {listed(others)}, so begin with the {_change(first)}"
         else:
-            text += f"; no other change is shown to raise it, so begin with the {_change(first)}"
+            text += "; no other step of the chain is shown to raise it"
+            text += f", so begin with the {_change(first)}"
     if lowered:
         losses = listed([f"the {_change(step)} ({step.after})" for step in lowered])
         text += f". T{losses[1:]} lower{'s' if len(lowered) == 1 else ''} it"
     return f"{text}."
+
+
+def how_sure(summary: Summary) -> str:
+    """What a certified rate and a difference rest on, and where both hold."""
+    n_usable = sum(trial.usable for trial in summary.trials)
+    experiment, floor = summary.manifest.experiment, summary.noise_floor
+    told = [
+        f"How sure that is: at a certified rate P{experiment.slo.percentile:g} is within the SLO "
+        "with 95\N{NO-BREAK SPACE}% confidence, for this machine, model and traffic only.",
+        f"Differences below {exact_percent(experiment.min_difference)} are never claimed.",
+        f"{n_usable} of {len(summary.trials)} trials were usable.",
+    ]
+    found = floor.largest().get(Metric.P50) if floor else None
+    if floor and found is not None:
+        told.append(
+            f"{floor.contender} and its copy (A/A test) differed by at most {percent(found)} in "
+            "P50 latency."
+        )
+    return " ".join(told)
 
 
 def _change(step: Step) -> str:

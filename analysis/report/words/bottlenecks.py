@@ -27,25 +27,31 @@ MEANINGS: Mapping[Bottleneck, str] = {
     f"front to {exact_percent(FULL)} of the one core that a Python interpreter can use.",
     Bottleneck.SERVER_CORES: f"The server's cores are used to {exact_percent(FULL)} or more, and "
     "the network runs on the same cores as the front: CPU time alone does not tell the two apart.",
-    Bottleneck.SCHEDULE: "Nothing was full and every request was answered: the experiment has no "
-    "higher load.",
+    Bottleneck.SCHEDULE: "Nothing was full and every request was answered: no higher steady load "
+    "was measured.",
     Bottleneck.UNKNOWN: "The contender was saturated, there or at a higher load, and nothing that "
     "was measured there is full: a lock, a queue setting, copies, cores that something else used, "
     "or what was not measured.",
 }
 
 
+ENGINE_EFFICIENCY = (
+    "Engine efficiency: the share of the time that the network alone would need for as many "
+    "requests. The rest goes to the front (HTTP, JSON, tokenising), batching and waiting."
+)
 ENGINES_UNKNOWN = (
     "Where no engine efficiency stands beside full server cores, the engine was not measured "
     "alone, and how much of them the network takes is not known."
 )
 
 
-def engines_unknown(found: Sequence[BottleneckFound]) -> bool:
-    """Whether that remark belongs below them."""
+def remarks(found: Sequence[BottleneckFound]) -> list[str]:
+    """What stands once below all of them."""
     facts = [f for each in found for f in (each.facts, each.beyond and each.beyond.facts) if f]
     on_cores = any(each.bottleneck is Bottleneck.SERVER_CORES for each in found)
-    return on_cores and any(each.engine_share is None for each in facts)
+    known = any(each.engine_share is not None for each in facts)
+    unknown = on_cores and any(each.engine_share is None for each in facts)
+    return [*([ENGINE_EFFICIENCY] if known else []), *([ENGINES_UNKNOWN] if unknown else [])]
 
 
 def because(found: BottleneckFound) -> str:
@@ -82,12 +88,6 @@ def _full(rule: Rule, facts: LoadFacts) -> str:
     measured = _measured(facts)
     one_core = f"front and network take turns on {number(facts.server_cores_used)} cores"
     share = percent(facts.engine_share)
-    by_cores = measured
-    if facts.engine_share is not None:
-        by_cores = (
-            f"{measured}: the network alone would need about {share} of the time for as many "
-            "requests, the rest goes to the front, batching and waiting"
-        )
     return {
         Rule.CLIENT_CEILING: f"the client's ceiling is {number(facts.ceiling_rps)} rps",
         Rule.SEND_LAG: f"P99 send lag {number(facts.send_lag_p99_ms)} ms, bound "
@@ -98,7 +98,7 @@ def _full(rule: Rule, facts: LoadFacts) -> str:
         Rule.FRONT_CORES: measured,
         Rule.GATEWAY_CORE: f"the gateway uses {number(facts.gateway_cores_used)} cores; {measured}",
         Rule.FRONT_ON_ONE_CORE: f"{one_core}; {measured}",
-        Rule.SERVER_CORES: by_cores,
+        Rule.SERVER_CORES: measured,
         Rule.NOTHING_FULL: measured,
     }[rule]
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from analysis.capacity.certified import Capacity, CapacityStatus
-from analysis.decide.choose import Answer, Because, Choice, MeasuredAt, Why
+from analysis.decide.choose import Answer, Because, Choice, Why
 from analysis.read.contenders import ContenderFacts
 from analysis.report.summary import Summary
 from analysis.report.words.codes import listed, said
@@ -47,10 +47,14 @@ def chosen(choice: Choice) -> str:
 
 def because(choice: Choice, out: Sequence[str]) -> str:
     """Why an answer is given; out: contenders that are out of the choice."""
-    sentences = [_because(reason, choice, out) for reason in _together(choice.because)]
+    told = (_because(reason, choice, out) for reason in _together(choice.because))
+    sentences = list(dict.fromkeys(told))
+    if len(sentences) > 1:  # ascending: what is said first does not hold at the highest rate
+        first, *between, last = sentences
+        sentences = [f"at the lowest of these rates {first}", *between, f"at the highest {last}"]
     if choice.blocks_health:
         sentences.append(f"but {choice.contender} blocks its own health endpoint while it computes")
-    return "; ".join(dict.fromkeys(sentences))
+    return "; ".join(sentences)
 
 
 def _together(reasons: Sequence[Because]) -> list[Because]:
@@ -72,9 +76,9 @@ def _because(reason: Because, choice: Choice, out: Sequence[str]) -> str:
         Why.LEAST_COMPLEX: f"certified to meet the SLO, and the simplest {simplest}{equals}",
         Why.LEAST_CPU: f"certified to meet the SLO, and of the simplest {simplest} the one with "
         "the least server CPU",
-        Why.NONE_SHOWN: f"no contender is shown to meet the SLO; {might} might",
-        Why.SIMPLER_MIGHT: f"{reason.certified} meets the SLO, but {might} might too and would be "
-        "simpler",
+        Why.NONE_SHOWN: f"no contender is certified, but {might} might meet the SLO",
+        Why.SIMPLER_MIGHT: f"{reason.certified} is certified, but {might}, which "
+        f"{'is' if len(reason.might) == 1 else 'are'} simpler, might meet the SLO too",
         Why.NEIGHBOURS_DIFFER: f"the tested rates on both sides have other answers ({might})",
         Why.ALL_MISSED: _who_missed(choice, out),
     }[reason.why]
@@ -84,25 +88,19 @@ def _who_missed(choice: Choice, out: Sequence[str]) -> str:
     wrong = "gave wrong answers or never started"
     if not choice.measured:
         return f"every contender {wrong}"
+    here = "here" if len(choice.rates_rps) == 1 else "at all of these rates"
     if [m.rates_rps for m in choice.measured] == [choice.rates_rps] and not out:
-        return f"every contender was {_where(choice.measured[0], choice)} and missed the SLO"
-    found = [_missed(measured, choice) for measured in choice.measured]
-    return "; ".join([*found, *([f"{listed(out)} {wrong}"] if out else [])])
-
-
-def _missed(measured: MeasuredAt, choice: Choice) -> str:
-    names = listed(measured.contenders)
-    if not measured.rates_rps:
-        return f"{names} missed the SLO at a lower rate"
-    return (
-        f"{names} {'was' if len(measured.contenders) == 1 else 'were'} {_where(measured, choice)}"
-    )
-
-
-def _where(measured: MeasuredAt, choice: Choice) -> str:
-    if measured.rates_rps != choice.rates_rps:
-        return f"measured at {', '.join(map(plain, measured.rates_rps))} rps only"
-    return "measured here" if len(choice.rates_rps) == 1 else "measured at each of these rates"
+        return f"every contender was measured {here} and missed the SLO"
+    named: dict[str, list[str]] = {}
+    for measured in choice.measured:
+        where = "missed the SLO at a lower rate"
+        if measured.rates_rps:
+            everywhere = measured.rates_rps == choice.rates_rps
+            where = f"measured {here if everywhere else 'at some of these rates'}"
+        named.setdefault(where, []).extend(measured.contenders)
+    if out:
+        named[wrong] = list(out)
+    return "; ".join(f"{what}: {listed(names)}" for what, names in named.items())
 
 
 def capacity_estimate(capacity: Capacity) -> str:

@@ -9,7 +9,7 @@ from analysis.report.words.codes import listed
 from analysis.report.words.numbers import NONE, number, percent
 
 REFUSES = 0.01
-"""Share of refusals from which a contender is said to refuse what it has too much of."""
+"""Share of refusals from which a contender is said to refuse the rest."""
 
 AT_ONCE_S = 0.05
 """A recovery sooner than that is one between two requests."""
@@ -33,13 +33,14 @@ def of_contender(found: BeyondCapacity) -> str:
         return f"Nothing usable was measured beyond its capacity. {_bounds(found)}"
     failed = _failed(found.overload) if found.overload else ""
     recovered = f" {recovery(found.overload)}" if found.overload else ""
-    return f"A{answers(found)[1:]}{failed}. {_bounds(found)}{recovered}"
+    return f"O{answers(found)[1:]}{failed}. {_bounds(found)}{recovered}"
 
 
 def answers(found: BeyondCapacity) -> str:
     """What one contender answers beyond its capacity."""
-    load = f"at {_multiple(found)} times its capacity ({number(found.offered_rps)} rps offered)"
-    return f"{load} it {_answers(found)}"
+    base = "the capacity that its search found" if found.overload else "the highest rate it met"
+    load = f"offered {number(found.offered_rps)} rps, {_multiple(found)} times {base}"
+    return f"{load}, it {_answers(found)}"
 
 
 def recovery(overload: OverloadPoint) -> str:
@@ -78,12 +79,13 @@ def _occasion(overloads: Sequence[OverloadPoint]) -> str:
     if not overloads:
         return "Beyond capacity, at the highest arrival rate tried"
     factors = sorted({overload.factor for overload in overloads})
-    return f"Beyond capacity, at {listed([f'{factor:g}' for factor in factors])} times as much"
+    times = listed([f"{factor:g}" for factor in factors])
+    return f"Beyond capacity, at {times} times the capacity that its search found"
 
 
 def _kept(group: Sequence[BeyondCapacity]) -> str:
     shed = all(found.overload and found.overload.rejected_ratio >= REFUSES for found in group)
-    who = _verb(group, "answers its capacity in time", "answer their capacity in time")
+    who = _verb(group, "still answers its capacity in time", "still answer their capacity in time")
     return f"{_names(group)} {who}{', refusing the rest' if shed else ''}"
 
 
@@ -144,7 +146,7 @@ def _answers(found: BeyondCapacity) -> str:
     answered, in_time = number(found.throughput_rps), number(found.goodput_rps)
     return {
         Outcome.KEEPS_GOODPUT: f"answers {in_time} rps in time, {percent(found.goodput_ratio)} of "
-        "its capacity",
+        "that capacity",
         Outcome.ANSWERS_LATE: f"answers {answered} rps, {in_time} of them in time",
         Outcome.ANSWERS_FEWER: f"answers {answered} rps, {percent(found.throughput_ratio)} of the "
         f"{number(found.most_rps)} rps that it can answer, and {in_time} of them in time",
@@ -158,7 +160,7 @@ def _failed(overload: OverloadPoint) -> str:
         text += f"; it refuses {percent(overload.rejected_ratio)} of the requests"
         text += "" if after is None else f", half of them within {number(after)} ms"
     if overload.timed_out_ratio:
-        text += f"; {percent(overload.timed_out_ratio)} of the callers wait in vain"
+        text += f"; {percent(overload.timed_out_ratio)} of the requests time out"
     return text
 
 
@@ -166,4 +168,4 @@ def _bounds(found: BeyondCapacity) -> str:
     if not found.bounds:
         return "None of its options bounds how many requests wait, or for how long."
     named = [f"{name} = {value}" for name, value in found.bounds.items()]
-    return f"It refuses what it has too much of ({listed(named)})."
+    return f"Its bound on what waits: {listed(named)}."

@@ -1,7 +1,7 @@
 """The decision record: one decision for a stated rate, what speaks for and against each option, how
 it is confirmed and when to look again."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from analysis.compare.intervals import Metric
@@ -50,14 +50,14 @@ def stated(decision: Decision) -> str:
         "as asked"
         if decision.asked
         else "the highest arrival rate at which every contender was to be measured, since none was "
-        "asked for (`study report RUN --at-rate RATE`)"
+        "asked for (study report RUN --at-rate RATE)"
     )
     headroom = (
         f"each replica may be planned up to {exact_percent(decision.headroom)} of its certified "
         "capacity"
         if decision.headroom < 1
         else "each replica may be planned up to its certified capacity, without headroom "
-        "(`--headroom 0.7` keeps 30 % free)"
+        "(--headroom 0.7 keeps 30 % free)"
     )
     return f"{rate(decision.rate_rps)}, {source}; {headroom}"
 
@@ -99,6 +99,11 @@ def replica_range(needs: Needs) -> str:
     if needs.replicas_least in (None, needs.replicas):
         return f"{needs.replicas}"
     return f"{needs.replicas} (at least {needs.replicas_least})"
+
+
+def bracketed(needs: Sequence[Needs]) -> bool:
+    """Whether a range of replicas has a number in brackets."""
+    return any("(" in replica_range(each) for each in needs)
 
 
 def good_and_bad(contender: ContenderFacts, summary: Summary) -> list[str]:
@@ -150,7 +155,7 @@ def _by_overload(contender: ContenderFacts, summary: Summary) -> Iterator[tuple[
 
 _BEYOND = {
     Outcome.KEEPS_GOODPUT: "Good",
-    Outcome.ANSWERS_LATE: "Neutral",
+    Outcome.ANSWERS_LATE: "Bad",
     Outcome.ANSWERS_FEWER: "Bad",
 }
 
@@ -206,7 +211,7 @@ def confirmation(summary: Summary) -> list[str]:
 
 
 def look_again(summary: Summary) -> str:
-    """The date at which the decision is due to be looked at again."""
+    """The date at which the decision is due for review."""
     try:
         made = datetime.fromisoformat(summary.manifest.created_at)
     except ValueError:  # a damaged manifest still has numbers

@@ -23,10 +23,11 @@ def told(overload_summary):
 
 def test_the_top_says_who_keeps_answering_who_is_late_and_who_answers_fewer(overload_summary):
     assert plain_blanks(at_the_top(overload_summary)) == (
-        "Beyond capacity, at 2 times as much: sheds answers its capacity in time, refusing the "
-        "rest; queues answers as many requests as it can, but late; collapses answers fewer "
-        "requests than it can (36.0 % of the most). Back at half of capacity, sheds was in time "
-        "again at once, queues after 3.02 s, collapses not within 3.50 s."
+        "Beyond capacity, at 2 times the capacity that its search found: sheds still answers its "
+        "capacity in time, refusing the rest; queues answers as many requests as it can, but late; "
+        "collapses answers fewer requests than it can (36.0 % of the most). Back at half of "
+        "capacity, sheds was in time again at once, queues after 3.02 s, collapses not within 3.50 "
+        "s."
     )
 
 
@@ -60,9 +61,11 @@ def test_that_nobody_recovered_is_a_whole_sentence(overload_summary):
 
 def test_a_contender_that_sheds_is_told_with_the_option_that_bounds_it(told):
     sentence = told("sheds")
-    assert "it answers 500 rps in time, 125 % of its capacity; it refuses 37.6 %" in sentence
+    assert sentence.startswith("Offered ")
+    assert "times the capacity that its search found, it answers 500 rps in time" in sentence
+    assert "125 % of that capacity; it refuses 37.6 %" in sentence
     assert "half of them within 1.00 ms" in sentence
-    assert "It refuses what it has too much of (max_in_progress = 20)." in sentence
+    assert "Its bound on what waits: max_in_progress = 20." in sentence
 
 
 def test_a_collapse_is_told_against_the_most_that_was_answered(told):

@@ -3,7 +3,8 @@ import re
 import pytest
 
 from analysis.compare.intervals import Metric
-from analysis.report.readme import SECTION, numbers
+from analysis.report.readme import NUMBERS, first_answer, numbers
+from analysis.report.words.answer import sentences
 from analysis.report.words.codes import said
 from analysis.report.words.decision import objective
 from loadtests.records.markdown import with_section
@@ -19,9 +20,14 @@ def section(summary) -> str:
     return numbers(summary, "results/a-run")
 
 
-def test_the_section_names_machine_slo_and_figure(summary, section):
-    assert str(summary.manifest.machine) in section
-    assert objective(summary.manifest.experiment.slo) in section
+def test_the_answer_names_machine_and_slo_and_has_every_sentence(summary):
+    told = first_answer(summary)
+    assert str(summary.manifest.machine) in told
+    assert objective(summary.manifest.experiment.slo) in told
+    assert told.count("\n- ") == len(sentences(summary))
+
+
+def test_the_section_has_the_figure_of_its_run(section):
     assert "(results/a-run/capacity.png)" in section
 
 
@@ -46,6 +52,6 @@ def test_every_step_of_the_ablation_tells_its_verdict(summary, section):
 def test_only_what_stands_between_the_markers_is_replaced():
     readme = "before\n<!-- numbers: begin -->\nold\n<!-- numbers: end -->\nafter\n"
     assert (
-        with_section(readme, SECTION, "new")
+        with_section(readme, NUMBERS, "new")
         == "before\n<!-- numbers: begin -->\n\nnew\n\n<!-- numbers: end -->\nafter\n"
     )

@@ -7,6 +7,7 @@ from analysis.decide.choose import Answer, Because, Choice, Why
 from analysis.report.words.answer import (
     NONE_ASKED_FOR_MORE,
     decided,
+    how_sure,
     sentences,
     what_to_use,
     where_from,
@@ -44,14 +45,15 @@ def test_the_first_sentence_says_what_to_use_at_which_rate(with_choices):
         choice(200, 400, None),
     )
     assert what_to_use(summary) == (
-        "Use a at 50 to 80 rps and b at 120 to 150 rps; there is not enough evidence at 100 rps; "
-        "no single replica meets the SLO at 200 to 400 rps."
+        "Use a at 50 to 80 rps and b at 120 to 150 rps, the simplest that is certified to meet the "
+        "SLO there; there is not enough evidence at 100 rps; no single replica meets the SLO at "
+        "200 to 400 rps."
     )
 
 
 def test_a_choice_that_blocks_its_health_endpoint_is_never_named_without_it(with_choices):
     told = what_to_use(with_choices(choice(50, 70, "a", blocks_health=True)))
-    assert told == "Use a (which blocks its own health endpoint) at 50 to 70 rps."
+    assert told.startswith("Use a (which blocks its own health endpoint) at 50 to 70 rps, ")
 
 
 @pytest.fixture
@@ -92,6 +94,23 @@ def test_a_gain_that_no_interval_shows_is_not_claimed(step):
 def test_the_third_sentence_tells_what_happens_beyond_capacity(collapsing):
     summary = collapsing()
     assert sentences(summary)[2] == at_the_top(summary)
+
+
+def test_the_fourth_sentence_says_how_sure_the_answer_is(searched_summary):
+    told = sentences(searched_summary)[3].replace("\N{NO-BREAK SPACE}", " ")
+    assert told == how_sure(searched_summary).replace("\N{NO-BREAK SPACE}", " ")
+    assert "at a certified rate P" in told
+    n = len(searched_summary.trials)
+    assert f"{sum(t.usable for t in searched_summary.trials)} of {n} trials were usable" in told
+    floor = searched_summary.noise_floor
+    assert (floor is not None) == ("(A/A test)" in told)
+
+
+def test_one_step_that_gains_says_so_of_the_chain_only(step):
+    told = where_from([step(2.0, 2.0, changes=["engine"], before="tuned", after="onnx")])
+    assert told.endswith(
+        "; no other step of the chain is shown to raise it, so begin with the engine."
+    )
 
 
 def test_that_nobody_was_asked_for_too_much_is_said(collapsing):

@@ -3,7 +3,13 @@ import re
 import pytest
 
 from analysis.decide.bottleneck import Bottleneck, BottleneckFound, LoadFacts, Rule
-from analysis.report.words.bottlenecks import MEANINGS, because, engines_unknown
+from analysis.report.words.bottlenecks import (
+    ENGINE_EFFICIENCY,
+    ENGINES_UNKNOWN,
+    MEANINGS,
+    because,
+    remarks,
+)
 
 
 def told(rule: Rule, offered_rps: float | None = 200.0, **facts: object) -> str:
@@ -57,15 +63,16 @@ def test_a_bottleneck_is_told_with_what_was_measured(rule, facts, sentence):
 
 def test_on_shared_cores_the_sentence_says_what_can_be_separated():
     with_engine = told(Rule.SERVER_CORES, server_cpu=0.95, engine_share=0.4)
-    assert "the network alone would need about 40.0 % of the time" in with_engine
+    assert with_engine.endswith("server CPU 95.0 %, engine efficiency 40.0 %.")
     assert told(Rule.SERVER_CORES, server_cpu=0.95).endswith("server CPU 95.0 %.")
 
 
-def test_that_no_engine_was_measured_alone_is_remarked_once_below_all(collapsing):
+def test_what_engine_efficiency_means_or_that_it_is_unknown_is_said_once_below_all(collapsing):
     bottlenecks = collapsing().bottlenecks
-    assert engines_unknown(bottlenecks)
+    assert remarks(bottlenecks) == [ENGINES_UNKNOWN]
     measured = bottlenecks[0].facts.model_copy(update={"engine_share": 0.4})
-    assert not engines_unknown([bottlenecks[0].model_copy(update={"facts": measured})])
+    known = [bottlenecks[0].model_copy(update={"facts": measured})]
+    assert remarks(known) == [ENGINE_EFFICIENCY]
 
 
 def test_more_answers_than_arrivals_in_a_window_are_not_a_part_of_them():

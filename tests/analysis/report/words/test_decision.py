@@ -49,12 +49,12 @@ def test_a_range_of_rates_has_one_unit():
         (
             Because(why=Why.NONE_SHOWN, might=["b", "c"]),
             [],
-            "no contender is shown to meet the SLO; b and c might",
+            "no contender is certified, but b and c might meet the SLO",
         ),
         (
             Because(why=Why.SIMPLER_MIGHT, certified="a", might=["b"]),
             [],
-            "a meets the SLO, but b might too and would be simpler",
+            "a is certified, but b, which is simpler, might meet the SLO too",
         ),
     ],
 )
@@ -65,7 +65,17 @@ def test_an_answer_says_why_it_is_given(because, equals, sentence):
 def test_reasons_that_differ_only_in_who_might_meet_the_slo_are_one_sentence():
     lower = Because(why=Why.NONE_SHOWN, might=["b", "c"])
     higher = Because(why=Why.NONE_SHOWN, might=["c", "d"])
-    said = "no contender is shown to meet the SLO; b, c and d might"
+    said = "no contender is certified, but b, c and d might meet the SLO"
+    assert decision.because(choice((100.0, 200.0), lower, higher), []) == said
+
+
+def test_what_holds_only_at_the_lowest_rates_of_a_range_is_said_of_them_only():
+    lower = Because(why=Why.SIMPLER_MIGHT, certified="a", might=["b"])
+    higher = Because(why=Why.NONE_SHOWN, might=["b", "c"])
+    said = (
+        "at the lowest of these rates a is certified, but b, which is simpler, might meet the SLO "
+        "too; at the highest no contender is certified, but b and c might meet the SLO"
+    )
     assert decision.because(choice((100.0, 200.0), lower, higher), []) == said
 
 
@@ -74,22 +84,22 @@ def test_reasons_that_differ_only_in_who_might_meet_the_slo_are_one_sentence():
     [
         (
             (300.0, 500.0),
-            [((300, 500), ["c"]), ((300,), ["b"]), ((), ["a"])],
+            [((300, 500), ["c"]), ((300,), ["b"]), ((500,), ["d"]), ((), ["a"])],
             [],
-            "c was measured at each of these rates; b was measured at 300 rps only; a missed the "
-            "SLO at a lower rate",
+            "measured at all of these rates: c; measured at some of these rates: b and d; missed "
+            "the SLO at a lower rate: a",
         ),
         (
             (100.0, 200.0),
             [((100, 200), ["a", "b"])],
             [],
-            "every contender was measured at each of these rates and missed the SLO",
+            "every contender was measured at all of these rates and missed the SLO",
         ),
         (
             (100.0,),
             [((100,), ["a", "c"])],
             ["b"],
-            "a and c were measured here; b gave wrong answers or never started",
+            "measured here: a and c; gave wrong answers or never started: b",
         ),
         ((100.0,), [], ["a"], "every contender gave wrong answers or never started"),
     ],
@@ -181,7 +191,7 @@ def test_the_sentences_above_all_others_come_from_codes(searched_summary):
     first, second, third = warnings(Summary.model_validate(stored))
     assert first == "a note"
     assert second.startswith("The weights are seeded")
-    assert "in 1 trial, which is not used (r1-a-50rps), by a slow core (1)" in third
+    assert "in 1 trial, which is not used: a slow core (1)" in third
 
 
 def test_how_often_each_was_started_is_said_where_the_experiment_says_so(searched_summary):

@@ -8,6 +8,7 @@ from analysis.read.run import load_run
 from analysis.report.render import render_decision
 from analysis.report.summary import summarise
 from analysis.report.words import record
+from analysis.report.words.answer import what_to_use
 from analysis.report.words.numbers import interval
 
 
@@ -76,10 +77,27 @@ def test_confirmation_passes_where_study_agree_finds_no_contradiction(text):
     assert "It passes where `study agree` finds no contradiction." in text
 
 
+def test_text_of_the_record_has_no_escaped_markup_of_its_own(full_run):
+    text = render_decision(summarise(load_run(full_run)))
+    assert "(study report RUN --at-rate RATE)" in text
+    assert "\\`" not in text
+
+
+def test_brackets_are_explained_only_where_a_number_of_replicas_has_them(asked, text):
+    bracketed = any(
+        "(at least" in record.replica_range(n) for n in asked.recommendation.decision.needs
+    )
+    assert ("In brackets: " in text) == bracketed
+
+
+def test_the_answer_stands_before_everything_but_warnings(asked, text):
+    assert text.index(what_to_use(asked)[:30]) < text.index("## Context")
+
+
 def test_the_date_to_look_again_is_half_a_year_after_the_run(asked, text):
     assert asked.manifest.created_at.startswith("2026-11-21")
     assert record.look_again(asked) == "2027-05-22"
-    assert "Look again on 2027-05-22" in text
+    assert "Review this on 2027-05-22" in text
 
 
 def test_the_rule_for_a_rate_that_nobody_asked_for_is_said(full_run):
