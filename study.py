@@ -38,6 +38,7 @@ from commands.report import list_all, report
 from commands.run import capacity, run, smoke
 from commands.serve import serve
 from commands.tools import calibrate_clients, crosscheck_clients
+from commands.tune import tune
 
 COMMANDS: Mapping[str, Callable[..., None]] = {
     "run": run,
@@ -54,6 +55,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "agree": agree,
     "claims": claims,
     "doctor": doctor,
+    "tune": tune,
     "list": list_all,
     "bundle": bundle_up,
 }

@@ -94,11 +94,12 @@ def changed(settings: Settings, default: Settings) -> dict[str, SettingValue]:
 
 def in_words(settings: Settings) -> str:
     """Such as `max_batch_size = 8, length_buckets = 32,128`; of no change: the default."""
-    said = [f"{name} = {_text(value)}" for name, value in settings.items()]
+    said = [f"{name} = {value_in_words(value)}" for name, value in settings.items()]
     return ", ".join(said) or "the default"
 
 
-def _text(value: SettingValue) -> str:
+def value_in_words(value: SettingValue) -> str:
+    """As it stands in a table; an empty text is none."""
     if isinstance(value, bool):
         return str(value).lower()
     return "none" if value == "" else str(value)
