@@ -93,6 +93,7 @@ def tune(
     from loadtests.records.tuning import Limits
     from loadtests.spec.overrides import slo_from
     from loadtests.tune.plan import ERROR_RATIO, drafted, new_search, planned, tuning_to_resume
+    from loadtests.tune.propose import require_optuna
     from loadtests.tune.space import TuneError
 
     began_s = time.monotonic()
@@ -120,6 +121,7 @@ def tune(
             command=command_line(),
         )
         planned(tuning, budget_s)  # too little is refused before the model is built
+    require_optuna()
     writable(resume or results)
     engine = contender_named(tuning.contender).engine
     say("Preparing the model and the traffic")

@@ -5,6 +5,7 @@ import random
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 from loadtests.records.tuning import Score, Settings
@@ -80,15 +81,20 @@ def _asked(
     return [*found, *left[: n - len(found)]]
 
 
-def _optuna() -> Any:
-    """The module, imported late: it takes a second."""
-    try:
-        import optuna
-    except ImportError:
+def require_optuna() -> None:
+    """TuneError where it is not installed; it is not imported."""
+    if find_spec("optuna") is None:
         raise TuneError(
             "expected the package optuna for the search, found none: install it with "
             "pip install -e '.[tune]' -c constraints.txt."
-        ) from None
+        )
+
+
+def _optuna() -> Any:
+    """The module, imported late: it takes a second."""
+    require_optuna()
+    import optuna
+
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna
 
