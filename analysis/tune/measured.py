@@ -123,7 +123,8 @@ class _Reading:
         names = [name for name in self._experiment.contenders if name in self._settings]
         default = self._experiment.reference
         others = [name for name in names if name != default]
-        effects = [self._effect(one, other) for one, other in combinations(names, 2)]
+        sound = [name for name in names if not self._measured(name)["problem"]]
+        effects = [self._effect(one, other) for one, other in combinations(sound, 2)]
         return Generation(
             name=self._experiment.name,
             run_id=self._run.manifest.run_id,

@@ -73,7 +73,7 @@ def sentence(
         if found.outcome is Outcome.NOT_COMPARED:
             return (
                 f"Nothing can be said: of {n_measured} configurations none could be compared with "
-                f"the default of {contender} in the end; give more time."
+                f"the default of {contender} in the end; give more time, or a lower --low-rate."
             )
         return (
             f"Nothing beats the default of {contender}: {n_measured} configurations were measured "
@@ -125,8 +125,10 @@ def page(found: Tuned) -> list[str]:
     return [*lines, "## What was searched", "", *(f"- {line}" for line in values)]
 
 
-_HEAD = ("", "configuration", "capacity over the default's", "P50 over the default's", "P50, ms")
-_HEAD = (*_HEAD, "certified, rps", "memory, MiB", "remarks")
+_HEAD = (
+    *("", "configuration", "capacity over the default's", "P50 over the default's", "P50, ms"),
+    *("certified, rps", "memory, MiB", "remarks"),
+)
 _NO_FIGURES = ("", "", "", "")
 _EFFECT_HEAD = ("option", "from", "to", "beside", "capacity", "P50 at low load", "measured in")
 
