@@ -2,14 +2,13 @@
 history gives the same answer, so that a search that was stopped goes on as one that was not."""
 
 import random
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
 from loadtests.records.tuning import Score, Settings
-from loadtests.tune.space import Space, TuneError, key
+from loadtests.tune.space import Key, Space, TuneError, key
 
 MOST_ASKED = 20
 """How often Optuna is asked for one configuration that is new and makes sense."""
@@ -42,17 +41,13 @@ def proposals(space: Space, tried: Sequence[Tried], n: int, seed: int) -> list[S
 
 
 def _asked(
-    space: Space, tried: Sequence[Tried], taken: set[tuple[object, ...]], n: int, seed: int
+    space: Space, tried: Sequence[Tried], taken: set[Key], n: int, seed: int
 ) -> list[Settings]:
-    """Optuna's proposals for a batch: what it proposed before in the same batch counts as a poor
+    """Optuna's proposals for a batch: whatever it proposed before in the same batch counts as a poor
     one (constant liar), so that the batch spreads. A draw of what is left where it repeats itself.
     """
     optuna = _optuna()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        sampler = optuna.samplers.TPESampler(
-            seed=seed, n_startup_trials=N_STARTUP, multivariate=True, constant_liar=True
-        )
+    sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=N_STARTUP, constant_liar=True)
     study = optuna.create_study(directions=("maximize", "minimize"), sampler=sampler)
     # By place in its list: neighbours there are alike, and that is all that sizes have in common.
     scale = {
@@ -71,11 +66,9 @@ def _asked(
             return found
         trial = study.ask(scale)
         settings = {option: space.values[option][trial.params[option]] for option in scale}
-        if key(settings) in taken or not space.possible(settings):
-            study.tell(trial, state=optuna.trial.TrialState.FAIL)
-            continue
-        taken.add(key(settings))
-        found.append(settings)
+        if key(settings) not in taken and space.possible(settings):
+            taken.add(key(settings))
+            found.append(settings)
     left = [each for each in space.all() if key(each) not in taken]
     random.Random(seed).shuffle(left)
     return [*found, *left[: n - len(found)]]

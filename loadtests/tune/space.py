@@ -82,7 +82,10 @@ class Space:
                 yield settings
 
 
-def key(settings: Settings) -> tuple[tuple[str, SettingValue], ...]:
+Key = tuple[tuple[str, SettingValue], ...]
+
+
+def key(settings: Settings) -> Key:
     """The same for the same configuration."""
     return tuple(sorted(settings.items()))
 
