@@ -43,7 +43,7 @@ def proposals(space: Space, tried: Sequence[Tried], n: int, seed: int) -> list[S
 def _asked(
     space: Space, tried: Sequence[Tried], taken: set[Key], n: int, seed: int
 ) -> list[Settings]:
-    """Optuna's proposals for a batch: whatever it proposed before in the same batch counts as a poor
+    """Optuna's proposals for a batch: what it proposed before in the same batch counts as a poor
     one (constant liar), so that the batch spreads. A draw of what is left where it repeats itself.
     """
     optuna = _optuna()
