@@ -92,14 +92,20 @@ def laboratory(tmp_path: Path) -> Laboratory:
     return Laboratory(folder)
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Laboratory, Runs]:
+    """A search that nothing stopped."""
+    laboratory = Laboratory(tmp_path_factory.mktemp("tune"))
+    return laboratory, laboratory.search(plan())
+
+
 def test_every_generation_is_a_finished_run_with_the_default_beside_its_candidates(
-    laboratory: Laboratory,
+    finished: tuple[Laboratory, Runs],
 ) -> None:
-    runs = laboratory.search(plan())
-    assert runs.final is not None
-    found = [experiment_of(run).contenders for run in (*runs.generations, runs.final)]
+    laboratory, runs = finished
+    found = [experiment_of(run).contenders for run in all_of(runs)]
     assert found == [("triton", "c1", "c2"), ("triton", "c3", "c4"), ("triton", "c1")]
-    for run in (*runs.generations, runs.final):
+    for run in all_of(runs):
         assert run.parent == laboratory.folder / RUNS
         assert read_json(run / "manifest.json")["finished_at"]
     loaded = {record.contender_name for record in read_trials(runs.generations[0]).values()}
@@ -107,10 +113,9 @@ def test_every_generation_is_a_finished_run_with_the_default_beside_its_candidat
 
 
 def test_it_says_what_is_tried_how_long_it_takes_and_what_came_of_it(
-    laboratory: Laboratory,
+    finished: tuple[Laboratory, Runs],
 ) -> None:
-    laboratory.search(plan())
-    said = laboratory.said
+    said = finished[0].said
     assert "Generation 1 of 2, beside triton as it is; about 3:45 left in all:" in said
     assert "Generation 2 of 2, beside triton as it is; about 2:30 left in all:" in said
     assert "  c1: max_batch_size = 8" in said
@@ -121,26 +126,33 @@ def test_it_says_what_is_tried_how_long_it_takes_and_what_came_of_it(
 
 
 def test_the_search_for_capacity_goes_on_where_the_default_was_found(
-    laboratory: Laboratory,
+    finished: tuple[Laboratory, Runs],
 ) -> None:
-    first, second = laboratory.search(plan()).generations
-    begun = [experiment_of(run).capacity for run in (first, second)]
+    begun = [experiment_of(run).capacity for run in finished[1].generations]
     assert [each.start_rps for each in begun if each] == [50, 300]
+
+
+def test_a_finished_search_measures_nothing_more_when_it_is_resumed(
+    finished: tuple[Laboratory, Runs],
+) -> None:
+    laboratory, runs = finished
+    n_said, now_s = len(laboratory.said), laboratory.machine.now_s
+    assert laboratory.search(plan()) == runs
+    assert laboratory.machine.now_s == now_s
+    assert not any("Generation" in line for line in laboratory.said[n_said:])
 
 
 @pytest.mark.parametrize("stop_after", [3, 18])
 def test_a_search_that_was_stopped_goes_on_and_keeps_what_is_finished(
-    laboratory: Laboratory, stop_after: int
+    finished: tuple[Laboratory, Runs], laboratory: Laboratory, stop_after: int
 ) -> None:
-    whole = Laboratory(laboratory.folder.with_name("whole"))
-    whole.folder.mkdir()
-    expected = whole.search(plan())
     with pytest.raises(KeyboardInterrupt, match="What is measured is kept: study tune --resume"):
         laboratory.search(plan(), Heard(stop_after=stop_after))
     kept = {run.parent: slices_of(run.parent) for run in manifests(laboratory.folder)}
+    assert kept
     runs = laboratory.search(plan())
     assert [experiment_of(run).variants for run in all_of(runs)] == [
-        experiment_of(run).variants for run in all_of(expected)
+        experiment_of(run).variants for run in all_of(finished[1])
     ]
     assert len(manifests(laboratory.folder)) == 3
     for run, slices in kept.items():
@@ -153,16 +165,6 @@ def manifests(folder: Path) -> list[Path]:
 
 def all_of(runs: Runs) -> list[Path]:
     return [*runs.generations, *([runs.final] if runs.final else [])]
-
-
-def test_a_finished_search_measures_nothing_more_when_it_is_resumed(
-    laboratory: Laboratory,
-) -> None:
-    first = laboratory.search(plan())
-    n_said, now_s = len(laboratory.said), laboratory.machine.now_s
-    assert laboratory.search(plan()) == first
-    assert laboratory.machine.now_s == now_s
-    assert not any("Generation" in line for line in laboratory.said[n_said:])
 
 
 def test_candidates_that_cannot_be_compared_leave_no_last_generation(
