@@ -23,7 +23,7 @@ LOWEST_RPS, HIGHEST_RPS = 1.0, 5000.0
 RESOLUTION, FINAL_RESOLUTION = 1.1, 1.05
 """Steps between rates: no smaller difference of capacities is claimed."""
 
-ROUNDS, FINAL_ROUNDS = 8, 12
+ROUNDS, FINAL_ROUNDS = 10, 12
 """Rounds that a generation needs: half of them at the low rate. Three of these allow a verdict on
 P50, and four slices an estimate of capacity; the last generation has to be surer."""
 
