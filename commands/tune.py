@@ -139,6 +139,7 @@ def _carry_out(
     """The search, its verdict, and the files of the configuration to take."""
     from analysis.tune.measured import judge
     from analysis.tune.page import tuned, tuned_table, write_tuned
+    from commands.reporting import so_far
     from loadtests.measure.tools import Tools
     from loadtests.run.progress import RunProgress, trial_line
     from loadtests.tune.repository import write_configs
@@ -146,7 +147,7 @@ def _carry_out(
     from servers.confine import raise_open_files
 
     def watch(run: "RunContext") -> RunProgress:
-        return RunProgress(console, partial(trial_line, run))
+        return RunProgress(console, partial(trial_line, run), lambda: so_far(run.folder))
 
     raise_open_files()
     tools = Tools(CACHE, say, watch, lambda _: nullcontext(), prepare=lambda *_: artefacts)
