@@ -10,12 +10,12 @@ from analysis.tune.figure import places
 from analysis.tune.measured import Generation, beyond, judge, read_generation
 from analysis.tune.page import FIGURE, PAGE, RESULT, tuned, write_tuned
 from analysis.tune.verdict import Outcome
-from loadtests.records.tuning import Limits
+from loadtests.records.tuning import Judged, Limits
 
 from ..synthetic import SyntheticContender, SyntheticRun
 from .asked import DEFAULT, tuning
 
-RATES_RPS = [20.0, 100.0, 150.0, 170.0, 190.0, 210.0, 250.0, 320.0, 370.0, 410.0, 460.0]
+RATES_RPS = [20.0, 100.0, 170.0, 190.0, 210.0, 340.0, 380.0, 420.0]
 SERVICE_S = {"triton": 0.005, "c1": 0.0025, "c2": 0.005, "c3": 0.0025}
 SETTINGS = {
     "triton": DEFAULT,
@@ -32,7 +32,8 @@ def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
         tmp_path_factory.mktemp("tuned") / "generation-1",
         [*SERVICE_S, "gone"],
         rates_rps=RATES_RPS,
-        repeats=4,
+        steady_s=4.0,
+        repeats=3,
         aa_test="triton",
     )
     run.calibrate("null-http", "http-json", 4000)
@@ -49,6 +50,11 @@ def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def generation(run_dir: Path) -> Generation:
     return read_generation(run_dir, tuning())
+
+
+@pytest.fixture(scope="module")
+def judged(run_dir: Path) -> Judged:
+    return judge(run_dir, tuning())
 
 
 def test_a_configuration_with_half_the_service_has_twice_the_capacity_and_a_lower_p50(
@@ -71,19 +77,18 @@ def test_one_that_serves_as_the_default_does_is_not_better(generation: Generatio
     assert c2.p50.verdict is Verdict.NO_MATERIAL_DIFFERENCE
 
 
-def test_one_that_failed_has_a_problem_and_no_score(run_dir: Path, generation: Generation) -> None:
+def test_one_that_failed_has_a_problem_and_no_score(judged: Judged, generation: Generation) -> None:
     gone = generation.candidates[-1]
     assert "it did not start" in gone.problem
-    assert judge(run_dir, tuning()).scores["gone"] is None
+    assert judged.scores["gone"] is None
 
 
-def test_the_search_learns_the_ratios_and_the_capacity_of_the_default(run_dir: Path) -> None:
-    found = judge(run_dir, tuning())
-    score = found.scores["c1"]
+def test_the_search_learns_the_ratios_and_the_capacity_of_the_default(judged: Judged) -> None:
+    score = judged.scores["c1"]
     assert score is not None
     assert score.allowed
     assert score.capacity_ratio == pytest.approx(2, rel=0.2)
-    assert found.default_rps == pytest.approx(180, rel=0.15)
+    assert judged.default_rps == pytest.approx(180, rel=0.15)
 
 
 def test_what_one_option_did_is_told_by_pairs_that_differ_in_nothing_else(
@@ -99,10 +104,9 @@ def test_what_one_option_did_is_told_by_pairs_that_differ_in_nothing_else(
 
 def test_a_candidate_beyond_the_limits_is_measured_and_not_allowed(run_dir: Path) -> None:
     strict = tuning(limits=Limits(p50_ms=5, memory_mib=100))
-    default = read_generation(run_dir, strict).default
-    assert [each.split()[0] for each in default.beyond] == ["P50", "memory"]
-    scores = judge(run_dir, strict).scores
-    assert all(score is None or not score.allowed for score in scores.values())
+    found = read_generation(run_dir, strict)
+    assert [each.split()[0] for each in found.default.beyond] == ["P50", "memory"]
+    assert not any(each.in_play for each in found.candidates)
 
 
 def test_what_is_not_known_is_not_beyond_a_limit() -> None:
@@ -113,7 +117,7 @@ def test_what_is_not_known_is_not_beyond_a_limit() -> None:
 def test_the_page_the_figure_and_the_result_say_which_configuration_to_take(
     run_dir: Path, tmp_path: Path
 ) -> None:
-    found = tuned(tuning(), [run_dir], run_dir)
+    found = tuned(tuning(), [], run_dir)
     assert found.answer.outcome is Outcome.MORE_CAPACITY
     written = write_tuned(tmp_path, found, run_dir)
     assert [path.name for path in written] == [PAGE, RESULT, FIGURE]

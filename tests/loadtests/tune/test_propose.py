@@ -58,7 +58,8 @@ def test_the_search_finds_what_no_single_change_reaches() -> None:
 def test_the_same_history_and_seed_give_the_same_proposals() -> None:
     tried = searched(3)
     assert proposals(SPACE, tried, 4, seed=7) == proposals(SPACE, tried, 4, seed=7)
-    assert proposals(SPACE, tried, 4, seed=7) != proposals(SPACE, tried, 4, seed=8)
+    by_seed = [proposals(SPACE, tried, 4, seed) for seed in range(10)]
+    assert any(each != by_seed[0] for each in by_seed)
 
 
 def test_what_could_not_be_compared_is_not_tried_again() -> None:
