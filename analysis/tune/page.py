@@ -66,7 +66,7 @@ def write_tuned(folder: Path, found: Tuned, final_run: Path | None) -> list[Path
 def sentence(
     tuning: Tuning, found: Answer, generations: Sequence[Generation], final: Generation | None
 ) -> str:
-    """What to take, and how surely it is better; or that nothing is."""
+    """What to take, and by how much it is better; or that nothing is."""
     best, contender = found.best, tuning.contender
     n_measured = sum(len(each.candidates) for each in generations)
     if best is None or final is None:

@@ -4,6 +4,7 @@ history gives the same answer, so that a search that was stopped goes on as one 
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
@@ -84,10 +85,10 @@ def require_optuna() -> None:
 
 
 def _optuna() -> Any:
-    """The module, imported late: it takes a second."""
+    """The module, imported late, which takes a second, and by name: it is an extra, which a bundle
+    packs where it is asked to."""
     require_optuna()
-    import optuna
-
+    optuna = import_module("optuna")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna
 
