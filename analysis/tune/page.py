@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
+from analysis.compare.verdicts import Verdict
 from analysis.read.value import Value
 from analysis.report.words.codes import said
 from analysis.report.words.decision import objective
@@ -72,15 +73,10 @@ def sentence(
     if best is None or final is None:
         if found.outcome is Outcome.NOT_COMPARED:
             return (
-                f"Nothing can be said: of {n_measured} configurations none could be compared with "
+                f"Nothing can be said: of {_count(n_measured)} none could be compared with "
                 f"the default of {contender} in the end; give more time, or a lower --low-rate."
             )
-        return (
-            f"Nothing beats the default of {contender}: {n_measured} configurations were measured "
-            f"beside it, and of the best {len(final.candidates) if final else 0}, measured once "
-            f"more, none has more capacity under {objective(tuning.slo)}, or as much and a lower "
-            f"P50 at {plain(tuning.low_rps)} requests/s."
-        )
+        return _none_better(tuning, n_measured, final)
     certified = _certified(best, final)
     capacity = times_within(best.capacity.ratio, best.capacity.low, best.capacity.high)
     p50 = best.p50
@@ -95,6 +91,30 @@ def sentence(
         f"{objective(tuning.slo)} is {capacity} the default's{certified}; its P50 at "
         f"{plain(tuning.low_rps)} requests/s is {p50_said} the default's."
     )
+
+
+def _none_better(tuning: Tuning, n_measured: int, final: Generation | None) -> str:
+    """Of which finalists that is certain, and of which more time would have to tell."""
+    finalists = final.candidates if final else []
+    n_best = "one was" if len(finalists) == 1 else f"{len(finalists)} were"
+    unsure = [each for each in finalists if each.in_play and _is_open(each)]
+    said_unsure = "; ".join(f"{each.name} ({in_words(each.changes)})" for each in unsure)
+    more = f" There is not enough evidence of {said_unsure}: more time may tell." if unsure else ""
+    beats = "was shown to beat" if unsure else "beats"
+    return (
+        f"Nothing {beats} the default of {tuning.contender}. Of {_count(n_measured)} measured "
+        f"beside it, the best {n_best} measured once more: none has more capacity for certain "
+        f"under {objective(tuning.slo)}, or as much and a lower P50 at {plain(tuning.low_rps)} "
+        f"requests/s.{more}"
+    )
+
+
+def _is_open(candidate: Candidate) -> bool:
+    return candidate.capacity.verdict is Verdict.NOT_ENOUGH_EVIDENCE
+
+
+def _count(n: int) -> str:
+    return f"{n} configuration{'s' if n != 1 else ''}"
 
 
 def _certified(best: Candidate, final: Generation) -> str:
