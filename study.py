@@ -32,6 +32,7 @@ from commands.colocate import colocate_models
 from commands.common import let_children_find_this_project, temporary_files
 from commands.doctor import doctor
 from commands.errors import exits_with_a_sentence
+from commands.models import generate_models
 from commands.plan import plan
 from commands.profile import profile
 from commands.report import list_all, report
@@ -56,6 +57,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "claims": claims,
     "doctor": doctor,
     "tune": tune,
+    "models": generate_models,
     "list": list_all,
     "bundle": bundle_up,
 }

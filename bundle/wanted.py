@@ -11,10 +11,10 @@ from bundle.errors import BundleError
 from bundle.freeze import Host
 from bundle.target import Target
 
-LEANER = {"jupyter": "ipykernel", "tritonclient": "tritonclient[grpc]"}
+LEANER = {"jupyter": "ipykernel", "tritonclient": "tritonclient[grpc,http]"}
 """Requirements of pyproject.toml that are packed in part. The report's notebook needs a kernel, but
-not the programs that show it. Only tritonclient.grpc is imported; the extra `all` adds cuda-python,
-aiohttp and perf_analyzer, which since 2.61 is an empty package."""
+not the programs that show it. Of tritonclient only grpc and http are imported; the extra `all` adds
+cuda-python and perf_analyzer, which since 2.61 is an empty package."""
 
 NOT_IMPORTED = "nvidia-pytriton"
 """Packed without what it requires: its files are started, the package is never imported."""

@@ -38,11 +38,13 @@ def expected_errors() -> tuple[type[Exception], ...]:
     from servers.device_curve import CurveError
     from servers.discovery import ContenderError
     from servers.triton_service.doctor.errors import DoctorError
+    from servers.triton_service.models_file.strict import ModelsFileError
 
     return (
         *(SpecError, BudgetError, ContenderError, ArtefactError, RecordError, ServeError),
         *(LaunchError, DriveError, LockError, ToolError, ProbeError, BundleError, FolderError),
         *(StatementError, DoctorError, CurveError, ProfileError, PredictError, TuneError),
+        ModelsFileError,
     )
 
 

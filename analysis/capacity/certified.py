@@ -1,7 +1,10 @@
 """The highest arrival rate at which a contender meets an SLO, and what that rests on."""
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
+from statistics import median
 
 from pydantic import Field
 
@@ -107,17 +110,48 @@ def capacities(judged: Sequence[JudgedTrial], experiment: Experiment) -> list[Ca
             or (t.result.purpose == "overload" and t.result.saturated)
         )
     ]
+    speed = _Speed.of(trials, experiment)
     by_contender = grouped(trials, lambda t: t.result.contender)
     found: list[Capacity] = []
     for slo in experiment.slos:
         found += [
-            capacity(name, slo, by_contender.get(name, []), experiment.seed)
+            capacity(name, slo, by_contender.get(name, []), experiment.seed, speed)
             for name in experiment.contenders
         ]
     return found
 
 
-def capacity(contender: str, slo: Slo, trials: Sequence[JudgedTrial], seed: int = 0) -> Capacity:
+@dataclass(frozen=True)
+class _Speed:
+    """How slow the machine usually was in this run, and the step of the grid of rates. usual_us 0:
+    it was not watched."""
+
+    usual_us: float = 0.0
+    step: float = 1.1
+
+    @classmethod
+    def of(cls, trials: Sequence[JudgedTrial], experiment: Experiment) -> "_Speed":
+        watched = [t.result.slowness_us for t in trials if t.result.slowness_us]
+        spec = experiment.capacity
+        return cls(median(watched or [0.0]), spec.resolution if spec else 1.1)
+
+    def equal_rps(self, trial: JudgedTrial) -> float:
+        """The rate that would have been as much to a machine as fast as usual, by whole steps of
+        the grid: what a slow machine is asked for weighs more."""
+        rate_rps, slowness_us = trial.result.rate_rps or 0.0, trial.result.slowness_us
+        if not slowness_us or not self.usual_us:
+            return rate_rps
+        steps = round(math.log(slowness_us / self.usual_us) / math.log(self.step))
+        return rate_rps * self.step**steps
+
+
+def capacity(
+    contender: str,
+    slo: Slo,
+    trials: Sequence[JudgedTrial],
+    seed: int = 0,
+    speed: _Speed = _Speed(),
+) -> Capacity:
     """The capacity of one contender; trials: its open-loop trials."""
     rates = judge_rates(trials, slo)
     slices: list[Slice] = []
@@ -125,7 +159,7 @@ def capacity(contender: str, slo: Slo, trials: Sequence[JudgedTrial], seed: int 
     for t in trials:
         if t.sample and counts(t, slo):
             kept = overloads if t.result.purpose == "overload" else slices
-            kept.append((t.result.rate_rps or 0.0, pooled_outcome([t.sample], slo)))
+            kept.append((speed.equal_rps(t), pooled_outcome([t.sample], slo)))
     crossing = estimate(slices, slo.percentile, seed, overloads)
     rates = [_far_below(rate, crossing) for rate in rates]
     not_met = next((r for r in rates if r.judgement is Judgement.NOT_MET), None)

@@ -58,16 +58,19 @@ def estimate(
     simulated runs (analysis.selfcheck.coverage). Where no rate tried lies above the edge, the
     highest stands for it: the edge lies above the lower end so found.
     """
-    found = _estimate(slices, percentile, seed)
+    most_rps = max((rate_rps for rate_rps, _ in [*slices, *overloads]), default=0.0)
+    found = _estimate(slices, percentile, seed, most_rps)
     if found is None or found.rps is not None or not overloads:
         return found
-    bounded = _estimate([*slices, *overloads], percentile, seed)
+    bounded = _estimate([*slices, *overloads], percentile, seed, most_rps)
     if bounded is None:
         return found
     return replace(bounded, low_rps=max(found.low_rps, bounded.low_rps))
 
 
-def _estimate(slices: Sequence[Slice], percentile: float, seed: int) -> Estimate | None:
+def _estimate(
+    slices: Sequence[Slice], percentile: float, seed: int, most_rps: float
+) -> Estimate | None:
     if len(slices) < LEAST_SLICES:
         return None
     rates_rps = [rate_rps for rate_rps, _ in slices]
@@ -87,7 +90,7 @@ def _estimate(slices: Sequence[Slice], percentile: float, seed: int) -> Estimate
     return Estimate(
         rps=None if found.open else float(np.exp(found.at)),
         low_rps=max(min(rates_rps), float(np.exp(found.at - half))),
-        high_rps=None if found.open else min(max(rates_rps), float(np.exp(found.at + half))),
+        high_rps=None if found.open else min(most_rps, float(np.exp(found.at + half))),
     )
 
 

@@ -110,12 +110,8 @@ def _judge(tried: _Tried, slo: Slo, n_missed_below: int) -> CapacityRate:
         if mostly_saturated(tried.windows) or (certain and not outcome.met):
             proven = miss_is_proven(tried.windows, n_missed_below)
             judgement = Judgement.NOT_MET if proven else Judgement.UNDECIDED
-        elif not _certain_with_the_doubtful(tried, slo):
-            judgement = Judgement.UNDECIDED
-        elif outcome.met and certified(tried.windows, slo):
-            judgement = Judgement.CERTIFIED
-        elif outcome.met:
-            judgement = Judgement.MET
+        else:
+            judgement = _met_as_surely(tried, slo)
     return CapacityRate(
         rate_rps=tried.rate_rps,
         judgement=judgement,
@@ -127,15 +123,20 @@ def _judge(tried: _Tried, slo: Slo, n_missed_below: int) -> CapacityRate:
     )
 
 
-def _certain_with_the_doubtful(tried: _Tried, slo: Slo) -> bool:
-    """Whether trials that the server may have spoilt leave the answer as it is without them.
+def _met_as_surely(tried: _Tried, slo: Slo) -> Judgement:
+    """Whether the SLO is met, as surely with as without the trials that the server may have spoilt.
 
     Leaving them out must not choose results: one that drifted has to agree with the others, its
     requests counted among theirs; one whose record is in doubt cannot.
     """
     doubtful = [t for t in tried.trials if t.result.server_may_be_at_fault and not counts(t, slo)]
+    if tried.outcome is None or not tried.outcome.met:
+        return Judgement.UNDECIDED
     if not all(t.result.only_drifted for t in doubtful):
-        return False
+        return Judgement.UNDECIDED
     rows = [*tried.samples, *(t.sample for t in doubtful if t.sample)]
-    outcomes = [pooled_outcome([sample], slo) for sample in rows]
-    return not doubtful or (pooled_outcome(rows, slo).met and certified(outcomes, slo))
+    with_them = [pooled_outcome([sample], slo) for sample in rows]
+    if not pooled_outcome(rows, slo).met:
+        return Judgement.UNDECIDED
+    surely = certified(tried.windows, slo) and certified(with_them, slo)
+    return Judgement.CERTIFIED if surely else Judgement.MET

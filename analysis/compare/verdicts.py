@@ -133,7 +133,7 @@ class Repeats:
             return []
         # A machine that was slow in one of two slices is in their ratio; where it was watched in
         # all of them, that is taken out.
-        watched = all(slowness_of(trial) for pair in pairs for trial in pair)
+        watched = all(trial.result.slowness_us for pair in pairs for trial in pair)
         of_pairs = [(figures_of(a, watched), figures_of(b, watched)) for a, b in pairs]
         starts = [(a.result.startup_s, b.result.startup_s) for a, b in pairs]
         logs = log_ratios(of_pairs)
@@ -165,15 +165,8 @@ class Repeats:
 def figures_of(trial: JudgedTrial, watched: bool) -> Figures:
     """What a slice measured; watched: with times divided by how slow the machine was in it."""
     assert trial.sample is not None  # nobody compares others
-    slowness = slowness_of(trial) if watched else None
+    slowness = trial.result.slowness_us if watched else None
     return slice_figures(trial.sample, trial.sample.usage.server_cpu.per_s, slowness or 1.0)
-
-
-def slowness_of(trial: JudgedTrial) -> float | None:
-    """Geometric mean of what the fixed pieces of work took during a slice, in microseconds; None:
-    the machine was not watched."""
-    work_us = trial.result.machine.work_us if trial.result.machine else {}
-    return float(np.exp(np.mean(np.log(list(work_us.values()))))) if work_us else None
 
 
 def figure(metrics: Metrics, metric: Metric) -> float | None:

@@ -121,8 +121,9 @@ def study_device(
         cores=cores,
         slo=slo,
         choices=[_choice(rate_rps, slo, curves) for rate_rps in RATES_RPS],
-        crossing=crossing
-        and Crossing(
+        crossing=None
+        if crossing is None
+        else Crossing(
             other=crossing.other,
             rate_rps=crossing.rate_rps,
             low_rps=crossing.low_rps,

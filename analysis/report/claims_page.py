@@ -19,10 +19,9 @@ from analysis.read.run import load_run
 from analysis.report.summary import summarise
 from analysis.report.words import statements as words
 from loadtests.records.behaviour import Behaviour, read_behaviour
-from loadtests.records.markdown import inline
+from loadtests.records.markdown import inline, with_section
 
-BEGIN, END = "<!-- claims: begin -->", "<!-- claims: end -->"
-
+SECTION = "claims"
 RESULTS = Path(__file__).parents[2] / "results"
 REFERENCE_RUNS = ("reference-cpu-2core", "reference-engine-share-cpu-2core")
 BEHAVIOUR = RESULTS / "reference-triton-behaviour" / "behaviour.json"
@@ -73,13 +72,6 @@ def claims_page(by_run: Mapping[str, Sequence[ClaimFound]], behaviour: Behaviour
     return "\n\n".join([*_head(everything, by_run, behaviour), *map(_chapter, chapters)])
 
 
-def with_statements(text: str, statements: str) -> str:
-    """text with what stands between the markers replaced."""
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n\n{statements}\n\n{END}{after}"
-
-
 def _head(
     everything: Sequence[Judged], runs: Mapping[str, object], behaviour: Behaviour | None
 ) -> Iterator[str]:
@@ -119,7 +111,7 @@ def main(path: Path, run_dirs: Sequence[Path]) -> None:
     by_run = {folder.name: claims_of(folder) for folder in run_dirs}
     text = path.read_text(encoding="utf-8")
     page = claims_page(by_run, behaviour_found())
-    path.write_text(with_statements(text, page), encoding="utf-8")
+    path.write_text(with_section(text, SECTION, page), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -16,10 +16,10 @@ from analysis.report.planning import DEFAULT_RUN, RESULTS, read_basis
 from analysis.report.words import devices as words
 from loadtests.records.device_curve import curve_named
 from loadtests.records.experiment import Slo
-from loadtests.records.markdown import inline, table
+from loadtests.records.markdown import inline, table, with_section
 
+SECTION = "devices"
 FILE = RESULTS / "reference-devices" / "devices.json"
-BEGIN, END = "<!-- devices: begin -->", "<!-- devices: end -->"
 CURVES = ("t4-fp16-tensorrt", "a100-fp16-tensorrt")
 CORES = 8
 """Of the server of each replica beside a GPU: a small cloud machine with one card."""
@@ -89,13 +89,6 @@ def _chosen(study: DeviceStudy, k: int) -> str:
     return words.choice(study.choices[k], study.slo.percentile)
 
 
-def between_markers(text: str, new: str) -> str:
-    """text with what stands between the markers replaced."""
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n\n{new}\n\n{END}{after}"
-
-
 def main(paths: list[Path]) -> None:
     if not paths:
         write(simulate())
@@ -104,7 +97,7 @@ def main(paths: list[Path]) -> None:
     for path in paths:
         new = short_table(studies) if path.name == "README.md" else page(studies)
         text = path.read_text(encoding="utf-8")
-        path.write_text(between_markers(text, new), encoding="utf-8")
+        path.write_text(with_section(text, SECTION, new), encoding="utf-8")
 
 
 if __name__ == "__main__":

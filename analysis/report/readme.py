@@ -15,9 +15,9 @@ from analysis.report.words import decision
 from analysis.report.words.codes import said
 from analysis.report.words.numbers import count, percent, rate, verdict
 from analysis.report.words.run import rounds
-from loadtests.records.markdown import code, inline, table
+from loadtests.records.markdown import code, inline, table, with_section
 
-BEGIN, END = "<!-- numbers: begin -->", "<!-- numbers: end -->"
+SECTION = "numbers"
 
 
 def numbers(summary: Summary, run_path: str) -> str:
@@ -111,16 +111,11 @@ def _certified(summary: Summary) -> str:
     return f"{text} A/A test of {code(floor.contender)}: P99 differed by at most {percent(found)}."
 
 
-def with_numbers(readme: str, section: str) -> str:
-    """readme with what stands between the markers replaced by section."""
-    before, _, rest = readme.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n\n{section}\n\n{END}{after}"
-
-
 def main(run_dir: Path, readme: Path) -> None:
     section = numbers(summarise(load_run(run_dir)), run_dir.as_posix())
-    readme.write_text(with_numbers(readme.read_text(encoding="utf-8"), section), encoding="utf-8")
+    readme.write_text(
+        with_section(readme.read_text(encoding="utf-8"), SECTION, section), encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

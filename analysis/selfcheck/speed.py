@@ -16,7 +16,7 @@ import numpy as np
 
 from analysis.capacity.load_points import grouped
 from analysis.compare.intervals import Metric, log_ratios
-from analysis.compare.verdicts import figures_of, slowness_of
+from analysis.compare.verdicts import figures_of
 from analysis.read.run import Run, load_run
 from analysis.validity.trials import JudgedTrial, ceilings, judge_trials
 from loadtests.records.markdown import table
@@ -38,7 +38,7 @@ class Spread:
 
 def spreads(judged: Sequence[JudgedTrial]) -> list[Spread]:
     """By figure, over all pairs of contenders with enough common rounds at one level."""
-    watched = [t for t in judged if t.result.usable and t.sample and slowness_of(t)]
+    watched = [t for t in judged if t.result.usable and t.sample and t.result.slowness_us]
     found: dict[Metric, list[tuple[float, float]]] = {metric: [] for metric in METRICS}
     for trials in grouped(watched, lambda t: t.result.level).values():
         by_name = grouped(trials, lambda t: t.result.contender)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from statistics import geometric_mean
 
 from pydantic import Field
 
@@ -81,6 +82,13 @@ class TrialResult(Value):
         """True where drift alone makes it unusable: its rows are right, but not steady."""
         unusable = {f.reason for f in self.findings if f.reason.unusable}
         return unusable == {Reason.DRIFT}
+
+    @property
+    def slowness_us(self) -> float | None:
+        """Geometric mean of what the fixed pieces of work took during the slice; None: the machine
+        was not watched."""
+        work_us = self.machine.work_us if self.machine else {}
+        return geometric_mean(list(work_us.values())) if work_us else None
 
     @property
     def saturated(self) -> bool:

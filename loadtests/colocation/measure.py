@@ -30,7 +30,7 @@ from loadtests.records.atomic import whole_or_gone
 from loadtests.records.trials import write_json
 from loadtests.run.manifest import describe_measurement
 from servers.discovery import Contender
-from servers.triton_service.colocated.sizes import colocated_models
+from servers.triton_service.colocated.sizes import colocated_models, network_of
 
 OVERHEAD_S = 3.0
 """Start and end of the clients of one measurement, before the first shows how long they take."""
@@ -60,7 +60,9 @@ def colocate(
             "model": dict(place.artefacts.model),
             "contender": asdict(contender),
             "colocated_models": facts,
-            "colocated_model_sizes": {n.name: dict(n.size) for n in colocated_models(spec.size)},
+            "colocated_model_sizes": {
+                model.name: network_of(model)[0] for model in colocated_models(spec.size)
+            },
             "settings": asdict(spec)
             | {"colocated_models": spec.size, "warmup_s": WARMUP_S, "requests": N_REQUESTS},
             "answers": {name: found.answers for name, found in bench.requests.items()},

@@ -11,9 +11,12 @@ import numpy as np
 from servers.discovery import Contender, OptionValue
 from servers.engines import Device, EngineName, Precision
 from servers.triton_service.colocated.repository import OPTION
-from servers.triton_service.colocated.sizes import SizeName
+from servers.triton_service.colocated.sizes import NAMES, SizeName
 
-MODELS = ("classifier", "vision", "recommender")
+CLASSIFIER = "classifier"
+"""Triton's own name for the network of the contender `triton`, behind its tokenizer."""
+
+MODELS = (CLASSIFIER, *NAMES)
 
 WARMUP_S = 1.0
 

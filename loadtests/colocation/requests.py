@@ -9,6 +9,7 @@ import numpy as np
 from tritonclient.grpc import service_pb2
 from tritonclient.utils import np_to_triton_dtype
 
+from loadtests.colocation.plan import CLASSIFIER
 from loadtests.launch.artefacts import Artefacts
 from loadtests.wire.address import Address
 from loadtests.wire.formats import PreparedWire
@@ -17,10 +18,7 @@ from loadtests.wire.texts import TrafficText
 from servers.classifier.encoding import Encoder
 from servers.contract import LENGTH_BUCKETS, MAX_LENGTH_TOKENS
 from servers.triton_service.colocated.inputs import Inputs, seeded_inputs
-from servers.triton_service.colocated.sizes import ColocatedModel
-
-CLASSIFIER = "classifier"
-"""Triton's own name for the network of the contender `triton`, behind its tokenizer."""
+from servers.triton_service.models_file.description import ModelEntry
 
 N_REQUESTS = 32
 """Different requests a model gets, drawn at random; as many as its largest batch."""
@@ -39,7 +37,7 @@ class Prepared:
 
 
 def inputs_by_model(
-    artefacts: Artefacts, colocated_models: Sequence[ColocatedModel], seed: int
+    artefacts: Artefacts, colocated_models: Sequence[ModelEntry], seed: int
 ) -> dict[str, list[Inputs]]:
     """N_REQUESTS of each model. Texts are tokenised here: what is compared is how the networks
     share a device, and Triton's Python processes take numbers with every numpy."""

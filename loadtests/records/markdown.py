@@ -53,6 +53,14 @@ def provenance(record: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def with_section(page: str, name: str, section: str) -> str:
+    """page with what stands between the markers of that name replaced."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    before, _, rest = page.partition(begin)
+    _, _, after = rest.partition(end)
+    return f"{before}{begin}\n\n{section}\n\n{end}{after}"
+
+
 def _gpu(machine: Mapping[str, Any]) -> str:
     return str(machine["gpu"]["name"]) if machine["gpu"] else "no GPU"
 

@@ -43,7 +43,7 @@ def test_the_gpu_build_of_onnxruntime_takes_its_place(pyproject: dict[str, Any])
 def test_jupyter_and_the_extra_all_are_packed_in_part(pyproject: dict[str, Any]) -> None:
     asked = names(pyproject, "3.12")
     assert "jupyter" not in asked
-    assert asked["tritonclient"].extras == {"grpc"}
+    assert asked["tritonclient"].extras == {"grpc", "http"}
 
 
 def test_an_extra_that_is_not_there_is_named(pyproject: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from commands.common import console
 from study import app
 
 from ..analysis.report.planned_run import CONTENDERS, planned_run, served
@@ -15,7 +16,13 @@ CURVE = "a100-fp16-tensorrt"
 
 
 def plan(*arguments: object) -> Result:
-    return CliRunner().invoke(app, ["plan", *map(str, arguments)], env=WIDE)
+    # A console that was made where COLUMNS was set keeps that width.
+    before = console.width
+    console.width = int(WIDE["COLUMNS"])
+    try:
+        return CliRunner().invoke(app, ["plan", *map(str, arguments)], env=WIDE)
+    finally:
+        console.width = before
 
 
 @pytest.fixture(scope="module")

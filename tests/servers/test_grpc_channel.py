@@ -13,6 +13,7 @@ from tritonclient.grpc import InferenceServerClient, service_pb2, service_pb2_gr
 import loadtests
 import servers
 from servers.grpc_channel import GRPC_CHANNEL_OPTIONS
+from servers.triton_service.client import wires
 
 
 class Ready(service_pb2_grpc.GRPCInferenceServiceServicer):
@@ -51,5 +52,12 @@ def test_every_client_of_servers_and_load_opens_its_channel_with_these_options()
         if isinstance(call, ast.Call)
         and ast.unparse(call.func).rpartition(".")[2] in openers
         and "GRPC_CHANNEL_OPTIONS" not in ast.unparse(call)
+        and path != Path(wires.__file__)
     ]
     assert without == []
+
+
+def test_the_client_library_opens_its_channels_with_these_options_and_more() -> None:
+    assert set(GRPC_CHANNEL_OPTIONS) < set(wires._CHANNEL)
+    source = Path(wires.__file__).read_text(encoding="utf-8")
+    assert source.count("channel_args=_CHANNEL") == 2  # one of threads, one of asyncio

@@ -28,13 +28,18 @@ from analysis.validity.reasons import Reason
 ROW_INCHES = 0.22
 PLOT_INCHES = 3.4
 AROUND_INCHES = 0.95
+APART = 1.2
+"""Least ratio of two neighbouring rates that are drawn."""
 
 
 def latency_figure(summary: Summary) -> Figure:
     """Latency at the SLO's percentile by arrival rate; above it, a row a contender: the rate up to
     which it is certified, and the lowest that was not met."""
-    by_name = open_points(summary)
     slo = summary.manifest.experiment.slo
+    missed_rps = {c.contender: c.not_met_rps for c in summary.capacities if c.slo == slo}
+    by_name = {
+        name: sparse(points, missed_rps.get(name)) for name, points in open_points(summary).items()
+    }
     known = [c for c in summary.capacities if c.slo == slo and c.contender in by_name]
     strip_inches = ROW_INCHES * (len(known) + 0.6)
     total = AROUND_INCHES + strip_inches + PLOT_INCHES
@@ -134,6 +139,20 @@ def _certified_rows(strip: Axes, capacities: Sequence[Capacity]) -> None:
             fontsize=9.5,
             annotation_clip=False,
         )
+
+
+def sparse(points: Sequence[Point], missed_rps: float | None) -> list[Point]:
+    """Those up to the lowest rate not met, and of rates nearer than APART the one with the most
+    requests: a search on a fine grid leaves dozens, each of few requests."""
+    inside = [p for p in points if missed_rps is None or (p.rate_rps or 0.0) <= missed_rps]
+    kept: list[Point] = []
+    for point in sorted(inside, key=lambda p: -(p.metrics.n_ok if p.metrics and p.usable else 0)):
+        rate_rps = point.rate_rps or 0.0
+        if all(
+            max(rate_rps, r) >= APART * min(rate_rps, r) for r in (p.rate_rps or 0.0 for p in kept)
+        ):
+            kept.append(point)
+    return sorted(kept, key=lambda p: p.rate_rps or 0.0)
 
 
 def _latency_ms(point: Point) -> float | None:

@@ -30,7 +30,8 @@ from analysis.report.claims_page import behaviour_found, claims_of, judged_chapt
 from analysis.report.words import statements as words
 from loadtests.records.markdown import inline
 
-pd.set_option("display.max_colwidth", None)
+for cut in ("max_colwidth", "max_columns", "max_rows"):
+    pd.set_option(f"display.{cut}", None)
 
 if "STUDY_RUN" not in os.environ:
     raise SystemExit("expected the folder of a run in STUDY_RUN, found none: set it and try again.")

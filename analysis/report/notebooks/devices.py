@@ -33,7 +33,8 @@ from analysis.report.words.numbers import number, percent
 from loadtests.records.device_curve import curve_named
 from loadtests.records.markdown import inline
 
-pd.set_option("display.max_colwidth", None)
+for cut in ("max_colwidth", "max_columns", "max_rows"):
+    pd.set_option(f"display.{cut}", None)
 BATCHES = (1, 2, 4, 8, 16, 32)
 LENGTH_TOKENS = 64
 

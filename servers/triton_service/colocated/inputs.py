@@ -1,4 +1,4 @@
-"""Seeded inputs of the colocated_models."""
+"""Seeded inputs of the co-located models."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,20 +6,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from servers.triton_service.colocated.sizes import ColocatedModel, Tensor
+from servers.triton_service.models_file.description import ModelEntry, Tensor
 
 Inputs = Mapping[str, NDArray[Any]]
 """The input tensors of one request, by name, each with a batch dimension of 1."""
 
 
-def seeded_inputs(model: ColocatedModel, n: int, seed: int) -> list[Inputs]:
+def seeded_inputs(model: ModelEntry, n: int, seed: int) -> list[Inputs]:
     """n requests; same seed, same content."""
     rng = np.random.default_rng((seed, n))
     return [{tensor.name: _content(tensor, rng) for tensor in model.inputs} for _ in range(n)]
 
 
 def _content(tensor: Tensor, rng: np.random.Generator) -> NDArray[Any]:
-    shape = (1, *tensor.shape)
+    shape = (1, *tensor.dims)
     if tensor.name == "image":
         # A colour of its own under the noise: of noise alone the network says nearly the same,
         # and an answer that went to the wrong request would not be noticed.

@@ -6,6 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+N_CATEGORIES, N_DENSE = 26, 13
+"""Fields of one sample of the Criteo display advertising data (Kaggle 2014), as in DeepFM."""
+
 LAST_SCALE = 0.2
 """Scale of the last normalisation of a block. With 1, as in a network that will be trained, the
 activations of an untrained one double from block to block, and FP16 would overflow. (Goyal et al.
@@ -70,21 +73,20 @@ class DeepFm(nn.Module):
 
     def __init__(self, rows_per_field: int, factors: int, hidden: Sequence[int]) -> None:
         super().__init__()
-        n_categories, n_dense = 26, 13
         self.rows_per_field = rows_per_field
-        n_rows = n_categories * rows_per_field
+        n_rows = N_CATEGORIES * rows_per_field
         self.factors, self.weights = nn.Embedding(n_rows, factors), nn.Embedding(n_rows, 1)
-        self.dense_factors = nn.Parameter(0.1 * torch.randn(n_dense, factors))
-        self.dense_weights = nn.Linear(n_dense, 1)
+        self.dense_factors = nn.Parameter(0.1 * torch.randn(N_DENSE, factors))
+        self.dense_weights = nn.Linear(N_DENSE, 1)
         nn.init.normal_(self.factors.weight, std=0.1)
         nn.init.normal_(self.weights.weight, std=0.1)
         layers: list[nn.Module] = []
-        n_in = (n_categories + n_dense) * factors
+        n_in = (N_CATEGORIES + N_DENSE) * factors
         for n_out in hidden:
             layers += [nn.Linear(n_in, n_out), nn.ReLU()]
             n_in = n_out
         self.deep = nn.Sequential(*layers, nn.Linear(n_in, 1))
-        self.register_buffer("first_row", torch.arange(n_categories) * rows_per_field)
+        self.register_buffer("first_row", torch.arange(N_CATEGORIES) * rows_per_field)
 
     def forward(self, categories: Tensor, dense: Tensor) -> Tensor:
         rows = categories.remainder(self.rows_per_field) + self.first_row

@@ -11,17 +11,13 @@ from tritonclient.grpc import model_config_pb2 as pb
 from servers.discovery import OptionValue
 from servers.placement import placement_from
 from servers.triton_service.checks import ConfigError, check_repository, to_text
-from servers.triton_service.colocated.sizes import (
-    ColocatedModel,
-    SizeName,
-    Tensor,
-    colocated_models,
-)
+from servers.triton_service.colocated.sizes import SizeName, colocated_models, network_of
+from servers.triton_service.models_file.config import model_config
+from servers.triton_service.models_file.description import Batcher, ModelEntry, WarmUp
 
 OPTION = "colocated_models"
 """The option of a Triton contender that names the size of co-located models; empty: none."""
 
-SEED = 1512
 MODEL_FILE = Path(__file__).with_name("model.py")
 
 
@@ -45,36 +41,27 @@ def write_colocated_models(
 
 
 def colocated_model_config(
-    model: ColocatedModel, options: Mapping[str, OptionValue], threads: int
+    model: ModelEntry, options: Mapping[str, OptionValue], threads: int
 ) -> pb.ModelConfig:
+    """The model as described, its network run by PyTorch in the Python backend."""
     max_batch_size, placement = int(options["max_batch_size"]), placement_from(options)
-    parameters = {
-        "device": placement.device,
-        "precision": placement.precision,
-        "threads": str(threads),
-        "seed": str(SEED),
-        "size": json.dumps(model.size),
-    }
-    return pb.ModelConfig(
-        name=model.name,
-        backend="python",
-        max_batch_size=max_batch_size,
-        input=[pb.ModelInput(name=t.name, data_type=_type(t), dims=t.shape) for t in model.inputs],
-        output=[
-            pb.ModelOutput(
-                name=model.output.name, data_type=_type(model.output), dims=model.output.shape
-            )
-        ],
-        # A Python model finds its device itself, and gets its inputs in the memory of the CPU.
-        instance_group=[pb.ModelInstanceGroup(count=1, kind=pb.ModelInstanceGroup.KIND_CPU)],
-        dynamic_batching=pb.ModelDynamicBatching(
-            max_queue_delay_microseconds=int(options["max_queue_delay_us"])
-        ),
-        model_warmup=[_warm_up(model, size) for size in sorted({1, max_batch_size})],
-        parameters={
-            name: pb.ModelParameter(string_value=value) for name, value in parameters.items()
+    size, seed = network_of(model)
+    changed = {
+        "backend": "python",
+        "max_batch_size": max_batch_size,
+        "batcher": Batcher(max_queue_delay_us=int(options["max_queue_delay_us"])),
+        "warm_up": tuple(WarmUp(batch_size=n) for n in sorted({1, max_batch_size})),
+        "parameters": {
+            "device": placement.device,
+            "precision": placement.precision,
+            "threads": threads,
+            "seed": seed,
+            "size": size,
         },
-    )
+    }
+    # Its instance stays one of the CPU: a Python model finds its device itself, and gets its inputs
+    # in the memory of the CPU.
+    return model_config(model.model_copy(update=changed))
 
 
 def _size(given: OptionValue) -> SizeName:
@@ -85,18 +72,3 @@ def _size(given: OptionValue) -> SizeName:
     raise ConfigError(
         f'expected {OPTION} = "full" or "small", found {json.dumps(given)}: correct it.'
     )
-
-
-def _warm_up(model: ColocatedModel, batch_size: int) -> pb.ModelWarmup:
-    inputs = {
-        tensor.name: pb.ModelWarmup.Input(
-            data_type=_type(tensor), dims=tensor.shape, zero_data=True
-        )
-        for tensor in model.inputs
-    }
-    return pb.ModelWarmup(name=f"batch_{batch_size}", batch_size=batch_size, inputs=inputs)
-
-
-def _type(tensor: Tensor) -> int:
-    found: int = pb.DataType.Value(f"TYPE_{tensor.datatype}")
-    return found

@@ -16,7 +16,9 @@ from loadtests.records.experiment import Slo
 from loadtests.records.steady_state import SteadyState
 
 SLO = Slo(percentile=99, latency_ms=100, max_error_ratio=0.001)
-EXPERIMENT = SimpleNamespace(slos=[SLO], contenders=["a"], seed=1)
+EXPERIMENT = SimpleNamespace(
+    slos=[SLO], contenders=["a"], seed=1, capacity=SimpleNamespace(resolution=1.1)
+)
 
 
 def trial(rate_rps, n_over, n=1000, n_failed=0, saturated=False, **invalid):
@@ -33,6 +35,7 @@ def trial(rate_rps, n_over, n=1000, n_failed=0, saturated=False, **invalid):
         only_drifted=invalid.get("drifted", False),
         purpose=invalid.get("purpose", "search"),
         mode="open",
+        slowness_us=invalid.get("slowness_us"),
     )
     sample = SteadyState(
         window_s=1.0,
@@ -132,6 +135,20 @@ def test_an_overload_that_was_not_answered_is_a_rate_that_is_missed():
     unbounded = capacities(slices, EXPERIMENT)[0]
     assert found.estimate_low_rps == unbounded.estimate_low_rps
     assert 100 < found.estimate_rps < found.estimate_high_rps == 200
+
+
+def test_a_slice_of_a_slow_machine_counts_as_one_of_a_higher_rate():
+    usual = [trial(rate_rps, 0, slowness_us=90) for rate_rps in (50, 60, 70, 80)]
+    usual += [trial(rate_rps, 900, saturated=True, slowness_us=90) for rate_rps in (110, 121)]
+    slow = trial(80, 900, saturated=True, slowness_us=90 * 1.1**3)
+    known = capacities([*usual, slow], EXPERIMENT)[0]
+    unknown = capacities([*usual, trial(80, 900, saturated=True)], EXPERIMENT)[0]
+    assert unknown.estimate_rps < 80 < known.estimate_rps
+
+
+def test_rates_that_drift_leaves_met_are_not_certified_by_them():
+    drifted = {"usable": False, "blames_server": True, "drifted": True}
+    assert judged(trial(100, 0, n=580), trial(100, 0, n=100, **drifted)) == [Judgement.MET]
 
 
 def test_an_overload_that_was_answered_says_nothing_of_capacity():

@@ -14,7 +14,7 @@ from analysis.report.figures.gpu import gpu_figure
 from analysis.report.figures.intervals import capacity_figure, forest_figure
 from analysis.report.figures.rate_curves import throughput_figure
 from analysis.report.figures.style import look, spread
-from analysis.report.figures.tail_latency import interval_ms, latency_figure
+from analysis.report.figures.tail_latency import interval_ms, latency_figure, sparse
 from analysis.report.figures.waterfall import waterfall_figure
 from analysis.report.summary import Summary
 from analysis.report.words.codes import said
@@ -212,3 +212,14 @@ def test_the_longest_name_of_a_contender_stands_within_each_figure(summary):
         for text in named:
             extent = text.get_window_extent(canvas.get_renderer())
             assert figure.bbox.x0 <= extent.x0 < extent.x1 <= figure.bbox.x1, draw
+
+
+def point_at(rate_rps, n_ok):
+    return SimpleNamespace(rate_rps=rate_rps, usable=True, metrics=SimpleNamespace(n_ok=n_ok))
+
+
+def test_of_rates_near_each_other_the_one_with_the_most_requests_is_drawn_up_to_the_lowest_missed():
+    points = [point_at(100, 10), point_at(105, 90), point_at(126, 50), point_at(130, 60)]
+    beyond = [*points, point_at(300, 99)]
+    assert [p.rate_rps for p in sparse(beyond, 200.0)] == [105, 130]
+    assert [p.rate_rps for p in sparse(beyond, None)] == [105, 130, 300]

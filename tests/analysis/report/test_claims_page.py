@@ -3,9 +3,10 @@ import re
 import pytest
 
 from analysis.claims.statements import N_STATEMENTS
-from analysis.report.claims_page import BEGIN, END, claims_page, with_statements
+from analysis.report.claims_page import SECTION, claims_page
 from loadtests.records.behaviour import Behaviour, CheckFinding
 from loadtests.records.manifest import Git, Machine
+from loadtests.records.markdown import with_section
 from loadtests.selfcheck.triton_checks import CHECKS
 
 
@@ -80,5 +81,8 @@ def test_what_is_written_has_its_source_and_the_corrected_statement(page):
 
 
 def test_only_what_stands_between_the_markers_is_replaced():
-    text = f"before\n{BEGIN}\nold\n{END}\nafter\n"
-    assert with_statements(text, "new") == f"before\n{BEGIN}\n\nnew\n\n{END}\nafter\n"
+    text = "before\n<!-- claims: begin -->\nold\n<!-- claims: end -->\nafter\n"
+    assert (
+        with_section(text, SECTION, "new")
+        == "before\n<!-- claims: begin -->\n\nnew\n\n<!-- claims: end -->\nafter\n"
+    )

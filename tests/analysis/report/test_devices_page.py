@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from analysis.predict.by_device import Crossing, DeviceChoice, DeviceStudy, Replica, Varied
-from analysis.report.devices_page import FILE, between_markers, page, read, short_table, write
+from analysis.report.devices_page import FILE, SECTION, page, read, short_table, write
 from analysis.report.words import devices as words
 from loadtests.records.experiment import Slo
+from loadtests.records.markdown import with_section
 
 ROOT = Path(__file__).parents[3]
 
@@ -106,7 +107,7 @@ def test_the_figures_are_read_back_as_they_were_written(tmp_path):
 )
 def test_the_committed_tables_are_those_of_the_committed_figures(name, written):
     text = (ROOT / name).read_text(encoding="utf-8")
-    assert between_markers(text, written(read())) == text
+    assert with_section(text, SECTION, written(read())) == text
 
 
 def test_a_simulated_device_is_called_so_wherever_it_stands():

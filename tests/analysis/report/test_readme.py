@@ -3,9 +3,10 @@ import re
 import pytest
 
 from analysis.compare.intervals import Metric
-from analysis.report.readme import BEGIN, END, numbers, with_numbers
+from analysis.report.readme import SECTION, numbers
 from analysis.report.words.codes import said
 from analysis.report.words.decision import objective
+from loadtests.records.markdown import with_section
 
 
 @pytest.fixture(scope="module")
@@ -43,5 +44,8 @@ def test_every_step_of_the_ablation_tells_its_verdict(summary, section):
 
 
 def test_only_what_stands_between_the_markers_is_replaced():
-    readme = f"before\n{BEGIN}\nold\n{END}\nafter\n"
-    assert with_numbers(readme, "new") == f"before\n{BEGIN}\n\nnew\n\n{END}\nafter\n"
+    readme = "before\n<!-- numbers: begin -->\nold\n<!-- numbers: end -->\nafter\n"
+    assert (
+        with_section(readme, SECTION, "new")
+        == "before\n<!-- numbers: begin -->\n\nnew\n\n<!-- numbers: end -->\nafter\n"
+    )

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from loadtests.colocation import measure as colocation_module
 from loadtests.colocation.drive import Bench, in_window
 from loadtests.colocation.plan import (
+    CLASSIFIER,
     MODELS,
     WARMUP_S,
     ColocationSpec,
@@ -25,7 +26,7 @@ from loadtests.colocation.plan import (
     groups,
     planned,
 )
-from loadtests.colocation.requests import CLASSIFIER, inputs_by_model, serialised
+from loadtests.colocation.requests import inputs_by_model, serialised
 from loadtests.launch.server import LaunchError, RunningServer
 from loadtests.records.tables import read_requests
 from loadtests.wire.address import Address

@@ -5,6 +5,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import psutil
 import pytest
 
 from servers.contract import LENGTH_BUCKETS, MAX_BATCH_TEXTS, bucket_length
@@ -88,6 +89,8 @@ def test_a_triton_that_does_not_answer_in_time_gives_503_until_it_does(hybrid: A
     tritonserver = hybrid.tritonserver()
     tritonserver.suspend()
     try:
+        while tritonserver.status() != psutil.STATUS_STOPPED:
+            time.sleep(0.01)  # a signal takes effect a moment after it was sent
         status, body = hybrid.send("/predict", {"text": "where is my parcel"})
         ready = hybrid.send("/health/ready")
     finally:

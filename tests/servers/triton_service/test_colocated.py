@@ -17,18 +17,19 @@ from servers.triton_service.checks import ConfigError, parse_config
 from servers.triton_service.colocated.inputs import Inputs, seeded_inputs
 from servers.triton_service.colocated.networks import seeded_network
 from servers.triton_service.colocated.repository import write_colocated_models
-from servers.triton_service.colocated.sizes import ColocatedModel, SizeName, colocated_models
+from servers.triton_service.colocated.sizes import SizeName, colocated_models, network_of
+from servers.triton_service.models_file.description import ModelEntry
 
 OPTIONS = {"max_batch_size": 8, "max_queue_delay_us": 0, "instances": 1}
 
 
-def model_of(name: str, size: SizeName = "small") -> ColocatedModel:
+def model_of(name: str, size: SizeName = "small") -> ModelEntry:
     return next(model for model in colocated_models(size) if model.name == name)
 
 
-def answers(model: ColocatedModel, requests: list[Inputs], **changes: Any) -> torch.Tensor:
+def answers(model: ModelEntry, requests: list[Inputs], **changes: Any) -> torch.Tensor:
     """The network's answers to all requests in one batch."""
-    network = seeded_network(model.name, model.size, **({"seed": 3} | changes))
+    network = seeded_network(model.name, network_of(model)[0], **({"seed": 3} | changes))
     columns = [[torch.from_numpy(request[t.name]) for request in requests] for t in model.inputs]
     with torch.inference_mode():
         return network(*[torch.cat(rows) for rows in columns])
@@ -37,8 +38,8 @@ def answers(model: ColocatedModel, requests: list[Inputs], **changes: Any) -> to
 def test_the_full_vision_model_is_resnet_50() -> None:
     model = model_of("vision", "full")
     with torch.device("meta"):
-        network = seeded_network(model.name, model.size, seed=1)
-        image = torch.empty((1, *model.inputs[0].shape), dtype=torch.uint8)
+        network = seeded_network(model.name, network_of(model)[0], seed=1)
+        image = torch.empty((1, *model.inputs[0].dims), dtype=torch.uint8)
     with FlopCounterMode(display=False) as counted:
         network(image)
     assert sum(weight.numel() for weight in network.parameters()) == 25_557_032
@@ -48,7 +49,7 @@ def test_the_full_vision_model_is_resnet_50() -> None:
 def test_the_full_recommender_has_the_hidden_layers_and_factors_of_deepfm() -> None:
     model = model_of("recommender", "full")
     with torch.device("meta"):
-        network = seeded_network(model.name, model.size, seed=1)
+        network = seeded_network(model.name, network_of(model)[0], seed=1)
     shapes = {name: tuple(weight.shape) for name, weight in network.named_parameters()}
     assert shapes["factors.weight"] == (26 * 65_536, 10)
     assert [shape for name, shape in shapes.items() if name.endswith(("0.weight", "2.weight"))][
@@ -78,10 +79,11 @@ def test_an_answer_that_went_to_another_request_would_be_noticed(name: str) -> N
 
 def test_the_pairs_of_deepfm_are_all_products_of_two_different_fields() -> None:
     model = model_of("recommender")
-    network = seeded_network("recommender", model.size, seed=3)
+    size, _ = network_of(model)
+    network = seeded_network("recommender", size, seed=3)
     (request,) = seeded_inputs(model, 1, seed=5)
     categories, dense = (torch.from_numpy(request[t.name]) for t in model.inputs)
-    rows = categories % model.size["rows_per_field"] + torch.arange(26) * 1000
+    rows = categories % size["rows_per_field"] + torch.arange(26) * 1000
     values = torch.log1p(dense)
     factors = torch.cat([network.factors(rows)[0], values[0, :, None] * network.dense_factors])
     pairs = sum(factors[a] @ factors[b] for a in range(39) for b in range(a))
@@ -121,12 +123,12 @@ class Client:
         self.channel = grpc.insecure_channel(address, GRPC_CHANNEL_OPTIONS)
         self._stub = service_pb2_grpc.GRPCInferenceServiceStub(self.channel)
 
-    def send(self, model: ColocatedModel, inputs: Inputs) -> Any:
+    def send(self, model: ModelEntry, inputs: Inputs) -> Any:
         """Starts one request; its result() is the response."""
         request = service_pb2.ModelInferRequest(model_name=model.name)
         for tensor in model.inputs:
             rows = inputs[tensor.name]
-            request.inputs.add(name=tensor.name, datatype=tensor.datatype, shape=rows.shape)
+            request.inputs.add(name=tensor.name, datatype=tensor.dtype, shape=rows.shape)
             request.raw_input_contents.append(rows.tobytes())
         return self._stub.ModelInfer.future(request, timeout=60)
 

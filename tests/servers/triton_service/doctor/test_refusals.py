@@ -25,7 +25,7 @@ from servers.triton_service.plain_paths import plain_folder
 
 pytestmark = pytest.mark.live
 
-DEADLINE_S = 20.0
+DEADLINE_S = 120.0
 CODE = """\
 import triton_python_backend_utils as pb_utils
 
