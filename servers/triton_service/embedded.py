@@ -66,6 +66,11 @@ def repository_spec(args: LaunchArgs, texts: bool) -> RepositorySpec:
     are as RepositorySpec has them."""
     options = args.options
     buckets = _numbers(options, "length_buckets")
+    threads = int(options.get("threads_per_instance", 0))
+    if threads < 0:
+        raise ConfigError(
+            f"expected threads_per_instance of 0 or more, found {threads}: correct it."
+        )
     return RepositorySpec(
         form="embedded",
         n_labels=count_labels(args.model_dir),
@@ -74,7 +79,7 @@ def repository_spec(args: LaunchArgs, texts: bool) -> RepositorySpec:
         placement=placement_from(options),
         batcher=bool(options["batcher"]),
         texts=texts,
-        threads=int(options.get("threads_per_instance", 0)) or args.threads,
+        threads=threads or args.threads,
         max_batch_size=int(options["max_batch_size"]),
         max_queue_delay_us=int(options["max_queue_delay_us"]),
         instances=int(options["instances"]),

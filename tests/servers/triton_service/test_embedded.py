@@ -55,3 +55,8 @@ def test_what_is_no_list_of_sizes_is_refused(
 ) -> None:
     with pytest.raises(ConfigError, match="expected preferred_batch_sizes as numbers above 0"):
         spec(preferred_batch_sizes=text)
+
+
+def test_fewer_threads_than_none_are_refused(spec: Callable[..., RepositorySpec]) -> None:
+    with pytest.raises(ConfigError, match="expected threads_per_instance of 0 or more, found -1"):
+        spec(threads_per_instance=-1)
