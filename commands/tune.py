@@ -1,5 +1,6 @@
 """`study tune`: which options of a contender with Triton inside to run it with."""
 
+import math
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -34,6 +35,7 @@ SLO = "p99<=100ms"
 
 
 def tune(
+    context: typer.Context,
     contender: Annotated[
         str | None,
         typer.Argument(metavar="CONTENDER", help="Contender with Triton inside, such as triton."),
@@ -78,8 +80,8 @@ def tune(
     resume: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of a search to finish; what is measured there is kept, and every other "
-            "option is the one given then."
+            help="Folder of a search to finish, with everything that was asked then; what is "
+            "measured there is kept."
         ),
     ] = None,
     model: ModelOption = None,
@@ -94,12 +96,13 @@ def tune(
     from loadtests.spec.overrides import slo_from
     from loadtests.tune.plan import ERROR_RATIO, drafted, new_search, planned, tuning_to_resume
     from loadtests.tune.propose import require_optuna
+    from loadtests.tune.search import says_how_to_tune_on
     from loadtests.tune.space import TuneError
 
-    began_s = time.monotonic()
+    began_s, budget_s = time.monotonic(), math.inf
     cores = split_cores(available_cores(), 1)["server"]
     if resume is not None:
-        tuning = tuning_to_resume(resume, contender)
+        tuning = tuning_to_resume(resume, _given(context))
     elif contender is None:
         raise TuneError(
             "expected a contender, or --resume with the folder of a search, found neither: name "
@@ -126,11 +129,23 @@ def tune(
     engine = contender_named(tuning.contender).engine
     say("Preparing the model and the traffic")
     artefacts = prepare(tuning.model, tuning.texts, tuning.seed, CACHE, engines=(engine,))
-    with machine_lock():
+    with machine_lock(began_s + budget_s):
         if resume is None:
             tuning = planned(tuning, budget_s - (time.monotonic() - began_s))
         folder = resume or new_search(results, tuning, datetime.now(UTC))
-        _carry_out(folder, tuning, artefacts, cores)
+        with says_how_to_tune_on(folder):
+            _carry_out(folder, tuning, artefacts, cores)
+
+
+def _given(context: typer.Context) -> list[str]:
+    """What the command line says beside --resume, as it is called there."""
+    found = []
+    for parameter in context.command.params:
+        source = context.get_parameter_source(str(parameter.name))
+        if parameter.name != "resume" and source and source.name == "COMMANDLINE":
+            is_option = parameter.param_type_name == "option"
+            found.append(parameter.opts[0] if is_option else "CONTENDER")
+    return found
 
 
 def _carry_out(

@@ -19,9 +19,9 @@ from analysis.tune.verdict import Answer, Outcome, answer
 from loadtests.records.atomic import replacing
 from loadtests.records.markdown import code, inline, provenance, table
 from loadtests.records.trials import read_json
-from loadtests.records.tuning import Tuning, in_words, value_in_words
+from loadtests.records.tuning import TUNING_PAGE, Tuning, in_words, value_in_words
 
-PAGE, RESULT, FIGURE = "tune.md", "result.json", "pareto.svg"
+RESULT, FIGURE = "result.json", "pareto.svg"
 
 
 class Tuned(Value):
@@ -54,7 +54,7 @@ def write_tuned(folder: Path, found: Tuned, final_run: Path | None) -> list[Path
     record = read_json(final_run / "manifest.json") if final_run else None
     origin = provenance({**record, "command": found.tuning.command}) if record else []
     contents = {
-        PAGE: "\n".join([*page(found), "", *origin]) + "\n",
+        TUNING_PAGE: "\n".join([*page(found), "", *origin]) + "\n",
         RESULT: found.model_dump_json(indent=2) + "\n",
         FIGURE: pareto_svg(found.tuning, found.generations, found.final),
     }

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from loadtests.records.atomic import replacing
 from loadtests.records.experiment import LengthS, Name, PositiveCount, PositiveRate, Slo
@@ -16,7 +16,7 @@ from loadtests.records.seed import SEED
 from loadtests.records.stored import SCHEMA_VERSION, read_stored
 from loadtests.records.strict import Count, Number, Strict
 
-TUNING_FILE = "tune.json"
+TUNING_FILE, TUNING_PAGE = "tune.json", "tune.md"
 FINAL = "final"
 """Name of the run in which the best few are measured once more, and of its experiment."""
 
@@ -57,6 +57,13 @@ class Tuning(Strict):
     generation_s: LengthS = Field(description="Time of each of them.")
     final_s: LengthS = Field(description="Time of the last one.")
     command: str = Field(description="Command that repeats it.")
+
+    @model_validator(mode="after")
+    def _default_is_among_the_values(self) -> "Tuning":
+        for option in sorted(self.space.keys() | self.default.keys()):
+            if option not in self.default or self.default[option] not in self.space.get(option, ()):
+                raise ValueError(f"expected the default of {option} among its values, found none")
+        return self
 
 
 @dataclass(frozen=True)

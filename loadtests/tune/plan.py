@@ -1,12 +1,22 @@
 """What is asked of a search, checked before anything is measured, and how its time is divided."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
+from loadtests.plan.time_budget import BudgetError
 from loadtests.records.atomic import new_folder
+from loadtests.records.durations import clock
 from loadtests.records.experiment import Slo
 from loadtests.records.seed import SEED
-from loadtests.records.tuning import Limits, Settings, Tuning, read_tuning, write_tuning
+from loadtests.records.tuning import (
+    TUNING_FILE,
+    Limits,
+    Settings,
+    Tuning,
+    read_tuning,
+    write_tuning,
+)
 from loadtests.spec.experiment import placed
 from loadtests.tune.generation import FINAL_ROUNDS, ROUNDS, final, generation, least_s, shares
 from loadtests.tune.space import TuneError, space_of
@@ -17,6 +27,9 @@ ERROR_RATIO = 0.001
 
 END_S = 20.0
 """What the verdict, its page and its figure take."""
+
+MOST_S = 86_400.0
+"""Of a search: a run, such as its last one, lasts a day at most."""
 
 
 def drafted(
@@ -55,7 +68,12 @@ def drafted(
 
 
 def planned(draft: Tuning, left_s: float) -> Tuning:
-    """The search in the time that is left; BudgetError where there is too little."""
+    """The search in the time that is left; BudgetError where there is too little, or too much."""
+    if left_s > MOST_S:
+        raise BudgetError(
+            f"expected a time budget of at most {MOST_S / 3600:g}h for a search, found "
+            f"{clock(left_s)}; give less time."
+        )
     some = generation(draft, 1, _any(draft, draft.candidates), None)
     few = final(draft, _any(draft, draft.finalists), None)
     parts = shares(left_s - END_S, least_s(some, ROUNDS), least_s(few, FINAL_ROUNDS))
@@ -80,11 +98,16 @@ def new_search(results: Path, tuning: Tuning, now: datetime) -> Path:
     return folder
 
 
-def tuning_to_resume(folder: Path, contender: str | None) -> Tuning:
-    """What was asked of the search in a folder; contender: named beside it, which is refused."""
-    if contender is not None:
+def tuning_to_resume(folder: Path, given: Sequence[str]) -> Tuning:
+    """What was asked of the search in a folder; given: what else is asked now, which is refused."""
+    if given:
         raise TuneError(
-            f"expected no contender beside --resume, found {contender!r}: a search keeps its own; "
-            "leave it out, or start a new search."
+            f"expected nothing beside --resume, found {', '.join(given)}: a search keeps what was "
+            "asked of it; leave that out, or start a new search."
+        )
+    if not (folder / TUNING_FILE).exists():
+        raise TuneError(
+            f"expected the folder of a search, found no {TUNING_FILE} in {folder}: give one that "
+            "`study list` names."
         )
     return read_tuning(folder)

@@ -1,10 +1,9 @@
 """The search, on one screen: generations of candidates beside the default, then the best few."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from shlex import quote
 
 from loadtests.host.locks import writing
 from loadtests.measure.tools import Tools
@@ -14,6 +13,7 @@ from loadtests.records.trials import read_begun, read_json
 from loadtests.records.tuning import FINAL, Judged, Score, Tuning, in_words
 from loadtests.run.flow import run_study
 from loadtests.run.options import RunOptions, spent_s
+from loadtests.run.stops import says_how_to_go_on
 from loadtests.spec.experiment import Experiment
 from loadtests.spec.file import stored_experiment
 from loadtests.tune.generation import final, generation, generation_name, settings_of
@@ -38,12 +38,17 @@ class Runs:
 def search(folder: Path, tuning: Tuning, n_cores: int, tools: Tools, judge: Judge) -> Runs:
     """Carries out what tuning plans, in its folder; generations that are finished are kept as they
     are, and one that was stopped is continued."""
-    with writing(folder, tuning.command), _says_how_to_resume(folder):
+    with writing(folder, tuning.command):
         found = _Search(folder, tuning, Space(tuning.space, tuning.default, n_cores), tools, judge)
         for number in range(1, tuning.generations + 1):
             if not found.generation(number):
                 break
         return Runs(found.runs, found.last())
+
+
+def says_how_to_tune_on(folder: Path) -> AbstractContextManager[None]:
+    """A block in which a search is carried out and its answer written."""
+    return says_how_to_go_on(folder, "What is measured is kept", "study tune --resume")
 
 
 @dataclass
@@ -122,6 +127,7 @@ class _Search:
             resumed=begun,
             began_s=self.tools.clock(),
             budget_s=left_s,
+            stops=lambda _: nullcontext(),  # the search says it: not the run alone is to go on
         )
         return run_study(options, self.tools, lambda _: None)
 
@@ -142,12 +148,3 @@ def _told(score: Score | None) -> str:
         f"{score.capacity_ratio:.2f} times the default's capacity, {score.p50_ratio:.2f} times its "
         f"P50 at low load{beyond}"
     )
-
-
-@contextmanager
-def _says_how_to_resume(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except KeyboardInterrupt:
-        go_on = f"study tune --resume {quote(str(folder))}"
-        raise KeyboardInterrupt(f"What is measured is kept: {go_on}") from None

@@ -24,11 +24,7 @@ def tune(*arguments: object) -> Result:
         (["triton", "--slo", "fast"], "expected an SLO such as 'p99<=50ms'"),
         (["triton", "--time-budget", "30"], "expected a time budget with its unit, such as 540s"),
         (["triton", "--time-budget", "2m"], "expected at least "),
-        (["--resume", "nowhere"], "expected tune.json in nowhere, found none"),
-        (
-            ["triton", "--resume", "nowhere"],
-            "expected no contender beside --resume, found 'triton'",
-        ),
+        (["triton", "--time-budget", "25h"], "expected a time budget of at most 24h for a search"),
     ],
     ids=lambda value: " ".join(value) or "nothing" if isinstance(value, list) else "",
 )
@@ -41,6 +37,25 @@ def test_what_cannot_be_tuned_is_one_sentence(
     assert done.stderr.startswith(f"study: {sentence}")
     assert done.stderr.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "expected the folder of a search, found no tune.json in nowhere: give one that "),
+        (["triton"], "expected nothing beside --resume, found CONTENDER: a search keeps what "),
+        (
+            ["--slo", "p99<=100ms", "--time-budget", "1h"],
+            "expected nothing beside --resume, found --slo, --time-budget: a search keeps what ",
+        ),
+    ],
+    ids=str,
+)
+def test_a_search_is_resumed_as_it_was_begun(arguments: list[str], sentence: str) -> None:
+    done = tune(*arguments, "--resume", "nowhere")
+    assert done.exit_code == 2
+    assert done.stderr.startswith(f"study: {sentence}")
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(

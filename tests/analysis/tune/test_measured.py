@@ -8,9 +8,9 @@ import pytest
 from analysis.compare.verdicts import Verdict
 from analysis.tune.figure import places
 from analysis.tune.measured import Generation, beyond, judge, read_generation
-from analysis.tune.page import FIGURE, PAGE, RESULT, tuned, write_tuned
+from analysis.tune.page import FIGURE, RESULT, tuned, write_tuned
 from analysis.tune.verdict import Outcome
-from loadtests.records.tuning import Judged, Limits
+from loadtests.records.tuning import TUNING_PAGE, Judged, Limits
 
 from ..synthetic import SyntheticContender, SyntheticRun
 from .asked import DEFAULT, tuning
@@ -120,8 +120,8 @@ def test_the_page_the_figure_and_the_result_say_which_configuration_to_take(
     found = tuned(tuning(), [], run_dir)
     assert found.answer.outcome is Outcome.MORE_CAPACITY
     written = write_tuned(tmp_path, found, run_dir)
-    assert [path.name for path in written] == [PAGE, RESULT, FIGURE]
-    page = (tmp_path / PAGE).read_text()
+    assert [path.name for path in written] == [TUNING_PAGE, RESULT, FIGURE]
+    page = (tmp_path / TUNING_PAGE).read_text()
     assert "\nTake triton with max_batch_size = 8" in page
     for heading in ("The best once more", "What each option did", "Every configuration"):
         assert f"\n## {heading}" in page
@@ -144,4 +144,4 @@ def test_a_search_that_compared_nothing_still_has_its_page(run_dir: Path, tmp_pa
     found = tuned(tuning(), [run_dir], None)
     assert found.answer.outcome is Outcome.NOT_COMPARED
     write_tuned(tmp_path, found, None)
-    assert "Nothing can be said: of 4 configurations" in (tmp_path / PAGE).read_text()
+    assert "Nothing can be said: of 4 configurations" in (tmp_path / TUNING_PAGE).read_text()

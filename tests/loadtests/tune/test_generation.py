@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from loadtests.plan.time_budget import BudgetError
+from loadtests.records.stored import RecordError
 from loadtests.records.tuning import read_tuning, write_tuning
 from loadtests.spec.contenders import resolve_contenders
 from loadtests.tune.generation import final, generation, least_s, settings_of, shares
@@ -97,3 +98,18 @@ def test_what_was_asked_is_read_again_as_it_was(tmp_path: Path) -> None:
     assert [type(value) for value in found.default.values()] == [
         type(value) for value in tuning.default.values()
     ]
+
+
+def test_a_day_is_the_most_that_a_search_may_take() -> None:
+    assert planned(draft(), 86_400.0).final_s < 86_400
+    with pytest.raises(BudgetError, match="expected a time budget of at most 24h for a search"):
+        planned(draft(), 86_401.0)
+
+
+def test_a_search_whose_default_is_not_among_its_values_is_damaged(tmp_path: Path) -> None:
+    tuning = draft()
+    write_tuning(
+        tmp_path, tuning.model_copy(update={"default": {**tuning.default, "instances": 3}})
+    )
+    with pytest.raises(RecordError, match="expected the default of instances among its values"):
+        read_tuning(tmp_path)

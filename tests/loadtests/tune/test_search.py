@@ -1,5 +1,6 @@
 """Whole searches on a simulated machine, judged by a simulated law: nothing here was measured."""
 
+import errno
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -12,12 +13,13 @@ from loadtests.host.locks import LockError, writing
 from loadtests.launch.artefacts import Artefacts
 from loadtests.measure.tools import Tools
 from loadtests.records.run_trials import read_trials
+from loadtests.records.stored import RecordError
 from loadtests.records.trials import read_begun, read_json
 from loadtests.records.tuning import Judged, Score, Tuning
 from loadtests.spec.experiment import Experiment
 from loadtests.spec.file import stored_experiment
 from loadtests.tune.generation import settings_of
-from loadtests.tune.search import RUNS, Runs, search
+from loadtests.tune.search import RUNS, Runs, says_how_to_tune_on, search
 from loadtests.tune.space import TuneError
 from loadtests.wire.texts import TrafficText
 
@@ -146,7 +148,11 @@ def test_a_finished_search_measures_nothing_more_when_it_is_resumed(
 def test_a_search_that_was_stopped_goes_on_and_keeps_what_is_finished(
     finished: tuple[Laboratory, Runs], laboratory: Laboratory, stop_after: int
 ) -> None:
-    with pytest.raises(KeyboardInterrupt, match="What is measured is kept: study tune --resume"):
+    go_on = f"What is measured is kept: study tune --resume {laboratory.folder}$"
+    with (
+        pytest.raises(KeyboardInterrupt, match=go_on),
+        says_how_to_tune_on(laboratory.folder),
+    ):
         laboratory.search(plan(), Heard(stop_after=stop_after))
     kept = {run.parent: slices_of(run.parent) for run in manifests(laboratory.folder)}
     assert kept
@@ -157,6 +163,17 @@ def test_a_search_that_was_stopped_goes_on_and_keeps_what_is_finished(
     assert len(manifests(laboratory.folder)) == 3
     for run, slices in kept.items():
         assert slices.items() <= slices_of(run).items()
+
+
+def test_a_full_disk_names_the_command_that_goes_on_with_the_search(
+    laboratory: Laboratory,
+) -> None:
+    laboratory.machine.slices = [OSError(errno.ENOSPC, "full", str(laboratory.folder / "rows"))]
+    with (
+        pytest.raises(RecordError, match=f"continue with study tune --resume {laboratory.folder}$"),
+        says_how_to_tune_on(laboratory.folder),
+    ):
+        laboratory.search(plan())
 
 
 def manifests(folder: Path) -> list[Path]:
