@@ -26,6 +26,7 @@ class Configuration(Value):
     name: str = Field(description="Its name in the runs of the search.")
     settings: dict[str, SettingValue] = Field(description="Every option that is searched.")
     certified_rps: float | None = Field(description="Capacity that is certified; null: none.")
+    met_rps: float | None = Field(description="Highest rate measured as met; null: none.")
     estimate_rps: float | None = Field(description="Capacity as estimated; null: not known.")
     p50_ms: float | None = Field(description="P50 of latency at the low rate; null: not known.")
     memory_mib: float | None = Field(description="Largest memory of its processes.")
@@ -81,10 +82,11 @@ class Generation(Value):
 def judge(run_dir: Path, tuning: Tuning) -> Judged:
     """What the search learns of a run."""
     generation = read_generation(run_dir, tuning)
-    default = generation.default
+    default, scores = generation.default, {c.name: _score(c) for c in generation.candidates}
     return Judged(
-        {each.name: _score(each) for each in generation.candidates},
-        default.estimate_rps or default.certified_rps,
+        scores,
+        default.estimate_rps or default.met_rps,
+        frozenset(c.name for c in generation.candidates if c.in_play and not scores[c.name]),
     )
 
 
@@ -149,6 +151,7 @@ class _Reading:
             "name": name,
             "settings": dict(self._settings.get(name, self._tuning.default)),
             "certified_rps": capacity.certified_rps,
+            "met_rps": capacity.met_rps,
             "estimate_rps": capacity.estimate_rps,
             "p50_ms": p50_ms,
             "memory_mib": memory_mib,

@@ -14,7 +14,7 @@ from analysis.report.words.codes import said
 from analysis.report.words.decision import objective
 from analysis.report.words.numbers import NONE, number, plain, times_within, verdict
 from analysis.tune.figure import pareto_svg
-from analysis.tune.measured import Candidate, Effect, Generation, read_generation
+from analysis.tune.measured import Candidate, Configuration, Effect, Generation, read_generation
 from analysis.tune.verdict import Answer, Outcome, answer
 from loadtests.records.atomic import replacing
 from loadtests.records.markdown import code, inline, provenance, table
@@ -160,8 +160,7 @@ def _said(rows: Sequence[Sequence[str]], head: Sequence[str]) -> list[str]:
 def _default_row(final: Generation, rows: Sequence[Sequence[str]]) -> list[Sequence[str]]:
     default, again = final.default, final.again
     figures = number(default.p50_ms), plain(default.certified_rps), number(default.memory_mib)
-    remarks = "; ".join([*default.beyond, *([default.problem] if default.problem else [])])
-    own: list[Sequence[str]] = [("default", "", "1", "1", *figures, remarks)]
+    own: list[Sequence[str]] = [("default", "", "1", "1", *figures, _remarks(default))]
     if again:
         own.append(("default", "started a second time (A/A)", NONE, verdict(again), *_NO_FIGURES))
     return [*own, *rows]
@@ -177,10 +176,18 @@ def _rows(generation: Generation) -> list[Sequence[str]]:
             number(each.p50_ms),
             plain(each.certified_rps),
             number(each.memory_mib),
-            inline("; ".join([*each.beyond, *([each.problem] if each.problem else [])])),
+            _remarks(each),
         )
         for each in generation.candidates
     ]
+
+
+def _remarks(each: Configuration) -> str:
+    """The limits that it exceeds, and why it, or its capacity, is not known."""
+    said = [*each.beyond, each.problem]
+    if not each.problem and each.estimate_rps is None and each.met_rps:
+        said.append(f"capacity not reached: {plain(each.met_rps)} requests/s are met")
+    return inline("; ".join(filter(None, said)))
 
 
 def _effect_rows(found: Tuned) -> list[tuple[str, ...]]:

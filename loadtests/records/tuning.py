@@ -78,10 +78,12 @@ class Score:
 @dataclass(frozen=True)
 class Judged:
     """What the run of a generation says. scores: by candidate; None: it could not be compared.
-    default_rps: the capacity of the default; None: not known."""
+    default_rps: the capacity of the default, or the highest rate that it met; None: it met none.
+    open: of those without a score the ones that more slices could give one."""
 
     scores: Mapping[str, Score | None]
     default_rps: float | None
+    open: frozenset[str] = frozenset()
 
 
 def write_tuning(folder: Path, tuning: Tuning) -> None:

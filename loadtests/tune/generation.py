@@ -34,6 +34,10 @@ SEARCH_SHARE = 0.6
 """Of the time: what is left is for the last generation, on which the verdict rests."""
 
 
+END_S = 20.0
+"""What the verdict, its page and its figure take."""
+
+
 @dataclass(frozen=True)
 class Shares:
     """How many generations search, and the time of each and of the last one."""
@@ -132,12 +136,14 @@ def least_s(experiment: Experiment, rounds: int) -> float:
 def shares(left_s: float, generation_s: float, final_s: float) -> Shares:
     """left_s, divided; generation_s and final_s: the least that one takes. BudgetError where it
     does not suffice for one generation and the last."""
-    if generation_s + final_s > left_s:
+    measured_s = left_s - END_S
+    if generation_s + final_s > measured_s:
         raise BudgetError(
-            f"expected at least {clock(generation_s + final_s)} of the time budget once the model "
-            f"is there (a generation {clock(generation_s)}, the last one {clock(final_s)}), found "
-            f"{clock(max(0.0, left_s))}; give more time, or fewer --candidates and --finalists."
+            f"expected at least {clock(generation_s + final_s + END_S)} of the time budget once "
+            f"the model is there (a generation {clock(generation_s)}, the last one "
+            f"{clock(final_s)}, the end {clock(END_S)}), found {clock(max(0.0, left_s))}; give "
+            "more time, or fewer --candidates and --finalists."
         )
-    search_s = max(generation_s, min(SEARCH_SHARE * left_s, left_s - final_s))
+    search_s = max(generation_s, min(SEARCH_SHARE * measured_s, measured_s - final_s))
     n = int(search_s // generation_s)
-    return Shares(n, search_s / n, left_s - search_s)
+    return Shares(n, search_s / n, measured_s - search_s)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from loadtests.plan.time_budget import BudgetError
 from loadtests.records.atomic import new_folder
-from loadtests.records.durations import clock
 from loadtests.records.experiment import Slo
 from loadtests.records.seed import SEED
 from loadtests.records.tuning import (
@@ -24,9 +23,6 @@ from servers.discovery import Contender
 
 ERROR_RATIO = 0.001
 """Of the SLO: the share of requests that may fail."""
-
-END_S = 20.0
-"""What the verdict, its page and its figure take."""
 
 MOST_S = 86_400.0
 """Of a search: a run, such as its last one, lasts a day at most."""
@@ -72,11 +68,11 @@ def planned(draft: Tuning, left_s: float) -> Tuning:
     if left_s > MOST_S:
         raise BudgetError(
             f"expected a time budget of at most {MOST_S / 3600:g}h for a search, found "
-            f"{clock(left_s)}; give less time."
+            f"{left_s / 3600:.4g}h; give less time."
         )
     some = generation(draft, 1, _any(draft, draft.candidates), None)
     few = final(draft, _any(draft, draft.finalists), None)
-    parts = shares(left_s - END_S, least_s(some, ROUNDS), least_s(few, FINAL_ROUNDS))
+    parts = shares(left_s, least_s(some, ROUNDS), least_s(few, FINAL_ROUNDS))
     return draft.model_copy(
         update={
             "generations": parts.generations,

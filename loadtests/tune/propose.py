@@ -23,11 +23,13 @@ POOR = Score(0.0, 10.0, allowed=False)
 
 @dataclass(frozen=True)
 class Tried:
-    """A configuration that was measured; score None: it could not be compared."""
+    """A configuration that was measured; score None: it could not be compared. open: with more
+    slices it could."""
 
     name: str
     settings: Settings
     score: Score | None
+    open: bool = False
 
 
 def proposals(space: Space, tried: Sequence[Tried], n: int, seed: int) -> list[Settings]:
@@ -102,15 +104,16 @@ def _known(space: Space, tried: Sequence[Tried]) -> list[tuple[Settings, Score]]
 
 def finalists(tried: Sequence[Tried], n: int) -> list[Tried]:
     """The best few within the limits: by how many are better in both capacity and P50, then by
-    capacity. What they showed so far chose them, and counts no further."""
+    capacity. What they showed so far chose them, and counts no further. Where there are none, the
+    first of those that more slices could tell apart."""
     scored = [(each, each.score) for each in tried if each.score and each.score.allowed]
 
     def rank(own: Score) -> tuple[int, float]:
         n_better = sum(_dominates(score, own) for _, score in scored)
         return n_better, -own.capacity_ratio
 
-    ordered = sorted(scored, key=lambda pair: rank(pair[1]))
-    return [each for each, _ in ordered[:n]]
+    ordered = [each for each, _ in sorted(scored, key=lambda pair: rank(pair[1]))]
+    return (ordered or [each for each in tried if each.open])[:n]
 
 
 def _dominates(one: Score, other: Score) -> bool:

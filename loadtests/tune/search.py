@@ -10,7 +10,7 @@ from loadtests.measure.tools import Tools
 from loadtests.plan.time_budget import CLOSING_S
 from loadtests.records.durations import clock
 from loadtests.records.trials import read_begun, read_json
-from loadtests.records.tuning import FINAL, Judged, Score, Tuning, in_words
+from loadtests.records.tuning import FINAL, Judged, Tuning, in_words
 from loadtests.run.flow import run_study
 from loadtests.run.options import RunOptions, spent_s
 from loadtests.run.stops import says_how_to_go_on
@@ -80,8 +80,8 @@ class _Search:
         self.default_rps = judged.default_rps or self.default_rps
         for name, settings in settings_of(experiment, tuning).items():
             score = judged.scores.get(name)
-            self.tried.append(Tried(name, settings, score))
-            self.tools.say(f"  {name}: {_told(score)}")
+            self.tried.append(Tried(name, settings, score, name in judged.open))
+            self.tools.say(f"  {name}: {_told(self.tried[-1])}")
         self.runs.append(run)
         return True
 
@@ -140,9 +140,10 @@ class _Search:
             say(f"  {variant.name}: {in_words(variant.options)}")
 
 
-def _told(score: Score | None) -> str:
+def _told(tried: Tried) -> str:
+    score = tried.score
     if score is None:
-        return "could not be compared"
+        return "not enough was measured to compare it" if tried.open else "could not be compared"
     beyond = "" if score.allowed else "; beyond the limits"
     return (
         f"{score.capacity_ratio:.2f} times the default's capacity, {score.p50_ratio:.2f} times its "

@@ -56,6 +56,7 @@ def configuration(name: str = "triton", **changes: Any) -> dict[str, Any]:
         "name": name,
         "settings": DEFAULT,
         "certified_rps": 200.0,
+        "met_rps": 210.0,
         "estimate_rps": 230.0,
         "p50_ms": 6.0,
         "memory_mib": 700.0,

@@ -8,7 +8,7 @@ import pytest
 from analysis.compare.verdicts import Verdict
 from analysis.tune.figure import places
 from analysis.tune.measured import Generation, beyond, judge, read_generation
-from analysis.tune.page import FIGURE, RESULT, tuned, write_tuned
+from analysis.tune.page import FIGURE, RESULT, page, tuned, write_tuned
 from analysis.tune.verdict import Outcome
 from loadtests.records.tuning import TUNING_PAGE, Judged, Limits
 
@@ -28,10 +28,14 @@ SETTINGS = {
 
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return simulated_run(tmp_path_factory.mktemp("tuned") / "generation-1", RATES_RPS)
+
+
+def simulated_run(folder: Path, rates_rps: list[float]) -> Path:
     run = SyntheticRun(
-        tmp_path_factory.mktemp("tuned") / "generation-1",
+        folder,
         [*SERVICE_S, "gone"],
-        rates_rps=RATES_RPS,
+        rates_rps=rates_rps,
         steady_s=4.0,
         repeats=3,
         aa_test="triton",
@@ -91,6 +95,16 @@ def test_the_search_learns_the_ratios_and_the_capacity_of_the_default(judged: Ju
     assert judged.default_rps == pytest.approx(180, rel=0.15)
 
 
+def test_where_every_rate_was_met_the_search_goes_on_from_the_highest(tmp_path: Path) -> None:
+    run_dir = simulated_run(tmp_path / "generation-1", [20.0, 100.0])
+    found = judge(run_dir, tuning())
+    assert (found.default_rps, found.open) == (100, {"c1", "c2", "c3"})
+    assert set(found.scores.values()) == {None}
+    assert "| capacity not reached: 100 requests/s are met |" in "\n".join(
+        page(tuned(tuning(), [run_dir], None))
+    )
+
+
 def test_what_one_option_did_is_told_by_pairs_that_differ_in_nothing_else(
     generation: Generation,
 ) -> None:
@@ -121,12 +135,12 @@ def test_the_page_the_figure_and_the_result_say_which_configuration_to_take(
     assert found.answer.outcome is Outcome.MORE_CAPACITY
     written = write_tuned(tmp_path, found, run_dir)
     assert [path.name for path in written] == [TUNING_PAGE, RESULT, FIGURE]
-    page = (tmp_path / TUNING_PAGE).read_text()
+    text = (tmp_path / TUNING_PAGE).read_text()
     assert "\nTake triton with max_batch_size = 8" in page
     for heading in ("The best once more", "What each option did", "Every configuration"):
-        assert f"\n## {heading}" in page
-    assert "| `instances` | 1 | 2 | max_batch_size = 8 |" in page
-    assert "- Machine: Synthetic CPU" in page
+        assert f"\n## {heading}" in text
+    assert "| `instances` | 1 | 2 | max_batch_size = 8 |" in text
+    assert "- Machine: Synthetic CPU" in text
     assert json.loads((tmp_path / RESULT).read_text())["sentence"] == found.sentence
     figure = (tmp_path / FIGURE).read_text()
     assert figure.startswith("<svg")

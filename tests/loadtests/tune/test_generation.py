@@ -62,18 +62,18 @@ def test_whole_configurations_are_read_again_from_an_experiment() -> None:
 
 
 def test_six_tenths_of_the_time_go_to_as_many_generations_as_fit() -> None:
-    assert astuple(shares(1000, 200, 300)) == (3, 200, 400)
-    assert astuple(shares(900, 200, 300)) == (2, 270, 360)
+    assert astuple(shares(1020, 200, 300)) == (3, 200, 400)
+    assert astuple(shares(920, 200, 300)) == (2, 270, 360)
 
 
 def test_the_last_generation_keeps_what_it_needs() -> None:
-    assert astuple(shares(600, 200, 400)) == (1, 200, 400)
-    assert astuple(shares(700, 200, 400)) == (1, 300, 400)
+    assert astuple(shares(620, 200, 400)) == (1, 200, 400)
+    assert astuple(shares(720, 200, 400)) == (1, 300, 400)
 
 
 def test_too_little_time_for_one_generation_and_the_last_is_refused() -> None:
-    with pytest.raises(BudgetError, match=r"expected at least 8:20 .* found 8:19; give more time"):
-        shares(499, 200, 300)
+    with pytest.raises(BudgetError, match=r"expected at least 8:40 .* found 8:39; give more time"):
+        shares(519, 200, 300)
 
 
 def test_more_candidates_need_more_time() -> None:

@@ -99,3 +99,9 @@ def test_what_is_beyond_the_limits_or_was_not_compared_is_no_finalist() -> None:
     every = [tried("large", 2.0, 0.5, allowed=False), tried("gone"), tried("worse", 0.9, 1.1)]
     assert [each.name for each in finalists(every, 3)] == ["worse"]
     assert finalists(every[:2], 3) == []
+
+
+def test_where_nothing_was_compared_what_more_slices_could_tell_apart_is_measured_again() -> None:
+    every = [tried("gone"), Tried("open", {}, None, open=True), Tried("too", {}, None, open=True)]
+    assert [each.name for each in finalists(every, 1)] == ["open"]
+    assert [each.name for each in finalists([*every, tried("known", 0.9, 1.1)], 3)] == ["known"]

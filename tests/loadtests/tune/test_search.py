@@ -46,6 +46,7 @@ class Laboratory:
         1.2 if settings["max_batch_size"] == 8 else 0.9, 1.0
     )
     default_rps: float | None = 300.0
+    open: frozenset[str] = frozenset()
 
     def judge(self, tuning: Tuning) -> Callable[[Path], Judged]:
         def judged(run: Path) -> Judged:
@@ -53,7 +54,9 @@ class Laboratory:
             self.judged.append(experiment.name)
             found = settings_of(experiment, tuning)
             return Judged(
-                {name: self.gain(dict(each)) for name, each in found.items()}, self.default_rps
+                {name: self.gain(dict(each)) for name, each in found.items()},
+                self.default_rps,
+                self.open,
             )
 
         return judged
@@ -191,6 +194,16 @@ def test_candidates_that_cannot_be_compared_leave_no_last_generation(
     runs = laboratory.search(plan())
     assert (len(runs.generations), runs.final) == (2, None)
     assert "  c1: could not be compared" in laboratory.said
+
+
+def test_where_too_little_was_measured_the_rest_of_the_time_goes_to_the_last_generation(
+    laboratory: Laboratory,
+) -> None:
+    laboratory.gain, laboratory.open = lambda settings: None, frozenset({"c2"})
+    runs = laboratory.search(plan())
+    assert runs.final is not None
+    assert experiment_of(runs.final).contenders == ("triton", "c2")
+    assert "  c2: not enough was measured to compare it" in laboratory.said
 
 
 def test_a_default_without_a_capacity_ends_the_search_with_a_sentence(
