@@ -39,6 +39,7 @@ from commands.report import list_all, report
 from commands.run import capacity, run, smoke
 from commands.serve import serve
 from commands.tools import calibrate_clients, crosscheck_clients
+from commands.tune import tune
 
 COMMANDS: Mapping[str, Callable[..., None]] = {
     "run": run,
@@ -55,6 +56,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "agree": agree,
     "claims": claims,
     "doctor": doctor,
+    "tune": tune,
     "models": generate_models,
     "list": list_all,
     "bundle": bundle_up,

@@ -33,6 +33,7 @@ def expected_errors() -> tuple[type[Exception], ...]:
     from loadtests.records.stored import RecordError
     from loadtests.selfcheck.outside_tools import ToolError
     from loadtests.spec.file import SpecError
+    from loadtests.tune.space import TuneError
     from loadtests.wire.probe import ProbeError
     from servers.device_curve import CurveError
     from servers.discovery import ContenderError
@@ -42,7 +43,7 @@ def expected_errors() -> tuple[type[Exception], ...]:
     return (
         *(SpecError, BudgetError, ContenderError, ArtefactError, RecordError, ServeError),
         *(LaunchError, DriveError, LockError, ToolError, ProbeError, BundleError, FolderError),
-        *(StatementError, DoctorError, CurveError, ProfileError, PredictError),
+        *(StatementError, DoctorError, CurveError, ProfileError, PredictError, TuneError),
         ModelsFileError,
     )
 

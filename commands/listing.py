@@ -5,14 +5,15 @@ from pathlib import Path
 
 from commands.common import EXPERIMENTS
 from loadtests.records.run_trials import read_trials
-from loadtests.records.stored import shown
+from loadtests.records.stored import RecordError, shown
 from loadtests.records.trials import read_json
+from loadtests.records.tuning import TUNING_FILE, TUNING_PAGE, read_tuning
 from loadtests.spec.file import read_experiment
 from servers.discovery import Contender, discover
 
 
 def listed(results: Path) -> Iterator[str]:
-    """Contenders, experiments and the runs in results, one a line."""
+    """Contenders, experiments, and the runs and searches in results, one a line."""
     yield "Contenders"
     yield from _aligned(
         (each.name, f"port {each.port}", each.engine, each.setting, each.summary)
@@ -28,6 +29,9 @@ def listed(results: Path) -> Iterator[str]:
     yield from _aligned(_run(path.parent) for path in runs)
     if not runs:
         yield "  none yet"
+    if searches := sorted(results.glob(f"*/{TUNING_FILE}")):
+        yield "\nSearches (study tune)"
+        yield from _aligned(_search(path.parent) for path in searches)
 
 
 def _place(contender: Contender) -> tuple[bool, int]:
@@ -48,6 +52,17 @@ def _run(folder: Path) -> Sequence[str]:
     if finished is None:
         finished = "unfinished (study run --resume continues it)"
     return str(folder), f"{n_trials} trials", shown(finished)
+
+
+def _search(folder: Path) -> Sequence[str]:
+    try:
+        contender = read_tuning(folder).contender
+    except RecordError as error:
+        return str(folder), f"cannot be read: {error!s}"
+    page = folder / TUNING_PAGE
+    if page.is_file():
+        return str(folder), contender, str(page)
+    return str(folder), contender, "unfinished (study tune --resume continues it)"
 
 
 def _aligned(rows: Iterator[Sequence[str]]) -> Iterator[str]:

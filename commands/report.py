@@ -54,7 +54,7 @@ def report(
 
 
 def list_all(results: ResultsOption = RESULTS) -> None:
-    """List contenders, experiments and runs."""
+    """List contenders, experiments, runs and searches."""
     from commands.listing import listed
 
     for line in listed(results):

@@ -13,7 +13,7 @@ PACKAGES = ("servers", "loadtests", "analysis", "bundle", "commands")
 ROOMS = {
     "loadtests": (
         *("host", "records", "wire", "spec", "plan", "generator", "launch", "measure", "run"),
-        *("selfcheck", "colocation"),
+        *("selfcheck", "colocation", "tune"),
     ),
     "analysis": (
         *(
@@ -28,7 +28,7 @@ ROOMS = {
             "claims",
             "colocation",
         ),
-        *("report", "agreement", "selfcheck"),
+        *("report", "agreement", "tune", "selfcheck"),
     ),
 }
 """The rooms of a package in the order of the flow: each imports only from those before it."""

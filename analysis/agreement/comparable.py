@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 
 from analysis.agreement.findings import Findings
-from analysis.read.contenders import ContenderFacts
+from analysis.read.contenders import ADDED_OPTIONS, ContenderFacts
 from loadtests.records.manifest import Manifest
 from loadtests.records.stored import RecordError
 
@@ -68,7 +68,8 @@ def _check_contenders(one: Findings, other: Findings) -> None:
 
 
 def _declared(facts: ContenderFacts) -> dict[str, str]:
-    options = " ".join(f"{key}={value}" for key, value in sorted(facts.options.items()))
+    told = {k: v for k, v in facts.options.items() if ADDED_OPTIONS.get(k) != v}
+    options = " ".join(f"{key}={value}" for key, value in sorted(told.items()))
     return {name: str(getattr(facts, name)) for name in _DECLARED} | {"options": options}
 
 

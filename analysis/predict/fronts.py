@@ -13,11 +13,13 @@ from analysis.capacity.load_points import Point
 from analysis.predict.path import predict_at
 from analysis.predict.rates import prepare
 from analysis.predict.values import Device, Front, Predicted, PredictError, Traffic
-from analysis.read.contenders import ContenderFacts
+from analysis.read.contenders import ADDED_OPTIONS, ContenderFacts
 from loadtests.records.tables import BUCKETS_TOKENS
 
 N_FITTED = 20_000
 """Requests simulated for one load when costs are fitted."""
+
+_AS_USUAL = ("length_buckets", "preferred_batch_sizes", "threads_per_instance")
 
 ROUNDS = 4
 COLDNESS_DIFFERS = 0.1
@@ -70,6 +72,13 @@ def _litserve(facts: ContenderFacts, front: Front) -> Front:
 
 
 def _triton(facts: ContenderFacts, front: Front) -> Front:
+    for option in _AS_USUAL:
+        usual = ADDED_OPTIONS[option]
+        if (value := facts.options.get(option, usual)) != usual:
+            raise PredictError(
+                f"expected {facts.name} with {option} at its default, found {value}: what that "
+                "does is not modelled, leave it out."
+            )
     batches = facts.options.get("batcher", "true") == "true"
     return replace(
         front,

@@ -10,6 +10,14 @@ from analysis.read.value import Value
 
 SIMULATED_SERVER = "simulated_service"
 
+ADDED_OPTIONS: Mapping[str, str] = {
+    "curve": "",
+    "length_buckets": "16,32,64,128",
+    "preferred_batch_sizes": "",
+    "threads_per_instance": "0",
+}
+"""Options that older runs do not name, with the values that stand for what those runs did."""
+
 
 class ContenderFacts(Value):
     """What a contender says about itself; null where none of its trials was recorded."""

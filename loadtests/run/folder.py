@@ -21,7 +21,6 @@ from loadtests.records.trials import read_begun, read_json
 from loadtests.run.manifest import changed_since, describe_run
 from loadtests.run.options import RunOptions
 from loadtests.run.os_limits import limits_in_force, shortages
-from loadtests.run.stops import says_how_to_resume
 from loadtests.spec.experiment import Experiment
 from loadtests.spec.inputs import keep_inputs
 from servers.discovery import Contender
@@ -52,7 +51,7 @@ def opened(
         folder = options.resumed or begin_run(options.results, manifest)
         if not options.resumed:
             stack.enter_context(writing(folder, options.command))
-        stack.enter_context(says_how_to_resume(folder))
+        stack.enter_context(options.stops(folder))
         stack.enter_context(running_on(cores["load"]))
         remove_unfinished(folder)
         keep_inputs(experiment, folder)

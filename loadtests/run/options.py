@@ -13,6 +13,7 @@ from loadtests.plan.time_budget import BudgetError, TimeBudget
 from loadtests.records.durations import clock
 from loadtests.records.run_trials import read_trials
 from loadtests.records.trials import read_begun
+from loadtests.run.stops import says_how_to_resume
 from loadtests.spec.experiment import Experiment
 from loadtests.spec.file import SpecError, read_experiment, stored_experiment
 from loadtests.spec.overrides import with_overrides
@@ -23,7 +24,8 @@ class RunOptions:
     """read: gives the experiment, or a SpecError. resumed: the run to continue; otherwise a new
     one is begun under results. began_s: when the command did, on the clock of its tools; budget_s
     None: the experiment's own. one_at_a_time: contenders are started for each slice, alone.
-    listen: where load workers on other hosts join; None: they are started here."""
+    listen: where load workers on other hosts join; None: they are started here. stops: the block
+    in which the folder is filled, which says of whatever stops it how to go on."""
 
     read: Callable[[], Experiment]
     results: Path
@@ -34,6 +36,7 @@ class RunOptions:
     report_s: float = 0.0
     one_at_a_time: bool = False
     listen: Listen | None = None
+    stops: Callable[[Path], AbstractContextManager[None]] = says_how_to_resume
 
     def budget(self, experiment: Experiment) -> TimeBudget:
         """The budget given, else the experiment's less what a continued run has used; BudgetError

@@ -34,16 +34,18 @@ def found_and_remedy(error: OSError, folder: Path | None = None) -> tuple[str, s
 
 def says_how_to_resume(folder: Path) -> AbstractContextManager[None]:
     """A block in which a run is measured: whatever stops it says how to go on."""
-    return _says_how_to_go_on(folder, "Finished trials are kept", "study run --resume")
+    return says_how_to_go_on(folder, "Finished trials are kept", "study run --resume")
 
 
 def says_how_to_report(folder: Path) -> AbstractContextManager[None]:
     """A block in which the report of a measured run is written."""
-    return _says_how_to_go_on(folder, "Every trial is kept", "study report")
+    return says_how_to_go_on(folder, "Every trial is kept", "study report")
 
 
 @contextmanager
-def _says_how_to_go_on(folder: Path, kept: str, command: str) -> Iterator[None]:
+def says_how_to_go_on(folder: Path, kept: str, command: str) -> Iterator[None]:
+    """A block that fills a folder: whatever stops it names what is kept, and the command, which
+    takes the folder, that goes on."""
     go_on = f"{command} {quote(str(folder))}"
     try:
         yield

@@ -30,6 +30,7 @@ class RepositorySpec:
     request alone; texts False leaves out every model that takes or gives byte tensors, the
     tokenizer among them; ensemble False makes one model of tokenizer and classifier. Of what waits
     for the network, max_queue_size and queue_timeout_us say when it is refused; 0: never.
+    preferred_batch_sizes empty: a batch of any size leaves as soon as an instance is free.
     engine_cache is the writable folder, on the machine that runs Triton, for TensorRT engines of
     the native form.
     """
@@ -47,6 +48,7 @@ class RepositorySpec:
     max_queue_delay_us: int = 0
     max_queue_size: int = 0
     queue_timeout_us: int = 0
+    preferred_batch_sizes: tuple[int, ...] = ()
     instances: int = 1
     length_buckets: tuple[int, ...] = LENGTH_BUCKETS
     engine_cache: str = "/trt_cache"
@@ -194,12 +196,14 @@ def _batch(config: pb.ModelConfig, spec: RepositorySpec) -> None:
     """Gives the model that runs the network its batcher, and with it a queue that has bounds."""
     bounded = bool(spec.max_queue_size or spec.queue_timeout_us)
     if not spec.batcher:
-        if bounded:
+        if bounded or spec.preferred_batch_sizes:
             raise ConfigError(
-                "expected batcher = true for max_queue_size or queue_timeout_us, found false: the "
-                "queue is the batcher's; set both to 0, or batcher to true."
+                "expected batcher = true for max_queue_size, queue_timeout_us or "
+                "preferred_batch_sizes, found false: they are the batcher's; leave them at their "
+                "defaults, or set batcher to true."
             )
         return
+    config.dynamic_batching.preferred_batch_size.extend(spec.preferred_batch_sizes)
     config.dynamic_batching.max_queue_delay_microseconds = spec.max_queue_delay_us
     config.dynamic_batching.SetInParent()  # a delay of 0 alone would leave it out
     if bounded:

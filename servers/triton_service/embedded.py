@@ -1,11 +1,13 @@
 """The Triton that the contenders `triton` and `hybrid` share: embedded form, one command line."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import count
 
+from servers.contract import LENGTH_BUCKETS
+from servers.discovery import OptionValue
 from servers.engines import ENGINES_IN_WORDS, EngineName, engine_named
 from servers.launch_args import LaunchArgs, parse_launch_args, refuse_to_start
 from servers.placement import EngineUnavailableError, placement_from
@@ -49,29 +51,55 @@ def embedded_triton(args: LaunchArgs, ports: Ports, texts: bool) -> Callable[[],
             f"install numpy 1.26 into a folder and name it in {SITE_VARIABLE}, or choose hybrid, "
             "whose tokenizer runs outside Triton."
         )
-    spec = RepositorySpec(
-        form="embedded",
-        n_labels=count_labels(args.model_dir),
-        model_dir=plain_path(args.model_dir.absolute(), args.work_dir / "links"),
-        engine=_engine(args),
-        placement=placement_from(args.options),
-        batcher=bool(args.options["batcher"]),
-        texts=byte_tensors,
-        threads=args.threads,
-        max_batch_size=int(args.options["max_batch_size"]),
-        max_queue_delay_us=int(args.options["max_queue_delay_us"]),
-        instances=int(args.options["instances"]),
-        ensemble=bool(args.options.get("ensemble", True)),
-        max_queue_size=int(args.options.get("max_queue_size", 0)),
-        queue_timeout_us=int(args.options.get("queue_timeout_us", 0)),
-    )
+    served = replace(args, model_dir=plain_path(args.model_dir.absolute(), args.work_dir / "links"))
     repository = args.work_dir / "repository"
-    write_repository(repository, spec)
+    write_repository(repository, repository_spec(served, byte_tensors))
     write_colocated_models(repository, args.options, args.threads)
     numbers = count(1)
     return lambda: TritonServer(
         repository, args.work_dir / f"triton-{next(numbers)}", ports, args.contender
     )
+
+
+def repository_spec(args: LaunchArgs, texts: bool) -> RepositorySpec:
+    """The repository that the options of a contender mean. Those that a contender does not declare
+    are as RepositorySpec has them."""
+    options = args.options
+    buckets = _numbers(options, "length_buckets")
+    threads = int(options.get("threads_per_instance", 0))
+    if threads < 0:
+        raise ConfigError(
+            f"expected threads_per_instance of 0 or more, found {threads}: correct it."
+        )
+    return RepositorySpec(
+        form="embedded",
+        n_labels=count_labels(args.model_dir),
+        model_dir=args.model_dir,
+        engine=_engine(args),
+        placement=placement_from(options),
+        batcher=bool(options["batcher"]),
+        texts=texts,
+        threads=threads or args.threads,
+        max_batch_size=int(options["max_batch_size"]),
+        max_queue_delay_us=int(options["max_queue_delay_us"]),
+        instances=int(options["instances"]),
+        ensemble=bool(options.get("ensemble", True)),
+        max_queue_size=int(options.get("max_queue_size", 0)),
+        queue_timeout_us=int(options.get("queue_timeout_us", 0)),
+        preferred_batch_sizes=_numbers(options, "preferred_batch_sizes"),
+        length_buckets=buckets or LENGTH_BUCKETS,
+    )
+
+
+def _numbers(options: Mapping[str, OptionValue], name: str) -> tuple[int, ...]:
+    """Those of an option such as "8,16", ascending; none where it is empty, or not declared."""
+    text = str(options.get(name, ""))
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not all(part.isdecimal() and int(part) for part in parts):
+        raise ConfigError(
+            f'expected {name} as numbers above 0, such as "8,16", found {text!r}: correct it.'
+        )
+    return tuple(sorted({int(part) for part in parts}))
 
 
 def start(run: Callable[[LaunchArgs], None]) -> None:

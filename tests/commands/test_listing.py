@@ -10,8 +10,11 @@ import pytest
 from typer.testing import CliRunner
 
 from loadtests.records.stored import SCHEMA_VERSION
+from loadtests.records.tuning import write_tuning
 from servers.discovery import discover
 from study import app
+
+from ..loadtests.tune.drafts import draft
 
 ROOT = Path(__file__).parents[2]
 LONG = "a-run-whose-name-is-as-long-as-those-that-the-study-itself-gives-20261121-120000-abcdef"
@@ -131,3 +134,22 @@ def test_what_a_manifest_says_cannot_steer_the_terminal(tmp_path: Path) -> None:
     assert line.endswith(
         "\N{REPLACEMENT CHARACTER}[2J2026\N{REPLACEMENT CHARACTER}  /a/run/that/is/none"
     )
+
+
+def test_searches_are_listed_with_what_is_left_of_them(tmp_path: Path) -> None:
+    assert "Searches" not in listed(tmp_path)
+    for name in ("tune-1", "tune-2", "tune-3"):
+        folder = tmp_path / name
+        folder.mkdir()
+        write_tuning(folder, draft())
+    (tmp_path / "tune-2" / "tune.md").touch()
+    (tmp_path / "tune-3" / "tune.json").write_text("no JSON")
+
+    head, *lines = listed(tmp_path).split("\nSearches")[1].splitlines()
+
+    assert head == " (study tune)"
+    assert [line.split(maxsplit=2) for line in lines[:2]] == [
+        [f"{tmp_path}/tune-1", "triton", "unfinished (study tune --resume continues it)"],
+        [f"{tmp_path}/tune-2", "triton", f"{tmp_path}/tune-2/tune.md"],
+    ]
+    assert "cannot be read" in lines[2]

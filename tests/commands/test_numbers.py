@@ -15,8 +15,11 @@ from study import app
         ("report", "some-run", "--headroom"),
         ("crosscheck", "--rate-rps"),
         ("colocate", "--seconds"),
+        ("tune", "--low-rate"),
+        ("tune", "--max-p50"),
+        ("tune", "--max-memory"),
     ],
-    ids=lambda command: command[0],
+    ids=" ".join,
 )
 def test_a_number_without_an_end_is_refused_before_anything_starts(
     command: tuple[str, ...], value: str
@@ -33,6 +36,9 @@ def test_a_number_without_an_end_is_refused_before_anything_starts(
         ("colocate", "--repeats"),
         ("crosscheck", "--concurrency"),
         ("crosscheck", "--rounds"),
+        ("tune", "--candidates"),
+        ("tune", "--finalists"),
+        ("tune", "--seed"),
     ],
     ids=" ".join,
 )

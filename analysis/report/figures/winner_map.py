@@ -60,13 +60,13 @@ def write_winner_map(found: WinnerMap, planned: Planned, path: Path) -> None:
             unfinished.write_bytes(image.getvalue())
 
 
-def standalone_svg(figure: Figure) -> str:
+def standalone_svg(figure: Figure, name: str = "winner-map") -> str:
     """A file of its own, in the colours of the reader's light or dark mode."""
     style = (
         "<style>:root{color:#131211;--page:#fefefd;background:#fefefd}@media screen and "
         "(prefers-color-scheme:dark){:root{color:#e8e6e3;--page:#181a1b;background:#181a1b}}</style>"
     )
-    svg = to_svg(figure, "winner-map")
+    svg = to_svg(figure, name)
     head, rest = svg.split(">", 1)
     return f"{head}>{style}{rest}"
 

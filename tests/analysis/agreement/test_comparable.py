@@ -7,6 +7,7 @@ import pytest
 from analysis.agreement.agree import agreement
 from analysis.agreement.comparable import AgreementError
 from analysis.agreement.findings import read_findings
+from servers.discovery import discover
 
 from .runs import SERVICE_MS, changed
 
@@ -53,6 +54,23 @@ def test_a_contender_of_the_same_name_with_other_options_is_another_one(first, f
     other = found_in(options={"fastapi-onnx": {"threads_per_pass": 4}})
     assert refused(first, other) == (
         "expected the same options of fastapi-onnx, found none in first and threads_per_pass=4 in "
+        f"another{REMEDY}"
+    )
+
+
+ADDED = ("curve", "length_buckets", "preferred_batch_sizes", "threads_per_instance")
+
+
+def test_an_option_that_was_added_is_at_its_default_what_runs_without_it_did(first, found_in):
+    declared = discover()["triton"].options
+    defaults = {name: declared[name] for name in ADDED}
+    assert agreement([first, found_in(options={"fastapi-onnx": defaults})]).n_agree
+
+
+def test_an_option_that_was_added_is_another_contender_beside_its_default(first, found_in):
+    other = found_in(options={"fastapi-onnx": {"length_buckets": "128", "curve": ""}})
+    assert refused(first, other) == (
+        "expected the same options of fastapi-onnx, found none in first and length_buckets=128 in "
         f"another{REMEDY}"
     )
 

@@ -72,6 +72,17 @@ def test_without_its_batcher_triton_runs_each_text_alone():
     assert front_shape(facts, 4).max_batch_size == 1
 
 
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("length_buckets", "128"), ("preferred_batch_sizes", "4,8"), ("threads_per_instance", 1)],
+)
+def test_what_is_not_modelled_of_triton_is_not_predicted(option, value):
+    facts = contender("c1", "triton_service", **{option: value})
+    sentence = f"expected c1 with {option} at its default, found {value}: what that does is not "
+    with pytest.raises(PredictError, match=sentence):
+        front_shape(facts, 4)
+
+
 def test_litserve_waits_for_its_batch_timeout():
     facts = contender("litserve", "litserve_service", max_batch_size=32, batch_timeout_ms=5.0)
     front = front_shape(facts, 4)

@@ -79,6 +79,21 @@ def test_a_bound_without_a_batcher_that_would_keep_it_is_refused() -> None:
         configs("embedded", batcher=False, max_queue_size=1)
 
 
+@pytest.mark.parametrize("ensemble", [True, False])
+def test_preferred_sizes_are_those_of_the_model_that_runs_the_network(ensemble: bool) -> None:
+    written = configs("embedded", ensemble=ensemble, preferred_batch_sizes=(4, 8))
+
+    sizes = {name: list(m.dynamic_batching.preferred_batch_size) for name, m in written.items()}
+    assert sizes.pop("classifier" if ensemble else "text_classifier") == [4, 8]
+    assert not any(sizes.values())
+    check_repository(list(written.values()))
+
+
+def test_preferred_sizes_without_a_batcher_are_refused() -> None:
+    with pytest.raises(ConfigError, match="or preferred_batch_sizes, found false"):
+        configs("embedded", batcher=False, preferred_batch_sizes=(4,))
+
+
 @pytest.mark.parametrize(
     ("written", "wanted", "problem"),
     [
