@@ -1,5 +1,6 @@
 """Fixtures shared by all tests."""
 
+import fcntl
 import gc
 import os
 import re
@@ -20,6 +21,7 @@ from unittest.mock import Mock
 import psutil
 import pytest
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 from commands.common import MACHINE_LOCK_VARIABLE
 from loadtests.launch.artefacts import Artefacts, prepare
@@ -72,7 +74,11 @@ def study_cache() -> Path:
 
 @pytest.fixture(scope="session")
 def artefacts(study_seed: int, study_cache: Path) -> Artefacts:
-    return prepare("small", None, study_seed, study_cache)
+    """One of the suite's processes trains the small model, the others wait and find it."""
+    study_cache.mkdir(parents=True, exist_ok=True)
+    with (study_cache / ".suite.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return prepare("small", None, study_seed, study_cache)
 
 
 @pytest.fixture(scope="session")
@@ -278,6 +284,21 @@ def run_unheard() -> Callable[..., Path]:
     return run
 
 
+@pytest.fixture(scope="module")
+def brief_curves() -> Iterator[None]:
+    """Simulates an eighth of the requests: for tests of what is made of load curves."""
+    from analysis.predict import load_curve
+
+    whole = load_curve.predict_at
+
+    def an_eighth(prepared: Any, rate_rps: float, n_requests: int, seed: int) -> Any:
+        return whole(prepared, rate_rps, n_requests // 8, seed)
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(load_curve, "predict_at", an_eighth)
+        yield
+
+
 @pytest.fixture(scope="session")
 def alive() -> Callable[[list[psutil.Process]], list[psutil.Process]]:
     """Those of the given processes that run; a zombie only waits for init to take note of it."""
@@ -312,6 +333,8 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may reach a model hub
 # PyTorch's threads wait for each other, and where other tests have their cores, most of the time.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.update(child_environment(os.environ))
+# Hundreds of children import this project: compiled once, whatever the caller's shell says.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 # jsonschema, which nbformat imports, compiles a grammar of IRIs wherever it finds this package:
@@ -356,11 +379,17 @@ def pytest_collection() -> Iterator[None]:
 
 
 class _ByServerOrFile(LoadScopeScheduling):
-    """One process takes all tests that share a running server, so that each is started once."""
+    """One process takes all tests that share a running server, so that each is started once. Of
+    several processes one begins with the last tests, which compute, while others wait for load."""
 
     def _split_scope(self, nodeid: str) -> str:
         server = re.search("<server .*?>", nodeid)
         return server[0] if server else nodeid.partition("::")[0]
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        if node is self.nodes[-1] is not self.nodes[0]:
+            self.workqueue.move_to_end(next(reversed(self.workqueue)), last=False)
+        super()._assign_work_unit(node)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
