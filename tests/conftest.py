@@ -2,6 +2,7 @@
 
 import fcntl
 import gc
+import math
 import os
 import re
 import runpy
@@ -356,15 +357,23 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             metafunc.parametrize(name, [name], indirect=True, scope="session", ids=ids)
 
 
+def _scope_of(nodeid: str) -> str:
+    """What one process runs: the tests that share a server, or those of a file."""
+    server = re.search("<server .*?>", nodeid)
+    return server[0] if server else nodeid.partition("::")[0]
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What starts servers or a study comes first, so that no process is left with it at the end."""
+    """What starts servers or a study comes first, so that no process is left with it at the end.
+    The analysis, whose tests share synthetic runs, comes last: to the process that begins there."""
 
     def is_short(item: pytest.Item) -> bool:
         fixtures = getattr(item, "fixturenames", ())
         return not (item.get_closest_marker("live") or "artefacts" in fixtures)
 
-    items.sort(key=is_short)
+    scopes = {scope: k for k, scope in enumerate(_scope_of(item.nodeid) for item in items)}
+    items.sort(key=lambda item: -scopes[_scope_of(item.nodeid)] if is_short(item) else -math.inf)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -383,8 +392,7 @@ class _ByServerOrFile(LoadScopeScheduling):
     several processes one begins with the last tests, which compute, while others wait for load."""
 
     def _split_scope(self, nodeid: str) -> str:
-        server = re.search("<server .*?>", nodeid)
-        return server[0] if server else nodeid.partition("::")[0]
+        return _scope_of(nodeid)
 
     def _assign_work_unit(self, node: WorkerController) -> None:
         if node is self.nodes[-1] is not self.nodes[0]:
