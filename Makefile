@@ -23,8 +23,9 @@ gpu-study: $(INSTALLED)  ## The same on a host with an NVIDIA GPU; e.g. OPTIONS=
 smoke: $(INSTALLED)  ## Install and run every contender once, in about two minutes
 	$(BIN)/study smoke
 
+# Three processes for two cores: two mostly wait for servers and load, the third computes meanwhile.
 test: check  ## Install, check and run the test suite
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile
 
 check: $(INSTALLED)  ## Format, lint, types
 	$(BIN)/ruff format --check --no-cache .

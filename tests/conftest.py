@@ -1,6 +1,8 @@
 """Fixtures shared by all tests."""
 
+import fcntl
 import gc
+import math
 import os
 import re
 import runpy
@@ -20,6 +22,7 @@ from unittest.mock import Mock
 import psutil
 import pytest
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 from commands.common import MACHINE_LOCK_VARIABLE
 from loadtests.launch.artefacts import Artefacts, prepare
@@ -72,7 +75,11 @@ def study_cache() -> Path:
 
 @pytest.fixture(scope="session")
 def artefacts(study_seed: int, study_cache: Path) -> Artefacts:
-    return prepare("small", None, study_seed, study_cache)
+    """One of the suite's processes trains the small model, the others wait and find it."""
+    study_cache.mkdir(parents=True, exist_ok=True)
+    with (study_cache / ".suite.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return prepare("small", None, study_seed, study_cache)
 
 
 @pytest.fixture(scope="session")
@@ -278,6 +285,21 @@ def run_unheard() -> Callable[..., Path]:
     return run
 
 
+@pytest.fixture(scope="module")
+def brief_curves() -> Iterator[None]:
+    """Simulates an eighth of the requests: for tests of what is made of load curves."""
+    from analysis.predict import load_curve
+
+    whole = load_curve.predict_at
+
+    def an_eighth(prepared: Any, rate_rps: float, n_requests: int, seed: int) -> Any:
+        return whole(prepared, rate_rps, n_requests // 8, seed)
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(load_curve, "predict_at", an_eighth)
+        yield
+
+
 @pytest.fixture(scope="session")
 def alive() -> Callable[[list[psutil.Process]], list[psutil.Process]]:
     """Those of the given processes that run; a zombie only waits for init to take note of it."""
@@ -312,6 +334,8 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may reach a model hub
 # PyTorch's threads wait for each other, and where other tests have their cores, most of the time.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.update(child_environment(os.environ))
+# Hundreds of children import this project: compiled once, whatever the caller's shell says.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 # jsonschema, which nbformat imports, compiles a grammar of IRIs wherever it finds this package:
@@ -333,15 +357,23 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             metafunc.parametrize(name, [name], indirect=True, scope="session", ids=ids)
 
 
+def _scope_of(nodeid: str) -> str:
+    """What one process runs: the tests that share a server, or those of a file."""
+    server = re.search("<server .*?>", nodeid)
+    return server[0] if server else nodeid.partition("::")[0]
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What starts servers or a study comes first, so that no process is left with it at the end."""
+    """What starts servers or a study comes first, so that no process is left with it at the end.
+    The analysis, whose tests share synthetic runs, comes last: to the process that begins there."""
 
     def is_short(item: pytest.Item) -> bool:
         fixtures = getattr(item, "fixturenames", ())
         return not (item.get_closest_marker("live") or "artefacts" in fixtures)
 
-    items.sort(key=is_short)
+    scopes = {scope: k for k, scope in enumerate(_scope_of(item.nodeid) for item in items)}
+    items.sort(key=lambda item: -scopes[_scope_of(item.nodeid)] if is_short(item) else -math.inf)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -356,11 +388,16 @@ def pytest_collection() -> Iterator[None]:
 
 
 class _ByServerOrFile(LoadScopeScheduling):
-    """One process takes all tests that share a running server, so that each is started once."""
+    """One process takes all tests that share a running server, so that each is started once. Of
+    several processes one begins with the last tests, which compute, while others wait for load."""
 
     def _split_scope(self, nodeid: str) -> str:
-        server = re.search("<server .*?>", nodeid)
-        return server[0] if server else nodeid.partition("::")[0]
+        return _scope_of(nodeid)
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        if node is self.nodes[-1] is not self.nodes[0]:
+            self.workqueue.move_to_end(next(reversed(self.workqueue)), last=False)
+        super()._assign_work_unit(node)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:

@@ -4,6 +4,8 @@
 default, and writes each beside its script.
 """
 
+# ruff: noqa: E402 - see IRIs below
+
 import atexit
 import os
 import sys
@@ -11,6 +13,10 @@ import tempfile
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
+
+# jsonschema, which nbformat imports, compiles a grammar of IRIs wherever it finds this package: two
+# seconds of every command that writes a report, and nothing here reads an IRI.
+sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]  # as if it were not installed
 
 import jupytext
 from jupyter_client.kernelspec import KernelSpec

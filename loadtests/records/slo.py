@@ -6,8 +6,7 @@ from typing import NamedTuple
 from typing import Protocol as Interface
 
 import numpy as np
-from scipy.special import bdtr
-from scipy.stats import chi2, nbinom, poisson
+from scipy.special import bdtr, betainc, gammaincinv, gammaln
 
 from loadtests.records.percentiles import FloatArray, in_ms, nearest_rank
 from loadtests.records.steady_state import SteadyState, error_ratio, merged
@@ -202,7 +201,7 @@ def design_effect(blocks: Sequence[Block]) -> float:
             between = float((n * (total / n - mean) ** 2).sum()) / variance
             # Few blocks may look alike by chance. Longer ones are fewer: they only raise the bound.
             freedom = len(n) - 1
-            by = chi2.ppf(DEPENDENCE_QUANTILE, freedom) if in_a_row < 4 else freedom
+            by = _chi_square(freedom, DEPENDENCE_QUANTILE) if in_a_row < 4 else freedom
             found.append(between / by)
     return float(max(found))
 
@@ -239,8 +238,14 @@ def _chance_of_at_most(n_over: int, expected_over: float, dependence: float) -> 
     n_clusters = expected_over / mean_cluster
     most = min(n_over, int(n_clusters + 10 * np.sqrt(n_clusters) + 20))
     clusters = np.arange(1, most + 1)
-    within = nbinom.cdf(n_over - clusters, clusters, 1 / mean_cluster)
-    return float(np.exp(-n_clusters) + (poisson.pmf(clusters, n_clusters) * within).sum())
+    within = betainc(clusters, n_over - clusters + 1, 1 / mean_cluster)  # negative binomial
+    log_poisson = clusters * np.log(n_clusters) - gammaln(clusters + 1) - n_clusters
+    return float(np.exp(-n_clusters) + (np.exp(log_poisson) * within).sum())
+
+
+def _chi_square(freedom: int, quantile: float) -> float:
+    """That quantile; importing scipy.stats for it takes half a second in every command."""
+    return 2 * float(gammaincinv(freedom / 2, quantile))
 
 
 def _blocks(latency_ms: FloatArray) -> tuple[Block, ...]:

@@ -11,6 +11,8 @@ from study import app
 
 from ..analysis.report.planned_run import CONTENDERS, planned_run, served
 
+pytestmark = pytest.mark.usefixtures("brief_curves")
+
 WIDE = {"COLUMNS": "220"}
 CURVE = "a100-fp16-tensorrt"
 

@@ -126,7 +126,9 @@ def test_a_capacity_study_gives_every_round_to_the_search_and_reports(
     done = CliRunner().invoke(app, ["capacity", *arguments])
     assert done.exit_code == 0, done.output
     folder = the_run(tmp_path / "r")
-    found = {name: trial.purpose for name, trial in read_trials(folder).items()}
+    trials = read_trials(folder)
+    # One that the suite's other processes delayed is made again.
+    found = {name: each.purpose for name, each in trials.items() if each.attempt == 1}
     assert found == {"r1-null-http-20rps": "search", "r2-null-http-40rps": "search"}
     assert (folder / "report.html").exists()
     assert "So far; ratios to null-http" in done.output

@@ -22,6 +22,8 @@ from loadtests.records.experiment import Slo
 from .curves import level
 from .devices import LinearDevice
 
+pytestmark = pytest.mark.usefixtures("brief_curves")
+
 TRAFFIC = Traffic.of_one_length(16)
 SLO = Slo(percentile=99, latency_ms=50)
 DEVICE = LinearDevice(fixed_s=0.002, item_s=0.0002)

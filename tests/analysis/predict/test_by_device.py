@@ -10,6 +10,8 @@ from loadtests.records.experiment import Slo
 
 from .devices import LinearDevice
 
+pytestmark = pytest.mark.usefixtures("brief_curves")
+
 SLO = Slo(percentile=99, latency_ms=100)
 TRAFFIC = Traffic.of_one_length(16)
 DEVICE = LinearDevice(fixed_s=0.004, item_s=0.0002)
