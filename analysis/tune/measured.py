@@ -83,10 +83,11 @@ def judge(run_dir: Path, tuning: Tuning) -> Judged:
     """What the search learns of a run."""
     generation = read_generation(run_dir, tuning)
     default, scores = generation.default, {c.name: _score(c) for c in generation.candidates}
+    may_play = [each for each in generation.candidates if each.met_rps and not each.beyond]
     return Judged(
         scores,
         default.estimate_rps or default.met_rps,
-        frozenset(c.name for c in generation.candidates if c.in_play and not scores[c.name]),
+        frozenset(each.name for each in may_play if not scores[each.name]),
     )
 
 

@@ -74,7 +74,8 @@ def sentence(
         if found.outcome is Outcome.NOT_COMPARED:
             return (
                 f"Nothing can be said: of {_count(n_measured)} none could be compared with "
-                f"the default of {contender} in the end; give more time, or a lower --low-rate."
+                f"the default of {contender} in the end. {TUNING_PAGE} says why; give more time, a "
+                "quieter machine or a lower --low-rate."
             )
         return _none_better(tuning, n_measured, final)
     certified = _certified(best, final)

@@ -100,6 +100,8 @@ def test_where_every_rate_was_met_the_search_goes_on_from_the_highest(tmp_path: 
     found = judge(run_dir, tuning())
     assert (found.default_rps, found.open) == (100, {"c1", "c2", "c3"})
     assert set(found.scores.values()) == {None}
+    few = simulated_run(tmp_path / "generation-2", [20.0])  # too few slices for an estimate
+    assert judge(few, tuning()).open == {"c1", "c2", "c3"}
     assert "| capacity not reached: 100 requests/s are met |" in "\n".join(
         page(tuned(tuning(), [run_dir], None))
     )
@@ -136,7 +138,7 @@ def test_the_page_the_figure_and_the_result_say_which_configuration_to_take(
     written = write_tuned(tmp_path, found, run_dir)
     assert [path.name for path in written] == [TUNING_PAGE, RESULT, FIGURE]
     text = (tmp_path / TUNING_PAGE).read_text()
-    assert "\nTake triton with max_batch_size = 8" in page
+    assert "\nTake triton with max_batch_size = 8" in text
     for heading in ("The best once more", "What each option did", "Every configuration"):
         assert f"\n## {heading}" in text
     assert "| `instances` | 1 | 2 | max_batch_size = 8 |" in text
