@@ -25,7 +25,7 @@ smoke: $(INSTALLED)  ## Install and run every contender once, in about two minut
 
 # Three processes for two cores: two mostly wait for servers and load, the third computes meanwhile.
 test: check  ## Install, check and run the test suite
-	$(BIN)/python -m pytest -n 3 --dist loadfile
+	$(BIN)/python -m pytest -n 4 --dist loadfile
 
 check: $(INSTALLED)  ## Format, lint, types
 	$(BIN)/ruff format --check --no-cache .
