@@ -74,10 +74,11 @@ class Leader:
         self._runner.quit()
 
     def _welcome(self) -> None:
+        # Before any gets its texts: what a quick one answers is lost while others are waited for.
         while len(self._workers) < self._n_workers:
-            message = self._next(READY)
-            self._runner.send_message(TEXTS, {"texts": self._texts}, message.node_id)
-            self._workers.append(message.node_id)
+            self._workers.append(self._next(READY).node_id)
+        for worker in self._workers:
+            self._runner.send_message(TEXTS, {"texts": self._texts}, worker)
         self._from_each(PREPARED)
         self._channel.send({"ready": self._n_workers})
 
