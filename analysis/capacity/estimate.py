@@ -74,9 +74,9 @@ def estimate(
 
     The probability of a miss is a normal distribution function of the logarithm of the rate (probit
     regression; Finney 1947); MISSED_BY_CHANCE of the slices miss at any rate. A slow machine raises
-    the rate that a slice counts as. The interval holds
-    95 % of the likelihood, averaged over what scatter gives. It never leaves the rates that were
-    tried, and holds the truth in 87 to 100 of 100 simulated runs (analysis.selfcheck.coverage).
+    the rate that a slice counts as. The interval holds 95 % of the likelihood, averaged over what
+    scatter gives. It never leaves the rates that were tried, and holds the truth in 87 to 100 of
+    100 simulated runs (analysis.selfcheck.coverage).
     """
     if len(slices) < LEAST_SLICES:
         return None

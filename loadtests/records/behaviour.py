@@ -4,16 +4,14 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from loadtests.records.manifest import Git, Machine
-from loadtests.records.stored import Count, When, read_stored
+from loadtests.records.manifest import Measurement
+from loadtests.records.stored import Count, read_stored
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class CheckFinding(_Part):
+class CheckFinding(BaseModel):
     """What one check expected and what it found."""
+
+    model_config = ConfigDict(frozen=True)
 
     statements: list[Count] = Field(description="Numbers of the statements that it is about.")
     expected: str = Field(description="What the server should do, by the corrected statement.")
@@ -21,12 +19,9 @@ class CheckFinding(_Part):
     as_expected: bool = Field(description="Whether that is the same.")
 
 
-class Behaviour(_Part):
+class Behaviour(Measurement):
     """behaviour.json, as far as analysis reads it."""
 
-    created_at: When = Field(description="When it was asked (ISO 8601).")
-    machine: Machine = Field(description="Where it ran.")
-    git: Git = Field(description="Version of the project.")
     triton: str = Field(description="Version of the server, as it says itself.")
     tritonclient: str = Field(description="Version of the client.")
     findings: list[CheckFinding] = Field(description="One for each check, in their order.")

@@ -4,16 +4,14 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from loadtests.records.manifest import Git, Machine
-from loadtests.records.stored import Count, When, read_stored
+from loadtests.records.manifest import Measurement
+from loadtests.records.stored import Count, read_stored
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class FaultFound(_Part):
+class FaultFound(BaseModel):
     """One fault under a light, steady load."""
+
+    model_config = ConfigDict(frozen=True)
 
     fault: str = Field(description="What was done.")
     lasted_s: float = Field(description="How long it was held; 0: it was done once.")
@@ -26,12 +24,9 @@ class FaultFound(_Part):
     )
 
 
-class Faults(_Part):
+class Faults(Measurement):
     """faults.json, as far as analysis reads it."""
 
-    created_at: When = Field(description="When it was made (ISO 8601).")
-    machine: Machine = Field(description="Where it ran.")
-    git: Git = Field(description="Version of the project.")
     rate_rps: float = Field(description="Calls a second.")
     faults: list[FaultFound] = Field(description="One for each fault, in their order.")
 

@@ -51,6 +51,16 @@ class Git(_Part):
     dirty: bool | None = Field(description="True: files differed from that commit.")
 
 
+class Measurement(BaseModel):
+    """What the file of a measurement that is no run begins with, as far as analysis reads it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    created_at: When = Field(description="When it was made (ISO 8601).")
+    machine: Machine = Field(description="Where it ran.")
+    git: Git = Field(description="Version of the project.")
+
+
 class Model(_Part):
     """The classifier that all contenders served."""
 
