@@ -40,6 +40,7 @@ from commands.run import capacity, run, smoke
 from commands.serve import serve
 from commands.tools import calibrate_clients, crosscheck_clients
 from commands.tune import tune
+from commands.ui import ui
 
 COMMANDS: Mapping[str, Callable[..., None]] = {
     "run": run,
@@ -47,6 +48,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "smoke": smoke,
     "check": check,
     "serve": serve,
+    "ui": ui,
     "profile": profile,
     "calibrate": calibrate_clients,
     "crosscheck": crosscheck_clients,

@@ -82,11 +82,24 @@ def writable(folder: Path) -> None:
 def machine_lock(until_s: float = math.inf) -> AbstractContextManager[None]:
     """Held by every command that measures, from when it has what it needs until its end; until_s
     bounds the wait for it."""
-    from loadtests.host.locks import machine_lock_path, measuring
+    from loadtests.host.locks import measuring
+
+    return measuring(command_line(), say, _lock_path(), until_s)
+
+
+def _lock_path() -> Path:
+    from loadtests.host.locks import machine_lock_path
 
     given = os.environ.get(MACHINE_LOCK_VARIABLE)
-    path = Path(given) if given else machine_lock_path()
-    return measuring(command_line(), say, path, until_s)
+    return Path(given) if given else machine_lock_path()
+
+
+def ui_lock(url: str) -> AbstractContextManager[None]:
+    """Held by `study ui`; LockError where one is up already."""
+    from loadtests.host.locks import only_one
+
+    path = _lock_path()
+    return only_one(path.with_name(f"{path.name}.ui"), f"study ui at {url}")
 
 
 def contender_named(name: str) -> "Contender":

@@ -27,6 +27,7 @@ def expected_errors() -> tuple[type[Exception], ...]:
     from loadtests.launch.artefacts import ArtefactError
     from loadtests.launch.serve import ServeError
     from loadtests.launch.server import LaunchError
+    from loadtests.live.web import UiError
     from loadtests.measure.engines import ProfileError
     from loadtests.measure.locust_process import DriveError
     from loadtests.plan.time_budget import BudgetError
@@ -44,7 +45,7 @@ def expected_errors() -> tuple[type[Exception], ...]:
         *(SpecError, BudgetError, ContenderError, ArtefactError, RecordError, ServeError),
         *(LaunchError, DriveError, LockError, ToolError, ProbeError, BundleError, FolderError),
         *(StatementError, DoctorError, CurveError, ProfileError, PredictError, TuneError),
-        ModelsFileError,
+        *(ModelsFileError, UiError),
     )
 
 

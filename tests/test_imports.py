@@ -13,7 +13,7 @@ PACKAGES = ("servers", "loadtests", "analysis", "bundle", "commands")
 ROOMS = {
     "loadtests": (
         *("host", "records", "wire", "spec", "plan", "generator", "launch", "measure", "run"),
-        *("selfcheck", "colocation", "tune"),
+        *("live", "selfcheck", "colocation", "tune"),
     ),
     "analysis": (
         *(

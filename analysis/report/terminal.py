@@ -1,5 +1,8 @@
 """The recommendation, what a smoke run saw, or what a run has shown so far, as short tables."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from rich.console import Group, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
@@ -48,16 +51,23 @@ def smoke_table(summary: Summary) -> RenderableType:
     return Group(table, *failed)
 
 
-def interim_table(so_far: Interim) -> RenderableType:
+@dataclass(frozen=True)
+class Cells:
+    """A table in words; a cell may have two lines."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+def interim_cells(so_far: Interim) -> Cells:
     """What a run in progress has shown: contenders at a common rate, and their capacity so far."""
     reference = so_far.experiment.reference
     rate_rps = common_rate(so_far.points, so_far.experiment)
-    columns = (Column("contender", no_wrap=True), "P50, ms", "P99, ms", "CPU s per 1,000")
     at = f", at {rate(rate_rps)}" if rate_rps else ""
-    title = f"So far{at}; ratios to {reference} with their 95 % intervals"
-    table = Table(*columns, "capacity, rps", title=title, title_justify="left")
     at_rate = {point.contender: point for point in so_far.points if point.rate_rps == rate_rps}
     compared = {each.contender: each for each in so_far.comparison if each.rate_rps == rate_rps}
+    rows = []
     for capacity in so_far.capacities:
         name = capacity.contender
         found = at_rate[name].metrics if name in at_rate else None
@@ -65,7 +75,20 @@ def interim_table(so_far: Interim) -> RenderableType:
             _with_ratio(figure(found, metric) if found else None, compared.get(name), metric)
             for metric in (Metric.P50, Metric.P99, Metric.CPU)
         ]
-        table.add_row(name, *cells, _so_far(capacity))
+        rows.append((name, *cells, _so_far(capacity)))
+    return Cells(
+        f"So far{at}; ratios to {reference} with their 95 % intervals",
+        ("contender", "P50, ms", "P99, ms", "CPU s per 1,000", "capacity, rps"),
+        rows,
+    )
+
+
+def interim_table(so_far: Interim) -> RenderableType:
+    cells = interim_cells(so_far)
+    first, *columns = cells.columns
+    table = Table(Column(first, no_wrap=True), *columns, title=cells.title, title_justify="left")
+    for row in cells.rows:
+        table.add_row(*row)
     return table
 
 

@@ -60,6 +60,18 @@ def measuring(
 
 
 @contextmanager
+def only_one(path: Path, what: str) -> Iterator[None]:
+    """Held by the one process that does what; LockError where another one does."""
+    lock = _try_lock(path, what)
+    if isinstance(lock, str):
+        raise LockError(
+            f"expected none on this machine yet, found {lock}: use that one, or stop it first."
+        )
+    with _released(lock):
+        yield
+
+
+@contextmanager
 def writing(run_dir: Path, what: str) -> Iterator[None]:
     """Held while this process writes into a run; LockError where another one does."""
     path = run_dir / RUN_LOCK
