@@ -48,7 +48,7 @@ class LiveLoad:
         self._client: LeanClient | None = None
         self._window: LiveWindow | None = None
         self._texts = np.random.default_rng(0)
-        self._pace: gevent.Greenlet | None = None
+        self._pace: gevent.Greenlet[[Callable[[], Asked]], None] | None = None
         self._dispatcher: Dispatcher | None = None
         self._in_flight = 0
 

@@ -78,8 +78,8 @@ class Fleet:
 
     @contextmanager
     def lend(self, contender: Contender, *, log: Path, **more: Any) -> Iterator[RunningServer]:
-        """In the place of loadtests.launch.server.launched, for a run: a contender of the session is
-        the one that is up, and stays up; any other is started and stopped."""
+        """In the place of loadtests.launch.server.launched, for a run: a contender of the session
+        is the one that is up, and stays up; any other is started and stopped."""
         if contender.name not in self._contenders:
             with launched(contender, log=log, **more) as server:
                 yield server

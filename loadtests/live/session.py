@@ -18,7 +18,7 @@ from loadtests.live.desk import Answer, Asked, Desk
 from loadtests.live.fleet import Fleet
 from loadtests.live.form import Form, FormError, capacity_search, comparison
 from loadtests.live.progress import PageProgress
-from loadtests.live.runs import saved, unsaved_folder
+from loadtests.live.runs import saved, unsaved_folder, unsaved_in_words
 from loadtests.live.watch import Watch
 from loadtests.live.web import UiError, WebOptions, refuse_busy, web_ui
 from loadtests.measure.locust_process import DriveError, LoadGenerator
@@ -140,7 +140,7 @@ class Session:
         seed: int,
         cache: Path,
         until_s: float,
-        engines: set[str],
+        engines: Collection[str],
     ) -> Artefacts:
         if texts not in self._prepared:
             made = self.tools.prepare(model, texts, seed, cache, until_s, engines)
@@ -202,6 +202,8 @@ class Session:
 def serve_ui(options: UiOptions, tools: Tools) -> None:
     """Until Ctrl-C, or the end of the web UI."""
     refuse_busy(options.web)
+    if left := unsaved_in_words(options.results):
+        tools.say(left)
     tools.say("Preparing the model and the traffic")
     engines = {contender.engine for contender in options.contenders.values()}
     artefacts = tools.prepare(
