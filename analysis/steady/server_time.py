@@ -26,7 +26,9 @@ class ServerTime(Value):
         description="Of that, the pass of its batch, with the copies in and out; a tokeniser in "
         "the same model included."
     )
-    other_ms: float = Field(description="Of that, the rest: steps of the ensemble, scheduling.")
+    other_ms: float = Field(
+        description="Of that, the rest; below zero where one step ends while the next runs."
+    )
 
 
 def server_time(samples: Sequence[Sample], latency_mean_ms: float | None) -> ServerTime | None:

@@ -28,29 +28,28 @@ def server_time_figure(summary: Summary) -> Figure | None:
     timed = {point.contender: point for point in timed_points(summary)}
     if not timed:
         return None
-    rows = [point.metrics.server_time for point in timed.values() if point.metrics]
     with mpl.rc_context(SETTINGS):
-        figure, [axes] = stack([len(timed) + 2], right=0.86)
+        figure, [axes] = stack([len(timed) + 2.2], right=0.86)
         point = next(iter(timed.values()))
         axes.set_title(f"Mean latency by part, at {rate(point.rate_rps)}", x=-0.31, pad=7)
         axes.set_xlabel("ms", fontsize=10)
         name_rows(axes, list(timed))
-        axes.set_ylim(len(timed) - 0.45, -2.1)
-        for row, spent in enumerate(rows):
-            if spent:
-                _draw(axes, row, spent)
+        axes.set_ylim(len(timed) - 0.45, -2.6)
+        for row, point in enumerate(timed.values()):
+            if point.metrics and point.metrics.server_time:
+                _draw(axes, row, point.metrics.server_time)
+                beside(axes, row, f"{number(point.metrics.latency_mean_ms)} ms")
         axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.set_xlim(left=0)
         handles = [Patch(color=color, label=label) for label, color in PARTS.values()]
-        axes.legend(handles=handles, ncols=3, loc="upper left", frameon=False, fontsize=9)
+        axes.legend(handles=handles, ncols=2, loc="upper left", frameon=False, fontsize=9)
     return figure
 
 
 def _draw(axes: Axes, row: int, spent: ServerTime) -> None:
     at_ms = 0.0
     for field, (_, color) in PARTS.items():
-        # What is outside can come out below zero by the difference of its two windows.
+        # Steps of an ensemble overlap: its rest can lie a little below zero.
         length_ms = max(getattr(spent, field) or 0.0, 0.0)
         axes.barh(row, length_ms, left=at_ms, height=0.56, color=color)
         at_ms += length_ms
-    beside(axes, row, f"{number(at_ms)} ms")
