@@ -114,3 +114,18 @@ class ServerCounters(Wire):
     executions: int | None = None
     real_tokens: int | None = None
     padded_tokens: int | None = None
+
+
+class TimedCounters(ServerCounters):
+    """The same beside where the time of the successes went, in Triton and summed over them: of a
+    pass that several requests share, each has the whole. None: not said.
+
+    request_ns lasts from when Triton had read a request until it had its answer. The queues are
+    waits for a batch and for an instance; network_ns holds the copies in and out of the backend.
+    """
+
+    request_ns: int | None = None
+    tokenise_queue_ns: int | None = None
+    tokenise_ns: int | None = None
+    queue_ns: int | None = None
+    network_ns: int | None = None

@@ -230,6 +230,21 @@ def common_rate(points: Sequence[Point], experiment: Experiment) -> float | None
     return max(rates, key=lambda rate_rps: (kept_up.count(rate_rps), rate_rps), default=None)
 
 
+def timed_points(summary: Summary) -> list[Point]:
+    """The usable points at the common rate whose contender says where its time went."""
+    rate_rps = common_rate(summary.points, summary.manifest.experiment)
+    return [point for point in summary.points if point.rate_rps == rate_rps and _timed(point)]
+
+
+def timed_groups(points: Sequence[Point]) -> list[Group]:
+    """The same of all planned rates."""
+    return groups([point for point in points if point.planned and _timed(point)])
+
+
+def _timed(point: Point) -> bool:
+    return bool(point.usable and point.metrics and point.metrics.server_time)
+
+
 def has_intervals(summary: Summary) -> bool:
     """Whether any point states the interval of its P99."""
     return any(getattr(point, "p99_low_ms", None) is not None for point in summary.points)

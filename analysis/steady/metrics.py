@@ -8,6 +8,7 @@ from pydantic import Field
 
 from analysis.read.value import Value, over
 from analysis.steady.sample import Sample, total
+from analysis.steady.server_time import ServerTime, server_time
 from analysis.steady.usage import Usage, mean_known
 from loadtests.records.experiment import Slo
 from loadtests.records.percentiles import FloatArray, least_successes, percentile_ms, rank_index
@@ -53,7 +54,8 @@ class LengthMetrics(Latencies):
 class Metrics(Latencies):
     """Figures of the steady state; null where the sample or the server does not allow one.
 
-    All latencies are null where the server was saturated: they grew for as long as one measured.
+    All latencies, and their parts, are null where the server was saturated: they grew for as long
+    as one measured.
     """
 
     window_s: float = Field(description="Length of the steady state, summed over repeats.")
@@ -122,6 +124,9 @@ class Metrics(Latencies):
         description="Tokens a request in the network, padding included: by the server's counters, "
         "warm-up included; where it has none, the mean length bucket of the successes."
     )
+    server_time: ServerTime | None = Field(
+        description="Where the time of a request went; null: the server does not say."
+    )
 
     def without_latency(self) -> "Metrics":
         """The same with every latency null."""
@@ -129,7 +134,7 @@ class Metrics(Latencies):
         return self.model_copy(update=dict.fromkeys(names))
 
 
-_GROWS_WITH_BACKLOG = ("latency_", "service_time_", "omission_gap_")
+_GROWS_WITH_BACKLOG = ("latency_", "service_time_", "omission_gap_", "server_time")
 
 
 def measure(samples: Sequence[Sample], slo: Slo) -> Metrics:
@@ -141,9 +146,10 @@ def measure(samples: Sequence[Sample], slo: Slo) -> Metrics:
     window_s, throughput_rps = steady.window_s, steady.throughput_rps
     in_time = steady.done_in_window_latency_s * 1000 <= slo.latency_ms
     used = [sample.usage for sample in samples]
+    latencies = _distribution(steady.latency_s, steady.service_time_s)
 
     return Metrics(
-        **_distribution(steady.latency_s, steady.service_time_s),
+        **latencies,
         window_s=window_s,
         n_offered=steady.n_offered,
         n_ok=len(steady.latency_s),
@@ -168,6 +174,7 @@ def measure(samples: Sequence[Sample], slo: Slo) -> Metrics:
         mean_batch=over(total(samples, "inferences"), total(samples, "executions")),
         padding_efficiency=over(total(samples, "real_tokens"), total(samples, "padded_tokens")),
         mean_padded_tokens=_mean_padded_tokens(samples),
+        server_time=server_time(samples, latencies["latency_mean_ms"]),
     )
 
 

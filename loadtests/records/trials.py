@@ -199,7 +199,7 @@ class TrialRecord:
     round, whose number is repeat.
 
     contender holds the fields of servers.discovery.Contender. counters_* hold the fields of
-    servers.contract.ServerCounters, read before the warm-up and after the drain. cores maps
+    servers.contract.TimedCounters, read before the warm-up and after the drain. cores maps
     "server" and "load" to core numbers; telemetry_sources names where each column of
     telemetry.parquet came from (null: it has no value). send_lag_p99_ms: null in a closed loop.
     foreign_share: by side ("server", "load") the share of its cores' time that went to others

@@ -24,8 +24,9 @@ from loadtests.wire.formats import (
     Wire,
 )
 from loadtests.wire.headers import quoted, resolved_headers, without_secrets
-from servers.contract import MODEL_NAME, ServerCounters
+from servers.contract import MODEL_NAME, TimedCounters
 from servers.grpc_channel import GRPC_CHANNEL_OPTIONS
+from servers.triton_statistics import computed_ns
 
 SETTLED_READINGS = 3
 SETTLED_EVERY_S = 0.03
@@ -52,7 +53,7 @@ class Probe(Interface):
     """One connection to one contender."""
 
     def predict(self, text: str) -> Answer: ...
-    def counters(self) -> ServerCounters: ...
+    def counters(self) -> TimedCounters: ...
 
 
 class _HttpProbe:
@@ -66,9 +67,9 @@ class _HttpProbe:
         wire = self._wire
         return wire.decode(self._exchange("POST", wire.path, wire.encode(text)))
 
-    def counters(self) -> ServerCounters:
+    def counters(self) -> TimedCounters:
         if self._wire.path == HTTP_PATH:
-            return ServerCounters.model_validate_json(self._exchange("GET", "/stats"))
+            return TimedCounters.model_validate_json(self._exchange("GET", "/stats"))
         said = json.loads(self._exchange("GET", "/v2/models/stats"))
         return _counted(ParseDict(said, service_pb2.ModelStatisticsResponse()))
 
@@ -121,7 +122,7 @@ class _GrpcProbe:
             self._infer(request, timeout=self._timeout_s, metadata=self._metadata)
         )
 
-    def counters(self) -> ServerCounters:
+    def counters(self) -> TimedCounters:
         reply = self._service.ModelStatistics(
             service_pb2.ModelStatisticsRequest(), timeout=self._timeout_s
         )
@@ -131,16 +132,22 @@ class _GrpcProbe:
         self._channel.close()
 
 
-def _counted(reply: service_pb2.ModelStatisticsResponse) -> ServerCounters:
+def _counted(reply: service_pb2.ModelStatisticsResponse) -> TimedCounters:
     models = {stats.name: stats for stats in reply.model_stats}
     whole = models[MODEL_NAME]
     # In an ensemble only the step that runs the network shows how batches formed.
     network = models.get("classifier", whole)
-    return ServerCounters(
+    tokenizer = models.get("tokenizer")
+    return TimedCounters(
         requests_ok=whole.inference_stats.success.count,
         requests_failed=whole.inference_stats.fail.count,
         inferences=network.inference_count,
         executions=network.execution_count,
+        request_ns=whole.inference_stats.success.ns,
+        tokenise_queue_ns=tokenizer.inference_stats.queue.ns if tokenizer else None,
+        tokenise_ns=computed_ns(tokenizer) if tokenizer else None,
+        queue_ns=network.inference_stats.queue.ns,
+        network_ns=computed_ns(network),
     )
 
 
@@ -188,7 +195,7 @@ def _sentence(error: Exception, wire: Wire) -> str:
 
 
 def read_counters(address: Address, timeout_s: float = 10.0) -> dict[str, int | None]:
-    """The fields of ServerCounters as the contender counts them now."""
+    """The fields of TimedCounters as the contender counts them now."""
     with open_probe(address, timeout_s) as probe:
         return probe.counters().model_dump()
 

@@ -15,7 +15,7 @@ from servers.contract import (
     BatchPredictResponse,
     PredictRequest,
     PredictResponse,
-    ServerCounters,
+    TimedCounters,
 )
 from servers.grpc_channel import GRPC_CHANNEL_OPTIONS
 from servers.http_service import TRY_AGAIN, Counters, CountRequests, refuse_bad_input
@@ -157,7 +157,7 @@ def _add_operations_routes(app: FastAPI, contender: str, equipment: Equipment) -
         return JSONResponse({"status": "not ready"}, 503, TRY_AGAIN)
 
     @app.get("/stats", tags=["operations"], summary="Totals since the gateway started")
-    async def stats(request: Request) -> ServerCounters:
+    async def stats(request: Request) -> TimedCounters:
         return await _gateway(request).stats()
 
     if equipment.metrics is not None:

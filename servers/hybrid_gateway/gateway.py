@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,7 +12,7 @@ from starlette.requests import Request
 from tritonclient.grpc.aio import InferenceServerClient
 
 from servers.classifier.encoding import Encoded, Encoder, Prediction, decode, read_labels
-from servers.contract import LENGTH_BUCKETS, MAX_LENGTH_TOKENS, ServerCounters
+from servers.contract import LENGTH_BUCKETS, MAX_LENGTH_TOKENS, TimedCounters
 from servers.http_service import Counters
 from servers.hybrid_gateway.admission import Gone, arrival_of, in_time
 from servers.hybrid_gateway.calls import TIMEOUT_HEADER, Call, asked_s
@@ -105,12 +105,10 @@ class Gateway:
         self._counters.count_execution(encoded.lengths, encoded.input_ids.shape[1])
         return decode(logits, self._labels)
 
-    async def stats(self) -> ServerCounters:
-        """Requests and tokens as the gateway counts them, batches as Triton formed them."""
+    async def stats(self) -> TimedCounters:
+        """Requests and tokens as the gateway counts them, batches and times as Triton does."""
         triton = await self.model.executions()
-        return self._counters.snapshot().model_copy(
-            update={"inferences": triton.inferences, "executions": triton.executions}
-        )
+        return TimedCounters(**self._counters.snapshot().model_dump() | asdict(triton))
 
     def _timed(self) -> AbstractContextManager[object]:
         return self._metrics.triton.time() if self._metrics else _NOT_TIMED

@@ -14,6 +14,7 @@ from servers.classifier.encoding import Encoded
 from servers.hybrid_gateway.calls import Call
 from servers.hybrid_gateway.pulse import CANARY_WITHIN_S, Late, Pulse, Unavailable
 from servers.hybrid_gateway.trace_context import Trace
+from servers.triton_statistics import computed_ns
 
 MODEL = "classifier"
 LATE = "Triton did not answer within the deadline: try again later."
@@ -33,10 +34,14 @@ class Refused(ValueError):
 
 @dataclass(frozen=True)
 class Executions:
-    """Texts inferred and forward passes run since Triton started, its warm-up included."""
+    """Since Triton started, its warm-up included: texts inferred, forward passes run, and the time
+    of its requests (see servers.contract.TimedCounters)."""
 
     inferences: int
     executions: int
+    request_ns: int
+    queue_ns: int
+    network_ns: int
 
 
 class TritonModel:
@@ -80,7 +85,14 @@ class TritonModel:
         except InferenceServerException as error:
             raise _translated(error) from error
         (statistics,) = answer.model_stats
-        return Executions(statistics.inference_count, statistics.execution_count)
+        spent = statistics.inference_stats
+        return Executions(
+            inferences=statistics.inference_count,
+            executions=statistics.execution_count,
+            request_ns=spent.success.ns,
+            queue_ns=spent.queue.ns,
+            network_ns=computed_ns(statistics),
+        )
 
     async def _infer_parts(self, encoded: Encoded, call: Call) -> NDArray[np.float32]:
         starts = range(0, len(encoded.lengths), self._max_batch_size)

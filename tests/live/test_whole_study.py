@@ -85,6 +85,26 @@ def test_server_counters_agree_with_the_rows(whole_study: WholeStudy) -> None:
         assert answered <= counted <= answered + 1, trial.trial_id
 
 
+def test_triton_says_where_the_time_of_its_requests_went(whole_study: WholeStudy) -> None:
+    timed = {
+        trial.contender_name: growth(trial)
+        for trial in whole_study.measured.values()
+        if trial.counters_after["request_ns"] is not None
+    }
+    assert {"triton", "hybrid"} <= set(timed)
+    assert "fastapi" not in timed
+    for parts in timed.values():
+        assert parts["network_ns"] > 0
+        assert parts["queue_ns"] + parts["network_ns"] <= parts["request_ns"]
+    assert timed["triton"]["tokenise_ns"] > 0
+    assert "tokenise_ns" not in timed["hybrid"]
+
+
+def growth(trial: TrialRecord) -> dict[str, int]:
+    before, after = trial.counters_before, trial.counters_after
+    return {name: value - before[name] for name, value in after.items() if value is not None}
+
+
 def test_the_report_is_one_file_and_the_summary_names_every_contender(
     whole_study: WholeStudy,
 ) -> None:

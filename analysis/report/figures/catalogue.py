@@ -13,6 +13,7 @@ from analysis.report.figures.intervals import capacity_figure, forest_figure
 from analysis.report.figures.machine import machine_figure
 from analysis.report.figures.overload import overload_figure
 from analysis.report.figures.rate_curves import open_points, throughput_figure, utilisation_figure
+from analysis.report.figures.server_time import server_time_figure
 from analysis.report.figures.style import SETTINGS, to_svg
 from analysis.report.figures.tail_latency import latency_figure
 from analysis.report.figures.waterfall import waterfall_figure
@@ -25,6 +26,7 @@ DRAWN: Mapping[str, Callable[[Summary], Figure | None]] = {
     "throughput": throughput_figure,
     "utilisation": utilisation_figure,
     "overload": overload_figure,
+    "server_time": server_time_figure,
     "omission": omission_figure,
     "gpu": gpu_figure,
     "engine": engine_figure,

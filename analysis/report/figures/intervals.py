@@ -74,7 +74,7 @@ def forest_figure(summary: Summary) -> Figure | None:
     return figure
 
 
-def stack(n_rows: Sequence[int], right: float) -> tuple[Figure, list[Axes]]:
+def stack(n_rows: Sequence[float], right: float) -> tuple[Figure, list[Axes]]:
     """Axes above each other, each as high as its rows need."""
     heights = [ROW_INCHES * n + 0.1 for n in n_rows]
     total = sum(heights) + 0.72 * len(heights) + 0.15

@@ -1,13 +1,16 @@
 """The real Triton refuses, or silently serves otherwise, what the rules name: in these words."""
 
+import http.client
 import json
 import os
 import signal
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -130,7 +133,6 @@ REFUSED |= {
         "but the version directory is not present",
         CONFIG + "version_policy { specific { versions: [ 7 ] } }\n",
     ),
-    "warm": Faulty("warm-up", "failed to run warmup sample", CONFIG + WARM_UP),
     "steps": Faulty(
         "ensemble-step",
         "ensemble steps contains models that are not available or ambiguous",
@@ -146,6 +148,8 @@ SILENT: Mapping[str, Faulty] = {
     ".ipynb_checkpoints": Faulty("stray-files", ""),
     "alone": Faulty("missing-batcher", "", with_batcher("")),
 }
+COLD = Faulty("warm-up", "failed to run warmup sample", CONFIG + WARM_UP)
+CRASHED = "Signal (11) received"
 COMPOSE = """\
 services:
   triton:
@@ -187,25 +191,20 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
         yield prepare_installation(folder / "installation")
 
 
-@pytest.fixture(scope="module")
-def triton(
-    installation: Installation, tmp_path_factory: pytest.TempPathFactory
+@contextmanager
+def served(
+    installation: Installation, folder: Path, models: Mapping[str, Faulty]
 ) -> Iterator[LiveTriton]:
-    folder = tmp_path_factory.mktemp("faulty")
+    """A Triton that has these models at hand, and has loaded none."""
     repository, log = folder / "models", folder / "server.log"
-    for name, faulty in {**REFUSED, **SILENT}.items():
+    for name, faulty in models.items():
         write(repository, name, faulty.config, faulty.version)
-    write(repository, "sound")
-    write(repository, "onnx", 'backend: "onnxruntime"\nmax_batch_size: 4\n')
-    write(repository, "two_old")
-    (repository / "two_old/2").mkdir()
-    (repository / "two_old/2/model.py").write_text(CODE)
     port = free_ports([]).main
     argv = [
         str(installation.binary),
         f"--model-repository={repository}",
         f"--backend-directory={installation.backends_dir}",
-        f"--backend-config=python,shm-region-prefix-name=study_doctor_{os.getpid()}_",
+        f"--backend-config=python,shm-region-prefix-name=study_doctor_{os.getpid()}_{port}_",
         "--model-control-mode=explicit",
         "--http-address=127.0.0.1",
         f"--http-port={port}",
@@ -220,8 +219,6 @@ def triton(
     started = LiveTriton(f"http://127.0.0.1:{port}", process, log, repository, {})
     try:
         _wait_until_live(started)
-        for name in (*REFUSED, *SILENT, "sound", "onnx", "two_old"):
-            started.loads[name] = started.load(name)
         yield started
     finally:
         stubs = psutil.Process(process.pid).children(recursive=True)
@@ -230,8 +227,23 @@ def triton(
         for stub in stubs:
             if stub.is_running():
                 stub.kill()
-        for left in Path("/dev/shm").glob(f"study_doctor_{os.getpid()}_*"):
+        for left in Path("/dev/shm").glob(f"study_doctor_{os.getpid()}_{port}_*"):
             left.unlink(missing_ok=True)
+
+
+@pytest.fixture(scope="module")
+def triton(
+    installation: Installation, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LiveTriton]:
+    sound = Faulty("", "")
+    onnx = Faulty("", "", 'backend: "onnxruntime"\nmax_batch_size: 4\n')
+    models = {**REFUSED, **SILENT, "sound": sound, "onnx": onnx, "two_old": sound}
+    with served(installation, tmp_path_factory.mktemp("faulty"), models) as started:
+        (started.repository / "two_old/2").mkdir()
+        (started.repository / "two_old/2/model.py").write_text(CODE)
+        for name in models:
+            started.loads[name] = started.load(name)
+        yield started
 
 
 def _wait_until_live(triton: LiveTriton) -> None:
@@ -267,6 +279,28 @@ def test_triton_refuses_what_a_rule_calls_an_error_in_the_words_of_the_rule(
     assert faulty.said in triton.log.read_text() + triton.loads[name]
     assert faulty.said in consequence(faulty.rule).replace('\\"', '"')
     assert faulty.rule in findings_of(triton, name, tmp_path)
+
+
+def test_a_warm_up_that_fails_is_refused_or_ends_the_server(
+    installation: Installation, tmp_path: Path
+) -> None:
+    """It ended in about one of seven loads on a busy machine, and then answered nobody."""
+    with served(installation, tmp_path, {"cold": COLD}) as alone:
+        loading = threading.Thread(target=_load_unheard, args=(alone, "cold"))
+        loading.start()
+        end_s = time.monotonic() + DEADLINE_S
+        while not any(said in alone.log.read_text() for said in (COLD.said, CRASHED)):
+            assert time.monotonic() < end_s, alone.log.read_text()
+            time.sleep(0.05)
+    loading.join()
+    assert COLD.said in consequence(COLD.rule)
+    assert CRASHED in consequence(COLD.rule)
+    assert COLD.rule in findings_of(alone, "cold", tmp_path)
+
+
+def _load_unheard(triton: LiveTriton, name: str) -> None:
+    with suppress(OSError, http.client.HTTPException):  # of a server that ends meanwhile
+        triton.load(name)
 
 
 @pytest.mark.parametrize("name", SILENT)
