@@ -72,13 +72,19 @@ def ui(
             say(f"User study, password {web.password}")
         options = UiOptions(
             *(chosen, web, results, command_line(), model or "small"),
-            *(str(texts.absolute()) if texts else None, SEED, Path(folder), _table, machine_lock),
+            *(_sources(texts), SEED, Path(folder), _table, machine_lock),
         )
         tools = Tools(CACHE, say, _no_progress, machine_lock)
         try:
             serve_ui(options, tools)
         except KeyboardInterrupt:
             console.print("stopped")
+
+
+def _sources(texts: Path | None) -> dict[str, str | None]:
+    """The person's own texts first, where there are some."""
+    own = {texts.name: str(texts.absolute())} if texts else {}
+    return {**own, "messages of the study": None}
 
 
 def _table(run: Path) -> "Mapping[str, Any] | None":

@@ -77,6 +77,10 @@ class LiveLoad:
         self._pace = self._window = None
         self._disconnect()
 
+    @property
+    def running(self) -> bool:
+        return self._window is not None
+
     def figures(self) -> Figures | None:
         """None: no load is offered."""
         return self._window.figures(time.monotonic()) if self._window else None

@@ -8,7 +8,8 @@ import json
 import logging
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -29,14 +30,17 @@ from loadtests.generator.study_page import add_study_page
 from loadtests.plan.live_choices import ARRIVALS, CLOSED, LENGTHS, LOADS, OPEN, live_problem
 from loadtests.records.seed import SEED
 from loadtests.wire.formats import wire_of
-from loadtests.wire.texts import TrafficText, read_traffic
+from loadtests.wire.texts import read_traffic
 from servers.discovery import discover
 
 # The stock buckets are whole milliseconds: as wide as a small model's latency.
 setattr(locust.stats, "bucket_response_time", lambda ms: round(ms, 1))  # noqa: B010 - typed int
 locust.stats.PERCENTILES_TO_CHART = [0.5, 0.95, 0.99]
 
-SESSION_VARIABLE = "STUDY_UI_SESSION"
+TOLD: Mapping[str, Mapping[str, str]] = json.loads(os.environ.get("STUDY_UI_SESSION", "{}"))
+"""The names of the user classes by contender, and the files of traffic by what they are called."""
+
+TRAFFIC = TOLD.get("traffic", {})
 ASK_EVERY_S = 1.0
 
 logger = logging.getLogger(__name__)
@@ -45,7 +49,6 @@ logger = logging.getLogger(__name__)
 @events.init_command_line_parser.add_listener
 def add_arguments(parser: LocustArgumentParser) -> None:
     parser.add_argument("--channel", type=int, include_in_web_ui=False)
-    parser.add_argument("--traffic", include_in_web_ui=False)
     parser.add_argument(
         "--password", default="", include_in_web_ui=False, env_var="STUDY_UI_PASSWORD"
     )
@@ -66,6 +69,9 @@ def add_arguments(parser: LocustArgumentParser) -> None:
         "--arrivals", choices=list(ARRIVALS), default=next(iter(ARRIVALS)), help="Open loop: gaps."
     )
     parser.add_argument(
+        "--texts", choices=list(TRAFFIC), default=next(iter(TRAFFIC), None), help="What is sent."
+    )
+    parser.add_argument(
         "--text-lengths", choices=list(LENGTHS), default=next(iter(LENGTHS)), help="Length mix."
     )
 
@@ -76,7 +82,7 @@ class OfContender(User):
 
     @task
     def call(self) -> None:
-        if self.load.figures() is None:
+        if not self.load.running:
             raise StopUser
         options = self.environment.parsed_options
         if options is not None and options.load == CLOSED:
@@ -94,7 +100,7 @@ class Session:
         assert options is not None  # the command line was read
         self.options = options
         self.study = StudyAsked(Channel(socket.socket(fileno=options.channel)))
-        self.texts = read_traffic(Path(options.traffic))
+        self.texts = {name: read_traffic(Path(file)) for name, file in TRAFFIC.items()}
         for load in BY_CONTENDER.values():
             load.fire = environment.events.request.fire
 
@@ -119,7 +125,10 @@ class Session:
         os.kill(os.getpid(), 15)
 
     def begin(self) -> None:
+        texts = self._texts()
         refused = live_problem(self._asked().rate_rps, self.options.load == OPEN)
+        if not texts:
+            refused = f"expected texts that are {self.options.text_lengths}, found none."
         if not refused:
             answer = self.study.ask("live begins")
             refused = "" if answer["ok"] else answer["said"]
@@ -129,24 +138,24 @@ class Session:
             self.study.said = refused
             gevent.spawn(self.runner.stop)
             return
-        low, high = LENGTHS[self.options.text_lengths]
-        texts = [each.text for each in self.texts if low <= each.n_tokens <= high]
         for user_class in self.environment.user_classes:
-            getattr(user_class, "load").start(texts or _all(self.texts), self._asked)  # noqa: B009
+            getattr(user_class, "load").start(texts, self._asked)  # noqa: B009 - of OfContender
 
     def end(self) -> None:
         for load in BY_CONTENDER.values():
             load.stop()
-        self.study.ask("live ends")
+        with suppress(EOFError, OSError):
+            self.study.ask("live ends")
+
+    def _texts(self) -> list[str]:
+        low, high = LENGTHS[self.options.text_lengths]
+        texts = self.texts[self.options.texts]
+        return [each.text for each in texts if low <= each.n_tokens <= high]
 
     def _asked(self) -> Asked:
         open_loop = self.options.load == OPEN
         rate_rps = float(self.options.requests_per_second) if open_loop else 0.0
         return Asked(rate_rps, ARRIVALS[self.options.arrivals], SEED)
-
-
-def _all(texts: Sequence[TrafficText]) -> list[str]:
-    return [each.text for each in texts]
 
 
 @events.init.add_listener
@@ -158,10 +167,10 @@ def prepare(environment: Environment, runner: Runner, web_ui: WebUI, **_: Any) -
     gevent.spawn(session.keep_asking)
 
 
-def _user_classes(session: Mapping[str, str]) -> dict[str, LiveLoad]:
-    """By contender; session gives the readable name of each."""
+def _user_classes(names: Mapping[str, str]) -> dict[str, LiveLoad]:
+    """By contender; names are readable ones."""
     known, loads = discover(), dict[str, LiveLoad]()
-    for name, shown in session.items():
+    for name, shown in names.items():
         contender = known[name]
         loads[name] = load = LiveLoad(name, wire_of(contender), 10.0)
         about = {"__doc__": contender.summary, "__module__": __name__, "load": load, "host": name}
@@ -169,4 +178,4 @@ def _user_classes(session: Mapping[str, str]) -> dict[str, LiveLoad]:
     return loads
 
 
-BY_CONTENDER = _user_classes(json.loads(os.environ.get(SESSION_VARIABLE, "{}")))
+BY_CONTENDER = _user_classes(TOLD.get("user_classes", {}))

@@ -75,6 +75,7 @@ class Desk:
     def done(self, sentence: str) -> None:
         with self.lock:
             self.work.running, self.work.said, self.work.left_s = "", sentence, None
+            self.work.stopping = False
 
     @property
     def busy(self) -> bool:
@@ -136,8 +137,9 @@ class Desk:
     def _stop(self) -> Answer:
         if not self.busy:
             return {"ok": True, "said": "Nothing runs."}
-        self.work.said = "Stopping."
-        self.stop_work()
+        if not self.work.stopping:  # what cleans up must not be stopped in its turn
+            self.work.stopping, self.work.said = True, "Stopping."
+            self.stop_work()
         return {"ok": True, "said": "Stopping."}
 
 

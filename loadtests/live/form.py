@@ -1,7 +1,7 @@
 """The experiment that a form of the page asks for, or what is wrong with the form. Pure."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,13 +31,16 @@ class Form:
     contenders: tuple[str, ...]
     rate_rps: float
     arrivals: str
+    texts: str
     lengths: str
     seconds: float
     slo_ms: float
 
     @classmethod
-    def read(cls, given: Mapping[str, Any], offered: Sequence[str]) -> "Form":
-        """What the page sent; offered: the contenders that are up."""
+    def read(
+        cls, given: Mapping[str, Any], offered: Sequence[str], texts: Sequence[str]
+    ) -> "Form":
+        """What the page sent; offered: the contenders that are up; texts: the sources of texts."""
         names = given.get("contenders")
         chosen = tuple(name for name in offered if isinstance(names, list) and name in names)
         if len(chosen) < 2:
@@ -48,6 +51,7 @@ class Form:
             chosen,
             _number(given, "rate_rps", "a rate in requests a second", 0.1, HIGHEST_RATE_RPS),
             _choice(given, "arrivals", ARRIVALS),
+            _choice(given, "texts", texts),
             _choice(given, "lengths", LENGTHS),
             _number(given, "seconds", "seconds for each contender", LEAST_S, MOST_S),
             _number(given, "slo_ms", "a bound of the P99 in ms", 1, 60_000),
@@ -110,7 +114,7 @@ def _number(given: Mapping[str, Any], key: str, what: str, least: float, most: f
     return value
 
 
-def _choice(given: Mapping[str, Any], key: str, choices: Mapping[str, object]) -> str:
+def _choice(given: Mapping[str, Any], key: str, choices: Collection[str]) -> str:
     value = given.get(key)
     if value not in choices:
         raise FormError(f"expected one of {'; '.join(choices)}, found {str(value)[:40]!r}.")

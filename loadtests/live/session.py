@@ -1,6 +1,7 @@
 """One session of `study ui`: from its contenders and its web UI to the end of both."""
 
 import json
+import math
 import time
 from _thread import interrupt_main
 from collections.abc import Callable, Collection, Mapping
@@ -40,15 +41,16 @@ _MEASURING_FAILED = (LaunchError, DriveError, BudgetError, RecordError, LockErro
 
 @dataclass(frozen=True)
 class UiOptions:
-    """contenders in the order of the page; the first is the reference. table: the study's table of
-    a run, for JSON. folder: of the session, which ends with it."""
+    """contenders in the order of the page; the first is the reference. texts: files by what the page
+    calls them; None: the study's own. table: the study's table of a run, for JSON. folder: of the
+    session, which ends with it."""
 
     contenders: Mapping[str, Contender]
     web: WebOptions
     results: Path
     command: str
     model: str
-    texts: str | None
+    texts: Mapping[str, str | None]
     seed: int
     folder: Path
     table: Table
@@ -59,7 +61,7 @@ class UiOptions:
 class Session:
     options: UiOptions
     tools: Tools
-    artefacts: Artefacts
+    artefacts: Mapping[str, Artefacts]
     cores: Mapping[str, tuple[int, ...]]
     fleet: Fleet
     ended: Callable[[], str] = lambda: ""
@@ -71,7 +73,7 @@ class Session:
     def __post_init__(self) -> None:
         about = about_session(self.options, self.cores)
         self.desk = Desk(self.fleet, self._problem, self._save, self._alone, self._stop_work, about)
-        self._prepared[self.options.texts] = self.artefacts
+        self._prepared = {self.options.texts[k]: made for k, made in self.artefacts.items()}
 
     def go_on(self) -> None:
         """Makes what is asked for, and starts again what ended; until Ctrl-C."""
@@ -99,7 +101,7 @@ class Session:
     def _make(self, asked: Asked) -> None:
         self._run = None
         try:
-            form = Form.read(asked.form, self.fleet.names_up())
+            form = self._read(asked)
             with self.fleet.others_paused(form.contenders):
                 self._measured(asked.kind, form)
             said = "It is measured. Save as run keeps it."
@@ -109,7 +111,7 @@ class Session:
         self.desk.done(said)
 
     def _measured(self, kind: str, form: Form) -> Path:
-        texts = self._texts_of(form.lengths)
+        texts = self._texts_of(form.texts, form.lengths)
         options = self.options
         experiment = comparison(form, options.contenders, options.seed, options.model, texts)
         if kind == "capacity":
@@ -147,23 +149,27 @@ class Session:
             self._prepared[texts] = made
         return self._prepared[texts]
 
-    def _texts_of(self, lengths: str) -> str | None:
-        """The session's texts, or a file of those that have such lengths."""
+    def _texts_of(self, source: str, lengths: str) -> str | None:
+        """The file of a source, or one of those of its texts that have such lengths."""
         low, high = LENGTHS[lengths]
-        chosen = [each.text for each in self.artefacts.texts if low <= each.n_tokens <= high]
-        if len(chosen) == len(self.artefacts.texts):
-            return self.options.texts
+        texts = self.artefacts[source].texts
+        chosen = [each.text for each in texts if low <= each.n_tokens <= high]
+        if len(chosen) == len(texts):
+            return self.options.texts[source]
         if not chosen:
-            raise FormError(f"expected texts that are {lengths}, found none among those given.")
-        path = self.options.folder / f"texts-{low}-{high}.jsonl"
+            raise FormError(f"expected texts that are {lengths}, found none in {source}.")
+        n_source = list(self.options.texts).index(source)
+        path = self.options.folder / f"texts-{n_source}-{low}-{high}.jsonl"
         lines = (json.dumps({"text": text}, ensure_ascii=False) for text in chosen)
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
         return str(path)
 
+    def _read(self, asked: Asked) -> Form:
+        return Form.read(asked.form, self.fleet.names_up(), list(self.options.texts))
+
     def _problem(self, asked: Asked) -> str:
         try:
-            form = Form.read(asked.form, self.fleet.names_up())
-            comparison(form, self.options.contenders, 1, "small", None)
+            comparison(self._read(asked), self.options.contenders, 1, "small", None)
         except ValueError as error:
             return str(error)
         return ""
@@ -206,20 +212,25 @@ def serve_ui(options: UiOptions, tools: Tools) -> None:
         tools.say(left)
     tools.say("Preparing the model and the traffic")
     engines = {contender.engine for contender in options.contenders.values()}
-    artefacts = tools.prepare(
-        options.model, options.texts, options.seed, tools.cache, float("inf"), engines
-    )
+    artefacts = {
+        name: tools.prepare(options.model, file, options.seed, tools.cache, math.inf, engines)
+        for name, file in options.texts.items()
+    }
+    first = next(iter(artefacts.values()))
     cores = split_cores(available_cores(), 1)
     with ExitStack() as stack:
         stack.enter_context(running_on(cores["load"]))
-        residents = stack.enter_context(Residents(_context(options, artefacts, cores, tools)))
+        residents = stack.enter_context(Residents(_context(options, first, cores, tools)))
         fleet = Fleet(options.contenders, residents)
         session = Session(options, tools, artefacts, cores, fleet)
-        names = user_classes(options)
+        told = {
+            "user_classes": user_classes(options),
+            "traffic": {name: str(made.traffic_path) for name, made in artefacts.items()},
+        }
         log = options.folder / "web-ui.log"
         process = stack.enter_context(
             web_ui(
-                *(options.web, names, artefacts.traffic_path, cores["load"], log),
+                *(options.web, told, cores["load"], log),
                 session.desk.answer,
             )
         )
@@ -242,10 +253,9 @@ def about_session(options: UiOptions, cores: Mapping[str, tuple[int, ...]]) -> d
     """What the page says of a session, and the choices that it offers."""
     server, load = (", ".join(map(str, cores[side])) for side in ("server", "load"))
     shared = "" if disjoint(cores) else ": one core for both, so that they disturb each other"
-    texts = options.texts or "the study's own messages; study ui --texts FILE takes yours"
     return {
         "cores": f"Contenders run on core {server}, the load generator on core {load}{shared}.",
-        "texts": f"Texts: {texts}.",
+        "texts": list(options.texts),
         "arrivals": list(ARRIVALS),
         "lengths": list(LENGTHS),
         "loads": list(LOADS),

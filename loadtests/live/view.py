@@ -50,6 +50,7 @@ class Work:
     left_s: float | None = None
     slices: dict[str, SliceShown] = field(default_factory=dict)
     table: Mapping[str, Any] | None = None
+    stopping: bool = False
     kept: bool = False
     saved: str = ""
 

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -51,8 +51,8 @@ def server_side(first: Reading, last: Reading) -> ServerSide:
         cpu,
         last.rss_bytes,
         _per(before, after, "inferences", "executions"),
-        _scaled(_per(before, after, "queue_us", "requests_ok")),
-        _scaled(_per(before, after, "compute_us", "requests_ok")),
+        _ms(before, after, ("queue_ns", "tokenise_queue_ns")),
+        _ms(before, after, ("network_ns", "tokenise_ns")),
     )
 
 
@@ -64,8 +64,11 @@ def _per(before: Counters, after: Counters, what: str, of: str) -> float | None:
     return (last - first) / (last_of - first_of) if last_of > first_of else None
 
 
-def _scaled(value_us: float | None) -> float | None:
-    return None if value_us is None else value_us / 1000
+def _ms(before: Counters, after: Counters, parts: Sequence[str]) -> float | None:
+    """The mean of a request, over the parts that the server counts."""
+    found = [_per(before, after, part, "requests_ok") for part in parts]
+    known = [each for each in found if each is not None]
+    return sum(known) / 1e6 if known else None
 
 
 @dataclass

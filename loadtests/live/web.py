@@ -63,18 +63,18 @@ def refuse_busy(options: WebOptions) -> None:
 @contextmanager
 def web_ui(
     options: WebOptions,
-    names: Mapping[str, str],
-    traffic: Path,
+    told: Mapping[str, Mapping[str, str]],
     cores: Sequence[int],
     log: Path,
     answer: Callable[[Mapping[str, Any]], Mapping[str, Any]],
 ) -> Iterator[psutil.Popen]:
-    """Locust's web UI, ready; names: of its user classes, by contender. answer is called in a
-    thread, with every question that the page or Locust has."""
+    """Locust's web UI, ready. told: the names of its user_classes, by contender, and the files of
+    traffic, by what the page calls them. answer is called in a thread, with every question that the
+    page or Locust has."""
     with TemporaryDirectory(prefix="study-ui-") as folder:
         ours, theirs = socket.socketpair()
         with theirs:
-            process = _started(options, names, traffic, cores, log, Path(folder), theirs.fileno())
+            process = _started(options, told, cores, log, Path(folder), theirs.fileno())
         channel = Channel(ours)
         thread = threading.Thread(target=_answering, args=(channel, answer), daemon=True)
         thread.start()
@@ -90,18 +90,17 @@ def web_ui(
 
 def _started(
     options: WebOptions,
-    names: Mapping[str, str],
-    traffic: Path,
+    told: Mapping[str, Mapping[str, str]],
     cores: Sequence[int],
     log: Path,
     folder: Path,
     descriptor: int,
 ) -> psutil.Popen:
+    n_users = str(len(told["user_classes"]))
     command = [
         *(sys.executable, "-m", "loadtests.generator.locust_command", "-f", str(UI_FILE)),
         *("--class-picker", "--web-host", options.host, "--web-port", str(options.port)),
-        *("--users", str(len(names)), "--spawn-rate", str(len(names))),
-        *("--traffic", str(traffic.absolute()), "--channel", str(descriptor)),
+        *("--users", n_users, "--spawn-rate", n_users, "--channel", str(descriptor)),
         *(["--web-login"] if options.password else []),
     ]
     secret = {PASSWORD_VARIABLE: options.password} if options.password else {}
@@ -112,7 +111,7 @@ def _started(
             stdout=output,
             stderr=subprocess.STDOUT,
             cwd=folder,
-            env={**os.environ, SESSION_VARIABLE: json.dumps(names), **secret},
+            env={**os.environ, SESSION_VARIABLE: json.dumps(told), **secret},
             pass_fds=(descriptor,),
             start_new_session=True,
         )

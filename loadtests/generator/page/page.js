@@ -164,7 +164,7 @@ function showChoices() {
   option(field("arrivals"), about.arrivals);
   option(field("lengths"), about.lengths);
   text(by("about"), about.cores);
-  text(by("texts"), about.texts);
+  option(field("texts"), about.texts);
   const open = field("load").value === "open";
   for (const label of form.querySelectorAll("[data-of]")) label.hidden = (label.dataset.of === "open") !== open;
   const busy = Boolean(state.work.running) || state.live.running;
@@ -193,7 +193,7 @@ function tell(sentence, bad) {
 
 async function ask(what) {
   const given = { contenders: chosen() };
-  for (const name of ["rate_rps", "arrivals", "lengths", "seconds", "slo_ms"]) given[name] = field(name).value;
+  for (const name of ["rate_rps", "arrivals", "texts", "lengths", "seconds", "slo_ms"]) given[name] = field(name).value;
   const reply = await fetch(`do/${what}`, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(given) });
   const answer = await reply.json();
   await look();
@@ -211,6 +211,7 @@ async function loadAll() {
   body.set("load", state.about.loads[open ? 0 : 1]);
   body.set("requests_per_second", field("rate_rps").value);
   body.set("arrivals", field("arrivals").value);
+  body.set("texts", field("texts").value);
   body.set("text_lengths", field("lengths").value);
   const answer = await (await fetch("../swarm", { method: "POST", body })).json();
   await look();

@@ -110,6 +110,7 @@ def test_stop_reaches_what_runs_and_nothing_else(outside: _Outside) -> None:
     assert outside.stops == 0
     ask(desk, "compare", form={})
     ask(desk, "stop")
+    ask(desk, "stop")  # pressed twice: what cleans up goes on
     assert outside.stops == 1
 
 

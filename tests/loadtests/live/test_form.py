@@ -7,6 +7,7 @@ from loadtests.plan.live_choices import ARRIVALS, LENGTHS
 from servers.discovery import discover
 
 UP = ["fastapi", "triton", "hybrid"]
+TEXTS = ["mine.txt", "messages of the study"]
 
 
 def given(**changes: Any) -> dict[str, Any]:
@@ -14,6 +15,7 @@ def given(**changes: Any) -> dict[str, Any]:
         "contenders": ["triton", "fastapi"],
         "rate_rps": "50",
         "arrivals": next(iter(ARRIVALS)),
+        "texts": TEXTS[1],
         "lengths": next(iter(LENGTHS)),
         "seconds": "30",
         "slo_ms": "100",
@@ -21,7 +23,7 @@ def given(**changes: Any) -> dict[str, Any]:
 
 
 def made(**changes: Any) -> Any:
-    return comparison(Form.read(given(**changes), UP), discover(), 7, "small", None)
+    return comparison(Form.read(given(**changes), UP, TEXTS), discover(), 7, "small", None)
 
 
 def test_the_same_load_for_all_in_the_order_of_the_page() -> None:
@@ -61,6 +63,7 @@ def test_a_search_for_capacity_has_no_common_rate() -> None:
         ({"seconds": "1e9"}, "seconds for each contender from 10 to 3600"),
         ({"slo_ms": "soon"}, "a bound of the P99 in ms from 1 to 60000, found 'soon'"),
         ({"arrivals": "often"}, "found 'often'"),
+        ({"texts": "/etc/passwd"}, "expected one of mine.txt; messages of the study"),
         ({"lengths": 3}, "found '3'"),
     ],
 )
@@ -68,5 +71,5 @@ def test_what_is_wrong_with_a_form_is_said_in_a_sentence(
     changes: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(FormError) as raised:
-        Form.read(given(**changes), UP)
+        Form.read(given(**changes), UP, TEXTS)
     assert said in str(raised.value)
