@@ -47,7 +47,7 @@ class LiveWindow:
             self._offered.popleft()
         while self._done and self._done[0][0] < from_s:
             self._done.popleft()
-        length_s = max(now_s - from_s, 1e-3)
+        length_s = max(now_s - from_s, 1.0)
         latencies_ms = sorted(1000 * latency_s for _, latency_s, ok in self._done if ok)
         n_ok = len(latencies_ms)
         p50, p99 = _ranked(latencies_ms, 0.5), _ranked(latencies_ms, 0.99)

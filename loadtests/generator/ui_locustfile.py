@@ -173,7 +173,8 @@ def _user_classes(names: Mapping[str, str]) -> dict[str, LiveLoad]:
     for name, shown in names.items():
         contender = known[name]
         loads[name] = load = LiveLoad(name, wire_of(contender), 10.0)
-        about = {"__doc__": contender.summary, "__module__": __name__, "load": load, "host": name}
+        # The class picker shows the host beside the name; these users take it from the study.
+        about = {"__module__": __name__, "load": load, "host": contender.summary}
         globals()[shown] = type(shown, (OfContender,), about)
     return loads
 

@@ -37,9 +37,7 @@ class Form:
     slo_ms: float
 
     @classmethod
-    def read(
-        cls, given: Mapping[str, Any], offered: Sequence[str], texts: Sequence[str]
-    ) -> "Form":
+    def read(cls, given: Mapping[str, Any], offered: Sequence[str], texts: Sequence[str]) -> "Form":
         """What the page sent; offered: the contenders that are up; texts: the sources of texts."""
         names = given.get("contenders")
         chosen = tuple(name for name in offered if isinstance(names, list) and name in names)

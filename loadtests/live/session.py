@@ -41,9 +41,9 @@ _MEASURING_FAILED = (LaunchError, DriveError, BudgetError, RecordError, LockErro
 
 @dataclass(frozen=True)
 class UiOptions:
-    """contenders in the order of the page; the first is the reference. texts: files by what the page
-    calls them; None: the study's own. table: the study's table of a run, for JSON. folder: of the
-    session, which ends with it."""
+    """contenders in the order of the page; the first is the reference. texts: files by what the
+    page calls them; None: the study's own. table: the study's table of a run, for JSON. folder: of
+    the session, which ends with it."""
 
     contenders: Mapping[str, Contender]
     web: WebOptions

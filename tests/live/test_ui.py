@@ -257,7 +257,8 @@ def test_with_a_login_nothing_is_shown_before_it(started: Any) -> None:
 def post(ui: Ui, what: str, origin: str = "") -> bytes:
     form = (
         b'{"contenders": ["null-http", "null-grpc"], "rate_rps": 50, "seconds": 20, "slo_ms": 100,'
-        b' "texts": "messages of the study", "arrivals": "independent callers (Poisson)", "lengths": "as they come"}'
+        b' "texts": "messages of the study", "arrivals": "independent callers (Poisson)",'
+        b' "lengths": "as they come"}'
     )
     headers = {"content-type": "application/json", **({"origin": origin} if origin else {})}
     request = urllib.request.Request(f"{ui.url}do/{what}", form, headers)

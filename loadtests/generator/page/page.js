@@ -66,6 +66,7 @@ function showRows() {
     tr.cells[1].className = row.state === "down" ? "down" : "";
     KEYS.forEach((key, i) => text(tr.cells[i + 2], number(row[key], key)));
     tr.cells[5].title = `of ${row.n_answered} answers`;
+    tr.cells[5].className = row.p99_ms !== null && row.n_answered < 100 ? "few" : "";
   });
   while (body.rows.length > state.rows.length) body.deleteRow(-1);
 }
@@ -109,6 +110,7 @@ function makeCharts(names) {
   const style = getComputedStyle(document.documentElement);
   const axis = { stroke: style.getPropertyValue("--quiet"), grid: { stroke: style.getPropertyValue("--line"), width: 1 }, ticks: { show: false } };
   const all = state.rows.map((row) => row.name);
+  const times = { ...axis, values: (u, at) => at.map((s) => new Date(1000 * s).toLocaleTimeString([], { hour12: false })), space: 70 };
   const series = names.map((name) => {
     const k = all.indexOf(name);
     return { label: name, stroke: COLOURS[k % COLOURS.length], width: 2, dash: DASHES[k % DASHES.length], points: { show: false }, spanGaps: false };
@@ -120,7 +122,7 @@ function makeCharts(names) {
       width: box.clientWidth, height: box.clientHeight, legend: { show: false },
       cursor: { drag: { x: false, y: false } },
       scales: { y: { range: (u, low, high) => [0, high > 0 ? high * 1.1 : 1] } },
-      axes: [axis, { ...axis, size: 54 }], series: [{}, ...series],
+      axes: [times, { ...axis, size: 54 }], series: [{}, ...series],
     }, [[], ...names.map(() => [])], box);
   });
   by("legend").replaceChildren(...names.map((name) => {

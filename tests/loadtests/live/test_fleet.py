@@ -1,4 +1,4 @@
-"""Contenders of a session: one that ends is started again, and comparisons borrow those that are up."""
+"""Contenders of a session: one that ends starts again; comparisons borrow those that are up."""
 
 import sys
 import time

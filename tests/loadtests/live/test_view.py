@@ -54,7 +54,12 @@ def test_what_the_server_did_is_the_difference_of_two_readings() -> None:
 
 def test_the_time_inside_triton_is_a_mean_over_its_requests() -> None:
     before = {"requests_ok": 0, "queue_ns": 0, "tokenise_queue_ns": 0, "network_ns": 0}
-    after = {"requests_ok": 4, "queue_ns": 10**7, "tokenise_queue_ns": 2 * 10**6, "network_ns": 10**7}
+    after = {
+        "requests_ok": 4,
+        "queue_ns": 10**7,
+        "tokenise_queue_ns": 2 * 10**6,
+        "network_ns": 10**7,
+    }
     found = server_side(Reading(0, None, None, before), Reading(5, None, None, after))
     assert (found.queue_ms, found.compute_ms) == (pytest.approx(3.0), pytest.approx(2.5))
 
