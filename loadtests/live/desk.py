@@ -90,10 +90,11 @@ class Desk:
                     "rows": {row["name"]: row["chart"] for row in shown["rows"]},
                 }
             )
+        told = {"about": self.about, "gpu": self.contenders.gpu(), "history": list(self._history)}
         return {
             "ok": True,
             "where": self.contenders.where(),
-            "page": {**shown, "about": self.about, "history": list(self._history)},
+            "page": {**shown, **told},
         }
 
     def _live_begins(self) -> Answer:

@@ -30,6 +30,7 @@ class Fleet:
         self._shown = {name: ("starting", "") for name in contenders}
         self._up: dict[str, RunningServer] = {}
         self.server_sides: Callable[[], Mapping[str, ServerSide]] = dict
+        self.gpu: Callable[[], str] = str
 
     def start(self) -> Iterator[str]:
         for name, contender in self._contenders.items():

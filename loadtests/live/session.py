@@ -236,8 +236,8 @@ def serve_ui(options: UiOptions, tools: Tools) -> None:
         )
         session.ended = lambda: "" if process.poll() is None else _why_ended(process.poll(), log)
         tools.say(options.web.url)
-        watch = stack.enter_context(Watch(fleet.up, lambda: session.desk.busy))
-        fleet.server_sides = watch.found
+        watch = stack.enter_context(Watch(fleet.up, lambda: session.desk.busy, Gpu.find()))
+        fleet.server_sides, fleet.gpu = watch.found, lambda: watch.gpu
         for name in fleet.start():
             tools.say(f"{name} is up" if name in fleet.up() else f"{name} did not start")
         tools.say("Ctrl-C stops all of it")

@@ -1,6 +1,6 @@
 """What the page shows, from what is known: plain values for JSON. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 from typing import Protocol as Interface
@@ -25,6 +25,8 @@ class Shown:
 class Contenders(Interface):
     def all(self) -> Sequence[Shown]: ...
     def where(self) -> Mapping[str, tuple[str, int] | None]: ...
+    @property
+    def gpu(self) -> Callable[[], str]: ...
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
+from loadtests.host.nvml import Gpu, Value
 from loadtests.launch.server import RunningServer
 from loadtests.measure.telemetry import ProcessTree
 from loadtests.wire.probe import ProbeError, read_counters
@@ -56,6 +58,14 @@ def server_side(first: Reading, last: Reading) -> ServerSide:
     )
 
 
+def gpu_in_words(sample: Mapping[str, Value]) -> str:
+    """The whole GPU, which all contenders share."""
+    busy, used = sample.get("gpu_busy_pct"), sample.get("gpu_memory_bytes")
+    parts = [f"{busy:.0f} % busy"] if busy is not None else []
+    parts += [f"{used / 2**30:.1f} GiB used"] if used is not None else []
+    return f"GPU, by all contenders: {', '.join(parts)}." if parts else ""
+
+
 def _per(before: Counters, after: Counters, what: str, of: str) -> float | None:
     values = [counters.get(key) for key in (what, of) for counters in (before, after)]
     first, last, first_of, last_of = values
@@ -83,9 +93,13 @@ class Watch:
     while paused() says so: a comparison records this itself, and would be disturbed."""
 
     def __init__(
-        self, servers: Callable[[], Mapping[str, RunningServer]], paused: Callable[[], bool]
+        self,
+        servers: Callable[[], Mapping[str, RunningServer]],
+        paused: Callable[[], bool],
+        gpu: Gpu | None,
     ) -> None:
-        self._servers, self._paused = servers, paused
+        self.gpu = ""
+        self._servers, self._paused, self._gpu = servers, paused, gpu
         self._watched: dict[str, _Watched] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -107,7 +121,9 @@ class Watch:
         }
 
     def _run(self) -> None:
-        with ThreadPoolExecutor(8, thread_name_prefix="watch") as pool:
+        with ExitStack() as stack:
+            pool = stack.enter_context(ThreadPoolExecutor(8, thread_name_prefix="watch"))
+            gpu = stack.enter_context(self._gpu.readings()) if self._gpu else None
             while not self._stop.wait(EVERY_S):
                 if self._paused():
                     self._watched = {}
@@ -115,6 +131,7 @@ class Watch:
                 servers = self._servers()
                 self._watched = {n: self._of(n, server) for n, server in servers.items()}
                 list(pool.map(_read, self._watched.values()))
+                self.gpu = gpu_in_words(gpu.sample()) if gpu else ""
 
     def _of(self, name: str, server: RunningServer) -> _Watched:
         known = self._watched.get(name)

@@ -165,7 +165,7 @@ function showChoices() {
   const about = state.about;
   option(field("arrivals"), about.arrivals);
   option(field("lengths"), about.lengths);
-  text(by("about"), about.cores);
+  text(by("about"), [about.cores, state.gpu].filter(Boolean).join(" "));
   option(field("texts"), about.texts);
   const open = field("load").value === "open";
   for (const label of form.querySelectorAll("[data-of]")) label.hidden = (label.dataset.of === "open") !== open;

@@ -15,6 +15,8 @@ class _Contenders:
     def all(self) -> Sequence[Shown]:
         return [Shown("fastapi", "http-json", "", "ready")]
 
+    gpu = staticmethod(lambda: "")
+
     def where(self) -> Mapping[str, tuple[str, int] | None]:
         return {"fastapi": ("127.0.0.1", 1)}
 

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from loadtests.live.view import Shown, SliceShown, Work, page
-from loadtests.live.watch import Reading, ServerSide, server_side
+from loadtests.live.watch import Reading, ServerSide, gpu_in_words, server_side
 
 READY = Shown("triton", "kserve-grpc", "Triton", "ready", server=ServerSide(0.5, 2**21, 3.0))
 LIVE: dict[str, Any] = {
@@ -68,3 +68,9 @@ def test_what_is_not_counted_or_did_not_happen_is_not_shown() -> None:
     assert server_side(FIRST, replace(FIRST, at_s=15.0)).mean_batch is None
     silent = Reading(15.0, None, None, None)
     assert server_side(FIRST, silent) == ServerSide()
+
+
+def test_the_gpu_is_that_of_all_and_what_the_driver_refuses_is_left_out() -> None:
+    found = gpu_in_words({"gpu_busy_pct": 35.2, "gpu_memory_bytes": 3 * 2**30})
+    assert found == "GPU, by all contenders: 35 % busy, 3.0 GiB used."
+    assert gpu_in_words({"gpu_busy_pct": None}) == ""
