@@ -28,7 +28,7 @@ READY_WITHIN_S = 60.0
 
 
 class UiError(RuntimeError):
-    """A web UI that cannot be had as asked; the message is one sentence."""
+    """A web UI that cannot be started as asked; the message is one sentence."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class WebOptions:
 
 
 def refuse_busy(options: WebOptions) -> None:
-    """UiError where the address of the web UI cannot be had."""
+    """UiError where the web UI could not listen at its address."""
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
     with socket.socket(family) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,5 +1,6 @@
 """`study ui` in a browser: what a person does there, and what is left when something goes away."""
 
+import json
 import shutil
 import signal
 import socket
@@ -52,7 +53,8 @@ class Ui:
     def _answers(self) -> bool:
         try:
             with urllib.request.urlopen(f"{self.url}state", timeout=2) as reply:
-                return reply.read().count(b'"state":"ready"') == len(CONTENDERS)
+                rows = json.load(reply).get("rows", [])
+                return [row["state"] for row in rows] == ["ready"] * len(CONTENDERS)
         except OSError:
             return False
 
