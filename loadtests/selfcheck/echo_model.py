@@ -1,6 +1,7 @@
-"""A Triton model that answers its input X as its output Y, after a pause or work; see tiny_models.py.
+"""A Triton model that answers its input X as its output Y, after a pause or work.
 
 A pause is a simulated pass of a device: the CPU is free meanwhile. Work keeps a core busy.
+See tiny_models.py and question_models.py.
 """
 
 import json

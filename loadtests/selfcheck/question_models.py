@@ -22,7 +22,8 @@ _POLICY = pb.ModelQueuePolicy
 
 
 def _passes(name: str, **changes: Any) -> str:
-    return echo(name, **({"max_batch_size": MAX_BATCH, "parameters": PASS} | changes))
+    given: dict[str, Any] = {"max_batch_size": MAX_BATCH, "parameters": PASS}
+    return echo(name, **(given | changes))
 
 
 def _tensors(**more: Any) -> dict[str, Any]:
@@ -43,8 +44,9 @@ def _ensemble(name: str, **more: Any) -> str:
     step = pb.ModelEnsembling.Step(model_name="uncached", model_version=-1)
     step.input_map["X"], step.output_map["Y"] = "X", "Y"
     scheduling = pb.ModelEnsembling(step=[step])
-    changes = {"backend": "", "platform": "ensemble", "instance_group": [], "parameters": {}}
-    return echo(name, **changes, ensemble_scheduling=scheduling, **more)
+    given: dict[str, Any] = {"backend": "", "instance_group": [], "parameters": {}}
+    given |= {"platform": "ensemble", "ensemble_scheduling": scheduling}
+    return echo(name, **given, **more)
 
 
 def _batchers() -> dict[str, str]:
@@ -65,7 +67,7 @@ def _batchers() -> dict[str, str]:
 def _instances() -> dict[str, str]:
     found = {}
     for n in INSTANCES:
-        group = {"instance_group": [on_cpu(n)]}
+        group: dict[str, Any] = {"instance_group": [on_cpu(n)]}
         works = parameters(work_s=0.005)
         found[f"passes-{n}"] = _passes(f"passes-{n}", max_batch_size=1, **group)
         found[f"works-{n}"] = echo(f"works-{n}", max_batch_size=1, parameters=works, **group)
@@ -98,6 +100,7 @@ def question_models() -> list[TinyModel]:
         "cached-ensemble": _ensemble("cached-ensemble", **cached),
         "cached-decoupled": echo("cached-decoupled", parameters=slow, **cached, **decoupled),
         "light": echo("light"),
+        "mortal": echo("mortal"),
         "heavy": echo("heavy", parameters=parameters(work_s=0.05)),
         "both": echo("both", parameters=parameters(work_s=0.05, work_if="first")),
     }
