@@ -4,7 +4,7 @@ loadtests/selfcheck/triton_questions.py measures and judges nothing. Each bound 
 that only another behaviour breaks it, not another machine.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from loadtests.records.behaviour import CheckFinding
@@ -236,21 +236,19 @@ def _cache(found: Figures) -> Found:
 
 
 def _dead_stub(found: Figures) -> Found:
-    killed = next(each for each in _dead(found) if each == "stub killed")
-    statuses = {name: found.of(killed, name) for name in ("live", "ready", "model_ready")}
-    words = ", ".join(found.said(killed))
-    back = next((each for each in _dead(found) if each.startswith("after unload")), "")
-    recovered = "answered" in found.said(back)
-    seen = (
-        f"the health URLs say {', '.join(f'{v:.0f}' for v in statuses.values())}, a request gets: "
-        f"{words}; after unload and load it is {'answered' if recovered else 'not answered'}"
+    killed = "stub killed"
+    statuses = [found.of(killed, name) for name in ("live", "ready", "model_ready")]
+    reloaded, unloaded = (
+        "answered" in found.said(f"after {how} (loaded)") for how in ("load", "unload and load")
     )
-    return set(statuses.values()) == {200} and "answered" not in words and recovered, seen
-
-
-def _dead(found: Figures) -> Iterator[str]:
-    for case in found.answer.cases:
-        yield case.case
+    said = {True: "answered", False: "not answered"}
+    words = ", ".join(found.said(killed))
+    seen = (
+        f"the health URLs say {', '.join(f'{status:.0f}' for status in statuses)}, a request gets: "
+        f"{words} After a load it is {said[reloaded]}, after unload and load {said[unloaded]}"
+    )
+    failed = "answered" not in found.said(killed) and not reloaded
+    return set(statuses) == {200} and failed and unloaded, seen
 
 
 def _rollout(found: Figures) -> Found:
@@ -356,7 +354,8 @@ QUESTIONS: Sequence[Question] = (
         "dead-stub",
         "What do the health URLs say of a model whose Python process is dead?",
         (44,),
-        "all health URLs say 200 while every request fails, until the model is unloaded and loaded",
+        "all health URLs say 200 while requests fail, until the model is unloaded and loaded; a "
+        "load alone, of unchanged files, does nothing",
         _dead_stub,
     ),
     Question(

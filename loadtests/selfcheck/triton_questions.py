@@ -1,7 +1,7 @@
 """What do Triton's settings and ways of use do? Asks the real server, on this machine.
 
 `python -m loadtests.selfcheck.triton_questions FOLDER` starts the embedded Triton on loopback, over
-models whose passes are simulated, and for the roll-out over the small classifier: about four
+models whose passes are simulated, and for the roll-out over the small classifier: about five
 minutes. It writes FOLDER/questions.json, which the claims and docs/triton-questions.md are made
 from. Callers and server share the cores: leave the machine alone meanwhile, and quote ratios.
 """

@@ -100,8 +100,8 @@ def _fastapi(artefacts: Artefacts, work: Path) -> Iterator[Case]:
     body = json.dumps({"text": artefacts.texts[0].text}).encode()
     spans: list[tuple[float, float]] = []
     with SteadyCalls(Address("http-json", HOST, ports.main), body, RATE_RPS) as calls:
+        began_s = calls.now_s()
         for number in range(N_RESTARTS + 1):
-            began_s = calls.now_s()
             with launched(
                 contender,
                 model_dir=artefacts.model_dir,
@@ -111,6 +111,7 @@ def _fastapi(artefacts: Artefacts, work: Path) -> Iterator[Case]:
             ):
                 spans.append((began_s, calls.now_s() + BETWEEN_S))
                 time.sleep(BETWEEN_S + (0 if number else BEFORE_S))
+                began_s = calls.now_s()
     first, *restarts = spans
     steady = [c for c in calls.calls if first[1] <= c.due_s < restarts[0][0]]
     yield _case("FastAPI, before", steady, 0.0)

@@ -1,4 +1,4 @@
-"""The experiment of Triton's settings: each of them alone, so that a difference is that setting's."""
+"""The experiment of Triton's settings: each of them alone, so that differences are its own."""
 
 from collections.abc import Mapping
 from pathlib import Path
