@@ -98,6 +98,7 @@ def question_models() -> list[TinyModel]:
         "uncached": echo("uncached", parameters=slow),
         "cached": echo("cached", parameters=slow, **cached),
         "cached-ensemble": _ensemble("cached-ensemble", **cached),
+        "decoupled": echo("decoupled", parameters=slow, **decoupled),
         "cached-decoupled": echo("cached-decoupled", parameters=slow, **cached, **decoupled),
         "light": echo("light"),
         "mortal": echo("mortal"),

@@ -65,7 +65,7 @@ def instances(bench: Bench) -> Iterator[Case]:
     for kind in ("passes", "works"):
         for n in INSTANCES:
             bench.load(f"{kind}-{n}")
-            yield _loaded(bench, f"{kind}-{n}", 16, f"{kind}, {n} instances")
+            yield _loaded(bench, f"{kind}-{n}", 16, f"{kind}, {n} instance{'s' * (n > 1)}")
             bench.client.unload_model(f"{kind}-{n}")
 
 

@@ -66,6 +66,8 @@ def response_cache(bench: Bench) -> Iterator[Case]:
         asked = closed_loop(repeated("cached-ensemble"), 1, 1.0)
         yield case("ensemble, the same request", asked, 1.0)
     yield Case(case="loading a decoupled model", said={bench.load("cached-decoupled"): 1})
+    without = "loading a decoupled model without a cache"
+    yield Case(case=without, said={bench.load("decoupled"): 1})
 
 
 def dead_stub(bench: Bench) -> Iterator[Case]:
