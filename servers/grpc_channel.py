@@ -11,3 +11,12 @@ GRPC_CHANNEL_OPTIONS: list[tuple[str, int]] = [
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
 ]
 """For the options of grpc channels and the channel_args of tritonclient's clients."""
+
+RECONNECTING_GRPC_CHANNEL_OPTIONS = [
+    *GRPC_CHANNEL_OPTIONS,
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.min_reconnect_backoff_ms", 1000),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+]
+"""For clients that outlive their server: gRPC's own pauses between attempts to connect grow to two
+minutes, and for so long a server that was started again would not be found."""

@@ -155,10 +155,11 @@ def prose(name: str) -> str:
 
 
 def anchors(name: str) -> set[str]:
-    """What GitHub calls the headings of a document."""
+    """What GitHub calls the headings of a document, and the places that it names itself."""
     headings = re.findall(r"^#+ (.+)$", prose(name), re.MULTILINE)
     plain = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings)
-    return {heading.strip().replace(" ", "-") for heading in plain}
+    named = re.findall(r'<a id="([^"]+)"></a>', prose(name))
+    return {*named, *(heading.strip().replace(" ", "-") for heading in plain)}
 
 
 def leads_nowhere(target: str, folder: Path) -> bool:

@@ -6,13 +6,18 @@ from statistics import median
 
 from pydantic import Field
 
-from analysis.capacity.estimate import Estimate, Slice, estimate, scatter
+from analysis.capacity.estimate import Estimate, Evidence, Slice, estimate, scatter
 from analysis.capacity.load_points import grouped
-from analysis.capacity.rate_judgement import CapacityRate, Judgement, counts, judge_rates
+from analysis.capacity.rate_judgement import (
+    CapacityRate,
+    Judgement,
+    SloSlice,
+    judge_rates,
+    slices_under,
+)
 from analysis.read.value import Value, over
 from analysis.validity.trials import JudgedTrial
 from loadtests.records.experiment import Experiment, Slo
-from loadtests.records.slo import pooled_outcome
 
 BELOW_EDGE = 1.05
 """How far the interval of the edge must lie above a rate that it certifies. Of simulated
@@ -112,38 +117,49 @@ def capacities(judged: Sequence[JudgedTrial], experiment: Experiment) -> list[Ca
     usual_us = median([t.result.slowness_us for t in trials if t.result.slowness_us] or [0.0])
     found: list[Capacity] = []
     for slo in experiment.slos:
-        edges = _edges(by_contender, slo, usual_us)
+        tried = {name: slices_under(slo, each) for name, each in by_contender.items()}
+        edges = _edges(tried, usual_us)
         found += [
-            capacity(name, slo, by_contender.get(name, []), edges.get(name))
+            capacity(name, slo, tried.get(name, []), edges.get(name))
             for name in experiment.contenders
         ]
     return found
 
 
-def _edges(
-    by_contender: Mapping[str, Sequence[JudgedTrial]], slo: Slo, usual_us: float
-) -> dict[str, Estimate | None]:
+def _edges(tried: Mapping[str, Sequence[SloSlice]], usual_us: float) -> dict[str, Estimate | None]:
     """The estimated capacity of every contender. usual_us: how slow the machine usually was in this
     run; 0: it was not watched."""
-    slices: dict[str, list[Slice]] = {name: [] for name in by_contender}
-    overloads: dict[str, list[Slice]] = {name: [] for name in by_contender}
-    for name, trials in by_contender.items():
-        for trial in trials:
-            if trial.sample and counts(trial, slo):
-                kept = overloads if trial.result.purpose == "overload" else slices
-                outcome = pooled_outcome([trial.sample], slo)
-                rate_rps, slowness_us = trial.result.rate_rps or 0.0, trial.result.slowness_us
-                slowness = slowness_us / usual_us if slowness_us and usual_us else 1.0
-                kept[name].append(Slice(rate_rps, outcome.met, slowness))
-    scatters = scatter(slices.values())
-    return {name: estimate(slices[name], scatters, overloads[name]) for name in by_contender}
+    counted = {name: [each for each in slices if each.counts] for name, slices in tried.items()}
+    evidence = {
+        name: Evidence([_slice(each, usual_us) for each in slices if not _is_overload(each)])
+        for name, slices in counted.items()
+    }
+    scatters = scatter(evidence.values())
+    return {
+        name: estimate(
+            evidence[name],
+            scatters,
+            [_slice(each, usual_us) for each in slices if _is_overload(each)],
+        )
+        for name, slices in counted.items()
+    }
+
+
+def _is_overload(each: SloSlice) -> bool:
+    return each.trial.result.purpose == "overload"
+
+
+def _slice(each: SloSlice, usual_us: float) -> Slice:
+    result = each.trial.result
+    slowness = result.slowness_us / usual_us if result.slowness_us and usual_us else 1.0
+    return Slice(result.rate_rps or 0.0, each.outcome is not None and each.outcome.met, slowness)
 
 
 def capacity(
-    contender: str, slo: Slo, trials: Sequence[JudgedTrial], edge: Estimate | None = None
+    contender: str, slo: Slo, slices: Sequence[SloSlice], edge: Estimate | None = None
 ) -> Capacity:
-    """The capacity of one contender; trials: its open-loop trials; edge: its estimate."""
-    rates = [_far_below(rate, edge) for rate in judge_rates(trials, slo)]
+    """The capacity of one contender; slices: its open-loop trials; edge: its estimate."""
+    rates = [_far_below(rate, edge) for rate in judge_rates(slices, slo)]
     not_met = next((r for r in rates if r.judgement is Judgement.NOT_MET), None)
     below = [r for r in rates if not_met is None or r.rate_rps < not_met.rate_rps]
     sure = _last(below, Judgement.CERTIFIED)

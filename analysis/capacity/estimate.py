@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -42,6 +43,26 @@ class Slice(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Evidence:
+    """The slices of one contender, whose likelihood is computed once."""
+
+    slices: Sequence[Slice]
+
+    @cached_property
+    def log_edges(self) -> FloatArray:
+        """The logarithms of the edges that are considered."""
+        rates_rps = [each.rate_rps for each in self.slices]
+        least, most = np.log(min(rates_rps) / BEYOND), np.log(max(rates_rps) * BEYOND)
+        edges: FloatArray = np.linspace(least, most, N_RATES)
+        return edges
+
+    @cached_property
+    def log_likelihood(self) -> FloatArray:
+        """Of each of POWERS, SCATTERS and edges: an axis for each."""
+        return _log_likelihood(self.slices, self.log_edges)
+
+
+@dataclass(frozen=True)
 class Estimate:
     """The estimated edge. rps and high_rps None: it may lie above every rate tried, so only a lower
     end is known."""
@@ -51,20 +72,20 @@ class Estimate:
     high_rps: float | None
 
 
-def scatter(contenders: Iterable[Sequence[Slice]]) -> FloatArray:
+def scatter(contenders: Iterable[Evidence]) -> FloatArray:
     """The log likelihood of each of POWERS (rows) and SCATTERS (columns), from the slices of all
     contenders of a run: one contender has too few near its edge."""
     prior = -0.5 * (np.log(SCATTERS / 0.07) / 0.7) ** 2
     found = np.tile(prior, (len(POWERS), 1))
-    for slices in contenders:
-        if len(slices) >= LEAST_SLICES:
-            found += np.logaddexp.reduce(_log_likelihood(slices, _log_edges(slices)), axis=2)
+    for evidence in contenders:
+        if len(evidence.slices) >= LEAST_SLICES:
+            found += np.logaddexp.reduce(evidence.log_likelihood, axis=2)
     normed: FloatArray = found - np.logaddexp.reduce(found, axis=None)
     return normed
 
 
 def estimate(
-    slices: Sequence[Slice], scatters: FloatArray | None = None, overloads: Sequence[Slice] = ()
+    evidence: Evidence, scatters: FloatArray | None = None, overloads: Sequence[Slice] = ()
 ) -> Estimate | None:
     """The rate at which one slice of five misses its SLO, from the slices at all rates; None: too
     few slices, or the edge may lie below every rate tried.
@@ -78,23 +99,22 @@ def estimate(
     scatter gives. It never leaves the rates that were tried, and holds the truth in 87 to 100 of
     100 simulated runs (analysis.selfcheck.coverage).
     """
-    if len(slices) < LEAST_SLICES:
+    if len(evidence.slices) < LEAST_SLICES:
         return None
     scatters = scatter([]) if scatters is None else scatters
-    found = _estimate(slices, scatters)
+    found = _estimate(evidence, scatters)
     if found is None or found.rps is not None or not overloads:
         return found
-    bounded = _estimate([*slices, *overloads], scatters)
+    bounded = _estimate(Evidence([*evidence.slices, *overloads]), scatters)
     return replace(bounded, low_rps=min(found.low_rps, bounded.low_rps)) if bounded else found
 
 
-def _estimate(slices: Sequence[Slice], scatters: FloatArray) -> Estimate | None:
-    rates_rps = [each.rate_rps for each in slices]
-    log_edges = _log_edges(slices)
-    log_likelihood = _log_likelihood(slices, log_edges) + scatters[:, :, None]
+def _estimate(evidence: Evidence, scatters: FloatArray) -> Estimate | None:
+    rates_rps = [each.rate_rps for each in evidence.slices]
+    log_likelihood = evidence.log_likelihood + scatters[:, :, None]
     likelihood = np.exp(log_likelihood - log_likelihood.max()).sum(axis=(0, 1))
     below = np.cumsum(likelihood) / likelihood.sum()
-    low, middle, high = np.exp(np.interp([0.025, 0.5, 0.975], below, log_edges))
+    low, middle, high = np.exp(np.interp([0.025, 0.5, 0.975], below, evidence.log_edges))
     if low < min(rates_rps):
         return None
     if high > max(rates_rps):
@@ -102,15 +122,7 @@ def _estimate(slices: Sequence[Slice], scatters: FloatArray) -> Estimate | None:
     return Estimate(float(middle), float(low), float(high))
 
 
-def _log_edges(slices: Sequence[Slice]) -> FloatArray:
-    rates_rps = [each.rate_rps for each in slices]
-    least, most = np.log(min(rates_rps) / BEYOND), np.log(max(rates_rps) * BEYOND)
-    edges: FloatArray = np.linspace(least, most, N_RATES)
-    return edges
-
-
 def _log_likelihood(slices: Sequence[Slice], log_edges: FloatArray) -> FloatArray:
-    """Of each of POWERS, SCATTERS and edges: an axis for each."""
     found: FloatArray = np.zeros((len(POWERS), len(SCATTERS), len(log_edges)))
     for each in slices:
         log_rates = np.log(each.rate_rps) + POWERS * np.log(each.slowness)

@@ -54,12 +54,34 @@ def missed(n_requests: int, n_over: int, percentile: float, confidence: float = 
 
 
 @dataclass(frozen=True)
+class SloSlice:
+    """A trial and what its requests say of one SLO; outcome None: it has none."""
+
+    trial: JudgedTrial
+    outcome: SloOutcome | None
+
+    @property
+    def counts(self) -> bool:
+        """Whether its requests count. One that drifted beyond the SLO states no latency, but counts
+        as a miss: a growing queue is the server's fault, and a longer look would show it worse."""
+        result = self.trial.result
+        if self.outcome is None or not (result.usable or result.only_drifted):
+            return False
+        return result.usable or not self.outcome.met
+
+
+def slices_under(slo: Slo, trials: Sequence[JudgedTrial]) -> list[SloSlice]:
+    """Each trial, judged by itself."""
+    return [SloSlice(t, pooled_outcome([t.sample], slo) if t.sample else None) for t in trials]
+
+
+@dataclass(frozen=True)
 class _Tried:
-    """The trials at one rate: the usable ones judged together, and each by itself."""
+    """The slices at one rate: the usable ones judged together, and each by itself."""
 
     rate_rps: float
-    trials: Sequence[JudgedTrial]
-    usable: Sequence[JudgedTrial]
+    slices: Sequence[SloSlice]
+    usable: Sequence[SloSlice]
     samples: Sequence[Sample]
     outcome: SloOutcome | None
     windows: Sequence[SloOutcome]
@@ -69,10 +91,10 @@ class _Tried:
         return sum(not window.met for window in self.windows)
 
 
-def judge_rates(trials: Sequence[JudgedTrial], slo: Slo) -> list[CapacityRate]:
+def judge_rates(slices: Sequence[SloSlice], slo: Slo) -> list[CapacityRate]:
     """Every rate, ascending. What misses the SLO at one rate does so at a higher one: windows that
     missed it are evidence there too, unless a rate between them met it."""
-    by_rate = grouped(trials, lambda t: t.result.rate_rps or 0.0)
+    by_rate = grouped(slices, lambda each: each.trial.result.rate_rps or 0.0)
     rates, n_missed_below = [], 0
     for rate_rps in sorted(by_rate):
         tried = _tried(rate_rps, by_rate[rate_rps], slo)
@@ -82,21 +104,27 @@ def judge_rates(trials: Sequence[JudgedTrial], slo: Slo) -> list[CapacityRate]:
     return rates
 
 
-def _tried(rate_rps: float, trials: Sequence[JudgedTrial], slo: Slo) -> _Tried:
-    usable = [t for t in trials if counts(t, slo)]
-    samples = [t.sample for t in usable if t.sample]
-    windows = [pooled_outcome([sample], slo) for sample in samples]
-    outcome = pooled_outcome(samples, slo) if samples else None
-    return _Tried(rate_rps, trials, usable, samples, outcome, windows)
+def _tried(rate_rps: float, slices: Sequence[SloSlice], slo: Slo) -> _Tried:
+    usable = [each for each in slices if each.counts]
+    samples, windows = _samples(usable), _windows(usable)
+    outcome = _together(samples, windows, slo)
+    return _Tried(rate_rps, slices, usable, samples, outcome, windows)
 
 
-def counts(trial: JudgedTrial, slo: Slo) -> bool:
-    """Whether a trial's requests count. One that drifted beyond the SLO states no latency, but
-    counts as a miss: a growing queue is the server's fault, and a longer look would show it
-    worse."""
-    if trial.sample is None or not (trial.result.usable or trial.result.only_drifted):
-        return False
-    return trial.result.usable or not pooled_outcome([trial.sample], slo).met
+def _samples(slices: Sequence[SloSlice]) -> list[Sample]:
+    return [each.trial.sample for each in slices if each.trial.sample]
+
+
+def _windows(slices: Sequence[SloSlice]) -> list[SloOutcome]:
+    return [each.outcome for each in slices if each.outcome]
+
+
+def _together(
+    samples: Sequence[Sample], windows: Sequence[SloOutcome], slo: Slo
+) -> SloOutcome | None:
+    if len(samples) < 2:
+        return windows[0] if windows else None
+    return pooled_outcome(samples, slo)
 
 
 def _judge(tried: _Tried, slo: Slo, n_missed_below: int) -> CapacityRate:
@@ -119,8 +147,8 @@ def _judge(tried: _Tried, slo: Slo, n_missed_below: int) -> CapacityRate:
         n_requests=n_requests,
         n_over=n_over,
         errors_confirmed=errors_confirmed(tried.windows, slo),
-        n_invalid=len(tried.trials) - len(tried.usable),
-        trial_ids=[t.result.trial_id for t in tried.usable],
+        n_invalid=len(tried.slices) - len(tried.usable),
+        trial_ids=[each.trial.result.trial_id for each in tried.usable],
     )
 
 
@@ -130,14 +158,19 @@ def _met_as_surely(tried: _Tried, slo: Slo) -> Judgement:
     Leaving them out must not choose results. A trial that drifted must agree with the others, its
     requests counted among theirs; a trial whose record is in doubt cannot.
     """
-    doubtful = [t for t in tried.trials if t.result.server_may_be_at_fault and not counts(t, slo)]
     if tried.outcome is None or not tried.outcome.met:
         return Judgement.UNDECIDED
-    if not all(t.result.only_drifted for t in doubtful):
+    doubtful = [
+        each
+        for each in tried.slices
+        if each.trial.result.server_may_be_at_fault and not each.counts
+    ]
+    if not all(each.trial.result.only_drifted for each in doubtful):
         return Judgement.UNDECIDED
-    rows = [*tried.samples, *(t.sample for t in doubtful if t.sample)]
-    with_them = [pooled_outcome([sample], slo) for sample in rows]
-    if not pooled_outcome(rows, slo).met:
+    everything = [*tried.usable, *doubtful]
+    with_them = _windows(everything)
+    together = _together(_samples(everything), with_them, slo) if doubtful else tried.outcome
+    if together is None or not together.met:
         return Judgement.UNDECIDED
     surely = certified(tried.windows, slo) and certified(with_them, slo)
     return Judgement.CERTIFIED if surely else Judgement.MET

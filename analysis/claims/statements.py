@@ -7,7 +7,7 @@ the server did what its checks expected.
 
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
@@ -152,7 +152,7 @@ class Judged:
     """A statement with its verdict and what it rests on.
 
     measured: readings by run; unmet: what the claims without a reading need; checks: what the
-    server did.
+    server did, which decides statements about the server and is shown beside others.
     """
 
     statement: Statement
@@ -169,13 +169,13 @@ def judge_statement(
 ) -> Judged:
     """The statement by what these runs measured and what the server did."""
     given = statement.verdict or StatementVerdict.UNDECIDED
+    own = tuple(check for check in checks if statement.number in check.statements)
     if statement.judged_by is JudgedBy.MEASUREMENT:
-        return _by_runs(statement, by_run)
+        return replace(_by_runs(statement, by_run), checks=own)
     if statement.judged_by is JudgedBy.SERVER:
-        own = tuple(check for check in checks if statement.number in check.statements)
         as_expected = bool(own) and all(check.as_expected for check in own)
         return Judged(statement, given if as_expected else StatementVerdict.UNDECIDED, checks=own)
-    return Judged(statement, given)
+    return Judged(statement, given, checks=own)
 
 
 _OF_CLAIMS = {

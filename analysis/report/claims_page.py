@@ -12,6 +12,7 @@ from pathlib import Path
 from analysis.claims.catalogue import CLAIMS
 from analysis.claims.judge import ClaimFound, Quantity, judge
 from analysis.claims.pairs import between
+from analysis.claims.questions import checks_of
 from analysis.claims.statements import Chapter, Judged, judge_statement, read_chapters
 from analysis.colocation.losses import colocation
 from analysis.colocation.record import read_colocation
@@ -20,11 +21,13 @@ from analysis.report.summary import summarise
 from analysis.report.words import statements as words
 from loadtests.records.behaviour import Behaviour, read_behaviour
 from loadtests.records.markdown import inline, with_section
+from loadtests.records.questions import read_questions
 
 SECTION = "claims"
 RESULTS = Path(__file__).parents[2] / "results"
 REFERENCE_RUNS = ("reference-cpu-2core", "reference-engine-share-cpu-2core")
 BEHAVIOUR = RESULTS / "reference-triton-behaviour" / "behaviour.json"
+QUESTIONS = RESULTS / "reference-triton-questions" / "questions.json"
 
 
 def claims_of(folder: Path) -> list[ClaimFound]:
@@ -48,8 +51,13 @@ def claims_of(folder: Path) -> list[ClaimFound]:
 
 
 def behaviour_found() -> Behaviour | None:
-    """What the committed checks of the real server found; None: none are committed."""
-    return read_behaviour(BEHAVIOUR) if BEHAVIOUR.exists() else None
+    """What the committed checks of the real server found, and the answers to the committed
+    questions; None: no checks are committed."""
+    if not BEHAVIOUR.exists():
+        return None
+    found = read_behaviour(BEHAVIOUR)
+    more = checks_of(read_questions(QUESTIONS)) if QUESTIONS.exists() else []
+    return found.model_copy(update={"findings": [*found.findings, *more]})
 
 
 def judged_chapters(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from analysis.capacity.estimate import Estimate, Slice, estimate, ratio, scatter
+from analysis.capacity.estimate import Estimate, Evidence, Slice, estimate, ratio, scatter
 from analysis.compare.intervals import Interval, Metric
 from analysis.compare.verdicts import MIN_ROUNDS, Verdict, decide
 from analysis.selfcheck.queues import SETTLE_S, Machine, latencies
@@ -110,10 +110,10 @@ def edges(
     counts = dict.fromkeys(Verdict, 0)
     for _ in range(n_runs):
         runs = [
-            searched(rng, SERVICE_S / times, resolution, n_slices, machine)
+            Evidence(searched(rng, SERVICE_S / times, resolution, n_slices, machine))
             for times in (1.0, quicker)
         ]
-        before, after = (estimate(slices, scatter(runs)) for slices in runs)
+        before, after = (estimate(evidence, scatter(runs)) for evidence in runs)
         known += [before] if before else []
         low, middle, high = ratio(after, before)
         interval = None if low is None or high is None else Interval(low, high)

@@ -1,5 +1,6 @@
 """Every contender must give the same answers: compared before the load and sampled during it."""
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -8,11 +9,12 @@ import pandas as pd
 
 from loadtests.generator.schedule import Schedule
 from loadtests.generator.slice_order import ANSWER_SAMPLE_EVERY
+from loadtests.launch.warm_up import warm_up
 from loadtests.records.trials import ParityRecord
 from loadtests.spec.external import ExternalContender
 from loadtests.wire.address import Address
 from loadtests.wire.formats import Answer
-from loadtests.wire.probe import open_probe
+from loadtests.wire.probe import TIMEOUT_S, ProbeError, open_probe
 from loadtests.wire.texts import TrafficText
 from servers.contract import LENGTH_BUCKETS, BatchItem, bucket_length
 from servers.discovery import Contender
@@ -21,6 +23,12 @@ PER_BUCKET = 6
 
 OWN_TEXTS = 40
 """Texts that a service with a model of its own is asked before each load."""
+
+REFUSALS = 10
+"""That are tolerated while one contender is asked: one request at a time is no load, but what
+sheds late requests may take a pause of the machine for one."""
+
+PAUSE_AFTER_REFUSAL_S = 0.2
 
 NO_MODEL_ANSWER = BatchItem(label="null", confidence=1.0)
 """The right answer to every text of a contender that runs no model (engine "none")."""
@@ -80,12 +88,12 @@ def expected_answers(contender: Contender, traffic: Sequence[TrafficText]) -> li
     ]
 
 
-def parity_texts(traffic: Sequence[TrafficText]) -> list[TrafficText]:
+def parity_texts(traffic: Sequence[TrafficText], per_bucket: int = PER_BUCKET) -> list[TrafficText]:
     """The first few texts of each length bucket: padding errors show in some lengths only."""
     chosen: list[TrafficText] = []
     for bucket in LENGTH_BUCKETS:
         within = [text for text in traffic if bucket_length(text.n_tokens) == bucket]
-        chosen += within[:PER_BUCKET]
+        chosen += within[:per_bucket]
     return chosen
 
 
@@ -115,9 +123,28 @@ def _example(pair: ParityComparison, tolerance: float | None) -> str:
 
 
 def check_answers(address: Address, traffic: Sequence[TrafficText]) -> list[ParityComparison]:
-    """Asks the contender for the parity texts, one by one."""
-    with open_probe(address) as probe:
-        return [ParityComparison(text, probe.predict(text.text)) for text in parity_texts(traffic)]
+    """Warms the contender up, then asks it for the parity texts, one by one."""
+    warm_up(address, [text.text for text in parity_texts(traffic, per_bucket=1)])
+    return _compared(address, parity_texts(traffic))
+
+
+def _compared(
+    address: Address, texts: Sequence[TrafficText], timeout_s: float = TIMEOUT_S
+) -> list[ParityComparison]:
+    """The answer to each text; one that is refused for want of time or room is asked for again."""
+    compared: list[ParityComparison] = []
+    n_refusals = 0
+    while True:
+        try:
+            with open_probe(address, timeout_s) as probe:
+                for text in texts[len(compared) :]:
+                    compared.append(ParityComparison(text, probe.predict(text.text)))
+            return compared
+        except ProbeError as error:
+            n_refusals += 1
+            if not error.refused or n_refusals > REFUSALS:
+                raise
+        time.sleep(PAUSE_AFTER_REFUSAL_S)
 
 
 def answers_before_load(
@@ -133,9 +160,9 @@ def answers_before_load(
         # Spread over the whole load; a closed loop has no known end, and is asked its first ones.
         ids = ids[np.linspace(0, len(ids) - 1, OWN_TEXTS).astype(int)]
     texts = [traffic[text_id] for text_id in dict.fromkeys(ids[:OWN_TEXTS].tolist())]
-    with open_probe(address, timeout_s) as probe:
-        expected = [replace(text, label=probe.predict(text.text).label) for text in texts]
-        before = [ParityComparison(text, probe.predict(text.text)) for text in expected]
+    first = _compared(address, texts, timeout_s)
+    expected = [replace(pair.text, label=pair.answer.label) for pair in first]
+    before = _compared(address, expected, timeout_s)
     return ExpectedAnswers({text.text_id: text for text in expected}, before, tolerance=None)
 
 

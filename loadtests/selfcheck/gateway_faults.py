@@ -5,9 +5,7 @@ fault, on loopback, sends a light, steady load and does the fault: about two min
 where a gateway did not recover by itself.
 """
 
-import argparse
 import json
-import shlex
 import shutil
 import signal
 import subprocess
@@ -18,7 +16,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
@@ -26,14 +23,13 @@ import psutil
 from loadtests.host.cores import available_cores
 from loadtests.launch.artefacts import ArtefactError, Artefacts, prepare
 from loadtests.launch.server import HOST, LaunchError, RunningServer, free_ports, launched
-from loadtests.records.atomic import replacing
 from loadtests.records.faults import FaultFound
 from loadtests.records.seed import SEED
-from loadtests.records.trials import write_json
-from loadtests.run.manifest import describe_measurement
+from loadtests.selfcheck.findings_file import asked_file, write_findings
 from loadtests.selfcheck.steady_calls import SteadyCalls, recovered_s
 from servers.discovery import OptionValue, discover
 
+PROGRAM = "loadtests.selfcheck.gateway_faults"
 RATE_RPS = 40.0
 BEFORE_S, AFTER_S = 2.0, 12.0
 STOPPED_S = 5.0
@@ -152,9 +148,7 @@ def _redis(fault: Fault) -> Iterator[tuple[Sequence[psutil.Process], Mapping[str
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("file", type=Path, metavar="FILE.json", help="File to write.")
-    path = parser.parse_args(arguments).file
+    path = asked_file(__doc__, arguments)
     found: list[FaultFound] = []
     try:
         artefacts = prepare("small", None, SEED, CACHE)
@@ -168,15 +162,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ArtefactError, LaunchError) as error:
         print(error, file=sys.stderr)
         return 2
-    cores = {"server": available_cores(), "load": available_cores()}
-    command = shlex.join(["python", "-m", "loadtests.selfcheck.gateway_faults", path.name])
-    record = describe_measurement(command, cores, datetime.now(UTC)) | {
-        "rate_rps": RATE_RPS,
-        "faults": [each.model_dump() for each in found],
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as unfinished:
-        write_json(unfinished, record)
+    faults = [each.model_dump() for each in found]
+    write_findings(path, PROGRAM, {"rate_rps": RATE_RPS, "faults": faults})
     return 0 if all(each.recovered_s is not None for each in found) else 1
 
 

@@ -40,6 +40,8 @@ MISSING = (
     "expected perf_analyzer, found none: `study crosscheck --fetch-perf-analyzer` takes it from "
     f"the wheel {WHEEL} (14 MB)."
 )
+NO_FIGURES = "expected figures from perf_analyzer, found none: see perf_analyzer.log."
+RATE = "Inferences/Second"
 WINDOWS = 3
 """perf_analyzer states the mean of its last three measurement windows."""
 
@@ -153,21 +155,29 @@ def measure(tool: Tool, load: ToolLoad, *, same_arrivals: bool = False) -> ToolM
     return parse(figures.read_text(encoding="utf-8"), printed)
 
 
+def last_row(figures: str) -> dict[str, str]:
+    """The last line of its CSV; ToolError where there is none."""
+    rows = list(csv.DictReader(figures.splitlines()))
+    if not rows:
+        raise ToolError(NO_FIGURES)
+    return rows[-1]
+
+
 def parse(figures: str, printed: str) -> ToolMeasurement:
     """Rate and percentiles from its CSV; the number of requests and the late ones as printed.
 
     A failed request ends perf_analyzer with an error, so there is none in what it states.
     """
-    rows = list(csv.DictReader(figures.splitlines()))
+    row = last_row(figures)
     counted = re.search(r"Request count: (\d+)", printed)
-    if not rows or not counted:
-        raise ToolError("expected figures from perf_analyzer, found none: see perf_analyzer.log.")
+    if not counted:
+        raise ToolError(NO_FIGURES)
     late = re.search(r"([\d.]+)% of the requests were delayed", printed)
-    n_ok, row = int(counted[1]), rows[-1]
+    n_ok = int(counted[1])
     return ToolMeasurement(
         n_ok=n_ok,
         n_failed=0,
-        throughput_rps=float(row["Inferences/Second"]),
+        throughput_rps=float(row[RATE]),
         p50_ms=float(row["p50 latency"]) / 1000,
         p99_ms=float(row["p99 latency"]) / 1000 if n_ok >= SUCCESSES_FOR_P99 else None,
         late_ratio=float(late[1]) / 100 if late else 0.0,

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from loadtests.wire.address import Address
+from loadtests.wire.formats import HTTP_PATH
 
 CALLERS = 256
 TIMEOUT_S = 10.0
@@ -31,6 +32,7 @@ class SteadyCalls:
     body: bytes
     rate_rps: float
     headers: dict[str, str] = field(default_factory=dict)
+    path: str = HTTP_PATH
     calls: list[Call] = field(default_factory=list)
     began_s: float = 0.0
 
@@ -71,7 +73,7 @@ class SteadyCalls:
                 self.address.host, self.address.port, timeout=TIMEOUT_S
             )
             headers = {"content-type": "application/json", **self.headers}
-            connection.request("POST", "/predict", self.body, headers)
+            connection.request("POST", self.path, self.body, headers)
             status = str(connection.getresponse().status)
             connection.close()
         except (OSError, http.client.HTTPException) as error:

@@ -31,20 +31,22 @@ def echo(name: str, pause_s: float = 0.0, add: int = 0, **changes: Any) -> str:
         "max_batch_size": ROWS,
         "input": [pb.ModelInput(name="X", data_type=pb.TYPE_INT64, dims=[4])],
         "output": [pb.ModelOutput(name="Y", data_type=pb.TYPE_INT64, dims=[4])],
-        "instance_group": [_on_cpu(1)],
-        "parameters": {
-            "pause_s": pb.ModelParameter(string_value=str(pause_s)),
-            "add": pb.ModelParameter(string_value=str(add)),
-        },
+        "instance_group": [on_cpu(1)],
+        "parameters": parameters(pause_s=pause_s, add=add),
     }
     return to_text(pb.ModelConfig(name=name, **(given | changes)))
 
 
-def _on_cpu(count: int) -> pb.ModelInstanceGroup:
+def parameters(**given: object) -> dict[str, pb.ModelParameter]:
+    """What the model of a configuration is told."""
+    return {name: pb.ModelParameter(string_value=str(value)) for name, value in given.items()}
+
+
+def on_cpu(count: int) -> pb.ModelInstanceGroup:
     return pb.ModelInstanceGroup(count=count, kind=pb.ModelInstanceGroup.KIND_CPU)
 
 
-def _batching(**settings: Any) -> dict[str, Any]:
+def batching(**settings: Any) -> dict[str, Any]:
     return {"dynamic_batching": pb.ModelDynamicBatching(**settings)}
 
 
@@ -55,23 +57,21 @@ def tiny_models() -> list[TinyModel]:
         "output": [pb.ModelOutput(name="Y", data_type=pb.TYPE_INT64, dims=[-1])],
     }
     first_only = pb.ModelVersionPolicy(specific=pb.ModelVersionPolicy.Specific(versions=[1]))
-    waits = _batching(max_queue_delay_microseconds=100_000)
+    waits = batching(max_queue_delay_microseconds=100_000)
     levels: dict[str, Any] = {"max_batch_size": 2, "pause_s": 0.05}
     configs = {
         "echo": echo("echo"),
         "wide": echo("wide", **any_length),
         "two-inputs": echo("two-inputs", input=two_inputs),
-        "two-instances": echo("two-instances", instance_group=[_on_cpu(2)]),
+        "two-instances": echo("two-instances", instance_group=[on_cpu(2)]),
         "busy": echo("busy", pause_s=1.0),
         "batched": echo("batched", pause_s=0.05, **waits),
-        "levels": echo(
-            "levels", **levels, **_batching(priority_levels=2, default_priority_level=2)
-        ),
-        "no-default-level": echo("no-default-level", **_batching(priority_levels=2)),
+        "levels": echo("levels", **levels, **batching(priority_levels=2, default_priority_level=2)),
+        "no-default-level": echo("no-default-level", **batching(priority_levels=2)),
         "preferred-too-large": echo(
-            "preferred-too-large", **_batching(preferred_batch_size=[8 * ROWS])
+            "preferred-too-large", **batching(preferred_batch_size=[8 * ROWS])
         ),
-        "batches-of-none": echo("batches-of-none", max_batch_size=0, **_batching()),
+        "batches-of-none": echo("batches-of-none", max_batch_size=0, **batching()),
         "no-backend": echo("no-backend", backend="onnxruntime"),
         "two-platforms": echo("two-platforms", platform="onnxruntime_onnx"),
         "reloaded": echo("reloaded"),
@@ -88,8 +88,8 @@ def tiny_models() -> list[TinyModel]:
     ]
 
 
-def write_tiny_models(repository: Path) -> None:
-    for model in tiny_models():
+def write_models(repository: Path, models: Sequence[TinyModel]) -> None:
+    for model in models:
         for version in model.versions:
             (repository / model.folder / version).mkdir(parents=True)
             shutil.copyfile(MODEL_FILE, repository / model.folder / version / "model.py")

@@ -5,24 +5,20 @@ over tiny models, for about a minute, and writes what it found. It ends with 1 w
 not as expected. The medians of two checks are those of the machine as it is: leave it alone.
 """
 
-import argparse
-import shlex
 import sys
 import tempfile
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
-from loadtests.host.cores import available_cores
-from loadtests.records.atomic import replacing
 from loadtests.records.behaviour import CheckFinding
-from loadtests.records.trials import write_json
-from loadtests.run.manifest import describe_measurement
+from loadtests.selfcheck.findings_file import asked_file, write_findings
 from loadtests.selfcheck.triton_bench import bench
 from loadtests.selfcheck.triton_checks import CHECKS
 from servers.triton_service.plain_paths import InstallationError, plain_folder
 from servers.triton_service.process import TritonError
+
+PROGRAM = "loadtests.selfcheck.triton_behaviour"
 
 
 def look() -> tuple[str, list[CheckFinding]]:
@@ -37,23 +33,18 @@ def look() -> tuple[str, list[CheckFinding]]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("file", type=Path, metavar="FILE.json", help="File to write.")
-    path = parser.parse_args(arguments).file
+    path = asked_file(__doc__, arguments)
     try:
         version, findings = look()
     except (InstallationError, TritonError) as error:
         print(error, file=sys.stderr)
         return 2
-    cores = {"server": available_cores(), "load": available_cores()}
-    command = shlex.join(["python", "-m", "loadtests.selfcheck.triton_behaviour", path.name])
-    record = describe_measurement(command, cores, datetime.now(UTC)) | {
+    written = {
         "triton": version,
         "tritonclient": metadata.version("tritonclient"),
         "findings": [found.model_dump() for found in findings],
     }
-    with replacing(path) as unfinished:
-        write_json(unfinished, record)
+    write_findings(path, PROGRAM, written)
     for found in findings:
         mark = "as expected" if found.as_expected else "NOT AS EXPECTED"
         numbers = ", ".join(map(str, found.statements))

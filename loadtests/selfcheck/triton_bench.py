@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
@@ -16,7 +16,7 @@ from tritonclient.grpc import InferenceServerClient, InferInput
 from tritonclient.utils import InferenceServerException
 
 from loadtests.launch.server import free_ports
-from loadtests.selfcheck.tiny_models import write_tiny_models
+from loadtests.selfcheck.tiny_models import TinyModel, tiny_models, write_models
 from servers.grpc_channel import GRPC_CHANNEL_OPTIONS
 from servers.triton_service.installation import prepare_installation
 from servers.triton_service.process import LOOPBACK, Ports, TritonServer
@@ -36,12 +36,14 @@ _OTHERWISE = (
 
 class OpenTriton(TritonServer):
     """As the contenders' Triton, but with Triton's own defaults where statements are about them,
-    and with models that are loaded by request."""
+    and with models that are loaded by request; options: more of its command line."""
+
+    options: Sequence[str] = ()
 
     def _arguments(self, backends_dir: Path) -> list[str]:
         arguments = super()._arguments(backends_dir)
         kept = [each for each in arguments if not each.startswith(_OTHERWISE)]
-        return [*kept, "--model-control-mode=explicit", "--load-model=echo"]
+        return [*kept, "--model-control-mode=explicit", *self.options]
 
 
 @dataclass(frozen=True)
@@ -62,11 +64,19 @@ class Bench:
             return _said(error)
         return LOADED
 
-    def ask(self, model: str = "echo", shape: tuple[int, ...] = (1, 4), version: str = "") -> str:
-        """ANSWERED, or what the server says instead, to an input X of zeros."""
-        given = tensor(np.zeros(shape, np.int64))
+    def ask(
+        self,
+        model: str = "echo",
+        shape: tuple[int, ...] = (1, 4),
+        version: str = "",
+        value: int = 0,
+        **options: Any,
+    ) -> str:
+        """ANSWERED, or what the server says instead, to an input X of one value."""
+        given = tensor(np.full(shape, value, np.int64))
+        asked = {"model_version": version, "client_timeout": TIMEOUT_S, **options}
         try:
-            self.client.infer(model, [given], model_version=version, client_timeout=TIMEOUT_S)
+            self.client.infer(model, [given], **asked)
         except InferenceServerException as error:
             return _said(error)
         return ANSWERED
@@ -154,14 +164,21 @@ def _reply(
 
 
 @contextmanager
-def bench(work: Path) -> Iterator[Bench]:
-    """Triton over the tiny models, ready; work is a folder in which Triton can work."""
+def bench(
+    work: Path,
+    models: Sequence[TinyModel] | None = None,
+    options: Sequence[str] = ("--load-model=echo",),
+) -> Iterator[Bench]:
+    """Triton over these models, else the tiny ones, ready; work is a folder in which it can work,
+    with what the repository there holds already."""
     repository = work / "repository"
-    write_tiny_models(repository)
+    write_models(repository, tiny_models() if models is None else models)
     free = free_ports(("grpc", "metrics"))
     ports = Ports(free.extra["grpc"], free.extra["metrics"], http=free.main)
+    triton = OpenTriton(repository, work / "triton", ports)
+    triton.options = options
     with (
-        OpenTriton(repository, work / "triton", ports) as server,
+        triton as server,
         InferenceServerClient(server.grpc_url, channel_args=GRPC_CHANNEL_OPTIONS) as client,
     ):
         server.wait_until_ready()

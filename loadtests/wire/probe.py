@@ -28,9 +28,12 @@ from servers.contract import MODEL_NAME, TimedCounters
 from servers.grpc_channel import GRPC_CHANNEL_OPTIONS
 from servers.triton_statistics import computed_ns
 
+TIMEOUT_S = 10.0
 SETTLED_READINGS = 3
 SETTLED_EVERY_S = 0.03
-_PASSING_STATUS = (408, 429, 503)
+_REFUSING_STATUS = (429, 503)
+_PASSING_STATUS = (408, *_REFUSING_STATUS)
+_REFUSING_CODES = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
 _DEFINITE_CODES = (
     grpc.StatusCode.INTERNAL,
     grpc.StatusCode.UNKNOWN,
@@ -42,11 +45,13 @@ _DEFINITE_CODES = (
 
 
 class ProbeError(RuntimeError):
-    """The contender did not answer as its wire says; definite where waiting does not help."""
+    """The contender did not answer as its wire says. definite: waiting does not help; refused: it
+    said that it cannot take the request now (gRPC says the same of a lost connection)."""
 
-    def __init__(self, message: str, definite: bool = False) -> None:
+    def __init__(self, message: str, definite: bool = False, refused: bool = False) -> None:
         super().__init__(message)
         self.definite = definite
+        self.refused = refused
 
 
 class Probe(Interface):
@@ -91,6 +96,7 @@ class _HttpProbe:
             raise ProbeError(
                 f"expected HTTP 200 from {method} {path}, found {response.status}: {found}",
                 definite=response.status not in _PASSING_STATUS,
+                refused=response.status in _REFUSING_STATUS,
             )
         return content
 
@@ -152,7 +158,7 @@ def _counted(reply: service_pb2.ModelStatisticsResponse) -> TimedCounters:
 
 
 @contextmanager
-def open_probe(address: Address, timeout_s: float = 10.0) -> Iterator[Probe]:
+def open_probe(address: Address, timeout_s: float = TIMEOUT_S) -> Iterator[Probe]:
     """A probe of the contender at address; what goes wrong is raised as ProbeError,
     or OSError where this machine has no more descriptors, ports or memory."""
     wire = address.wire
@@ -168,7 +174,9 @@ def open_probe(address: Address, timeout_s: float = 10.0) -> Iterator[Probe]:
         if number is not None:  # of this machine: no contender is to blame
             raise OSError(number, os.strerror(number)) from error
         whose = f"{address.name} at {address.url}: " if address.name else ""
-        raise ProbeError(whose + _sentence(error, wire), _is_definite(error)) from None
+        raise ProbeError(
+            whose + _sentence(error, wire), _is_definite(error), _is_refusal(error)
+        ) from None
     finally:
         probe.close()
 
@@ -177,6 +185,12 @@ def _is_definite(error: Exception) -> bool:
     if isinstance(error, grpc.RpcError):
         return error.code() in _DEFINITE_CODES
     return isinstance(error, AnswerError) or (isinstance(error, ProbeError) and error.definite)
+
+
+def _is_refusal(error: Exception) -> bool:
+    if isinstance(error, grpc.RpcError):
+        return error.code() in _REFUSING_CODES
+    return isinstance(error, ProbeError) and error.refused
 
 
 def _exhausted(error: Exception) -> int | None:
@@ -194,7 +208,7 @@ def _sentence(error: Exception, wire: Wire) -> str:
     return f"expected an answer, found {type(error).__name__}: {quoted(str(error), wire)}"
 
 
-def read_counters(address: Address, timeout_s: float = 10.0) -> dict[str, int | None]:
+def read_counters(address: Address, timeout_s: float = TIMEOUT_S) -> dict[str, int | None]:
     """The fields of TimedCounters as the contender counts them now."""
     with open_probe(address, timeout_s) as probe:
         return probe.counters().model_dump()

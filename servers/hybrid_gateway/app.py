@@ -17,7 +17,7 @@ from servers.contract import (
     PredictResponse,
     TimedCounters,
 )
-from servers.grpc_channel import GRPC_CHANNEL_OPTIONS
+from servers.grpc_channel import RECONNECTING_GRPC_CHANNEL_OPTIONS
 from servers.http_service import TRY_AGAIN, Counters, CountRequests, refuse_bad_input
 from servers.hybrid_gateway.access_log import LogRequests
 from servers.hybrid_gateway.admission import Admission, refused
@@ -32,7 +32,7 @@ from servers.hybrid_gateway.openapi import describe_features
 from servers.hybrid_gateway.problems import WriteProblems
 from servers.hybrid_gateway.pulse import Unavailable
 from servers.hybrid_gateway.trace_context import TraceRequests
-from servers.hybrid_gateway.triton_model import RECONNECTION, Refused
+from servers.hybrid_gateway.triton_model import Refused
 
 
 def create_app(settings: GatewaySettings, counters: Counters | None = None) -> FastAPI:
@@ -46,7 +46,7 @@ def create_app(settings: GatewaySettings, counters: Counters | None = None) -> F
             equipment.drain.listen()
         # One client for the whole process: its one HTTP/2 connection carries all requests at once.
         async with InferenceServerClient(
-            settings.grpc_url, channel_args=[*GRPC_CHANNEL_OPTIONS, *RECONNECTION]
+            settings.grpc_url, channel_args=RECONNECTING_GRPC_CHANNEL_OPTIONS
         ) as client:
             gateway = app.state.gateway = Gateway(settings, client, counters, equipment)
             yield

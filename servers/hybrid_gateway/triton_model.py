@@ -18,13 +18,6 @@ from servers.triton_statistics import computed_ns
 
 MODEL = "classifier"
 LATE = "Triton did not answer within the deadline: try again later."
-RECONNECTION = [
-    ("grpc.initial_reconnect_backoff_ms", 200),
-    ("grpc.min_reconnect_backoff_ms", 1000),
-    ("grpc.max_reconnect_backoff_ms", 1000),
-]
-"""Channel options: gRPC's own pauses between attempts to connect grow to two minutes, and for so
-long a Triton that was started again would not be found."""
 _OUTPUTS = [InferRequestedOutput("logits")]
 
 

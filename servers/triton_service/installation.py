@@ -90,6 +90,11 @@ def _stub_site() -> Path | None:
     return Path(given) if given and Path(given).is_dir() else None
 
 
+def installed_caches() -> Path:
+    """The folder of Triton's response caches, for --cache-directory."""
+    return _package_dir() / "tritonserver" / "caches"
+
+
 def _package_dir() -> Path:
     spec = find_spec("pytriton")  # found, not imported: only its files are used
     if spec is None or spec.origin is None:

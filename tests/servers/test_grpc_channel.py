@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from concurrent import futures
 from pathlib import Path
+from types import ModuleType
 
 import grpc
 import pytest
@@ -12,7 +13,8 @@ from tritonclient.grpc import InferenceServerClient, service_pb2, service_pb2_gr
 
 import loadtests
 import servers
-from servers.grpc_channel import GRPC_CHANNEL_OPTIONS
+from servers.grpc_channel import GRPC_CHANNEL_OPTIONS, RECONNECTING_GRPC_CHANNEL_OPTIONS
+from servers.hybrid_gateway import app
 from servers.triton_service.client import wires
 
 
@@ -52,12 +54,23 @@ def test_every_client_of_servers_and_load_opens_its_channel_with_these_options()
         if isinstance(call, ast.Call)
         and ast.unparse(call.func).rpartition(".")[2] in openers
         and "GRPC_CHANNEL_OPTIONS" not in ast.unparse(call)
-        and path != Path(wires.__file__)
     ]
     assert without == []
 
 
-def test_the_client_library_opens_its_channels_with_these_options_and_more() -> None:
-    assert set(GRPC_CHANNEL_OPTIONS) < set(wires._CHANNEL)
-    source = Path(wires.__file__).read_text(encoding="utf-8")
-    assert source.count("channel_args=_CHANNEL") == 2  # one of threads, one of asyncio
+def test_the_pauses_before_a_server_is_looked_for_again_stand_in_one_place() -> None:
+    said = [
+        path.name
+        for package in (servers, loadtests)
+        for path in Path(package.__file__).parent.rglob("*.py")
+        if "reconnect_backoff" in path.read_text(encoding="utf-8")
+    ]
+    assert said == ["grpc_channel.py"]
+    assert set(GRPC_CHANNEL_OPTIONS) < set(RECONNECTING_GRPC_CHANNEL_OPTIONS)
+
+
+@pytest.mark.parametrize("module", [app, wires])
+def test_clients_that_outlive_their_server_soon_look_for_it_again(module: ModuleType) -> None:
+    source = Path(str(module.__file__)).read_text(encoding="utf-8")
+    opened = source.count("InferenceServerClient(")
+    assert 0 < opened == source.count("channel_args=RECONNECTING_GRPC_CHANNEL_OPTIONS")

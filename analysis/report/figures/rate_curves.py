@@ -190,9 +190,9 @@ def _lines(axes: Axes, summary: Summary, value: Value) -> list[EndLabel]:
     return ends
 
 
-def say(axes: Axes, text: str) -> None:
+def say(axes: Axes, text: str, fontsize: float = 11) -> None:
     """Words in an axes that has nothing else to show."""
-    axes.annotate(text, (0.5, 0.6), xycoords="axes fraction", ha="center")
+    axes.annotate(text, (0.5, 0.6), xycoords="axes fraction", ha="center", fontsize=fontsize)
 
 
 def _fit(rates: Sequence[float]) -> bool:

@@ -13,19 +13,10 @@ from typing import Any
 
 from tritonclient.utils import InferenceServerException
 
-from servers.grpc_channel import GRPC_CHANNEL_OPTIONS
+from servers.grpc_channel import RECONNECTING_GRPC_CHANNEL_OPTIONS
 from servers.triton_service.client.address import Address
 from servers.triton_service.client.calls import Call
 from servers.triton_service.client.causes import gone, late, no_triton, translated
-
-_RECONNECTION = [
-    ("grpc.initial_reconnect_backoff_ms", 200),
-    ("grpc.min_reconnect_backoff_ms", 1000),
-    ("grpc.max_reconnect_backoff_ms", 1000),
-]
-"""gRPC's own pauses between attempts to connect grow to two minutes, in which a Triton that is back
-would not be found."""
-_CHANNEL = [*GRPC_CHANNEL_OPTIONS, *_RECONNECTION]
 
 
 @dataclass(frozen=True)
@@ -57,7 +48,9 @@ class GrpcWire:
         from tritonclient.grpc import InferenceServerClient
 
         self._address = address
-        self._client = InferenceServerClient(address.place, channel_args=_CHANNEL)
+        self._client = InferenceServerClient(
+            address.place, channel_args=RECONNECTING_GRPC_CHANNEL_OPTIONS
+        )
 
     def __call__(self, call: Call) -> Any:
         method = getattr(self._client, call.method)
@@ -75,7 +68,9 @@ class AsyncGrpcWire:
         from tritonclient.grpc.aio import InferenceServerClient
 
         self._address = address
-        self._client = InferenceServerClient(address.place, channel_args=_CHANNEL)
+        self._client = InferenceServerClient(
+            address.place, channel_args=RECONNECTING_GRPC_CHANNEL_OPTIONS
+        )
 
     async def __call__(self, call: Call) -> Any:
         method = getattr(self._client, call.method)

@@ -3,13 +3,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from analysis.capacity.certified import (
-    CapacityStatus,
-    capacities,
-    capacity,
-    ratio_of,
-)
-from analysis.capacity.rate_judgement import Judgement, missed
+from analysis.capacity import certified, rate_judgement
+from analysis.capacity.certified import CapacityStatus, capacities, ratio_of
+from analysis.capacity.rate_judgement import Judgement, missed, slices_under
 from analysis.read.run import load_run
 from analysis.report.summary import summarise
 from loadtests.records.experiment import Slo
@@ -46,6 +42,10 @@ def trial(rate_rps, n_over, n=1000, n_failed=0, saturated=False, **invalid):
         **dict.fromkeys(("latency_s", "service_time_s", "done_in_window_latency_s"), latency_s),
     )
     return SimpleNamespace(result=result, sample=sample)
+
+
+def capacity(contender, slo, trials):
+    return certified.capacity(contender, slo, slices_under(slo, trials))
 
 
 def judged(*trials) -> list[Judgement]:
@@ -231,3 +231,16 @@ def test_several_objectives_are_judged_from_the_same_trials(new_run, contender):
     main, other = summarise(load_run(run.folder)).capacities
     assert (main.slo.percentile, main.certified_rps, main.not_met_rps) == (99, 400, None)
     assert (other.slo.percentile, other.certified_rps, other.not_met_rps) == (50, 50, 400)
+
+
+def test_each_slice_is_judged_once_by_itself(monkeypatch):
+    pooled, alone = rate_judgement.pooled_outcome, []
+
+    def counted(samples, slo):
+        alone.extend(samples if len(samples) == 1 else ())
+        return pooled(samples, slo)
+
+    monkeypatch.setattr(rate_judgement, "pooled_outcome", counted)
+    trials = [trial(100, 0), trial(100, 0, usable=False, drifted=True), trial(119, 7)]
+    capacities(trials, EXPERIMENT)
+    assert [id(sample) for sample in alone] == [id(each.sample) for each in trials]

@@ -1,7 +1,20 @@
 import numpy as np
 import pytest
 
-from analysis.capacity.estimate import POWERS, SCATTERS, Estimate, Slice, estimate, ratio, scatter
+from analysis.capacity import estimate as estimates
+from analysis.capacity.estimate import (
+    POWERS,
+    SCATTERS,
+    Estimate,
+    Evidence,
+    Slice,
+    ratio,
+    scatter,
+)
+
+
+def estimate(slices, scatters=None, overloads=()):
+    return estimates.estimate(Evidence(slices), scatters, overloads)
 
 
 def slices(met=(), missed=()):
@@ -60,7 +73,7 @@ def test_one_slice_that_missed_far_below_moves_the_edge_little():
 def test_a_slice_on_a_slow_machine_counts_as_one_at_a_higher_rate_as_far_as_the_run_shows_it():
     steady = [Slice(rate, rate <= 200) for rate in (100, 150, 180, 190, 200, 210, 220, 250) * 3]
     slow = [Slice(rate, rate <= 200 / 1.5, 1.5) for rate in (100, 120, 130, 140, 160, 180) * 3]
-    shown, unseen = scatter([steady + slow]), scatter([steady])
+    shown, unseen = scatter([Evidence(steady + slow)]), scatter([Evidence(steady)])
     by_power, unknown = (np.exp(each).sum(axis=1) for each in (shown, unseen))
     assert POWERS[by_power.argmax()] == 1
     assert by_power.max() > 0.9 > unknown.max()
@@ -81,9 +94,23 @@ def test_slices_that_contradict_each_other_widen_it():
 @pytest.mark.parametrize("scattered", [0.03, 0.15])
 def test_how_much_slices_scatter_is_seen_from_all_contenders(scattered):
     rng = np.random.default_rng(3)
-    found = np.exp(scatter([drawn(rng, 200.0, scattered, 25) for _ in range(8)]))
+    found = np.exp(scatter([Evidence(drawn(rng, 200.0, scattered, 25)) for _ in range(8)]))
     assert found.sum() == pytest.approx(1)
     assert (found.sum(axis=0) * SCATTERS).sum() == pytest.approx(scattered, rel=0.35)
+
+
+def test_the_likelihood_of_slices_is_computed_once(monkeypatch):
+    whole, seen = estimates._log_likelihood, []
+
+    def counted(slices, log_edges):
+        seen.append(slices)
+        return whole(slices, log_edges)
+
+    monkeypatch.setattr(estimates, "_log_likelihood", counted)
+    first, second = (Evidence(slices([100] + [n] * 6, [n + 20] * 6)) for n in (200, 300))
+    scatters = scatter([first, second])
+    assert estimates.estimate(first, scatters).rps < estimates.estimate(second, scatters).rps
+    assert seen == [first.slices, second.slices]
 
 
 def test_a_ratio_of_two_estimates_is_as_unsure_as_both():

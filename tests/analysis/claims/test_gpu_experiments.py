@@ -69,6 +69,17 @@ def test_instances_are_added_with_the_batcher_off_and_on(instances):
     }
 
 
+def test_delays_for_throughput_are_compared_with_those_for_latency_on_a_cpu_too():
+    settings = declared("triton-settings.toml")
+    found = {
+        (before.name, after.name)
+        for before, after in pairs(settings)
+        if "5ms" in after.name and same_but(before, after, "max_queue_delay_us")
+    }
+    assert ("triton", "triton-delay-5ms") in found
+    assert ("triton-delay-2ms", "triton-delay-5ms") in found
+
+
 def test_the_ablation_goes_from_fastapi_to_the_gateway(gpu):
     found = steps(gpu, [c.name for c in gpu])
     assert [(step.after.name, *step.changes) for step in found] == [

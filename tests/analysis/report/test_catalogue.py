@@ -71,8 +71,9 @@ def test_the_latency_figure_names_the_slo_and_the_rate_each_contender_is_certifi
     assert "SLO 100 ms" in shown
     for capacity in summary.capacities:
         if capacity.slo == summary.manifest.experiment.slo:
-            certified = f"{capacity.certified_rps:g}" if capacity.certified_rps else "none"
-            assert f"{capacity.contender} {certified}" in shown
+            certified = capacity.certified_rps
+            said = f"certified to {certified:g} rps" if certified else "none certified"
+            assert f"{capacity.contender} {said}" in shown
 
 
 def test_the_waterfall_names_each_change_with_its_ratio(summary, drawn):
@@ -139,7 +140,7 @@ def stating(summary):
 
 
 def lines_of(summary: Summary) -> list[list[float]]:
-    """The rates along each line of fastapi in the latency figure."""
+    """The rates along each line of fastapi in the latency figure; a stroke has one rate twice."""
     return [
         list(line.get_xdata())
         for axes in latency_figure(summary).axes
@@ -147,6 +148,7 @@ def lines_of(summary: Summary) -> list[list[float]]:
         if line.get_color() == look("fastapi").color
         and line.get_linestyle() == "-"
         and line.get_transform() == axes.transData
+        and len(set(line.get_xdata())) == len(line.get_xdata())
     ]
 
 
@@ -166,6 +168,8 @@ def test_an_interval_of_p99_is_drawn_where_a_usable_point_states_one():
     p99 = SimpleNamespace(latency_slo_ms=90.0, latency_p99_ms=90.0)
     point = SimpleNamespace(metrics=p99, usable=True, p99_low_ms=80.0, p99_high_ms=110.0)
     assert interval_ms(point) == [80.0, 110.0]
+    assert interval_ms(SimpleNamespace(**vars(point) | {"p99_high_ms": None})) == [80.0, 90.0]
+    assert interval_ms(SimpleNamespace(**vars(point) | {"p99_low_ms": None})) == []
     p95 = SimpleNamespace(latency_slo_ms=60.0, latency_p99_ms=90.0)
     assert interval_ms(SimpleNamespace(**vars(point) | {"metrics": p95})) == []
 
@@ -175,11 +179,11 @@ def test_every_figure_names_its_axes(summary, gpu_summary):
     assert {engine_figure, gpu_figure, omission_figure} <= set(DRAWN.values())
     for figure in filter(None, drawn):
         shown = [axes for axes in figure.axes if axes.xaxis.get_tick_params()["labelbottom"]]
-        assert shown[-1].get_xlabel()
+        assert shown[-1].get_xlabel() or figure.get_supxlabel()
         for axes in shown:
             # Rows of contenders need no title; other axes say their unit or what they count.
             rows = any(label.get_text() in SEQUENCE for label in axes.get_yticklabels())
-            assert rows or axes.get_ylabel()
+            assert rows or axes.get_ylabel() or figure.get_supylabel()
 
 
 SEQUENCE = ("fastapi", "fastapi-tuned", "fastapi-onnx", "litserve", "triton", "hybrid", "broken")
@@ -214,12 +218,39 @@ def test_the_longest_name_of_a_contender_stands_within_each_figure(summary):
             assert figure.bbox.x0 <= extent.x0 < extent.x1 <= figure.bbox.x1, draw
 
 
-def point_at(rate_rps, n_ok):
-    return SimpleNamespace(rate_rps=rate_rps, usable=True, metrics=SimpleNamespace(n_ok=n_ok))
+def point_at(rate_rps, n_ok, stated_ms=90.0):
+    metrics = SimpleNamespace(n_ok=n_ok, latency_slo_ms=stated_ms)
+    return SimpleNamespace(rate_rps=rate_rps, usable=True, metrics=metrics)
 
 
-def test_of_rates_near_each_other_the_one_with_the_most_requests_is_drawn_up_to_the_lowest_missed():
-    points = [point_at(100, 10), point_at(105, 90), point_at(126, 50), point_at(130, 60)]
-    beyond = [*points, point_at(300, 99)]
-    assert [p.rate_rps for p in sparse(beyond, 200.0)] == [105, 130]
-    assert [p.rate_rps for p in sparse(beyond, None)] == [105, 130, 300]
+def rates(points) -> list[float]:
+    return [point.rate_rps for point in points]
+
+
+def test_of_rates_near_each_other_the_one_with_the_most_requests_is_drawn():
+    fine = [point_at(100 * 1.05**k, 90 if k % 4 == 0 else 10) for k in range(17)]
+    assert rates(sparse(fine, None)) == rates(fine[::4])
+
+
+def test_five_stated_rates_are_drawn_where_there_are_as_many_up_to_a_rate():
+    closer = [point_at(rate, rate) for rate in (100, 105, 111, 117, 124, 130, 137, 300)]
+    assert rates(sparse(closer, 200.0)) == [100, 105, 111, 117, 124, 130, 137]
+    spread_out = [point_at(rate, 9) for rate in (100, 112, 125, 140, 157, 176)]
+    assert rates(sparse(spread_out, 200.0)) == [100, 112, 125, 140, 157, 176]
+    assert rates(sparse(closer[:3], None)) == [100, 105, 111]
+
+
+def test_a_tested_rate_that_states_nothing_still_cuts_the_line():
+    tested = [point_at(100, 9), point_at(104, 99, stated_ms=None), point_at(130, 9)]
+    assert rates(sparse(tested, None)) == [100, 104, 130]
+
+
+def test_each_contender_of_the_latency_figure_has_a_panel_with_the_slo(summary):
+    figure = latency_figure(summary)
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    certified = {c.contender: c.certified_rps or 0 for c in summary.capacities[: len(titles)]}
+    assert titles == sorted(certified, key=lambda name: -certified[name])
+    for axes in figure.axes:
+        assert [100.0, 100.0] in [list(line.get_ydata()) for line in axes.lines]
+        assert axes.get_xlim() == figure.axes[0].get_xlim()
+        assert axes.get_ylim() == figure.axes[0].get_ylim()

@@ -426,7 +426,7 @@ def test_the_figure_and_table_of_the_top_say_each_certified_rate(outputs, html):
     top = html[: html.index("<h2")]
     for capacity in outputs.summary.capacities:
         if capacity.slo == outputs.summary.manifest.experiment.slo and capacity.certified_rps:
-            assert f"{capacity.contender} {capacity.certified_rps:g}" in top
+            assert f"certified to {capacity.certified_rps:g} rps" in top
 
 
 def test_the_order_of_the_report_is_that_of_a_reader_s_questions(html):

@@ -8,7 +8,7 @@ import pytest
 from tritonclient.utils import InferenceServerException
 
 from loadtests.records.behaviour import read_behaviour
-from loadtests.selfcheck.tiny_models import tiny_models, write_tiny_models
+from loadtests.selfcheck.tiny_models import tiny_models, write_models
 from loadtests.selfcheck.triton_bench import bench
 from loadtests.selfcheck.triton_checks import CHECKS, Check
 from servers.triton_service.checks import parse_config
@@ -25,7 +25,7 @@ def test_every_tiny_model_is_a_valid_configuration_but_the_one_that_is_misspelt(
 
 
 def test_every_version_of_a_tiny_model_has_its_file(tmp_path: Path) -> None:
-    write_tiny_models(tmp_path)
+    write_models(tmp_path, tiny_models())
     assert {path.parent.name for path in (tmp_path / "versions").glob("*/model.py")} == {
         *("1", "2", "3")
     }
