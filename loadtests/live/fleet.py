@@ -33,9 +33,13 @@ class Fleet:
         self.gpu: Callable[[], str] = str
 
     def start(self) -> Iterator[str]:
-        for name, contender in self._contenders.items():
-            self._bring_up(contender)
+        """As many as the memory holds, each by name once it is up or has failed to be."""
+        for name in self._residents.start(list(self._contenders.values())):
+            self._bring_up(self._contenders[name])
             yield name
+        for name, (state, _) in self._shown.items():
+            if state == "starting":
+                self._shown[name] = "down", "the memory does not hold it beside the others."
 
     def tend(self) -> str:
         """Starts again what ended; a sentence about it, or nothing."""
@@ -50,7 +54,7 @@ class Fleet:
                 self._shown[name] = "down", f"{why}, {len(recent)} times within two minutes."
                 return f"{why} again and again: it is left alone."
             self._shown[name] = "starting", f"{why}; it is started again."
-            self._bring_up(self._contenders[name])
+            self._bring_up(self._contenders[name], anew=True)
             return f"{why}; it was started again."
         return ""
 
@@ -103,10 +107,10 @@ class Fleet:
                     stack.enter_context(paused({server.process.pid, *family}))
             yield
 
-    def _bring_up(self, contender: Contender) -> None:
+    def _bring_up(self, contender: Contender, anew: bool = False) -> None:
         self._starts[contender.name].append(time.monotonic())
-        with self._residents.serving(contender, anew=bool(self._starts[contender.name][1:])) as s:
-            self._take(contender.name, s)
+        with self._residents.serving(contender, anew) as started:
+            self._take(contender.name, started)
 
     def _take(self, name: str, started: Started) -> None:
         if started.error is None:

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,6 +28,7 @@ class _Launches:
     def __init__(self) -> None:
         self.started: list[str] = []
         self.refused: set[str] = set()
+        self.left = Memory(100, 0, 100, 0)
 
     @contextmanager
     def launch(self, contender: Contender, *, log: Path, **_: Any) -> Iterator[RunningServer]:
@@ -49,15 +50,23 @@ def launches() -> _Launches:
     return _Launches()
 
 
-@pytest.fixture
-def fleet(tmp_path: Path, launches: _Launches) -> Iterator[Fleet]:
-    tools = SimpleNamespace(launch=launches.launch, memory=lambda _: Memory(), ask=lambda *_: [])
-    artefacts = SimpleNamespace(model_dir=tmp_path, texts=[])
+@contextmanager
+def fleet_of(names: Sequence[str], folder: Path, launches: _Launches) -> Iterator[Fleet]:
+    tools = SimpleNamespace(
+        launch=launches.launch, memory=lambda _: launches.left, ask=lambda *_: []
+    )
+    artefacts = SimpleNamespace(model_dir=folder, texts=[])
     run: Any = SimpleNamespace(
-        folder=tmp_path, tools=tools, artefacts=artefacts, cores={"server": ()}, gpu=None
+        folder=folder, tools=tools, artefacts=artefacts, cores={"server": ()}, gpu=None
     )
     with Residents(run) as residents:
-        yield Fleet({name: discover()[name] for name in NAMES}, residents)
+        yield Fleet({name: discover()[name] for name in names}, residents)
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, launches: _Launches) -> Iterator[Fleet]:
+    with fleet_of(NAMES, tmp_path, launches) as made:
+        yield made
 
 
 def kill(fleet: Fleet, name: str) -> None:
@@ -133,3 +142,13 @@ def test_who_takes_no_part_in_a_comparison_gets_no_cpu_time(fleet: Fleet) -> Non
         until(lambda: psutil.Process(pids["null-http"]).status() == psutil.STATUS_STOPPED)
         assert psutil.Process(pids["null-grpc"]).status() != psutil.STATUS_STOPPED
     until(lambda: psutil.Process(pids["null-http"]).status() != psutil.STATUS_STOPPED)
+
+
+def test_what_the_memory_does_not_hold_is_not_started_and_says_so(
+    tmp_path: Path, launches: _Launches
+) -> None:
+    launches.left = Memory(5, 0, 100, 0)  # of which a tenth is kept free
+    with fleet_of((*NAMES, "simulated"), tmp_path, launches) as fleet:
+        assert list(fleet.start()) == list(NAMES)
+        assert states(fleet)["simulated"] == "down"
+        assert fleet.names_up() == list(NAMES)
