@@ -19,7 +19,7 @@ import pytest
 from loadtests.launch.server import free_ports
 from loadtests.records.run_trials import read_trials
 
-pytestmark = [pytest.mark.live, pytest.mark.usefixtures("machine_left_alone")]
+pytestmark = pytest.mark.live
 
 WITHIN_S = 90.0
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
@@ -154,14 +154,14 @@ def test_compare_reload_and_save_in_a_browser(started: Any, browser: Any) -> Non
     page.until_enabled("save")
     rows = [row.text for row in browser.find_elements("css selector", "#table tbody tr")]
     assert [row.split()[0] for row in rows] == list(CONTENDERS)
-    assert "to" in rows[1]  # an interval
+    assert "95 % intervals" in page.one("#result-title").text
     page.one("#save").click()
     until(lambda: "study report" in page.said(), ui.process)
     (run,) = [path.parent for path in ui.results.glob("*/manifest.json")]
     names = {record.contender_name for record in read_trials(run).values()}
     assert names == set(CONTENDERS)
     report = [sys.executable, "-m", "study", "report", str(run)]
-    done = subprocess.run(report, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(report, capture_output=True, text=True, check=False, timeout=240)
     assert done.returncode == 0, done.stderr
 
 
