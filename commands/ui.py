@@ -51,7 +51,8 @@ def ui(
     results: ResultsOption = RESULTS,
 ) -> None:
     """Keep contenders running and compare them in the browser, live."""
-    from loadtests.live.session import UiOptions, serve_ui
+    from loadtests.live.options import UiOptions
+    from loadtests.live.serve import serve_ui
     from loadtests.live.web import UiError, WebOptions
     from loadtests.measure.tools import Tools
     from loadtests.records.seed import SEED

@@ -1,60 +1,37 @@
-"""One session of `study ui`: from its contenders and its web UI to the end of both."""
+"""One session of `study ui`: makes the measurements that the page asks for, one at a time."""
 
 import json
-import math
 import time
 from _thread import interrupt_main
-from collections.abc import Callable, Collection, Mapping
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from collections.abc import Collection, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from loadtests.host.cores import available_cores, disjoint, running_on, split_cores
 from loadtests.host.locks import LockError
-from loadtests.host.nvml import Gpu
-from loadtests.launch.artefacts import Artefacts
-from loadtests.launch.server import LaunchError, cause_in, log_tail
+from loadtests.launch.artefacts import ArtefactError, Artefacts
+from loadtests.launch.server import LaunchError
 from loadtests.live.desk import Answer, Asked, Desk
 from loadtests.live.fleet import Fleet
 from loadtests.live.form import Form, FormError, capacity_search, comparison
+from loadtests.live.options import UiOptions, about_session
 from loadtests.live.progress import PageProgress
-from loadtests.live.runs import saved, unsaved_folder, unsaved_in_words
-from loadtests.live.watch import Watch
-from loadtests.live.web import UiError, WebOptions, refuse_busy, web_ui
-from loadtests.measure.locust_process import DriveError, LoadGenerator
-from loadtests.measure.residents import Residents
+from loadtests.live.runs import saved, unsaved_folder
+from loadtests.live.web import UiError
+from loadtests.measure.locust_process import DriveError
 from loadtests.measure.tools import RunContext, Tools
-from loadtests.plan.live_choices import ARRIVALS, LENGTHS, LOADS
+from loadtests.plan.live_choices import LENGTHS
 from loadtests.plan.time_budget import BudgetError
 from loadtests.records.stored import RecordError
 from loadtests.run.flow import run_study
 from loadtests.run.options import RunOptions
-from loadtests.spec.experiment import Experiment
-from servers.discovery import Contender
 
 LOOK_EVERY_S = 0.2
-Table = Callable[[Path], Mapping[str, Any] | None]
 
-_MEASURING_FAILED = (LaunchError, DriveError, BudgetError, RecordError, LockError, OSError)
-
-
-@dataclass(frozen=True)
-class UiOptions:
-    """contenders in the order of the page; the first is the reference. texts: files by what the
-    page calls them; None: the study's own. table: the study's table of a run, for JSON. folder: of
-    the session, which ends with it."""
-
-    contenders: Mapping[str, Contender]
-    web: WebOptions
-    results: Path
-    command: str
-    model: str
-    texts: Mapping[str, str | None]
-    seed: int
-    folder: Path
-    table: Table
-    alone: Callable[[float], AbstractContextManager[None]]
+_MEASURING_FAILED = (
+    *(ArtefactError, LaunchError, DriveError, BudgetError, RecordError, LockError, OSError),
+)
 
 
 @dataclass
@@ -105,7 +82,7 @@ class Session:
             with self.fleet.others_paused(form.contenders):
                 self._measured(asked.kind, form)
             said = "It is measured. Save as run keeps it."
-        except (FormError, *_MEASURING_FAILED) as error:
+        except (ValueError, *_MEASURING_FAILED) as error:
             said = f"It ended: {error}"
         self._show_table()
         self.desk.done(said)
@@ -203,90 +180,3 @@ class Session:
     def _stop_work(self) -> None:
         self._stopped = True
         interrupt_main()
-
-
-def serve_ui(options: UiOptions, tools: Tools) -> None:
-    """Until Ctrl-C, or the end of the web UI."""
-    refuse_busy(options.web)
-    if left := unsaved_in_words(options.results):
-        tools.say(left)
-    tools.say("Preparing the model and the traffic")
-    engines = {contender.engine for contender in options.contenders.values()}
-    artefacts = {
-        name: tools.prepare(options.model, file, options.seed, tools.cache, math.inf, engines)
-        for name, file in options.texts.items()
-    }
-    first = next(iter(artefacts.values()))
-    cores = split_cores(available_cores(), 1)
-    with ExitStack() as stack:
-        stack.enter_context(running_on(cores["load"]))
-        residents = stack.enter_context(Residents(_context(options, first, cores, tools)))
-        fleet = Fleet(options.contenders, residents)
-        session = Session(options, tools, artefacts, cores, fleet)
-        told = {
-            "user_classes": user_classes(options),
-            "traffic": {name: str(made.traffic_path) for name, made in artefacts.items()},
-        }
-        log = options.folder / "web-ui.log"
-        process = stack.enter_context(
-            web_ui(
-                *(options.web, told, cores["load"], log),
-                session.desk.answer,
-            )
-        )
-        session.ended = lambda: "" if process.poll() is None else _why_ended(process.poll(), log)
-        tools.say(options.web.url)
-        watch = stack.enter_context(Watch(fleet.up, lambda: session.desk.busy, Gpu.find()))
-        fleet.server_sides, fleet.gpu = watch.found, lambda: watch.gpu
-        for name in fleet.start():
-            tools.say(f"{name} is up" if name in fleet.up() else f"{name} did not start")
-        tools.say("Ctrl-C stops all of it")
-        session.go_on()
-
-
-def user_classes(options: UiOptions) -> dict[str, str]:
-    """What Locust calls each contender."""
-    return {name: in_words(each) for name, each in options.contenders.items()}
-
-
-def about_session(options: UiOptions, cores: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
-    """What the page says of a session, and the choices that it offers."""
-    server, load = (", ".join(map(str, cores[side])) for side in ("server", "load"))
-    shared = "" if disjoint(cores) else ": one core for both, so that they disturb each other"
-    return {
-        "cores": f"Contenders run on core {server}, the load generator on core {load}{shared}.",
-        "texts": list(options.texts),
-        "arrivals": list(ARRIVALS),
-        "lengths": list(LENGTHS),
-        "loads": list(LOADS),
-        "user_classes": user_classes(options),
-    }
-
-
-def _why_ended(code: int | None, log: Path) -> str:
-    return f"Locust's web UI ended with exit code {code}: {cause_in(log_tail(log))}"
-
-
-def in_words(contender: Contender) -> str:
-    """The name of its user class: what it is beside its name."""
-    protocol = "HTTP/JSON" if contender.protocol == "http-json" else "gRPC"
-    return f"{contender.name}: {protocol}, {contender.engine}, {contender.setting}"
-
-
-def _context(
-    options: UiOptions, artefacts: Artefacts, cores: Mapping[str, tuple[int, ...]], tools: Tools
-) -> RunContext:
-    """What keeping contenders up needs of a run; nothing is measured with it."""
-    experiment = Experiment.model_validate(
-        {
-            "name": "session",
-            "contenders": list(options.contenders),
-            "load": {"rates_rps": [1]},
-            "reference": next(iter(options.contenders)),
-        }
-    )
-    log = options.folder / "unused.log"
-    generator = LoadGenerator(artefacts.traffic_path, cores["load"], 1, log)
-    return RunContext(
-        options.folder, experiment, artefacts, cores, Gpu.find(), None, tools, generator
-    )

@@ -1,6 +1,7 @@
 """`study ui` in a browser: what a person does there, and what is left when something goes away."""
 
 import json
+import os
 import shutil
 import signal
 import socket
@@ -16,6 +17,7 @@ from typing import Any
 import psutil
 import pytest
 
+from commands.common import MACHINE_LOCK_VARIABLE
 from loadtests.launch.server import free_ports
 from loadtests.records.run_trials import read_trials
 
@@ -39,8 +41,14 @@ class Ui:
         self.port = free_ports(()).main
         command = [sys.executable, "-m", "study", "ui", *CONTENDERS, "--port", str(self.port)]
         command += ["--results", str(results), *arguments]
+        # One a folder: sessions of other tests are no second ones.
+        alone = {MACHINE_LOCK_VARIABLE: str(results / ".machine")}
         self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, **alone},
         )
         self.url = f"http://127.0.0.1:{self.port}/study/"
         self.family: list[psutil.Process] = []
@@ -102,6 +110,23 @@ def started(tmp_path: Path) -> Iterator[Callable[..., Ui]]:
         ui.stop()
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
+    """One for all tests that leave it up."""
+    ui = Ui(tmp_path_factory.mktemp("results"))
+    try:
+        yield ui.until_answering()
+    finally:
+        ui.stop()
+
+
+@pytest.fixture
+def ui(shared: Ui) -> Iterator[Ui]:
+    """It, idle afterwards."""
+    yield shared
+    urllib.request.urlopen(f"http://127.0.0.1:{shared.port}/stop", b"", timeout=10).close()
+
+
 @pytest.fixture
 def browser(tmp_path: Path) -> Iterator[Any]:
     webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
@@ -146,8 +171,7 @@ class Page:
         return str(self.one("#said").text)
 
 
-def test_compare_reload_and_save_in_a_browser(started: Any, browser: Any) -> None:
-    ui = started().until_answering()
+def test_compare_reload_and_save_in_a_browser(ui: Ui, browser: Any) -> None:
     page = Page(browser, ui)
     page.put("seconds", "10")
     page.one("#compare").click()
@@ -169,9 +193,8 @@ def test_compare_reload_and_save_in_a_browser(started: Any, browser: Any) -> Non
 
 
 def test_load_all_at_once_shows_each_contender_and_one_that_dies_comes_back(
-    started: Any, browser: Any
+    ui: Ui, browser: Any
 ) -> None:
-    ui = started().until_answering()
     page = Page(browser, ui)
     page.one("#live").click()
     for name in CONTENDERS:
@@ -187,9 +210,8 @@ def test_load_all_at_once_shows_each_contender_and_one_that_dies_comes_back(
 
 
 def test_start_in_locusts_own_ui_loads_what_is_chosen_without_failures(
-    started: Any, browser: Any
+    ui: Ui, browser: Any
 ) -> None:
-    ui = started().until_answering()
     browser.get(f"http://127.0.0.1:{ui.port}/")
     until(lambda: browser.find_elements("css selector", "#study-link"), ui.process)
     assert "null-http: HTTP/JSON" in browser.page_source
@@ -205,8 +227,7 @@ def test_start_in_locusts_own_ui_loads_what_is_chosen_without_failures(
     assert page.cell("null-grpc", 7) == "0 %"
 
 
-def test_at_the_width_of_a_phone_nothing_is_cut_off(started: Any, browser: Any) -> None:
-    ui = started().until_answering()
+def test_at_the_width_of_a_phone_nothing_is_cut_off(ui: Ui, browser: Any) -> None:
     browser.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride",
         {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True},
@@ -266,8 +287,7 @@ def test_with_a_login_nothing_is_shown_or_done_before_it(started: Any, browser: 
         until(lambda shown=shown: shown in browser.page_source, ui.process)
 
 
-def test_a_page_of_another_origin_starts_nothing(started: Any) -> None:
-    ui = started().until_answering()
+def test_a_page_of_another_origin_starts_nothing(ui: Ui) -> None:
     with pytest.raises(urllib.error.HTTPError) as raised:
         post(ui, "compare", origin="http://elsewhere.example")
     assert raised.value.code == 403
