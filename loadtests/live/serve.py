@@ -35,7 +35,6 @@ def serve_ui(options: UiOptions, tools: Tools) -> None:
     first = next(iter(artefacts.values()))
     cores = split_cores(available_cores(), 1)
     with ExitStack() as stack:
-        stack.enter_context(running_on(cores["load"]))
         residents = stack.enter_context(Residents(_context(options, first, cores, tools)))
         fleet = Fleet(options.contenders, residents)
         session = Session(options, tools, artefacts, cores, fleet)
@@ -44,16 +43,15 @@ def serve_ui(options: UiOptions, tools: Tools) -> None:
             "traffic": {name: str(made.traffic_path) for name, made in artefacts.items()},
         }
         log = options.folder / "web-ui.log"
-        process = stack.enter_context(
-            web_ui(
-                *(options.web, told, cores["load"], log),
-                session.desk.answer,
-            )
-        )
+        # Only the threads that begin here stay there: a run finds its cores by this one's.
+        with running_on(cores["load"]):
+            ui = web_ui(options.web, told, cores["load"], log, session.desk.answer)
+            process = stack.enter_context(ui)
+            watching = Watch(fleet.up, lambda: session.desk.busy, Gpu.find())
+            watch = stack.enter_context(watching)
         session.ended = lambda: "" if process.poll() is None else _why_ended(process.poll(), log)
-        tools.say(options.web.url)
-        watch = stack.enter_context(Watch(fleet.up, lambda: session.desk.busy, Gpu.find()))
         fleet.server_sides, fleet.gpu = watch.found, lambda: watch.gpu
+        tools.say(options.web.url)
         for name in fleet.start():
             tools.say(f"{name} is up" if name in fleet.up() else f"{name} did not start")
         tools.say("Ctrl-C stops all of it")

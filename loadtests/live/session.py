@@ -3,11 +3,10 @@
 import json
 import time
 from _thread import interrupt_main
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from loadtests.host.locks import LockError
 from loadtests.launch.artefacts import ArtefactError, Artefacts
@@ -23,6 +22,8 @@ from loadtests.measure.locust_process import DriveError
 from loadtests.measure.tools import RunContext, Tools
 from loadtests.plan.live_choices import LENGTHS
 from loadtests.plan.time_budget import BudgetError
+from loadtests.records.disturbance import count_disturbances, disturbances_told
+from loadtests.records.run_trials import read_trials
 from loadtests.records.stored import RecordError
 from loadtests.run.flow import run_study
 from loadtests.run.options import RunOptions
@@ -80,8 +81,7 @@ class Session:
         try:
             form = self._read(asked)
             with self.fleet.others_paused(form.contenders):
-                self._measured(asked.kind, form)
-            said = "It is measured. Save as run keeps it."
+                said = measured_in_words(self._measured(asked.kind, form))
         except (ValueError, *_MEASURING_FAILED) as error:
             said = f"It ended: {error}"
         self._show_table()
@@ -180,3 +180,9 @@ class Session:
     def _stop_work(self) -> None:
         self._stopped = True
         interrupt_main()
+
+
+def measured_in_words(folder: Path) -> str:
+    """What a person must know of a measurement that has ended: how much of it is not used."""
+    disturbed = disturbances_told(*count_disturbances(read_trials(folder).values()))
+    return " ".join(filter(None, ("It is measured. Save as run keeps it.", disturbed)))

@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 from commands.common import MACHINE_LOCK_VARIABLE
+from loadtests.host.cores import available_cores, split_cores
 from loadtests.launch.server import free_ports
 from loadtests.records.run_trials import read_trials
 
@@ -185,8 +186,10 @@ def test_compare_reload_and_save_in_a_browser(ui: Ui, browser: Any) -> None:
     page.one("#save").click()
     until(lambda: "study report" in page.said(), ui.process)
     (run,) = [path.parent for path in ui.results.glob("*/manifest.json")]
-    names = {record.contender_name for record in read_trials(run).values()}
-    assert names == set(CONTENDERS)
+    records = read_trials(run).values()
+    assert {record.contender_name for record in records} == set(CONTENDERS)
+    cores = split_cores(available_cores(), 1)
+    assert all(record.cores == cores for record in records)
     report = [sys.executable, "-m", "study", "report", str(run)]
     done = subprocess.run(report, capture_output=True, text=True, check=False, timeout=240)
     assert done.returncode == 0, done.stderr
