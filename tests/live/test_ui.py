@@ -213,8 +213,9 @@ def test_load_all_at_once_shows_each_contender_and_one_that_dies_comes_back(
 
 
 def test_start_in_locusts_own_ui_loads_what_is_chosen_without_failures(
-    ui: Ui, browser: Any
+    started: Any, browser: Any
 ) -> None:
+    ui = started().until_answering()  # one that has run shows its charts, and no form
     browser.get(f"http://127.0.0.1:{ui.port}/")
     until(lambda: browser.find_elements("css selector", "#study-link"), ui.process)
     assert "null-http: HTTP/JSON" in browser.page_source
