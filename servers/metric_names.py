@@ -55,6 +55,11 @@ class Metric:
         return hash(self.name)
 
     @property
+    def exposed(self) -> str:
+        """The name as Prometheus reads it."""
+        return f"{self.name}_total" if self.kind == "counter" else self.name
+
+    @property
     def series(self) -> list[tuple[str, ...]]:
         return list(product(*self.labels.values()))
 

@@ -37,5 +37,5 @@ def place_of(contender: Contender) -> Place | None:
     """None: it has no metrics."""
     if "metrics" in contender.extra_ports:
         return Place("metrics", (OF_TRITON,))
-    names = tuple(metric.name for metric in metrics_of(contender))
+    names = tuple(metric.exposed for metric in metrics_of(contender))
     return Place("main", names) if names else None
