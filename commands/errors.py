@@ -34,6 +34,7 @@ def expected_errors() -> tuple[type[Exception], ...]:
     from loadtests.selfcheck.outside_tools import ToolError
     from loadtests.spec.file import SpecError
     from loadtests.tune.space import TuneError
+    from loadtests.wire.metrics import MetricsError
     from loadtests.wire.probe import ProbeError
     from servers.device_curve import CurveError
     from servers.discovery import ContenderError
@@ -44,7 +45,7 @@ def expected_errors() -> tuple[type[Exception], ...]:
         *(SpecError, BudgetError, ContenderError, ArtefactError, RecordError, ServeError),
         *(LaunchError, DriveError, LockError, ToolError, ProbeError, BundleError, FolderError),
         *(StatementError, DoctorError, CurveError, ProfileError, PredictError, TuneError),
-        ModelsFileError,
+        *(ModelsFileError, MetricsError),
     )
 
 
