@@ -279,7 +279,7 @@ def run_unheard() -> Callable[..., Path]:
         edges = (results, heard.say, lambda _: nullcontext(heard), lambda _: nullcontext())
         prepared = Tools(*edges, prepare=lambda *_: artefacts, **tools)
         return run_study(
-            RunOptions(lambda: experiment, results, "pytest"), prepared, heard.reported
+            RunOptions(lambda: experiment, results, "pytest"), prepared, None, heard.reported
         )
 
     return run

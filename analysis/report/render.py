@@ -24,6 +24,7 @@ from analysis.report.words import (
     gpu,
     numbers,
     overload,
+    predicted,
     record,
 )
 from analysis.report.words.codes import said
@@ -135,6 +136,7 @@ def _template(name: str) -> Template:
         decision=decision,
         gpu_words=gpu,
         overload=overload,
+        predicted=predicted,
         CLAIMS=BY_ID,
         meaning=meaning,
         resident=resident,

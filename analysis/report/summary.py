@@ -34,6 +34,7 @@ from analysis.decide.bottleneck import BottleneckFound, LoadFacts, find_bottlene
 from analysis.decide.recommend import Recommendation, candidates_of, cpu_verdicts, recommend
 from analysis.overload.beyond import BeyondCapacity, beyond_capacity
 from analysis.overload.points import OverloadPoint, overload_points
+from analysis.predict.compared import Foretold, foretold
 from analysis.read.contenders import ContenderFacts, contender_facts
 from analysis.read.run import Run
 from analysis.read.value import Value
@@ -107,6 +108,10 @@ class Summary(Value):
     claims: list[ClaimFound] = Field(
         description="What the two documents claim of GPUs and batching, and what was measured."
     )
+    foretold: Foretold | None = Field(
+        description="Predictions stored before the first trial, beside what was measured; null: "
+        "the run has none."
+    )
     comparison: list[Comparison] = Field(
         description="Ratios to the reference by common arrival rate, paired by round."
     )
@@ -169,6 +174,7 @@ def summarise(run: Run, asked: Asked = NOTHING_ASKED) -> Summary:
         engine_efficiencies=found_efficiencies,
         bottlenecks=_bottlenecks(run, contenders, found_points, found_ceilings),
         claims=judge_claims(Findings(contenders, found_points, by_name, run.engines, repeats)),
+        foretold=foretold(run.predictions, found_points) if run.predictions else None,
         saturation=saturations(
             [*found_points, *overloads], experiment.contenders, experiment.reference
         ),
