@@ -90,9 +90,10 @@ def _predicted(
 def _at(prepared: Prepared, rate_rps: float) -> PredictedRate:
     load = rate_rps / prepared.highest_rate_rps
     found = predict_at(prepared, rate_rps, N_NEAR if NEAR[0] <= load <= NEAR[1] else N_FAR)
+    steady_rps = rate_rps * (1 - found.refused_ratio)  # the simulation's own adds noise of arrivals
     return PredictedRate(
         rate_rps=rate_rps,
-        throughput_rps=found.throughput_rps,
+        throughput_rps=found.throughput_rps if found.saturated else steady_rps,
         p50_ms=None if found.saturated else found.p50_s * 1000,
         p99_ms=None if found.saturated else found.p99_s * 1000,
         mean_batch=found.mean_batch,

@@ -11,6 +11,7 @@ import pytest
 
 from analysis.predict.basis import basis_of
 from analysis.read.run import load_run
+from analysis.report.figures.predicted import predicted_figure
 from analysis.report.front_costs import costs_of_run
 from analysis.report.planning import DEFAULT_RUN, read_basis
 from analysis.report.predicting import predict_run
@@ -164,6 +165,21 @@ def test_the_line_on_the_goals_counts_the_points_within_them(summary: Summary) -
     assert f"{n_within} of {len(judged)} points up to 90" in html
     words = {row(html, p.contender, p.level)[-1] for p in judged}
     assert words <= {"yes", "no"}
+
+
+def test_the_figure_has_a_mark_for_each_point_whose_p99_is_known_twice(summary: Summary) -> None:
+    assert summary.foretold is not None
+    both = [p for p in summary.foretold.points if p.p99_error is not None]
+    drawn = predicted_figure(summary)
+    assert drawn is not None
+    marks = [
+        (x, y)
+        for line in drawn.axes[0].lines
+        if line.get_linestyle() == "None"
+        for x, y in zip(line.get_xdata(), line.get_ydata(), strict=True)
+    ]
+    assert sorted(marks) == sorted((p.p99_ms, p.predicted_p99_ms) for p in both) != []
+    assert predicted_figure(summary.model_copy(update={"foretold": None})) is None
 
 
 def test_a_run_without_predictions_shows_nothing_and_one_that_had_none_says_why(
