@@ -15,6 +15,7 @@ from analysis.predict.path import predict_at
 from analysis.predict.rates import prepare
 from analysis.predict.values import Device, Front, Predicted, PredictError, Traffic
 from analysis.read.contenders import ADDED_OPTIONS, ContenderFacts
+from loadtests.records.front_costs import FrontCosts
 from loadtests.records.tables import BUCKETS_TOKENS
 
 N_FITTED = 20_000
@@ -106,6 +107,17 @@ _SHAPES = {
 
 def _number(facts: ContenderFacts, option: str, default: int) -> int:
     return int(float(facts.options.get(option, default)))
+
+
+def with_costs(shape: Front, costs: Front | FrontCosts) -> Front:
+    """The shape with what another server of its kind was found to cost."""
+    return replace(
+        shape,
+        front_cpu_s=costs.front_cpu_s,
+        hop_cpu_s=costs.hop_cpu_s,
+        cold_cpu_s=costs.cold_cpu_s,
+        overhead_s=costs.overhead_s,
+    )
 
 
 def traffic_of(n_tokens: Sequence[int], gap_cv: float = 1.0) -> Traffic:
