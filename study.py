@@ -32,6 +32,7 @@ from commands.colocate import colocate_models
 from commands.common import let_children_find_this_project, temporary_files
 from commands.doctor import doctor
 from commands.errors import exits_with_a_sentence
+from commands.metrics import metrics
 from commands.models import generate_models
 from commands.plan import plan
 from commands.profile import profile
@@ -49,6 +50,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "check": check,
     "serve": serve,
     "ui": ui,
+    "metrics": metrics,
     "profile": profile,
     "calibrate": calibrate_clients,
     "crosscheck": crosscheck_clients,

@@ -35,6 +35,7 @@ def expected_errors() -> tuple[type[Exception], ...]:
     from loadtests.selfcheck.outside_tools import ToolError
     from loadtests.spec.file import SpecError
     from loadtests.tune.space import TuneError
+    from loadtests.wire.metrics import MetricsError
     from loadtests.wire.probe import ProbeError
     from servers.device_curve import CurveError
     from servers.discovery import ContenderError
@@ -45,7 +46,7 @@ def expected_errors() -> tuple[type[Exception], ...]:
         *(SpecError, BudgetError, ContenderError, ArtefactError, RecordError, ServeError),
         *(LaunchError, DriveError, LockError, ToolError, ProbeError, BundleError, FolderError),
         *(StatementError, DoctorError, CurveError, ProfileError, PredictError, TuneError),
-        *(ModelsFileError, UiError),
+        *(ModelsFileError, MetricsError, UiError),
     )
 
 

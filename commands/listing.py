@@ -15,23 +15,23 @@ from servers.discovery import Contender, discover
 def listed(results: Path) -> Iterator[str]:
     """Contenders, experiments, and the runs and searches in results, one a line."""
     yield "Contenders"
-    yield from _aligned(
+    yield from aligned(
         (each.name, f"port {each.port}", each.engine, each.setting, each.summary)
         for each in sorted(discover().values(), key=_place)
     )
     yield f"\nExperiments (study run NAME), in {EXPERIMENTS}"
-    yield from _aligned(
+    yield from aligned(
         (path.stem, read_experiment(path).description)
         for path in sorted(EXPERIMENTS.glob("*.toml"))
     )
     yield f"\nRuns in {results}"
     runs = sorted(results.glob("*/manifest.json"))
-    yield from _aligned(_run(path.parent) for path in runs)
+    yield from aligned(_run(path.parent) for path in runs)
     if not runs:
         yield "  none yet"
     if searches := sorted(results.glob(f"*/{TUNING_FILE}")):
         yield "\nSearches (study tune)"
-        yield from _aligned(_search(path.parent) for path in searches)
+        yield from aligned(_search(path.parent) for path in searches)
 
 
 def _place(contender: Contender) -> tuple[bool, int]:
@@ -65,7 +65,7 @@ def _search(folder: Path) -> Sequence[str]:
     return str(folder), contender, "unfinished (study tune --resume continues it)"
 
 
-def _aligned(rows: Iterator[Sequence[str]]) -> Iterator[str]:
+def aligned(rows: Iterator[Sequence[str]]) -> Iterator[str]:
     """Each column as wide as its longest entry, the last one as long as it is."""
     table = list(rows)
     widths = [max(len(row[k]) for row in table if k < len(row)) for k in range(_n_columns(table))]

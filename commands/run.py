@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from loadtests.measure.locust_process import Listen
+    from loadtests.records.predictions import Predictions, ToPredict
     from loadtests.spec.experiment import Experiment
 
 
@@ -148,6 +149,11 @@ def _study(
 
         return so_far(folder)
 
+    def predict(asked: "ToPredict") -> "Predictions":
+        from analysis.report.predicting import predict_run
+
+        return predict_run(asked)
+
     def write(folder: Path) -> None:
         from commands.reporting import write_report
 
@@ -177,7 +183,7 @@ def _study(
         *(checked, results, command_line(), resume, began_s, budget_s, closing_s, isolated),
         listen=_listen(load_from),
     )
-    run_study(options, tools, write if report else partial(tell_measured, say=say))
+    run_study(options, tools, predict, write if report else partial(tell_measured, say=say))
 
 
 def _listen(text: str | None) -> "Listen | None":

@@ -3,23 +3,28 @@
 import signal
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Iterable, MutableSequence
+import time
+from collections.abc import Awaitable, Callable, Iterable, MutableSequence, Sequence
 from contextlib import AbstractContextManager
-from typing import Annotated, Any, NoReturn
+from multiprocessing.context import BaseContext
+from typing import Annotated, Any, NoReturn, Self
 
 import uvicorn
 from fastapi import Body, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from servers.contract import BatchPredictRequest, PredictRequest, ServerCounters
 from servers.engines import ENGINES_IN_WORDS, EngineName, engine_named
-from servers.http_limits import DRAIN_S, LimitBody, PatientProtocol
+from servers.http_limits import ARRIVAL, DRAIN_S, LimitBody, PatientProtocol
+from servers.http_metrics import MEDIA_TYPE, N_VALUES, Metrics
 from servers.http_openapi import describe_refusals
 from servers.launch_args import LaunchArgs, refuse_to_start
+from servers.metric_names import Metric
+from servers.refusals import known_code, known_path, note_reason, reason_of
 
 COUNTED_PATHS = frozenset({"/predict", "/batch_predict"})
 UVICORN_OPTIONS: dict[str, Any] = {
@@ -55,18 +60,23 @@ BatchPredictBody = Annotated[
 
 
 class Counters:
-    """Totals since the server started, safe to add to from several threads.
-
-    Give totals (six integers) and lock from multiprocessing to count in several processes.
-    """
+    """Totals since the server started, and its metrics; safe to add to from several threads."""
 
     def __init__(
         self,
         totals: MutableSequence[int] | None = None,
         lock: AbstractContextManager[object] | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         self._totals = [0] * len(_FIELDS) if totals is None else totals
         self._lock = lock or threading.Lock()
+        self.metrics = metrics or Metrics()
+
+    @classmethod
+    def shared(cls, processes: BaseContext) -> Self:
+        """To count in several processes that processes starts."""
+        metrics = Metrics(processes.RawArray("d", N_VALUES), processes.Lock())
+        return cls(processes.RawArray("q", len(_FIELDS)), processes.Lock(), metrics)
 
     def count_request(self, ok: bool) -> None:
         """One HTTP request answered, or refused."""
@@ -74,13 +84,15 @@ class Counters:
 
     def count_execution(self, real_lengths: Iterable[int], padded_length: int) -> None:
         """One forward pass over texts of real_lengths tokens, each padded to padded_length."""
+        n_texts = self.count_tokens(real_lengths, padded_length)
+        self._add(inferences=n_texts, executions=1)
+        self.metrics.forward_pass(n_texts)
+
+    def count_tokens(self, real_lengths: Iterable[int], padded_length: int) -> int:
+        """Texts for a forward pass that is counted elsewhere; returns how many they are."""
         lengths = [int(length) for length in real_lengths]
-        self._add(
-            inferences=len(lengths),
-            executions=1,
-            real_tokens=sum(lengths),
-            padded_tokens=len(lengths) * padded_length,
-        )
+        self._add(real_tokens=sum(lengths), padded_tokens=len(lengths) * padded_length)
+        return len(lengths)
 
     def snapshot(self) -> ServerCounters:
         with self._lock:
@@ -92,24 +104,43 @@ class Counters:
                 self._totals[_FIELDS.index(name)] += amount
 
 
-class CountRequests:
-    """ASGI middleware: counts each answer of the predict routes by its status."""
+class MeasureRequests:
+    """ASGI middleware: counts each answer of the predict routes by its status, and measures every
+    request for Prometheus."""
 
     def __init__(self, app: ASGIApp, counters: Counters) -> None:
         self._app = app
         self._counters = counters
+        self._metrics = counters.metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] not in COUNTED_PATHS:
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        began_s, predicts = time.monotonic(), scope["path"] in COUNTED_PATHS
+        status: int | None = None
 
         async def counted_send(message: Message) -> None:
+            nonlocal status
             if message["type"] == "http.response.start":
-                self._counters.count_request(ok=message["status"] < 400)
+                status = message["status"]
+                if predicts:
+                    self._counters.count_request(ok=status < 400)
             await send(message)
 
-        await self._app(scope, receive, counted_send)
+        if predicts:
+            self._metrics.request_begins()
+        try:
+            await self._app(scope, receive, counted_send)
+        except Exception:
+            status = status or 500  # what uvicorn answers
+            raise
+        finally:
+            # What waited in front of a blocked event loop had come before this was called.
+            arrival = scope.get("state", {}).get(ARRIVAL)
+            duration_s = time.monotonic() - (arrival.received_s if arrival else began_s)
+            labels, reason = (known_path(scope), known_code(status)), reason_of(scope, status)
+            self._metrics.request_ends(labels, duration_s, reason, predicts)
 
 
 class LimitInProgress:
@@ -151,24 +182,41 @@ def add_health_and_stats(
     counters: Counters,
     is_ready: Callable[[], Awaitable[bool]] = _always,
 ) -> None:
-    """Adds /health/live, /health/ready, /stats, and the counting of predict requests.
+    """Adds /health/live, /health/ready, /stats, /metrics, and the counting of requests.
 
     Where the model runs in the process that answers, to answer is to be ready."""
-    app.add_middleware(CountRequests, counters=counters)
+    app.add_middleware(MeasureRequests, counters=counters)
+    add_metrics(app, contender, counters.metrics)
 
     @app.get("/health/live", tags=["operations"], summary="The process answers")
     async def live() -> dict[str, str]:
         return {"status": "live", "contender": contender}
 
     @app.get("/health/ready", tags=["operations"], summary="The model is loaded and answers")
-    async def ready() -> JSONResponse:
+    async def ready(request: Request) -> JSONResponse:
         if await is_ready():
             return JSONResponse({"status": "ready"})
+        note_reason(request.scope, "not-ready")
         return JSONResponse({"status": "not ready"}, 503, TRY_AGAIN)
 
     @app.get("/stats", tags=["operations"], summary="Totals since the server started")
     async def stats() -> ServerCounters:
         return counters.snapshot()
+
+
+def add_metrics(
+    app: FastAPI, contender: str, metrics: Metrics, more: Sequence[Metric] = ()
+) -> None:
+    """Adds /metrics; more are written also before there is anything to count."""
+
+    @app.get(
+        "/metrics",
+        tags=["operations"],
+        summary="For Prometheus",
+        response_class=PlainTextResponse,
+    )
+    async def exposition() -> PlainTextResponse:
+        return PlainTextResponse(metrics.text(contender, more), media_type=MEDIA_TYPE)
 
 
 def refuse_bad_input(app: FastAPI, max_in_progress: int = 0) -> None:
@@ -190,7 +238,9 @@ def refuse_bad_input(app: FastAPI, max_in_progress: int = 0) -> None:
         return JSONResponse({"detail": f"{field}: {sentence}."}, status_code=422)
 
     @app.exception_handler(HTTPException)
-    async def refused(_: Request, error: HTTPException) -> JSONResponse:
+    async def refused(request: Request, error: HTTPException) -> JSONResponse:
+        if error.status_code == 503:
+            note_reason(request.scope, "model-unavailable")
         # FastAPI answers 400 for a body that is not even text; the contract has one code.
         status = 422 if error.status_code == 400 else error.status_code
         return JSONResponse({"detail": str(error.detail)}, status, error.headers)

@@ -1,5 +1,6 @@
 """The highest arrival rate at which a contender meets an SLO, and what that rests on."""
 
+import math
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from statistics import median
@@ -7,7 +8,7 @@ from statistics import median
 from pydantic import Field
 
 from analysis.capacity.estimate import Estimate, Evidence, Slice, estimate, scatter
-from analysis.capacity.load_points import grouped
+from analysis.capacity.load_points import Point, SloVerdict, grouped
 from analysis.capacity.rate_judgement import (
     CapacityRate,
     Judgement,
@@ -229,3 +230,12 @@ def _status(
         return CapacityStatus.MET_ABOVE
     missed_next = below[-1] is sure
     return CapacityStatus.MISSED_NEXT if missed_next else CapacityStatus.UNDECIDED_ABOVE
+
+
+def as_certified(point: Point, capacity: Capacity | None) -> Point:
+    """The point, which its contender's capacity may certify where its own requests do not."""
+    highest_rps = capacity.certified_rps if capacity else None
+    sure = highest_rps is not None and (point.rate_rps or math.inf) <= highest_rps
+    if sure and point.slo_verdict is SloVerdict.MET:
+        return point.model_copy(update={"certified": True})
+    return point

@@ -1,20 +1,22 @@
 """What a run gives to predictions: its contenders as fronts before a device."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pandas as pd
 
 from analysis.capacity.load_points import Point
-from analysis.predict.fronts import fitted_front, front_shape, loads_of, traffic_of
+from analysis.predict.fronts import fitted_front, front_shape, loads_of, traffic_of, with_costs
 from analysis.predict.load_curve import measured_levels
 from analysis.predict.measured_engine import MeasuredEngine
 from analysis.predict.values import Device, Front, Predicted, PredictError, Traffic
-from analysis.read.contenders import ContenderFacts, contender_facts
+from analysis.read.contenders import ADDED_OPTIONS, ContenderFacts, contender_facts
 from analysis.read.run import Run
 from loadtests.records.device_curve import DeviceCurve, curve_named
 from loadtests.records.engines import EngineFacts
 from loadtests.records.experiment import Price
+from loadtests.records.front_costs import FrontCosts
+from loadtests.records.manifest import Manifest
 
 _OF_THE_DEVICE = frozenset(
     {"device", "precision", "cuda_graphs", "tensorrt", "curve", "threads_per_pass"}
@@ -64,7 +66,8 @@ class Modelled:
 def basis_of(run: Run, points: Sequence[Point], others: Sequence[Run] = ()) -> Basis:
     """others: runs whose engines stand for those of a run that did not measure its own, where the
     machine's processor, the cores of the server and the model are the same."""
-    having = next((each for each in (run, *others) if each.engines and _alike(each, run)), None)
+    alike = [each for each in (run, *others) if same_setup(each.manifest, run.manifest)]
+    having = next((each for each in alike if each.engines), None)
     lengths = [trial.requests["n_tokens"] for trial in run.trials if len(trial.requests)]
     manifest = run.manifest
     return Basis(
@@ -80,8 +83,8 @@ def basis_of(run: Run, points: Sequence[Point], others: Sequence[Run] = ()) -> B
     )
 
 
-def _alike(one: Run, other: Run) -> bool:
-    a, b = one.manifest, other.manifest
+def same_setup(a: Manifest, b: Manifest) -> bool:
+    """Whether what was measured in one run may stand for the other: processor, cores, model."""
     return (a.machine.cpu_model, len(a.cores["server"]), a.model.digest) == (
         b.machine.cpu_model,
         len(b.cores["server"]),
@@ -110,23 +113,24 @@ def modelled(basis: Basis) -> tuple[list[Modelled], Mapping[str, str]]:
 
 def _modelled(facts: ContenderFacts, basis: Basis) -> Modelled:
     shape = front_shape(facts, basis.n_cores)
-    device = _device(facts, basis)
+    device = device_of(facts, basis.engines, basis.engines_from or basis.run_id)
     loads = loads_of(basis.points, facts.name)
     front = fitted_front(shape, device, basis.traffic, loads)
     measured = tuple(measured_levels(basis.points, facts.name))
     return Modelled(facts, front, device, facts.simulated_device, measured)
 
 
-def _device(facts: ContenderFacts, basis: Basis) -> Device:
+def device_of(facts: ContenderFacts, engines: Sequence[EngineFacts], engines_from: str) -> Device:
+    """What runs a contender's passes; PredictError where that was not measured alone."""
     if facts.simulated_device:
         return curve_named(facts.options["curve"])
-    for engine in basis.engines:
+    for engine in engines:
         fits = engine.engine == facts.engine and engine.placement.device == facts.device
         if engine.available and fits and _precision(facts) == engine.placement.precision:
             return MeasuredEngine(engine)
     raise PredictError(
         f"expected the engine of {facts.name} ({facts.placed_engine}) measured alone, found "
-        f"nothing in {basis.engines_from or basis.run_id}: run an experiment with [engines]."
+        f"nothing in {engines_from}: run an experiment with [engines]."
     )
 
 
@@ -139,12 +143,17 @@ def on_curve(models: Sequence[Modelled], curve: DeviceCurve, n_cores: int) -> li
     differ in their engine only are the same."""
     kinds: dict[tuple[object, ...], list[Modelled]] = {}
     for each in models:
-        kinds.setdefault(_kind(each.facts), []).append(each)
+        kinds.setdefault(kind_of(each.facts), []).append(each)
     return [_on_curve(alike, curve, n_cores) for alike in kinds.values()]
 
 
-def _kind(facts: ContenderFacts) -> tuple[object, ...]:
-    options = {k: v for k, v in facts.options.items() if k not in _OF_THE_DEVICE}
+def kind_of(facts: ContenderFacts | FrontCosts) -> tuple[object, ...]:
+    """A server as it is set up, whatever runs its passes."""
+    options = {
+        name: value
+        for name, value in (*ADDED_OPTIONS.items(), *facts.options.items())
+        if name not in _OF_THE_DEVICE
+    }
     return facts.server, facts.protocol, facts.setting, tuple(sorted(options.items()))
 
 
@@ -156,16 +165,9 @@ def _on_curve(alike: Sequence[Modelled], curve: DeviceCurve, n_cores: int) -> Mo
     facts = first.facts.model_copy(
         update={"options": options, "simulated_device": "" if own else curve.label}
     )
-    front = replace(
-        front_shape(facts, n_cores),
-        front_cpu_s=costs.front_cpu_s,
-        hop_cpu_s=costs.hop_cpu_s,
-        cold_cpu_s=costs.cold_cpu_s,
-        overhead_s=costs.overhead_s,
-    )
     return Modelled(
         facts=facts.model_copy(update={"simulated_device": curve.label}),
-        front=front,
+        front=with_costs(front_shape(facts, n_cores), costs),
         device=curve,
         label=curve.label,
         stands_for=tuple(each.name for each in alike[1:]),

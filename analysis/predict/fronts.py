@@ -10,10 +10,12 @@ import numpy as np
 from scipy.optimize import nnls
 
 from analysis.capacity.load_points import Point
+from analysis.predict.compiled import at_once
 from analysis.predict.path import predict_at
 from analysis.predict.rates import prepare
 from analysis.predict.values import Device, Front, Predicted, PredictError, Traffic
 from analysis.read.contenders import ADDED_OPTIONS, ContenderFacts
+from loadtests.records.front_costs import FrontCosts
 from loadtests.records.tables import BUCKETS_TOKENS
 
 N_FITTED = 20_000
@@ -107,6 +109,17 @@ def _number(facts: ContenderFacts, option: str, default: int) -> int:
     return int(float(facts.options.get(option, default)))
 
 
+def with_costs(shape: Front, costs: Front | FrontCosts) -> Front:
+    """The shape with what another server of its kind was found to cost."""
+    return replace(
+        shape,
+        front_cpu_s=costs.front_cpu_s,
+        hop_cpu_s=costs.hop_cpu_s,
+        cold_cpu_s=costs.cold_cpu_s,
+        overhead_s=costs.overhead_s,
+    )
+
+
 def traffic_of(n_tokens: Sequence[int], gap_cv: float = 1.0) -> Traffic:
     """The lengths of these texts, as often as they occur."""
     if not len(n_tokens):
@@ -169,9 +182,8 @@ def fitted_front(
     front = replace(shape, hop_cpu_s=median(load.gateway_cpu_s for load in loads))
     for _ in range(ROUNDS):
         # Costs change how full batches are, and that what a pass costs a request.
-        found = [_simulated(front, device, traffic, load) for load in loads]
-        front = _with_costs(front, loads, found)
-    found = [_simulated(front, device, traffic, load) for load in loads]
+        front = _with_costs(front, loads, _simulated(front, device, traffic, loads))
+    found = _simulated(front, device, traffic, loads)
     light = [
         load.p50_s - predicted.p50_s
         for load, predicted in zip(loads, found, strict=True)
@@ -182,8 +194,11 @@ def fitted_front(
     return replace(front, overhead_s=max(median(light), 0.0)) if light else front
 
 
-def _simulated(front: Front, device: Device, traffic: Traffic, load: MeasuredLoad) -> Predicted:
-    return predict_at(prepare(front, device, traffic), load.rate_rps, N_FITTED)
+def _simulated(
+    front: Front, device: Device, traffic: Traffic, loads: Sequence[MeasuredLoad]
+) -> list[Predicted]:
+    prepared = prepare(front, device, traffic)
+    return at_once(lambda load: predict_at(prepared, load.rate_rps, N_FITTED), loads)
 
 
 def _with_costs(front: Front, loads: Sequence[MeasuredLoad], found: Sequence[Predicted]) -> Front:

@@ -1,14 +1,29 @@
 """A prediction beside what was measured at the same rate."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from analysis.capacity.load_points import Point
-from analysis.predict.values import Predicted
 
 THROUGHPUT_GOAL = 0.05
 P50_GOAL = 0.10
 P99_GOALS = ((0.7, 0.10), (0.9, 0.25))
 """Largest error of the P99 up to a share of the highest rate; beyond the last there is no goal."""
+
+
+class AtRate(Protocol):
+    """What is held against a measurement, of a prediction made before or after it."""
+
+    @property
+    def rate_rps(self) -> float: ...
+    @property
+    def throughput_rps(self) -> float: ...
+    @property
+    def p50_s(self) -> float: ...
+    @property
+    def p99_s(self) -> float: ...
+    @property
+    def saturated(self) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -19,14 +34,14 @@ class PredictionError:
     contender: str
     level: str
     load: float
-    predicted: Predicted
+    predicted: AtRate
     throughput_error: float | None
     p50_error: float | None
     p99_error: float | None
     within_goals: bool | None
 
 
-def prediction_error(predicted: Predicted, highest_rps: float, point: Point) -> PredictionError:
+def prediction_error(predicted: AtRate, highest_rps: float, point: Point) -> PredictionError:
     """How far a prediction is off at one measured point."""
     metrics = point.metrics
     latencies_known = metrics is not None and not predicted.saturated and not point.saturated

@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from analysis.capacity.load_points import Point
+from analysis.predict.compiled import at_once
 from analysis.predict.path import predict_at
 from analysis.predict.rates import Resource, prepare
 from analysis.predict.values import Device, Front, Predicted, PredictError, Traffic
@@ -123,7 +124,7 @@ def load_curve(
     PredictError where that is all of them."""
     prepared = prepare(front, device, traffic)
     highest_rps = prepared.highest_rate_rps
-    levels = [predict_at(prepared, highest_rps * u, n_requests, seed) for u in LEVELS]
+    levels = at_once(lambda u: predict_at(prepared, highest_rps * u, n_requests, seed), LEVELS)
     steady = tuple(each for each in levels if not each.saturated)
     if not steady:
         raise PredictError(

@@ -13,10 +13,12 @@ SIMULATED_SERVER = "simulated_service"
 ADDED_OPTIONS: Mapping[str, str] = {
     "curve": "",
     "length_buckets": "16,32,64,128",
+    "metrics": "false",
     "preferred_batch_sizes": "",
     "threads_per_instance": "0",
 }
-"""Options that older runs do not name, with the values that stand for what those runs did."""
+"""Options that older runs do not name, or later ones no more, with the values that stand for what
+runs without the name did."""
 
 
 class ContenderFacts(Value):

@@ -7,6 +7,7 @@ import pandas as pd
 
 from loadtests.records.engines import EngineFacts, read_engines
 from loadtests.records.manifest import Manifest, read_manifest
+from loadtests.records.predictions import Predictions, read_predictions
 from loadtests.records.run_trials import RunTables, read_trials
 from loadtests.records.stored import RecordError
 from loadtests.records.tables import REQUESTS_FILE
@@ -37,12 +38,14 @@ class Trial:
 
 @dataclass(frozen=True)
 class Run:
-    """One run: its manifest, its complete trials, in name order, and its engines measured alone."""
+    """One run: its manifest, its complete trials, in name order, its engines measured alone, and
+    what was predicted before the first trial."""
 
     folder: Path
     manifest: Manifest
     trials: tuple[Trial, ...]
     engines: tuple[EngineFacts, ...] = ()
+    predictions: Predictions | None = None
 
     def having(self, *purposes: Purpose) -> tuple[Trial, ...]:
         """The trials of these purposes, in name order."""
@@ -64,7 +67,7 @@ def load_run(run_dir: Path) -> Run:
         )
     tables = RunTables(run_dir)
     trials = tuple(_with_rows(record, tables) for record in records.values())
-    return Run(run_dir, manifest, trials, read_engines(run_dir))
+    return Run(run_dir, manifest, trials, read_engines(run_dir), read_predictions(run_dir))
 
 
 def _with_rows(record: TrialRecord, tables: RunTables) -> Trial:

@@ -24,12 +24,14 @@ from analysis.report.words import (
     gpu,
     numbers,
     overload,
+    predicted,
     record,
 )
 from analysis.report.words.codes import said
 from analysis.report.words.reasons import meaning
 from analysis.report.words.run import resident, rounds, time_spent, warnings
 from analysis.steady.metrics import STATED
+from loadtests.records.device_curve import PASS_P50_BOUND, PASS_P99_BOUND
 from loadtests.records.markdown import code, code_block, inline
 from loadtests.records.percentiles import least_successes
 from loadtests.records.slo import SATURATED_BELOW
@@ -135,6 +137,7 @@ def _template(name: str) -> Template:
         decision=decision,
         gpu_words=gpu,
         overload=overload,
+        predicted=predicted,
         CLAIMS=BY_ID,
         meaning=meaning,
         resident=resident,
@@ -147,5 +150,7 @@ def _template(name: str) -> Template:
         SATURATED_BELOW=SATURATED_BELOW,
         CEILING_SHARE=CEILING_SHARE,
         EFFICIENCY_BUDGET=EFFICIENCY_BUDGET,
+        PASS_P50_BOUND=PASS_P50_BOUND,
+        PASS_P99_BOUND=PASS_P99_BOUND,
     )
     return environment.get_template(name)

@@ -1,6 +1,5 @@
 """summary.json: everything the report says, in one machine-readable value."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import is_dataclass, replace
 from enum import StrEnum
@@ -11,10 +10,10 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from pydantic import BaseModel, Field
 from pydantic.fields import FieldInfo
 
-from analysis.capacity.certified import Capacity, capacities
+from analysis.capacity.certified import Capacity, as_certified, capacities
 from analysis.capacity.cost import Cost, costs
 from analysis.capacity.engine_efficiency import EngineEfficiency, engine_efficiencies, engine_share
-from analysis.capacity.load_points import Point, SloVerdict, points
+from analysis.capacity.load_points import Point, points
 from analysis.claims.judge import ClaimFound
 from analysis.claims.measures import Findings, judge_claims
 from analysis.compare.aa_test import NoiseFloor, noise_checks, noise_floor
@@ -34,11 +33,13 @@ from analysis.decide.bottleneck import BottleneckFound, LoadFacts, find_bottlene
 from analysis.decide.recommend import Recommendation, candidates_of, cpu_verdicts, recommend
 from analysis.overload.beyond import BeyondCapacity, beyond_capacity
 from analysis.overload.points import OverloadPoint, overload_points
+from analysis.predict.compared import Foretold, foretold
 from analysis.read.contenders import ContenderFacts, contender_facts
 from analysis.read.run import Run
 from analysis.read.value import Value
 from analysis.report.cautions import Caution, Disturbed, cautions, disturbed_trials
 from analysis.steady.gpu import GpuFigure, gpu_figures
+from analysis.steady.simulated_passes import SimulatedPasses, simulated_passes
 from analysis.validity.reasons import EFFECTS, Effect, Reason
 from analysis.validity.trials import Ceiling, TrialResult, ceilings, judge_trials
 from loadtests.records.engines import EngineFacts
@@ -107,6 +108,13 @@ class Summary(Value):
     claims: list[ClaimFound] = Field(
         description="What the two documents claim of GPUs and batching, and what was measured."
     )
+    simulated_passes: list[SimulatedPasses] = Field(
+        description="How exactly simulated devices kept to their curves; empty: none is simulated."
+    )
+    foretold: Foretold | None = Field(
+        description="Predictions stored before the first trial, beside what was measured; null: "
+        "the run has none."
+    )
     comparison: list[Comparison] = Field(
         description="Ratios to the reference by common arrival rate, paired by round."
     )
@@ -147,7 +155,7 @@ def summarise(run: Run, asked: Asked = NOTHING_ASKED) -> Summary:
         found_points, run.engines, {c.name: c.batches for c in contenders}
     )
     by_name = {capacity.contender: capacity for capacity in main}
-    found_points = [_as_certified(point, by_name.get(point.contender)) for point in found_points]
+    found_points = [as_certified(point, by_name.get(point.contender)) for point in found_points]
     candidates = candidates_of(main, contenders, asked.weights, trials)
     cpu = cpu_verdicts(repeats, floor, least)
     disturbed = disturbed_trials(run)
@@ -169,6 +177,8 @@ def summarise(run: Run, asked: Asked = NOTHING_ASKED) -> Summary:
         engine_efficiencies=found_efficiencies,
         bottlenecks=_bottlenecks(run, contenders, found_points, found_ceilings),
         claims=judge_claims(Findings(contenders, found_points, by_name, run.engines, repeats)),
+        simulated_passes=simulated_passes(run),
+        foretold=foretold(run.predictions, found_points) if run.predictions else None,
         saturation=saturations(
             [*found_points, *overloads], experiment.contenders, experiment.reference
         ),
@@ -185,15 +195,6 @@ def summarise(run: Run, asked: Asked = NOTHING_ASKED) -> Summary:
         ceilings=found_ceilings,
         validity_reasons=dict(EFFECTS),
     )
-
-
-def _as_certified(point: Point, capacity: Capacity | None) -> Point:
-    """The point, which its contender's capacity may certify where its own requests do not."""
-    highest_rps = capacity.certified_rps if capacity else None
-    sure = highest_rps is not None and (point.rate_rps or math.inf) <= highest_rps
-    if sure and point.slo_verdict is SloVerdict.MET:
-        return point.model_copy(update={"certified": True})
-    return point
 
 
 def write_summary(summary: Summary, path: Path) -> None:

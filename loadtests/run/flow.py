@@ -12,7 +12,9 @@ from loadtests.measure.tools import Progress, RunContext, Tools
 from loadtests.measure.trial import measure
 from loadtests.plan.rounds import PlannedTrial
 from loadtests.records.engines import ENGINES_FILE, write_engines
+from loadtests.records.predictions import Predict
 from loadtests.run.folder import finish, opened
+from loadtests.run.foretell import foretell
 from loadtests.run.options import RunOptions
 from loadtests.run.rotation import Rotation
 from loadtests.run.stops import says_how_to_report
@@ -22,10 +24,12 @@ from loadtests.spec.external import describe_load, external_among
 from servers.discovery import Contender
 
 
-def run_study(options: RunOptions, tools: Tools, report: Callable[[Path], None]) -> Path:
+def run_study(
+    options: RunOptions, tools: Tools, predict: Predict | None, report: Callable[[Path], None]
+) -> Path:
     """Measures the contenders of an experiment under equal load; returns the folder of the run.
 
-    report: derives every figure from the records, decides, and writes the report.
+    predict: before the first slice; None: not. report: derives, decides, and writes what it found.
     """
     experiment = options.read()
     contenders = resolve_contenders(experiment)
@@ -45,6 +49,7 @@ def run_study(options: RunOptions, tools: Tools, report: Callable[[Path], None])
         ):
             rotation = Rotation(contenders, run, progress, until_s)
             _measure_engines(rotation, contenders, run, progress)
+            foretell(rotation, contenders, run, predict)
             with Residents(run, one_at_a_time=True) as null, rotation.within_time():
                 for trial in rotation.calibration():
                     _measure(trial, null, rotation, run)

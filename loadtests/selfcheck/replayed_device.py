@@ -22,13 +22,14 @@ import numpy as np
 
 from loadtests.host.cores import available_cores, running_on, split_cores
 from loadtests.host.locks import machine_lock_path, measuring
+from loadtests.records.device_curve import PASS_P50_BOUND, PASS_P99_BOUND
 from loadtests.records.markdown import table
 from servers.classifier.answers import ReferenceAnswers
 from servers.classifier.replay_engine import SimulatedDevice
 from servers.device_curve import CurvePoint, DeviceCurve
 from servers.device_queue import DeviceQueue
 
-P50_BOUND, P99_BOUND, RATE_BOUND = 0.02, 0.05, 0.02
+RATE_BOUND = 0.02
 LEAST_PASSES, N_LEARNED = 100, 20
 HEAD = (
     *("simulated pass", "callers", "passes", "passes/s", "P50 error", "P99 error"),
@@ -150,9 +151,9 @@ class Found:
         p50, p99, _ = self.errors
         if self.rate * self.case.pass_s > 1 + RATE_BOUND:
             return "passes overlap"
-        if abs(p50) > P50_BOUND:
+        if abs(p50) > PASS_P50_BOUND:
             return "P50"
-        return "P99" if self.case.callers == 1 and abs(p99) > P99_BOUND else ""
+        return "P99" if self.case.callers == 1 and abs(p99) > PASS_P99_BOUND else ""
 
     def row(self) -> list[str]:
         p50, p99, most = (f"{each:+.2%}" for each in self.errors)

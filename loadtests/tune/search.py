@@ -129,7 +129,7 @@ class _Search:
             budget_s=left_s,
             stops=lambda _: nullcontext(),  # the search says it: not the run alone is to go on
         )
-        return run_study(options, self.tools, lambda _: None)
+        return run_study(options, self.tools, None, lambda _: None)
 
     def _announce(self, what: str, experiment: Experiment, left_s: float, n_after: int) -> None:
         tuning, say = self.tuning, self.tools.say

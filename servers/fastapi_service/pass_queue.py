@@ -1,12 +1,14 @@
 """Requests wait here for a forward pass, in order of arrival."""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from servers.contract import BatchItem
+from servers.http_metrics import Metrics
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,8 @@ class Query:
 
 
 Answers = Sequence[list[BatchItem]]
-_Waiting = tuple[Query, "asyncio.Future[list[BatchItem]]"]
+_Waiting = tuple[Query, "asyncio.Future[list[BatchItem]]", float]
+"""With when it came, in monotonic seconds."""
 
 
 class PassQueue:
@@ -36,11 +39,13 @@ class PassQueue:
         max_texts: int,
         at_once: int,
         pool: Executor | None,
+        metrics: Metrics | None = None,
     ) -> None:
         self._run = run
         self._max_texts = max_texts
         self._at_once = at_once
         self._pool = pool
+        self._metrics = metrics or Metrics()
         self._waiting: deque[_Waiting] = deque()
         self._n_workers = 0
         self._tasks: set[asyncio.Task[None]] = set()  # the event loop itself holds them weakly
@@ -48,7 +53,8 @@ class PassQueue:
     async def answer(self, query: Query) -> list[BatchItem]:
         loop = asyncio.get_running_loop()
         answered: asyncio.Future[list[BatchItem]] = loop.create_future()
-        self._waiting.append((query, answered))
+        self._waiting.append((query, answered, time.monotonic()))
+        self._metrics.queued()
         if self._n_workers < self._at_once:
             self._n_workers += 1
             # It begins after all that has come with this request: they are one batch.
@@ -60,7 +66,8 @@ class PassQueue:
     async def _work(self) -> None:
         while self._waiting:
             taken = self._take()
-            queries = [query for query, _ in taken]
+            queries = [query for query, _, _ in taken]
+            self._metrics.unqueued(*(came_s for _, _, came_s in taken))
             try:
                 if self._pool is None:
                     answers = self._run(queries)
@@ -68,10 +75,10 @@ class PassQueue:
                     loop = asyncio.get_running_loop()
                     answers = await loop.run_in_executor(self._pool, self._run, queries)
             except Exception as error:
-                for _, answered in taken:
+                for _, answered, _ in taken:
                     _settle(answered, error)
             else:
-                for (_, answered), items in zip(taken, answers, strict=True):
+                for (_, answered, _), items in zip(taken, answers, strict=True):
                     _settle(answered, items)
             await asyncio.sleep(0)  # the event loop looks at its sockets
         self._n_workers -= 1

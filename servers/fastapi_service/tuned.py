@@ -77,6 +77,7 @@ def create_app(args: LaunchArgs, counters: Counters) -> FastAPI:
         max_texts,
         at_once,
         pool=None if alone else ThreadPoolExecutor(at_once),
+        metrics=counters.metrics,
     )
     app = FastAPI(
         title="Text classifier, tuned",

@@ -12,6 +12,7 @@ from typing import Any
 import uvicorn
 
 from servers.discovery import OptionValue, discover
+from servers.http_metrics import Metrics
 from servers.http_service import UVICORN_OPTIONS
 from servers.hybrid_gateway.access_log import LOG_CONFIG
 from servers.hybrid_gateway.app import create_app
@@ -38,9 +39,8 @@ def run(args: LaunchArgs) -> None:
     args = replace(args, options=completed(args.options))
     try:
         features = Features.of(args.options)
-        equip(
-            features
-        )  # what it would refuse in a worker, it refuses here and before Triton starts
+        # What it would refuse in a worker, it refuses here and before Triton starts.
+        equip(features, Metrics())
     except FeatureError as error:
         refuse_to_start(error)
     if args.options["triton_url"]:
@@ -82,7 +82,7 @@ def serve(args: LaunchArgs, features: Features, grpc_url: str) -> None:
         "timeout_graceful_shutdown": DRAIN_S,
     }
     if features.workers > 1:
-        serve_in_workers(settings, options, args.work_dir)
+        serve_in_workers(settings, options)
     else:
         uvicorn.run(create_app(settings), **options)
 

@@ -13,7 +13,8 @@ from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from servers.hybrid_gateway.facts import Watched, facts_of, known_path, reason_of
+from servers.hybrid_gateway.facts import Watched, facts_of
+from servers.refusals import known_path, reason_of
 
 LOGGER = "gateway"
 _FRAMES = 8

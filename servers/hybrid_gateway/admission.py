@@ -13,9 +13,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from servers.http_limits import ARRIVAL, Arrival
 from servers.http_service import COUNTED_PATHS, unavailable
 from servers.hybrid_gateway.breaker import Breaker
-from servers.hybrid_gateway.facts import facts_of
 from servers.hybrid_gateway.pulse import Late, Pulse, Unavailable
 from servers.hybrid_gateway.triton_model import LATE
+from servers.refusals import note_reason
 
 _GONE = "expected a caller who waits for the answer, found the connection closed."
 _OPEN = "Triton failed one request after another: try again later."
@@ -74,7 +74,7 @@ class Admission:
 
 def refused(refusal: Unavailable, scope: Scope) -> JSONResponse:
     """The answer, its reason noted."""
-    facts_of(scope).reason = refusal.reason
+    note_reason(scope, refusal.reason)
     answer = unavailable(str(refusal))
     answer.headers["retry-after"] = str(refusal.retry_after_s)
     return answer

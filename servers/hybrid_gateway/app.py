@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi.responses import JSONResponse
 from starlette.middleware import Middleware
 from tritonclient.grpc.aio import InferenceServerClient
 
@@ -18,14 +18,13 @@ from servers.contract import (
     TimedCounters,
 )
 from servers.grpc_channel import RECONNECTING_GRPC_CHANNEL_OPTIONS
-from servers.http_service import TRY_AGAIN, Counters, CountRequests, refuse_bad_input
+from servers.http_service import TRY_AGAIN, Counters, MeasureRequests, add_metrics, refuse_bad_input
 from servers.hybrid_gateway.access_log import LogRequests
 from servers.hybrid_gateway.admission import Admission, refused
 from servers.hybrid_gateway.auth import Authenticate
 from servers.hybrid_gateway.calls import TimeoutHeaderError
 from servers.hybrid_gateway.drain import CloseWhenDraining
 from servers.hybrid_gateway.equipment import Equipment, equip
-from servers.hybrid_gateway.facts import facts_of
 from servers.hybrid_gateway.features import Features
 from servers.hybrid_gateway.gateway import Gateway, GatewaySettings
 from servers.hybrid_gateway.openapi import describe_features
@@ -33,12 +32,14 @@ from servers.hybrid_gateway.problems import WriteProblems
 from servers.hybrid_gateway.pulse import Unavailable
 from servers.hybrid_gateway.trace_context import TraceRequests
 from servers.hybrid_gateway.triton_model import Refused
+from servers.metric_names import OF_GATEWAY, QUEUE_LENGTH
+from servers.refusals import note_reason
 
 
 def create_app(settings: GatewaySettings, counters: Counters | None = None) -> FastAPI:
     """counters: those that several processes share. FeatureError: a feature is unavailable."""
     counters = counters or Counters()
-    equipment = equip(settings.features)
+    equipment = equip(settings.features, counters.metrics)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -62,8 +63,7 @@ def create_app(settings: GatewaySettings, counters: Counters | None = None) -> F
     # The first is outermost. What watches sees every answer, those of the guards too. Who asks is
     # settled before his body is read, and so is how much he may ask for; whether there is room and
     # time is settled last, of requests that have come whole.
-    app.user_middleware += _watching(settings.features, equipment)
-    app.user_middleware.append(Middleware(CountRequests, counters=counters))
+    app.user_middleware += _watching(settings.features, equipment, counters)
     app.user_middleware += _guarding(equipment)
     refuse_bad_input(app, settings.max_in_progress)
     app.user_middleware.append(
@@ -72,20 +72,19 @@ def create_app(settings: GatewaySettings, counters: Counters | None = None) -> F
     _add_error_answers(app, equipment)
     _add_predict_routes(app, equipment)
     _add_operations_routes(app, settings.contender, equipment)
+    more = (*OF_GATEWAY, QUEUE_LENGTH) if equipment.turns else OF_GATEWAY
+    add_metrics(app, settings.contender, counters.metrics, more)
     describe_features(app, settings.features)
     return app
 
 
-def _watching(features: Features, equipment: Equipment) -> list[Middleware]:
+def _watching(features: Features, equipment: Equipment, counters: Counters) -> list[Middleware]:
     layers = []
     if features.trace_context:
         layers.append(Middleware(TraceRequests))
     if features.access_log:
         layers.append(Middleware(LogRequests))
-    if equipment.metrics:
-        from servers.hybrid_gateway.metrics import MeasureRequests
-
-        layers.append(Middleware(MeasureRequests, metrics=equipment.metrics))
+    layers.append(Middleware(MeasureRequests, counters=counters))
     if equipment.drain:
         layers.append(Middleware(CloseWhenDraining, drain=equipment.drain))
     if features.problem_details:
@@ -153,24 +152,12 @@ def _add_operations_routes(app: FastAPI, contender: str, equipment: Equipment) -
         is_going = equipment.drain is not None and equipment.drain.begun
         if not is_going and await _gateway(request).model.pulse.is_ready():
             return JSONResponse({"status": "ready"})
-        facts_of(request.scope).reason = "not-ready"
+        note_reason(request.scope, "not-ready")
         return JSONResponse({"status": "not ready"}, 503, TRY_AGAIN)
 
     @app.get("/stats", tags=["operations"], summary="Totals since the gateway started")
     async def stats(request: Request) -> TimedCounters:
         return await _gateway(request).stats()
-
-    if equipment.metrics is not None:
-        text = equipment.metrics.text
-
-        @app.get(
-            "/metrics",
-            tags=["operations"],
-            summary="For Prometheus",
-            response_class=PlainTextResponse,
-        )
-        async def metrics() -> PlainTextResponse:
-            return PlainTextResponse(text(), media_type="text/plain; version=0.0.4")
 
 
 def _add_error_answers(app: FastAPI, equipment: Equipment) -> None:
@@ -188,5 +175,5 @@ def _add_error_answers(app: FastAPI, equipment: Equipment) -> None:
 
         @app.exception_handler(OverQuota)
         async def over_quota(request: Request, error: OverQuota) -> JSONResponse:
-            facts_of(request.scope).reason = "quota"
+            note_reason(request.scope, "quota")
             return too_many(error.exceeded)

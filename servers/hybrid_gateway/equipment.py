@@ -4,14 +4,15 @@ even imported."""
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from servers.http_metrics import Metrics
 from servers.hybrid_gateway.breaker import Breaker
 from servers.hybrid_gateway.clients import Credentials
 from servers.hybrid_gateway.drain import Drain
 from servers.hybrid_gateway.features import MEMORY, Features
 from servers.hybrid_gateway.turns import Turns
+from servers.metric_names import BREAKER_OPEN, STORE_FAILURES
 
 if TYPE_CHECKING:
-    from servers.hybrid_gateway.metrics import Metrics
     from servers.hybrid_gateway.rate_limits import Limiter, Store
 
 
@@ -25,13 +26,11 @@ class Equipment:
     store: "Store | None" = None
     breaker: Breaker | None = None
     turns: Turns | None = None
-    metrics: "Metrics | None" = None
     drain: Drain | None = None
 
 
-def equip(features: Features) -> Equipment:
+def equip(features: Features, metrics: Metrics) -> Equipment:
     """FeatureError where keys, tokens or limits cannot be read."""
-    metrics = _metrics() if features.metrics else None
     store = _store(features, metrics) if features.are_limited else None
     return Equipment(
         credentials=_credentials(features),
@@ -40,7 +39,6 @@ def equip(features: Features) -> Equipment:
         store=store,
         breaker=_breaker(features, metrics),
         turns=_turns(features, metrics),
-        metrics=metrics,
         drain=Drain(features.drain_notice_s) if features.drain_notice_s else None,
     )
 
@@ -57,19 +55,13 @@ def _credentials(features: Features) -> Credentials | None:
     return None
 
 
-def _metrics() -> "Metrics":
-    from servers.hybrid_gateway.metrics import Metrics
-
-    return Metrics()
-
-
-def _store(features: Features, metrics: "Metrics | None") -> "Store":
+def _store(features: Features, metrics: Metrics) -> "Store":
     from servers.hybrid_gateway.rate_limits import Store, in_redis
 
     if features.limits_storage == MEMORY:
         return Store()
     shared = in_redis(features.limits_storage)
-    return Store(shared, metrics.store_failures.inc) if metrics else Store(shared)
+    return Store(shared, lambda: metrics.add(STORE_FAILURES, 1))
 
 
 def _limiter(limits: str, unit: str, store: "Store | None") -> "Limiter | None":
@@ -80,18 +72,17 @@ def _limiter(limits: str, unit: str, store: "Store | None") -> "Limiter | None":
     return Limiter(limits, unit, store)
 
 
-def _breaker(features: Features, metrics: "Metrics | None") -> Breaker | None:
+def _breaker(features: Features, metrics: Metrics) -> Breaker | None:
     if not features.breaker_failures:
         return None
-    made = (features.breaker_failures, features.breaker_open_s)
-    if metrics is None:
-        return Breaker(*made)
-    gauge = metrics.breaker_open
-    return Breaker(*made, lambda is_open: gauge.set(int(is_open)))
+    return Breaker(
+        features.breaker_failures,
+        features.breaker_open_s,
+        lambda is_open: metrics.add(BREAKER_OPEN, 1 if is_open else -1),
+    )
 
 
-def _turns(features: Features, metrics: "Metrics | None") -> Turns | None:
+def _turns(features: Features, metrics: Metrics) -> Turns | None:
     if not features.max_at_triton:
         return None
-    n = features.max_at_triton
-    return Turns(n, metrics.waiting.inc) if metrics else Turns(n)
+    return Turns(features.max_at_triton, metrics)

@@ -10,31 +10,13 @@ if TYPE_CHECKING:
 
 
 _FACTS = "facts"
-_PATHS = frozenset(
-    {
-        *("/predict", "/batch_predict", "/health/live", "/health/ready", "/stats", "/metrics"),
-        *("/docs", "/openapi.json"),
-    }
-)
-_REASONS = {
-    401: "unauthenticated",
-    403: "forbidden",
-    404: "unknown-path",
-    405: "unknown-method",
-    413: "too-large",
-    422: "invalid",
-    429: "rate-limit",
-    503: "full",  # of max_in_progress; whatever else is a 503 says its own
-}
 
 
 @dataclass(slots=True)
 class Facts:
-    """client is a name; empty where nobody has to say who he is. reason says why the request was
-    refused, where the status alone would not tell."""
+    """client is a name; empty where nobody has to say who he is."""
 
     client: str = ""
-    reason: str = ""
     trace: "Trace | None" = None
 
 
@@ -45,21 +27,6 @@ def facts_of(scope: Scope) -> Facts:
     if facts is None:
         facts = state[_FACTS] = Facts()
     return facts
-
-
-def reason_of(scope: Scope, status: int | None) -> str:
-    """Why there was no answer of the model, in one word of a closed list; empty: there was one."""
-    if status is None:
-        return "caller-gone"
-    if status < 400:
-        return ""
-    return facts_of(scope).reason or _REASONS.get(status, "internal")
-
-
-def known_path(scope: Scope) -> str:
-    """The path, where it is one of the gateway's own: any other may hold anything."""
-    path: str = scope["path"]
-    return path if path in _PATHS else "other"
 
 
 class Watched:

@@ -38,7 +38,6 @@ class Features:
     problem_details: bool = False
     trace_context: bool = False
     access_log: bool = False
-    metrics: bool = False
     drain_notice_s: float = 0.0
     workers: int = 1
     tls_certificate: str = ""
@@ -65,7 +64,6 @@ class Features:
             problem_details=_flag("problem_details", options),
             trace_context=_flag("trace_context", options),
             access_log=_flag("access_log", options),
-            metrics=_flag("metrics", options),
             drain_notice_s=_count("drain_notice_ms", options) / 1000,
             workers=_count("workers", options),
             tls_certificate=str(options["tls_certificate"]),

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -21,6 +21,7 @@ from servers.hybrid_gateway.facts import facts_of
 from servers.hybrid_gateway.features import Features
 from servers.hybrid_gateway.pulse import Late, Unavailable
 from servers.hybrid_gateway.triton_model import TritonModel
+from servers.metric_names import CANARY_FAILING, TRITON_DURATION
 
 CANARY_TEXT = "canary"
 T = TypeVar("T")
@@ -55,9 +56,12 @@ class Gateway:
         self._deadline_s = settings.deadline_s
         self._breaker = equipment.breaker
         self._turn: AbstractAsyncContextManager[None] = equipment.turns or nullcontext()
-        self._metrics = equipment.metrics
+        self._metrics = counters.metrics
         canary = self.encode([CANARY_TEXT], MAX_LENGTH_TOKENS)
         self.model = TritonModel(client, canary, settings.deadline_s, settings.max_batch_size)
+        self.model.pulse.on_down = lambda is_down: self._metrics.add(
+            CANARY_FAILING, 1 if is_down else -1
+        )
 
     def encode(self, texts: list[str], max_length: int) -> Encoded:
         return self._encoder.encode(texts, max_length, LENGTH_BUCKETS)
@@ -100,18 +104,15 @@ class Gateway:
 
     async def predict(self, encoded: Encoded, call: Call) -> list[Prediction]:
         async with self._turn:
-            with self._timed():
+            asked_s = time.monotonic()
+            try:
                 logits = await self.model.infer(encoded, call)
-        self._counters.count_execution(encoded.lengths, encoded.input_ids.shape[1])
+            finally:
+                self._metrics.observe(TRITON_DURATION, time.monotonic() - asked_s)
+        self._counters.count_tokens(encoded.lengths, encoded.input_ids.shape[1])
         return decode(logits, self._labels)
 
     async def stats(self) -> TimedCounters:
         """Requests and tokens as the gateway counts them, batches and times as Triton does."""
         triton = await self.model.executions()
         return TimedCounters(**self._counters.snapshot().model_dump() | asdict(triton))
-
-    def _timed(self) -> AbstractContextManager[object]:
-        return self._metrics.triton.time() if self._metrics else _NOT_TIMED
-
-
-_NOT_TIMED = nullcontext()

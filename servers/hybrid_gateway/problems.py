@@ -7,7 +7,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from servers.contract import Problem
 from servers.http_limits import PatientProtocol
-from servers.hybrid_gateway.facts import facts_of, reason_of
+from servers.hybrid_gateway.facts import facts_of
+from servers.refusals import reason_of
 
 MEDIA_TYPE = "application/problem+json"
 

@@ -39,11 +39,12 @@ class Pulse:
         self._examination: asyncio.Task[None] | None = None
         self._verdict: asyncio.Future[bool]
         self.down: str | None = None
+        self.on_down: Callable[[bool], object] = lambda _: None
 
     def answered(self) -> None:
         """To be called with every answer of the model."""
         self._answered_s = time.monotonic()
-        self.down = None
+        self._say(None)
 
     def doubt(self, since_s: float | None = None) -> None:
         """Sends canaries until Triton answers, unless that is under way.
@@ -66,6 +67,11 @@ class Pulse:
         await asyncio.wait({verdict})  # cancelled, it leaves the verdict to the others who wait
         return verdict.result()
 
+    def _say(self, down: str | None) -> None:
+        if (self.down is None) != (down is None):
+            self.on_down(down is not None)
+        self.down = down
+
     def stop(self) -> None:
         if self._examination is not None:
             self._examination.cancel()
@@ -85,7 +91,7 @@ class Pulse:
         silent_s = now_s - max(since_s, self._answered_s)
         alive = self._answered_s >= asked_s  # a request's answer is as good as the canary's
         if not alive and (not isinstance(problem, Late) or silent_s > self._silent_after_s):
-            self.down = str(problem)
+            self._say(str(problem))
         self._verdict.set_result(alive)
         if not alive:
             await asyncio.sleep(max(0.0, asked_s + CANARY_EVERY_S - now_s))

@@ -1,23 +1,26 @@
 """How many requests are with Triton at once; the others wait for their turn, in their order."""
 
 import asyncio
-from collections.abc import Callable
+import time
+
+from servers.http_metrics import Metrics
 
 
 class Turns:
     """An asynchronous context manager: inside are at most n. How many wait is bounded by
-    max_in_progress, and how long by their deadlines; on_change is called with 1 or -1."""
+    max_in_progress, and how long by their deadlines."""
 
-    def __init__(self, n: int, on_change: Callable[[int], object] = lambda _: None) -> None:
+    def __init__(self, n: int, metrics: Metrics) -> None:
         self._inside = asyncio.Semaphore(n)
-        self._on_change = on_change
+        self._metrics = metrics
 
     async def __aenter__(self) -> None:
-        self._on_change(1)
+        came_s = time.monotonic()
+        self._metrics.queued()
         try:
             await self._inside.acquire()
         finally:
-            self._on_change(-1)
+            self._metrics.unqueued(came_s)
 
     async def __aexit__(self, *_: object) -> None:
         self._inside.release()

@@ -39,7 +39,7 @@ class ModelApi(ls.LitAPI):  # type: ignore[misc]  # LitServe ships no types
     def __init__(self, settings: ModelSettings, counters: Counters, **options: Any) -> None:
         super().__init__(**options)
         self._settings = settings
-        self._counters = counters
+        self.counters = counters
 
     def setup(self, device: str) -> None:
         settings = self._settings
@@ -51,7 +51,7 @@ class ModelApi(ls.LitAPI):  # type: ignore[misc]  # LitServe ships no types
                 self._classifier.predict(["warm " * length] * n_texts, length, LENGTH_BUCKETS)
 
     def predict(self, x: Sequence[Encoded]) -> list[Prediction]:
-        return predict_by_bucket(self._classifier, x, self._counters.count_execution)
+        return predict_by_bucket(self._classifier, x, self.counters.count_execution)
 
 
 class StockApi(ModelApi):

@@ -11,6 +11,7 @@ from litserve.loops.base import LitLoop
 from litserve.transport.base import MessageTransport
 from litserve.utils import LitAPIStatus, LoopResponseType
 
+from servers.http_metrics import Metrics
 from servers.litserve_service.spec import ANSWERED_WITHIN_S
 
 logger = logging.getLogger(__name__)
@@ -42,6 +43,8 @@ class BlockingBatchLoop(LitLoop):  # type: ignore[misc]  # LitServe ships no typ
         oldest_s = time.monotonic() - ANSWERED_WITHIN_S
         queries = [entry for entry in entries if entry[3] is not None and entry[2] > oldest_s]
         probes = [entry for entry in entries if entry[3] is None]
+        metrics: Metrics = lit_api.counters.metrics
+        metrics.unqueued(*(put_s for _, _, put_s, request in entries if request is not None))
 
         def answer_queries() -> list[Any]:
             inputs = [lit_api.decode_request(request) for _, _, _, request in queries]

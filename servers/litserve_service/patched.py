@@ -101,9 +101,8 @@ class PipedLitServer(ls.LitServer):  # type: ignore[misc]  # LitServe ships no t
 def build_patched(
     args: LaunchArgs, settings: ModelSettings, counters: Counters, batching: Mapping[str, float]
 ) -> ls.LitServer:
-    api = PatchedApi(
-        settings, counters, spec=ClassifierSpec(), loop=BlockingBatchLoop(), **batching
-    )
+    spec = ClassifierSpec(counters.metrics)
+    api = PatchedApi(settings, counters, spec=spec, loop=BlockingBatchLoop(), **batching)
     server = PipedLitServer(api, accelerator="cpu", workers_per_device=1, timeout=False)
     # LitServe compresses long answers; no other contender does.
     server.app.user_middleware.clear()

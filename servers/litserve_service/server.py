@@ -7,7 +7,6 @@ import sys
 
 import litserve as ls
 
-from servers.contract import ServerCounters
 from servers.http_limits import DRAIN_S
 from servers.http_service import UVICORN_OPTIONS, Counters, add_health_and_stats, refuse_bad_input
 from servers.launch_args import LaunchArgs, refuse_to_start
@@ -19,7 +18,7 @@ SPAWN = multiprocessing.get_context("spawn")
 
 def run_server(args: LaunchArgs, settings: ModelSettings) -> None:
     """Serves until SIGTERM or SIGINT; returns when every process of LitServe has ended."""
-    counters = Counters(SPAWN.RawArray("q", len(ServerCounters.model_fields)), SPAWN.Lock())
+    counters = Counters.shared(SPAWN)
     server = build_server(args, settings, counters)
     _stop_on_signals()
     try:

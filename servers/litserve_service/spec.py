@@ -11,6 +11,7 @@ from litserve.utils import LitAPIStatus, ResponseBufferItem
 
 from servers.classifier import Prediction
 from servers.contract import BatchItem, BatchPredictResponse, PredictResponse
+from servers.http_metrics import Metrics
 from servers.http_service import TRY_AGAIN, BatchPredictBody, PredictBody
 from servers.litserve_service.pulse import SILENT_AFTER_S, Pulse
 
@@ -30,8 +31,9 @@ class ClassifierSpec(LitSpec):  # type: ignore[misc]  # LitServe ships no types
     LitServe's own would answer 500 to broken JSON and would leave the time of the answer unknown.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, metrics: Metrics | None = None) -> None:
         super().__init__()
+        self._metrics = metrics or Metrics()
         self.pulse = Pulse(self._probe)
         self.api_path = "/predict"
         self.add_endpoint("/predict", self.predict, ["POST"])
@@ -77,6 +79,8 @@ class ClassifierSpec(LitSpec):  # type: ignore[misc]  # LitServe ships no types
         uid = uuid.uuid4().hex
         event = asyncio.Event()
         self.response_buffer[uid] = ResponseBufferItem(event=event)
+        if query is not None:
+            self._metrics.queued()
         self.request_queue.put((self.response_queue_id, uid, time.monotonic(), query))
         try:
             await event.wait()

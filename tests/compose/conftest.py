@@ -93,7 +93,7 @@ def merge(*names: str, profile: str = "cpu") -> dict[str, Any]:
     return project
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def compose_dir() -> Path:
     return COMPOSE
 

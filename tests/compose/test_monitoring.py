@@ -10,6 +10,9 @@ from urllib.request import urlopen
 import pytest
 import yaml
 
+from servers.discovery import discover
+from servers.metric_places import metrics_of
+
 Merge = Callable[..., dict[str, Any]]
 
 
@@ -37,13 +40,40 @@ def test_prometheus_scrapes_the_ports_that_services_open(
     targets = {
         target
         for job in config["scrape_configs"]
-        for entry in job["static_configs"]
+        for entry in job.get("static_configs", ())
         for target in entry["targets"]
     }
     assert {target.split(":")[0] for target in targets} <= network_names(monitored)
     flags = monitored["services"]["triton-gpu"]["command"]
     (port,) = (flag.split("=")[1] for flag in flags if flag.startswith("--metrics-port="))
     assert targets == {f"triton:{port}", "dcgm-exporter:9400"}
+
+
+def test_prometheus_looks_for_every_contender_with_a_model_by_its_service(
+    compose_dir: Path,
+) -> None:
+    config = _yaml(compose_dir / "prometheus/prometheus.yml")
+    (searched,) = [
+        entry for job in config["scrape_configs"] for entry in job.get("dns_sd_configs", ())
+    ]
+    assert set(searched["names"]) == {
+        name for name, contender in discover().items() if metrics_of(contender)
+    }
+    for name in searched["names"]:
+        (command,) = [
+            service["command"]
+            for key, service in _yaml(compose_dir / f"{name}.yaml")["services"].items()
+            if key == name
+        ]
+        assert f"--port={searched['port']}" in command
+
+
+def test_rules_are_mounted_where_the_configuration_looks(
+    compose_dir: Path, monitored: dict[str, Any]
+) -> None:
+    (rules,) = _yaml(compose_dir / "prometheus/prometheus.yml")["rule_files"]
+    mounts = monitored["services"]["prometheus"]["volumes"]
+    assert f"./prometheus/{rules}:/etc/prometheus/{rules}:ro" in mounts
 
 
 def test_sources_are_measured_as_often_as_they_are_scraped(
@@ -57,15 +87,20 @@ def test_sources_are_measured_as_often_as_they_are_scraped(
 
 
 def test_grafana_reads_from_the_provisioned_prometheus(
-    compose_dir: Path, monitored: dict[str, Any], dashboard: dict[str, Any]
+    compose_dir: Path, monitored: dict[str, Any]
 ) -> None:
     folder = compose_dir / "grafana/provisioning/datasources"
     (source,) = _yaml(folder / "prometheus.yml")["datasources"]
     host = source["url"].removeprefix("http://").split(":")[0]
     assert host in monitored["services"]
-    used = set(re.findall(r'"uid": "([^"]+)"', json.dumps(dashboard["panels"])))
-    assert used == {source["uid"]}
-    assert "__inputs" not in dashboard  # file provisioning cannot fill them in
+    boards = [
+        json.loads(path.read_text()) for path in (compose_dir / "grafana/dashboards").glob("*.json")
+    ]
+    assert {board["uid"] for board in boards} == {"study-overview", "study-triton"}
+    for board in boards:
+        used = set(re.findall(r'"uid": "([^"]+)"', json.dumps(board["panels"])))
+        assert used == {source["uid"]}
+        assert "__inputs" not in board  # file provisioning cannot fill them in
 
 
 def test_grafana_finds_the_dashboard_where_it_is_mounted(

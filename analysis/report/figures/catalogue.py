@@ -12,6 +12,7 @@ from analysis.report.figures.gpu import gpu_figure
 from analysis.report.figures.intervals import capacity_figure, forest_figure
 from analysis.report.figures.machine import machine_figure
 from analysis.report.figures.overload import overload_figure
+from analysis.report.figures.predicted import predicted_figure
 from analysis.report.figures.rate_curves import open_points, throughput_figure, utilisation_figure
 from analysis.report.figures.server_time import server_time_figure
 from analysis.report.figures.style import SETTINGS, to_svg
@@ -30,6 +31,7 @@ DRAWN: Mapping[str, Callable[[Summary], Figure | None]] = {
     "omission": omission_figure,
     "gpu": gpu_figure,
     "engine": engine_figure,
+    "predicted": predicted_figure,
     "forest": forest_figure,
     "machine": machine_figure,
 }

@@ -1,9 +1,7 @@
 """Plans, crossovers and checks of predictions, in words."""
 
 from collections.abc import Sequence
-from statistics import median
 
-from analysis.predict.goals import P50_GOAL, P99_GOALS, THROUGHPUT_GOAL
 from analysis.predict.plan import PlanAnswer
 from analysis.predict.sensitivity import Sensitivity
 from analysis.predict.slices import Checked
@@ -11,6 +9,7 @@ from analysis.predict.winner_map import RATES_RPS, Crossover
 from analysis.report.planning import Planned
 from analysis.report.words.codes import listed, said
 from analysis.report.words.numbers import exact_percent, number, plain
+from analysis.report.words.predicted import sizes_of_errors, within_goals
 
 
 def evidence(answer: PlanAnswer, label: str) -> str:
@@ -118,7 +117,6 @@ def goals(found: Checked) -> list[str]:
     """How many points are within the goals, and by what the errors were found."""
     judged = [each for each in found.errors if each.within_goals is not None]
     within = sum(each.within_goals is True for each in judged)
-    bounds = listed([f"{exact_percent(goal)} up to {exact_percent(at)}" for at, goal in P99_GOALS])
     costs = (
         "Costs of the servers come from loads of the same run: this is no prediction of a run not "
         "seen, and the P50 at light load is fitted."
@@ -126,10 +124,8 @@ def goals(found: Checked) -> list[str]:
         else "Costs of the servers come from another run."
     )
     return [
-        f"{within} of {len(judged)} points up to {exact_percent(P99_GOALS[-1][0])} of the highest "
-        f"rate are within the goals: throughput {exact_percent(THROUGHPUT_GOAL)}, P50 "
-        f"{exact_percent(P50_GOAL)}, P99 {bounds} of it.",
-        *(_errors(found, low, high) for low, high in ((0.0, 0.7), (0.7, 0.9))),
+        within_goals(within, len(judged)),
+        *sizes_of_errors(found.errors),
         _within_intervals(found),
         costs,
         "Predictions replay the arrivals of the very slices: their noise is not in the errors.",
@@ -152,20 +148,6 @@ def _within_intervals(found: Checked) -> str:
         f"Of {len(pairs)} measured P99s, the prediction lies within the 95 % interval of {inside}: "
         "many of these have no upper end."
     )
-
-
-def _errors(found: Checked, low: float, high: float) -> str:
-    """Sizes of the errors in a range of loads: median and worst."""
-    inside = [each for each in found.errors if low < each.load <= high]
-    parts = []
-    for name in ("throughput", "p50", "p99"):
-        known = [getattr(each, f"{name}_error") for each in inside]
-        sizes = [abs(error) for error in known if error is not None]
-        if sizes:
-            sized = f"{median(sizes):.0%} (worst {max(sizes):.0%}, {len(sizes)} points)"
-            parts.append(f"{'throughput' if name == 'throughput' else name.upper()} {sized}")
-    loads = f"{low:.0%} to {high:.0%} of the highest rate"
-    return f"Median error at {loads}: {listed(parts) if parts else 'no point'}."
 
 
 _THINGS = {

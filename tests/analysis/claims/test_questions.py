@@ -30,7 +30,7 @@ BREAKING = {
     "client-batches": ("4 callers of 32 rows, batcher", "rows_per_s", 1e6),
     "perf-analyzer": ("-b 32, 4 at once, batcher", "rows_per_s", 1e6),
     "two-classes": ("level 1, 4 callers", "p99_ms", 1e6),
-    "heavy-beside-light": ("heavy model in another process", "p50_ms", 1e6),
+    "heavy-beside-light": ("heavy model in another process", "rows_per_s", 0.001),
     "response-cache": ("cached, the same request", "p50_ms", 1e6),
     "dead-stub": ("stub killed", "ready", 400.0),
     "roll-out": ("Triton, both", "failed", 1.0),

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from analysis.capacity.load_points import Point
+from analysis.predict import fronts
 from analysis.predict.fronts import (
     MeasuredLoad,
     fitted_front,
@@ -13,6 +14,7 @@ from analysis.predict.fronts import (
     traffic_of,
 )
 from analysis.predict.path import predict
+from analysis.predict.rates import prepare
 from analysis.predict.values import PredictError, Traffic
 from analysis.read.contenders import facts_of
 from analysis.steady.metrics import Metrics
@@ -161,6 +163,19 @@ def test_a_server_that_used_less_than_its_passes_costs_nothing_beside_them():
     found = fitted_front(HYBRID, DEVICE, TRAFFIC, [MeasuredLoad(20, 1e-6, 0.0, None)])
     assert found.front_cpu_s == 0
     assert found.overhead_s == 0
+
+
+def test_a_front_is_prepared_once_for_all_loads(monkeypatch):
+    prepared = []
+
+    def counted(*arguments):
+        prepared.append(arguments)
+        return prepare(*arguments)
+
+    loads = measured(HYBRID, [20, 50, 100])
+    monkeypatch.setattr(fronts, "prepare", counted)
+    fitted_front(HYBRID, DEVICE, TRAFFIC, loads)
+    assert len(prepared) == fronts.ROUNDS + 1
 
 
 def test_without_a_load_there_are_no_costs():

@@ -22,6 +22,7 @@ from loadtests.measure.tools import RunContext, Tools
 from loadtests.plan.rounds import PlannedTrial
 from loadtests.plan.time_budget import CLOSING_S
 from loadtests.records.engines import EngineFacts
+from loadtests.records.predictions import Predict
 from loadtests.records.steady_state import steady_state
 from loadtests.records.trials import MachineState, TrialRecord
 from loadtests.run.flow import run_study
@@ -204,6 +205,7 @@ def study(tmp_path: Path) -> Callable[..., Heard]:
         heard: Heard | None = None,
         run_dir: Path | None = None,
         one_at_a_time: bool = False,
+        predict: Predict | None = None,
         **changes: Any,
     ) -> Heard:
         heard = heard or Heard()
@@ -240,7 +242,7 @@ def study(tmp_path: Path) -> Callable[..., Heard]:
             *(read, results, "study run", begun, machine.now_s, budget_s),
             one_at_a_time=one_at_a_time,
         )
-        run_study(options, tools, heard.reported.append)
+        run_study(options, tools, predict, heard.reported.append)
         return heard
 
     return start

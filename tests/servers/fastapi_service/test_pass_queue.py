@@ -5,6 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from servers.contract import BatchItem
 from servers.fastapi_service.pass_queue import Answers, PassQueue, Query
+from servers.http_metrics import Metrics
+from servers.metric_names import QUEUE_LENGTH
 
 
 class Model:
@@ -107,3 +109,16 @@ def test_a_request_that_comes_as_the_last_pass_ends_is_answered() -> None:
         return found
 
     assert asyncio.run(ask()) == [["b"], ["a"]] * (9)
+
+
+def test_what_waits_is_counted_and_how_long_it_waited_is_measured() -> None:
+    metrics, waiting = Metrics(), []
+    model = Model()
+
+    def run(queries: Sequence[Query]) -> Answers:
+        waiting.append(metrics.value(QUEUE_LENGTH))
+        return model.run(queries)
+
+    asked(PassQueue(run, 2, 1, None, metrics), *map(query, "abcde"))
+    assert waiting == [3, 1, 0]
+    assert b'inference_queue_duration_seconds_count{contender="mine"} 5.0' in metrics.text("mine")

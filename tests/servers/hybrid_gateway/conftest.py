@@ -61,7 +61,9 @@ class RunningHybrid:
         end_s = time.monotonic() + COUNTED_DEADLINE_S
         while True:
             _, after = self.send("/stats")
-            counted = {name: after[name] - before[name] for name in after}
+            counted = {
+                name: value - before[name] for name, value in after.items() if value is not None
+            }
             if counted["inferences"] >= inferences or time.monotonic() > end_s:
                 return counted
 

@@ -13,6 +13,7 @@ import pytest
 from loadtests.spec.contenders import resolve_contenders
 from loadtests.spec.file import read_experiment
 from servers.discovery import discover
+from servers.http_metrics import Metrics
 from servers.hybrid_gateway.__main__ import completed
 from servers.hybrid_gateway.equipment import equip
 from servers.hybrid_gateway.features import FeatureError, Features
@@ -42,7 +43,7 @@ def test_every_feature_has_an_option_of_its_name() -> None:
         ({"workers": 2, "rate_limits": "1/second"}, "each counts alone"),
         ({"tls_certificate": "/a"}, "expected both tls_certificate and tls_key"),
         ({"tls_certificate": "/none", "tls_key": "/none"}, "found '/none': No such file"),
-        ({"metrics": "yes"}, "expected metrics = true or false, found 'yes'"),
+        ({"access_log": "yes"}, "expected access_log = true or false, found 'yes'"),
         ({"breaker_failures": -1}, "expected breaker_failures to be a whole number"),
         ({"max_at_triton": True}, "expected max_at_triton to be a whole number"),
         ({"auth": "keys", "keys": "env:NOT_SET_HERE"}, "environment variable NOT_SET_HERE"),
@@ -117,7 +118,7 @@ def test_every_gateway_of_the_experiment_on_features_can_be_had() -> None:
     contenders = resolve_contenders(read_experiment(Path("gateway")))
     for contender in contenders.values():
         if contender.server == "hybrid_gateway":
-            equip(Features.of(contender.options))
+            equip(Features.of(contender.options), Metrics())
     everything = Features.of(contenders["hybrid-full"].options)
     assert everything.auth == "keys"
     assert contenders["hybrid-full"].headers == {"authorization": "Bearer key-of-the-study"}

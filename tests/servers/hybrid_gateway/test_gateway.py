@@ -157,7 +157,6 @@ def test_with_every_feature_on_triton_gives_the_same_answers(
         problem_details=True,
         trace_context=True,
         access_log=True,
-        metrics=True,
         drain_notice_ms=10,
     )
     texts = of_bucket(traffic, 16, 20)

@@ -225,12 +225,12 @@ def test_a_triton_that_fails_what_it_is_asked_is_left_alone_until_it_answers(
 def test_those_beyond_the_turns_at_triton_wait_for_theirs(
     serve_gateway: Serve, played_triton: FakeTriton
 ) -> None:
-    gateway = serve_gateway(max_at_triton=1, metrics=True)
+    gateway = serve_gateway(max_at_triton=1)
     played_triton.released.clear()
     played_triton.n_asked = 0
     try:
         callers = [gateway.send(TEXT) for _ in range(3)]
-        until(lambda: _sample(gateway, "gateway_requests_waiting") == 2.0)
+        until(lambda: _sample(gateway, "inference_queue_requests") == 2.0)
         until(lambda: played_triton.n_asked > 0)
         n_asked = played_triton.n_asked
     finally:
@@ -243,7 +243,7 @@ def test_without_redis_requests_go_on_until_it_is_back(
     serve_gateway: Serve, real_redis: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rate_limits, "STORE_PAUSE_S", 0.05)
-    gateway = serve_gateway(rate_limits="999/hour", limits_storage=real_redis.url, metrics=True)
+    gateway = serve_gateway(rate_limits="999/hour", limits_storage=real_redis.url)
     failures = "gateway_limit_store_failures_total"
     with Redis.from_url(real_redis.url) as counts:
         assert gateway.ask(TEXT)[0] == 200

@@ -65,7 +65,7 @@ def several(start_gateway: Start) -> Callable[[], Any]:
 
     def running() -> Any:
         if not started or started[-1].process.poll() is not None:
-            started.append(start_gateway(workers=2, metrics=True, access_log=True))
+            started.append(start_gateway(workers=2, access_log=True))
         until(lambda: len(_workers(started[-1])) == 2)
         return started[-1]
 
@@ -81,7 +81,10 @@ def test_workers_share_a_port_counters_and_metrics(several: Callable[[], Any]) -
     until(lambda: gateway.send("/stats")[1]["requests_ok"] == n)
     with urllib.request.urlopen(f"{gateway.url}/metrics", timeout=30) as answer:
         text = answer.read().decode()
-    assert f'gateway_request_duration_seconds_count{{path="/predict",status="200"}} {n}.0' in text
+    assert (
+        'http_server_request_duration_seconds_count{code="200",contender="hybrid",route="/predict"}'
+        f" {n}.0"
+    ) in text
     until(lambda: gateway.log.read_text().count('"path": "/predict"') == n)
 
 

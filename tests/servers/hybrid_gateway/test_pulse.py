@@ -85,6 +85,8 @@ async def test_all_who_ask_wait_for_one_canary(triton: FakeTriton) -> None:
 async def test_a_canary_that_fails_shows_that_triton_is_down_until_one_is_answered(
     triton: FakeTriton,
 ) -> None:
+    told: list[bool] = []
+    triton.pulse.on_down = told.append
     triton.pulse.answered()
     triton.outcome = Unavailable(REFUSED)
     triton.pulse.doubt()
@@ -96,6 +98,7 @@ async def test_a_canary_that_fails_shows_that_triton_is_down_until_one_is_answer
     await until(lambda: triton.pulse.down is None)
     assert await triton.pulse.is_ready()
     assert triton.n_most == 1
+    assert told == [True, False]
 
 
 @scenario

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from litserve.utils import LitAPIStatus
 
+from servers.http_service import Counters
 from servers.litserve_service.loop import BlockingBatchLoop, Entry, gather
 from servers.litserve_service.spec import ANSWERED_WITHIN_S
 
@@ -51,6 +52,7 @@ def test_the_window_opens_with_the_first_request() -> None:
 
 
 class FakeApi:
+    counters = Counters()
     max_batch_size = 8
     batch_timeout = 0.0
 
