@@ -106,7 +106,7 @@ class Session:
             options.command,
             stops=lambda folder: nullcontext(),
         )
-        return run_study(run_options, tools, lambda folder: None)
+        return run_study(run_options, tools, None, lambda folder: None)
 
     def _watch(self, run: RunContext) -> PageProgress:
         self._run = run.folder
