@@ -2,11 +2,11 @@
 thread share."""
 
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from loadtests.live.view import Contenders, SliceShown, Work, page
@@ -82,7 +82,7 @@ class Desk:
         return bool(self.work.running)
 
     def _state(self, live: Mapping[str, Any]) -> Answer:
-        shown = page(self.contenders.all(), live, self.work, time.time())
+        shown = page(self.contenders.all(), live, self.work, datetime.now(UTC).timestamp())
         if self.work.running or live.get("running"):
             self._history.append(
                 {
