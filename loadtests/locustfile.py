@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import gevent
-import locust.stats
 from locust import FastHttpUser, User, events, task
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
@@ -28,6 +27,7 @@ from locust.runners import Runner, WorkerRunner
 
 from loadtests.generator.clients.factory import RequestFailedError, connect
 from loadtests.generator.identity import Targets, host_and_port
+from loadtests.generator.locust_statistics import refine
 from loadtests.wire.formats import CONTRACT_WIRES, AnswerError, JsonWire, wire_of
 from loadtests.wire.texts import decode_answer, encode_request, read_traffic
 from servers.discovery import Contender, discover
@@ -43,9 +43,7 @@ BACK_OFF_S = 1.0
 
 WRONG_TARGET = "wrong target"
 
-# The stock buckets are whole milliseconds: as wide as a small model's latency.
-setattr(locust.stats, "bucket_response_time", lambda ms: round(ms, 1))  # noqa: B010 - typed int
-locust.stats.PERCENTILES_TO_CHART = [0.5, 0.95, 0.99]
+refine()
 
 logger = logging.getLogger(__name__)
 

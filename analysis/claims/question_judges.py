@@ -112,29 +112,29 @@ def lengths(found: Figures) -> Found:
 
 
 def client_batches(found: Figures) -> Found:
-    full = found.ratio(
-        "rows_per_s", "4 callers of 32 rows, batcher", "4 callers of 32 rows, no batcher"
+    return _batcher(
+        found,
+        ("4 callers of 32 rows", "32 callers of 1 row"),
+        "simulated passes: the batcher gives {} the rows of requests of 32 rows, {} those of "
+        "single rows",
     )
-    single = found.ratio(
-        "rows_per_s", "32 callers of 1 row, batcher", "32 callers of 1 row, no batcher"
-    )
-    seen = (
-        f"simulated passes: the batcher gives {_times(full)} the rows of requests of 32 rows, "
-        f"{_times(single)} those of single rows"
-    )
-    return full < 1.3 and single > 2, seen
 
 
 def perf_analyzer(found: Figures) -> Found:
+    return _batcher(
+        found,
+        ("-b 32, 4 at once", "-b 1, 32 at once"),
+        "perf_analyzer, simulated passes: the batcher gives {} the rows with -b 32, {} with -b 1 "
+        "and 32 at once",
+    )
+
+
+def _batcher(found: Figures, cases: tuple[str, str], seen: str) -> Found:
+    """cases: full batches, and single rows; seen has a place for the gain of each."""
     full, single = (
-        found.ratio("rows_per_s", f"{options}, batcher", f"{options}, no batcher")
-        for options in ("-b 32, 4 at once", "-b 1, 32 at once")
+        found.ratio("rows_per_s", f"{case}, batcher", f"{case}, no batcher") for case in cases
     )
-    seen = (
-        f"perf_analyzer, simulated passes: the batcher gives {_times(full)} the rows with -b 32, "
-        f"{_times(single)} with -b 1 and 32 at once"
-    )
-    return full < 1.3 and single > 2, seen
+    return full < 1.3 and single > 2, seen.format(_times(full), _times(single))
 
 
 def two_classes(found: Figures) -> Found:

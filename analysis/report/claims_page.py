@@ -20,7 +20,7 @@ from analysis.read.run import load_run
 from analysis.report.summary import summarise
 from analysis.report.words import statements as words
 from loadtests.records.behaviour import Behaviour, read_behaviour
-from loadtests.records.markdown import inline, with_section
+from loadtests.records.markdown import inline, write_section
 from loadtests.records.questions import read_questions
 
 SECTION = "claims"
@@ -117,9 +117,7 @@ def _item(judged: Judged) -> str:
 
 def main(path: Path, run_dirs: Sequence[Path]) -> None:
     by_run = {folder.name: claims_of(folder) for folder in run_dirs}
-    text = path.read_text(encoding="utf-8")
-    page = claims_page(by_run, behaviour_found())
-    path.write_text(with_section(text, SECTION, page), encoding="utf-8")
+    write_section(path, SECTION, claims_page(by_run, behaviour_found()))
 
 
 if __name__ == "__main__":

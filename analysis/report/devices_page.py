@@ -16,7 +16,7 @@ from analysis.report.planning import DEFAULT_RUN, RESULTS, read_basis
 from analysis.report.words import devices as words
 from loadtests.records.device_curve import curve_named
 from loadtests.records.experiment import Slo
-from loadtests.records.markdown import inline, table, with_section
+from loadtests.records.markdown import inline, table, write_section
 
 SECTION = "devices"
 FILE = RESULTS / "reference-devices" / "devices.json"
@@ -96,8 +96,7 @@ def main(paths: list[Path]) -> None:
     studies = read()
     for path in paths:
         new = short_table(studies) if path.name == "README.md" else page(studies)
-        text = path.read_text(encoding="utf-8")
-        path.write_text(with_section(text, SECTION, new), encoding="utf-8")
+        write_section(path, SECTION, new)
 
 
 if __name__ == "__main__":

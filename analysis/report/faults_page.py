@@ -9,7 +9,7 @@ from pathlib import Path
 
 from analysis.report.words.numbers import NONE, count, number
 from loadtests.records.faults import FaultFound, Faults, read_faults
-from loadtests.records.markdown import inline, table, with_section
+from loadtests.records.markdown import inline, table, write_section
 
 SECTION = "faults"
 FILE = Path(__file__).parents[2] / "results" / "reference-gateway-faults" / "faults.json"
@@ -30,8 +30,4 @@ def _row(each: FaultFound) -> list[str]:
 
 if __name__ == "__main__":
     for name in sys.argv[1:]:
-        path = Path(name)
-        written = with_section(
-            path.read_text(encoding="utf-8"), SECTION, faults_table(read_faults(FILE))
-        )
-        path.write_text(written, encoding="utf-8")
+        write_section(Path(name), SECTION, faults_table(read_faults(FILE)))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from analysis.claims.questions import QUESTIONS, Question, judged
 from analysis.report.words.numbers import NONE, count, number
-from loadtests.records.markdown import inline, table, with_section
+from loadtests.records.markdown import inline, table, write_section
 from loadtests.records.questions import Answer, Case, Questions, read_questions
 
 SECTION = "questions"
@@ -70,8 +70,4 @@ def _said(case: Case) -> str:
 
 if __name__ == "__main__":
     for name in sys.argv[1:]:
-        path = Path(name)
-        page = questions_page(read_questions(FILE))
-        path.write_text(
-            with_section(path.read_text(encoding="utf-8"), SECTION, page), encoding="utf-8"
-        )
+        write_section(Path(name), SECTION, questions_page(read_questions(FILE)))

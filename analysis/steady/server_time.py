@@ -43,6 +43,7 @@ def server_time(samples: Sequence[Sample], latency_mean_ms: float | None) -> Ser
     if request_ms is None or queue_ms is None or network_ms is None:
         return None
     tokenise_queue_ms, tokenise_ms = mean_ms("tokenise_queue_ns"), mean_ms("tokenise_ns")
+    parts_ms = (tokenise_queue_ms, tokenise_ms, queue_ms, network_ms)
     return ServerTime(
         outside_ms=None if latency_mean_ms is None else latency_mean_ms - request_ms,
         request_ms=request_ms,
@@ -50,9 +51,5 @@ def server_time(samples: Sequence[Sample], latency_mean_ms: float | None) -> Ser
         tokenise_ms=tokenise_ms,
         queue_ms=queue_ms,
         network_ms=network_ms,
-        other_ms=request_ms
-        - queue_ms
-        - network_ms
-        - (tokenise_queue_ms or 0.0)
-        - (tokenise_ms or 0.0),
+        other_ms=request_ms - sum(part or 0.0 for part in parts_ms),
     )

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from loadtests.records.percentiles import in_ms, nearest_rank
+
 WINDOW_S = 5.0
 MOST_KEPT = 100_000
 """Requests: beyond it the window is shorter than WINDOW_S, and its rates count that."""
@@ -48,17 +50,11 @@ class LiveWindow:
         while self._done and self._done[0][0] < from_s:
             self._done.popleft()
         length_s = max(now_s - from_s, 1.0)
-        latencies_ms = sorted(1000 * latency_s for _, latency_s, ok in self._done if ok)
-        n_ok = len(latencies_ms)
-        p50, p99 = _ranked(latencies_ms, 0.5), _ranked(latencies_ms, 0.99)
+        latency_s = np.array([each_s for _, each_s, ok in self._done if ok])
+        n_ok = len(latency_s)
+        p50, p99 = (in_ms(nearest_rank(latency_s, percentile)) for percentile in (50, 99))
         failed = 1 - n_ok / len(self._done) if self._done else None
         return Figures(
             *(len(self._offered) / length_s, n_ok / length_s, failed, p50, p99),
             *(n_ok, max(self._waiting, 0)),
         )
-
-
-def _ranked(ascending: list[float], share: float) -> float | None:
-    if not ascending:
-        return None
-    return ascending[int(np.ceil(share * len(ascending))) - 1]

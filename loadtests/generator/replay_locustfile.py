@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import gevent
-import locust.stats
 from locust import User, events, task
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
@@ -25,11 +24,11 @@ from locust.runners import STATE_MISSING, MasterRunner, Runner, WorkerRunner
 
 from loadtests.generator.channel import Channel
 from loadtests.generator.leader import Leader
+from loadtests.generator.locust_statistics import refine
 from loadtests.generator.slice_worker import SliceWorker
 from loadtests.wire.texts import read_traffic
 
-# The stock buckets are whole milliseconds: as wide as a small model's latency.
-setattr(locust.stats, "bucket_response_time", lambda ms: round(ms, 1))  # noqa: B010 - typed int
+refine()
 
 
 @events.init_command_line_parser.add_listener

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import gevent
-import locust.stats
 from locust import User, events, task
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
@@ -25,17 +24,24 @@ from locust.web import WebUI
 
 from loadtests.generator.channel import Channel
 from loadtests.generator.live_load import Asked, LiveLoad
+from loadtests.generator.locust_statistics import refine
 from loadtests.generator.study_asked import StudyAsked
 from loadtests.generator.study_page import add_study_page
-from loadtests.plan.live_choices import ARRIVALS, CLOSED, LENGTHS, LOADS, OPEN, live_problem
+from loadtests.plan.live_choices import (
+    ARRIVALS,
+    CLOSED,
+    LENGTHS,
+    LOADS,
+    OPEN,
+    live_problem,
+    texts_of,
+)
 from loadtests.records.seed import SEED
 from loadtests.wire.formats import wire_of
 from loadtests.wire.texts import read_traffic
 from servers.discovery import discover
 
-# The stock buckets are whole milliseconds: as wide as a small model's latency.
-setattr(locust.stats, "bucket_response_time", lambda ms: round(ms, 1))  # noqa: B010 - typed int
-locust.stats.PERCENTILES_TO_CHART = [0.5, 0.95, 0.99]
+refine()
 
 TOLD: Mapping[str, Mapping[str, str]] = json.loads(os.environ.get("STUDY_UI_SESSION", "{}"))
 """The names of the user classes by contender, and the files of traffic by what they are called."""
@@ -148,9 +154,7 @@ class Session:
             self.study.ask("live ends")
 
     def _texts(self) -> list[str]:
-        low, high = LENGTHS[self.options.text_lengths]
-        texts = self.texts[self.options.texts]
-        return [each.text for each in texts if low <= each.n_tokens <= high]
+        return texts_of(self.options.text_lengths, self.texts[self.options.texts])
 
     def _asked(self) -> Asked:
         open_loop = self.options.load == OPEN

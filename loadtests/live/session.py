@@ -20,7 +20,7 @@ from loadtests.live.runs import saved, unsaved_folder
 from loadtests.live.web import UiError
 from loadtests.measure.locust_process import DriveError
 from loadtests.measure.tools import RunContext, Tools
-from loadtests.plan.live_choices import LENGTHS
+from loadtests.plan.live_choices import LENGTHS, texts_of
 from loadtests.plan.time_budget import BudgetError
 from loadtests.records.disturbance import count_disturbances, disturbances_told
 from loadtests.records.run_trials import read_trials
@@ -128,15 +128,14 @@ class Session:
 
     def _texts_of(self, source: str, lengths: str) -> str | None:
         """The file of a source, or one of those of its texts that have such lengths."""
-        low, high = LENGTHS[lengths]
         texts = self.artefacts[source].texts
-        chosen = [each.text for each in texts if low <= each.n_tokens <= high]
+        chosen = texts_of(lengths, texts)
         if len(chosen) == len(texts):
             return self.options.texts[source]
         if not chosen:
             raise FormError(f"expected texts that are {lengths}, found none in {source}.")
         n_source = list(self.options.texts).index(source)
-        path = self.options.folder / f"texts-{n_source}-{low}-{high}.jsonl"
+        path = self.options.folder / f"texts-{n_source}-{list(LENGTHS).index(lengths)}.jsonl"
         lines = (json.dumps({"text": text}, ensure_ascii=False) for text in chosen)
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
         return str(path)

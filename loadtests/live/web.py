@@ -1,10 +1,7 @@
 """The process of Locust's web UI: started, spoken to, and stopped with the session."""
 
 import json
-import os
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,7 +16,7 @@ import psutil
 from loadtests.generator.channel import Channel, ChannelClosed
 from loadtests.host.process_group import stop
 from loadtests.launch.server import HOST, cause_in, log_tail
-from servers.confine import confined
+from loadtests.measure.locust_process import confined_locust
 
 UI_FILE = Path(__file__).parents[1] / "generator" / "ui_locustfile.py"
 SESSION_VARIABLE = "STUDY_UI_SESSION"
@@ -97,24 +94,15 @@ def _started(
     descriptor: int,
 ) -> psutil.Popen:
     n_users = str(len(told["user_classes"]))
-    command = [
-        *(sys.executable, "-m", "loadtests.generator.locust_command", "-f", str(UI_FILE)),
-        *("--class-picker", "--web-host", options.host, "--web-port", str(options.port)),
+    arguments = [
+        *("-f", str(UI_FILE), "--class-picker"),
+        *("--web-host", options.host, "--web-port", str(options.port)),
         *("--users", n_users, "--spawn-rate", n_users, "--channel", str(descriptor)),
         *(["--web-login"] if options.password else []),
     ]
     secret = {PASSWORD_VARIABLE: options.password} if options.password else {}
-    with log.open("ab") as output:
-        return psutil.Popen(
-            confined(command, cores),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            cwd=folder,
-            env={**os.environ, SESSION_VARIABLE: json.dumps(told), **secret},
-            pass_fds=(descriptor,),
-            start_new_session=True,
-        )
+    variables = {SESSION_VARIABLE: json.dumps(told), **secret}
+    return confined_locust(arguments, cores, folder, log, (descriptor,), variables)
 
 
 def _wait_until_ready(options: WebOptions, process: psutil.Popen, log: Path) -> None:

@@ -1,5 +1,6 @@
 """The load generator of a run: Locust, started once, which replays one slice after another."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -222,20 +223,33 @@ def started_locust(
     log: Path,
     descriptors: Sequence[int] = (),
 ) -> psutil.Popen:
-    """Locust, headless, in a session of its own; folder is empty, or holds what is its own: Locust
-    imports from there, and reads a locust.conf."""
-    command = [
-        *(sys.executable, "-m", "loadtests.generator.locust_command", "--headless"),
-        *(*arguments, "--exit-code-on-error", "0", "--only-summary", "--loglevel", "WARNING"),
-    ]
+    """Locust, headless; the rest as in confined_locust."""
+    headless = ["--headless", *arguments, "--exit-code-on-error", "0"]
+    quiet = ["--only-summary", "--loglevel", "WARNING"]
+    return confined_locust([*headless, *quiet], cores, folder, log, descriptors)
+
+
+def confined_locust(
+    arguments: Sequence[str],
+    cores: Sequence[int],
+    folder: Path,
+    log: Path,
+    descriptors: Sequence[int] = (),
+    variables: Mapping[str, str] | None = None,
+) -> psutil.Popen:
+    """Locust in a session of its own; folder is empty, or holds what is its own: Locust imports
+    from there, and reads a locust.conf. variables: of the environment, beside this process's."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         return psutil.Popen(
-            confined(command, cores),
+            confined(
+                [sys.executable, "-m", "loadtests.generator.locust_command", *arguments], cores
+            ),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             cwd=folder,
+            env={**os.environ, **(variables or {})},
             pass_fds=descriptors,
             start_new_session=True,
         )

@@ -1,9 +1,10 @@
 """What a person can choose in the browser: for load by hand and for a comparison. Pure."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from loadtests.records.arrivals import Arrivals, Constant, Gamma, Poisson
+from loadtests.wire.texts import TrafficText
 from servers.contract import MAX_LENGTH_TOKENS
 
 HIGHEST_RATE_RPS = 5000.0
@@ -22,6 +23,12 @@ LENGTHS: Mapping[str, tuple[int, int]] = {
     "long (over 64 tokens)": (65, MAX_LENGTH_TOKENS),
 }
 """Fewest and most tokens of a text."""
+
+
+def texts_of(lengths: str, texts: Sequence[TrafficText]) -> list[str]:
+    """Those that have such lengths."""
+    low, high = LENGTHS[lengths]
+    return [each.text for each in texts if low <= each.n_tokens <= high]
 
 
 def live_problem(rate_rps: float, open_loop: bool) -> str:

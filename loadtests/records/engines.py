@@ -9,9 +9,8 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import BaseModel, Field, TypeAdapter
 
-from loadtests.records.atomic import replacing
-from loadtests.records.stored import SCHEMA_VERSION, Amount, Name, read_stored
-from loadtests.records.trials import write_json
+from loadtests.records.stored import Amount, Name, read_stored
+from loadtests.records.trials import write_stored
 from servers.engine_facts import CurvePoint, PrecisionCheck
 from servers.engines import Device as Device
 from servers.engines import Precision as Precision
@@ -113,9 +112,7 @@ def engine_of(engines: Sequence[EngineFacts], contender: str) -> EngineFacts | N
 
 def write_engines(run_dir: Path, facts: Sequence[EngineFacts]) -> None:
     """Writes engines.json, complete or not at all."""
-    engines = [asdict(each) for each in facts]
-    with replacing(run_dir / ENGINES_FILE) as unfinished:
-        write_json(unfinished, {"schema_version": SCHEMA_VERSION, "engines": engines})
+    write_stored(run_dir / ENGINES_FILE, {"engines": [asdict(each) for each in facts]})
 
 
 def read_engines(run_dir: Path) -> tuple[EngineFacts, ...]:

@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from loadtests.records.atomic import replacing
-from loadtests.records.stored import SCHEMA_VERSION, Amount, Name, read_stored
-from loadtests.records.trials import write_json
+from loadtests.records.stored import Amount, Name, read_stored
+from loadtests.records.trials import write_stored
 
 FRONT_COSTS_FILE = "front_costs.json"
 
@@ -37,9 +36,7 @@ class RunCosts:
 
 def write_front_costs(run_dir: Path, run_id: str, fronts: Sequence[FrontCosts]) -> None:
     """Writes front_costs.json, complete or not at all."""
-    with replacing(run_dir / FRONT_COSTS_FILE) as unfinished:
-        stored = asdict(RunCosts(run_id, tuple(fronts)))
-        write_json(unfinished, {"schema_version": SCHEMA_VERSION, **stored})
+    write_stored(run_dir / FRONT_COSTS_FILE, asdict(RunCosts(run_id, tuple(fronts))))
 
 
 def read_front_costs(run_dir: Path) -> RunCosts:

@@ -6,6 +6,7 @@ Such text is shown as it is, and never taken as markup.
 import html
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 _MARKUP = re.compile(r"[\\`*\[\]|$]|~(?=~)|(?<![^\W_])_|_(?![^\W_])|^[#+-](?=[\s#-])")
@@ -59,6 +60,12 @@ def with_section(page: str, name: str, section: str) -> str:
     before, _, rest = page.partition(begin)
     _, _, after = rest.partition(end)
     return f"{before}{begin}\n\n{section}\n\n{end}{after}"
+
+
+def write_section(path: Path, name: str, section: str) -> None:
+    """The same to the page in a file."""
+    page = path.read_text(encoding="utf-8")
+    path.write_text(with_section(page, name, section), encoding="utf-8")
 
 
 def _gpu(machine: Mapping[str, Any]) -> str:

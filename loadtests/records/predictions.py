@@ -6,9 +6,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from loadtests.records.atomic import replacing
-from loadtests.records.stored import SCHEMA_VERSION, Amount, Name, When, read_stored
-from loadtests.records.trials import write_json
+from loadtests.records.stored import Amount, Name, When, read_stored
+from loadtests.records.trials import write_stored
 
 PREDICTIONS_FILE = "predictions.json"
 
@@ -92,8 +91,7 @@ Predict = Callable[[ToPredict], Predictions]
 
 def write_predictions(run_dir: Path, predictions: Predictions) -> None:
     """Writes predictions.json, complete or not at all."""
-    with replacing(run_dir / PREDICTIONS_FILE) as unfinished:
-        write_json(unfinished, {"schema_version": SCHEMA_VERSION, **asdict(predictions)})
+    write_stored(run_dir / PREDICTIONS_FILE, asdict(predictions))
 
 
 def read_predictions(run_dir: Path) -> Predictions | None:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, GetPydanticSchema
 from pydantic_core.core_schema import no_info_after_validator_function
 
+from loadtests.records.atomic import replacing
 from loadtests.records.overload import Overload
 from loadtests.records.stored import (
     RESUME,
@@ -254,6 +255,12 @@ class TrialRecord:
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     path.write_text(storable_json(value, indent=2) + "\n", encoding="utf-8")
+
+
+def write_stored(path: Path, found: Mapping[str, Any]) -> None:
+    """What read_stored reads: found beside the version of its form, complete or not at all."""
+    with replacing(path) as unfinished:
+        write_json(unfinished, {"schema_version": SCHEMA_VERSION, **found})
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -21,10 +21,13 @@ def asked_file(description: str | None, arguments: Sequence[str] | None) -> Path
     return path
 
 
-def write_findings(path: Path, module: str, found: Mapping[str, Any]) -> None:
-    """What was found, after what describes the measurement. module: the program that wrote it."""
+def write_findings(
+    path: Path, module: str, found: Mapping[str, Any], arguments: Sequence[str] = ()
+) -> None:
+    """What was found, after what describes the measurement. module: the program that wrote it;
+    arguments: what followed on its command line, by default the file."""
     cores = {"server": available_cores(), "load": available_cores()}
-    command = shlex.join(["python", "-m", module, path.name])
+    command = shlex.join(["python", "-m", module, *(arguments or (path.name,))])
     record = {**describe_measurement(command, cores, datetime.now(UTC)), **found}
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as unfinished:

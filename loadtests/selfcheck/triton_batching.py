@@ -11,11 +11,11 @@ from loadtests.selfcheck.outside_tools import Tool, run_tool
 from loadtests.selfcheck.question_models import DELAYS_MS, INSTANCES, MAX_BATCH
 from loadtests.selfcheck.triton_bench import Bench
 from loadtests.selfcheck.triton_load import case, closed_loop
+from servers.contract import LENGTH_BUCKETS, bucket_length
 
 LASTING_S, SETTLING_S = 2.0, 0.3
 MANY = {"16 callers": 16, "48 callers": 48}
 LENGTHS = tuple(range(4, 132, 4))
-BUCKETS = (16, 32, 64, 128)
 TOOLS = Path(".cache") / "perf_analyzer"
 
 
@@ -74,13 +74,16 @@ def lengths(bench: Bench) -> Iterator[Case]:
     for model in ("mixed", "ragged"):
         bench.load(model)
 
-    def bucket(number: int) -> int:
-        return min(size for size in BUCKETS if size >= LENGTHS[number])
-
     n = len(LENGTHS)
     yield _loaded(bench, "mixed", n, "one length", lambda _: (1, 128))
     yield _loaded(bench, "mixed", n, f"{n} lengths", lambda k: (1, LENGTHS[k]))
-    yield _loaded(bench, "mixed", n, f"{len(BUCKETS)} buckets", lambda k: (1, bucket(k)))
+    yield _loaded(
+        bench,
+        "mixed",
+        n,
+        f"{len(LENGTH_BUCKETS)} buckets",
+        lambda k: (1, bucket_length(LENGTHS[k])),
+    )
     yield _loaded(bench, "ragged", n, f"{n} lengths, ragged", lambda k: (1, LENGTHS[k]))
 
 

@@ -104,16 +104,11 @@ class Bench:
 
     def http_json(self, model: str, content: NDArray[np.int64]) -> bytes:
         """The reply to the input X as JSON numbers."""
-        described = _described(content) | {"data": content.ravel().tolist()}
-        return self._inferred(model, json.dumps({"inputs": [described]}).encode(), {})
+        return self._inferred(model, *json_request(content))
 
     def http_binary(self, model: str, content: NDArray[np.int64]) -> bytes:
         """The reply to the input X as raw bytes behind a JSON header."""
-        described = _described(content) | {"parameters": {"binary_data_size": content.nbytes}}
-        wanted = [{"name": "Y", "parameters": {"binary_data": True}}]
-        header = json.dumps({"inputs": [described], "outputs": wanted}).encode()
-        sizes = {"Inference-Header-Content-Length": str(len(header))}
-        return self._inferred(model, header + content.tobytes(), sizes)
+        return self._inferred(model, *binary_request(content))
 
     def _inferred(self, model: str, body: bytes, headers: Mapping[str, str]) -> bytes:
         status, _, reply = self.http(f"/v2/models/{model}/infer", body, headers)
@@ -147,8 +142,23 @@ def tensor(content: NDArray[np.int64]) -> Any:
     return given
 
 
-def _described(content: NDArray[np.int64]) -> dict[str, Any]:
+def described(content: NDArray[np.int64]) -> dict[str, Any]:
+    """The input X in JSON, without its numbers."""
     return {"name": "X", "shape": list(content.shape), "datatype": "INT64"}
+
+
+def json_request(content: NDArray[np.int64]) -> tuple[bytes, dict[str, str]]:
+    """Body and headers of a request with the input X as JSON numbers."""
+    given = described(content) | {"data": content.ravel().tolist()}
+    return json.dumps({"inputs": [given]}).encode(), {}
+
+
+def binary_request(content: NDArray[np.int64]) -> tuple[bytes, dict[str, str]]:
+    """The same with raw bytes behind a JSON header."""
+    given = described(content) | {"parameters": {"binary_data_size": content.nbytes}}
+    wanted = [{"name": "Y", "parameters": {"binary_data": True}}]
+    header = json.dumps({"inputs": [given], "outputs": wanted}).encode()
+    return header + content.tobytes(), {"Inference-Header-Content-Length": str(len(header))}
 
 
 def _reply(

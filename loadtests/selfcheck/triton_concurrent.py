@@ -9,11 +9,10 @@ from threading import Event
 from typing import Any
 
 import numpy as np
-from tritonclient.grpc import InferInput, InferRequestedOutput
-from tritonclient.utils import shared_memory
 
 from loadtests.selfcheck.tiny_models import ROWS, echo, write_config
 from loadtests.selfcheck.triton_bench import ANSWERED, LOADED, TIMEOUT_S, Bench, Seen, tensor
+from loadtests.selfcheck.triton_regions import in_region, region_for
 
 SMALL, LARGE = 128, 75_264
 """Numbers of 8 bytes: 1 KiB, and 588 KiB (an image of 224 x 224 x 3 in FP32)."""
@@ -143,16 +142,7 @@ def shared_memory_gain(bench: Bench) -> Seen:
 def _shared_memory_ratio(bench: Bench, size: int) -> float:
     """Median by gRPC over that with input and output in shared memory."""
     content = np.arange(size, dtype=np.int64).reshape(1, -1)
-    key = f"/study_behaviour_{bench.server.pid}_{size}"
-    region = shared_memory.create_shared_memory_region("checked", key, 2 * content.nbytes)
-    try:
-        shared_memory.set_shared_memory_region(region, [content])
-        bench.client.register_system_shared_memory("checked", key, 2 * content.nbytes)
-        given, wanted = InferInput("X", list(content.shape), "INT64"), InferRequestedOutput("Y")
-        given.set_shared_memory("checked", content.nbytes)
-        wanted.set_shared_memory("checked", content.nbytes, offset=content.nbytes)
+    with region_for(bench, content):
+        given, wanted = in_region(content)
         shared_ms = _median_ms(lambda: bench.client.infer("wide", [given], outputs=[wanted]))
-        bench.client.unregister_system_shared_memory("checked")
-    finally:
-        shared_memory.destroy_shared_memory_region(region)
     return _median_ms(lambda: bench.answer("wide", content)) / shared_ms

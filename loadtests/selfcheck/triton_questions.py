@@ -7,26 +7,21 @@ from. Callers and server share the cores: leave the machine alone meanwhile, and
 """
 
 import argparse
-import shlex
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from functools import partial
 from importlib import metadata
 from pathlib import Path
 
 from tritonclient.utils import InferenceServerException
 
-from loadtests.host.cores import available_cores
 from loadtests.launch.artefacts import ArtefactError
 from loadtests.launch.server import LaunchError
-from loadtests.records.atomic import replacing
 from loadtests.records.questions import Answer, Case
-from loadtests.records.trials import write_json
-from loadtests.run.manifest import describe_measurement
 from loadtests.selfcheck import triton_batching, triton_beside, triton_queueing
+from loadtests.selfcheck.findings_file import write_findings
 from loadtests.selfcheck.outside_tools import ToolError
 from loadtests.selfcheck.question_models import question_models
 from loadtests.selfcheck.triton_bench import Bench, bench
@@ -36,6 +31,7 @@ from servers.triton_service.installation import installed_caches
 from servers.triton_service.plain_paths import InstallationError, plain_folder
 from servers.triton_service.process import TritonError
 
+PROGRAM = "loadtests.selfcheck.triton_questions"
 CACHE_BYTES = 64 * 2**20
 ASKED: Mapping[str, Callable[[Bench], Iterable[Case]]] = {
     "transport": transport,
@@ -109,17 +105,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ArtefactError, InstallationError, LaunchError, TritonError) as error:
         print(error, file=sys.stderr)
         return 2
-    cores = {"server": available_cores(), "load": available_cores()}
     only = [] if given.only == QUESTIONS else ["--only", *given.only]
-    command = ["python", "-m", "loadtests.selfcheck.triton_questions", given.folder.name, *only]
-    record = describe_measurement(shlex.join(command), cores, datetime.now(UTC)) | {
+    written = {
         "triton": version,
         "tritonclient": metadata.version("tritonclient"),
         "answers": [answer.model_dump() for answer in answers],
     }
-    given.folder.mkdir(parents=True, exist_ok=True)
-    with replacing(given.folder / "questions.json") as unfinished:
-        write_json(unfinished, record)
+    path = given.folder / "questions.json"
+    write_findings(path, PROGRAM, written, (given.folder.name, *only))
     return 0
 
 

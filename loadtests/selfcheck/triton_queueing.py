@@ -10,7 +10,7 @@ import numpy as np
 
 from loadtests.records.questions import Case
 from loadtests.selfcheck.question_models import QUEUE_PLACES, QUEUE_TIMEOUT_US
-from loadtests.selfcheck.triton_bench import ANSWERED, Bench
+from loadtests.selfcheck.triton_bench import ANSWERED, Bench, json_request
 from loadtests.selfcheck.triton_load import case, closed_loop
 
 LASTING_S = 5.0
@@ -67,9 +67,8 @@ def _at_once(name: str, ask: Callable[[], str]) -> Case:
 
 
 def _http(bench: Bench, model: str) -> str:
-    data = {"name": "X", "shape": [1, 4], "datatype": "INT64", "data": np.zeros(4, int).tolist()}
-    body = json.dumps({"inputs": [data]}).encode()
-    status, _, reply = bench.http(f"/v2/models/{model}/infer", body)
+    body, headers = json_request(np.zeros((1, 4), np.int64))
+    status, _, reply = bench.http(f"/v2/models/{model}/infer", body, headers)
     return ANSWERED if status == 200 else f"HTTP {status}: {json.loads(reply)['error']}"
 
 

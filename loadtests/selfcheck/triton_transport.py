@@ -9,13 +9,19 @@ from http.client import HTTPConnection
 
 import numpy as np
 from numpy.typing import NDArray
-from tritonclient.grpc import InferInput, InferRequestedOutput
 from tritonclient.utils import shared_memory
 
 from loadtests.host.process_trees import cpu_s_of_trees
 from loadtests.records.percentiles import percentile_ms
 from loadtests.records.questions import Case
-from loadtests.selfcheck.triton_bench import TIMEOUT_S, Bench
+from loadtests.selfcheck.triton_bench import (
+    TIMEOUT_S,
+    Bench,
+    binary_request,
+    described,
+    json_request,
+)
+from loadtests.selfcheck.triton_regions import NAME, in_region, region_for
 from servers.triton_service.process import LOOPBACK
 
 Ints = NDArray[np.int64]
@@ -27,7 +33,6 @@ SIZES = {"1 KiB": 2**7, "32 KiB": 2**12, "588 KiB": 75_264, "10 MiB": 10 * 2**17
 JSON_UP_TO = 75_264
 """Above it one request as JSON takes seconds."""
 LASTING_S, LEAST, WARM_UP = 1.0, 21, 3
-REGION = "questions"
 
 
 class Http:
@@ -36,11 +41,8 @@ class Http:
     def __init__(self, bench: Bench) -> None:
         self._connection = HTTPConnection(LOOPBACK, bench.ports.http, timeout=TIMEOUT_S)
 
-    def infer(self, described: dict[str, object], raw: bytes | None = None) -> bytes:
-        header = json.dumps(described).encode()
-        sizes = {} if raw is None else {"Inference-Header-Content-Length": str(len(header))}
-        path = f"/v2/models/{MODEL}/infer"
-        self._connection.request("POST", path, header + (raw or b""), sizes)
+    def infer(self, body: bytes, headers: dict[str, str]) -> bytes:
+        self._connection.request("POST", f"/v2/models/{MODEL}/infer", body, headers)
         reply = self._connection.getresponse()
         content = reply.read()
         if reply.status != 200:
@@ -48,22 +50,20 @@ class Http:
         return content
 
     def json(self, content: Ints) -> Ints:
-        given = _described(content) | {"data": content.ravel().tolist()}
-        reply = json.loads(self.infer({"inputs": [given]}))
+        reply = json.loads(self.infer(*json_request(content)))
         return np.array(reply["outputs"][0]["data"], np.int64)
 
     def binary(self, content: Ints) -> Ints:
-        given = _described(content) | {"parameters": {"binary_data_size": content.nbytes}}
-        wanted = [{"name": "Y", "parameters": {"binary_data": True}}]
-        reply = self.infer({"inputs": [given], "outputs": wanted}, content.tobytes())
+        reply = self.infer(*binary_request(content))
         return np.frombuffer(reply[-content.nbytes :], np.int64)
 
     def shared(self, content: Ints) -> None:
         """In and out through the region: input first, output behind it."""
-        place = {"shared_memory_region": REGION, "shared_memory_byte_size": content.nbytes}
+        place = {"shared_memory_region": NAME, "shared_memory_byte_size": content.nbytes}
         behind = place | {"shared_memory_offset": content.nbytes}
-        given = _described(content) | {"parameters": place}
-        self.infer({"inputs": [given], "outputs": [{"name": "Y", "parameters": behind}]})
+        given = described(content) | {"parameters": place}
+        asked = {"inputs": [given], "outputs": [{"name": "Y", "parameters": behind}]}
+        self.infer(json.dumps(asked).encode(), {})
 
     def close(self) -> None:
         self._connection.close()
@@ -120,34 +120,22 @@ def _server_cpu_s(bench: Bench) -> float:
 @contextmanager
 def _region(bench: Bench, content: Ints) -> Iterator[tuple[Ask, Callable[[Http, Ints], Ints]]]:
     """The two ways over system shared memory: each writes its input there and reads its output."""
-    n_bytes = content.nbytes
-    key = f"/study_questions_{bench.server.pid}_{n_bytes}"
-    region = shared_memory.create_shared_memory_region(REGION, key, 2 * n_bytes)
+    with region_for(bench, content) as region:
 
-    def read() -> Ints:
-        found: Ints = shared_memory.get_contents_as_numpy(region, np.int64, content.shape, n_bytes)
-        return found.copy()
+        def read() -> Ints:
+            place = (np.int64, content.shape, content.nbytes)
+            found: Ints = shared_memory.get_contents_as_numpy(region, *place)
+            return found.copy()
 
-    def over_grpc(given: Ints) -> Ints:
-        shared_memory.set_shared_memory_region(region, [given])
-        tensor, wanted = InferInput("X", list(given.shape), "INT64"), InferRequestedOutput("Y")
-        tensor.set_shared_memory(REGION, n_bytes)
-        wanted.set_shared_memory(REGION, n_bytes, offset=n_bytes)
-        bench.client.infer(MODEL, [tensor], outputs=[wanted], client_timeout=TIMEOUT_S)
-        return read()
+        def over_grpc(given: Ints) -> Ints:
+            shared_memory.set_shared_memory_region(region, [given])
+            tensor, wanted = in_region(given)
+            bench.client.infer(MODEL, [tensor], outputs=[wanted], client_timeout=TIMEOUT_S)
+            return read()
 
-    def over_http(http: Http, given: Ints) -> Ints:
-        shared_memory.set_shared_memory_region(region, [given])
-        http.shared(given)
-        return read()
+        def over_http(http: Http, given: Ints) -> Ints:
+            shared_memory.set_shared_memory_region(region, [given])
+            http.shared(given)
+            return read()
 
-    try:
-        bench.client.register_system_shared_memory(REGION, key, 2 * n_bytes)
         yield over_grpc, over_http
-        bench.client.unregister_system_shared_memory(REGION)
-    finally:
-        shared_memory.destroy_shared_memory_region(region)
-
-
-def _described(content: Ints) -> dict[str, object]:
-    return {"name": "X", "shape": list(content.shape), "datatype": "INT64"}

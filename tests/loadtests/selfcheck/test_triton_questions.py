@@ -10,10 +10,11 @@ import pytest
 from loadtests.records.questions import Answer, Case
 from loadtests.selfcheck import triton_beside, triton_queueing
 from loadtests.selfcheck.question_models import question_models
-from loadtests.selfcheck.triton_batching import BUCKETS, LENGTHS
+from loadtests.selfcheck.triton_batching import LENGTHS
 from loadtests.selfcheck.triton_bench import ANSWERED, bench
 from loadtests.selfcheck.triton_load import Asked, case, closed_loop
 from loadtests.selfcheck.triton_questions import QUESTIONS, _cache, answered, main, said
+from servers.contract import LENGTH_BUCKETS
 from servers.triton_service.checks import parse_config
 
 
@@ -37,7 +38,7 @@ def test_what_a_question_loads_exists_in_the_repository() -> None:
 
 def test_every_length_has_a_bucket() -> None:
     assert len(set(LENGTHS)) == 32
-    assert max(LENGTHS) <= max(BUCKETS)
+    assert max(LENGTHS) <= max(LENGTH_BUCKETS)
 
 
 def test_callers_ask_again_when_they_are_answered_and_the_last_request_of_each_is_left_out() -> (
