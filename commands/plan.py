@@ -94,7 +94,7 @@ def plan(
         figure_suffix(figure)
         figure = figure_path(figure, simulated=device is not None)
         writable(figure.parent)
-    with status("simulating the contenders, about half a minute"):
+    with status("simulating the contenders, about a minute"):
         found, winners = planning.planned(run or planning.DEFAULT_RUN, asked, device, bool(figure))
     typer.echo(as_text(found)) if as_json else console.print(plan_table(found))
     if figure is not None and winners is not None:
